@@ -1,0 +1,27 @@
+"""Case -> Sample. Pure: knows no Ray and no Zarr."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from factory.cases import Case
+from storage.subject import Grid, LabelTable
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one case became.
+
+    image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
+    label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
+    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...}.
+    """
+
+    case: Case
+    image: np.ndarray
+    label: np.ndarray
+    grid: Grid
+    table: LabelTable
+    measures: dict[str, Any]
+    extra: dict[str, np.ndarray]

@@ -1,0 +1,18 @@
+"""What storage raises.
+
+    StorageError                anything a user can mend: the message is one clear line
+    ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
+    └── DatasetError            a dataset that cannot be opened, grown or written
+"""
+
+
+class StorageError(Exception):
+    """Base of everything storage raises on bad input; its text is one line for the user."""
+
+
+class SubjectError(StorageError):
+    """A subject, or the folder that should hold it, cannot be used."""
+
+
+class DatasetError(StorageError):
+    """A dataset cannot be opened, written or continued."""

@@ -1,0 +1,166 @@
+"""YAML text -> plain values, each with the line it stands on. Nothing in a file can run or explode.
+
+The text is composed into nodes by ruamel.yaml (YAML 1.2) and the values are built here, so that
+only mappings, lists, text, whole and decimal numbers, true/false and null come through: no tags,
+no dates, no repeated keys, no infinities, no alias bombs.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from factory.errors import RecipeError
+
+MAX_CHARACTERS = 400_000
+MAX_VALUES = 100_000
+MAX_DEPTH = 30
+MAX_DIGITS = 18
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """data: dicts, tuples and scalars. places: path of each value -> "file:line"."""
+
+    data: Any
+    places: dict[Path, str]
+
+
+def read_yaml(text: str, name: str) -> Document:
+    """Parse one YAML document; `name` is what error messages call it.
+
+    Raises RecipeError with name and line for anything that is not plain YAML.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise RecipeError(f"{name}: {len(text)} characters; a recipe has at most {MAX_CHARACTERS}")
+    try:
+        root = YAML(typ="safe", pure=True).compose(text)
+    except RecursionError:
+        raise RecipeError(f"{name}: nested deeper than {MAX_DEPTH} levels") from None
+    except YAMLError as error:
+        raise RecipeError(_syntax(error, text, name)) from None
+    except (ValueError, AttributeError, TypeError, KeyError, IndexError, AssertionError) as error:
+        # ruamel's scanner lets a few of its own slips through on broken text
+        raise RecipeError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from None
+    if root is None:
+        return Document(None, {(): f"{name}:1"})
+    builder = _Builder(name)
+    return Document(builder.build(root, (), 0), builder.places)
+
+
+def _syntax(error: YAMLError, text: str, name: str) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        line = mark.line + 1
+    else:  # a character that YAML forbids: the error knows its position alone
+        line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+    return f"{name}:{line}: not valid YAML: {' '.join(str(problem).split())}"
+
+
+class _Builder:
+    """Nodes to values, counting them: an alias is expanded each time it is used."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[Path, str] = {}
+        self.count = 0
+
+    def fail(self, node: Node, path: Path, problem: str) -> RecipeError:
+        key = f" {dotted(path)}:" if path else ""
+        return RecipeError(f"{self.name}:{node.start_mark.line + 1}:{key} {problem}")
+
+    def build(self, node: Node, path: Path, depth: int) -> Any:
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise self.fail(node, path[:4], f"more than {MAX_VALUES} values, aliases expanded")
+        if depth > MAX_DEPTH:
+            raise self.fail(node, path[:4], f"nested deeper than {MAX_DEPTH} levels")
+        self.places.setdefault(path, f"{self.name}:{node.start_mark.line + 1}")
+        kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        if isinstance(node, MappingNode) and kind == "map":
+            return self.mapping(node, path, depth)
+        if isinstance(node, SequenceNode) and kind == "seq":
+            return tuple(self.build(n, (*path, i), depth + 1) for i, n in enumerate(node.value))
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, kind, path)
+        raise self.fail(node, path, f"tag {kind!r} is not allowed; write plain values")
+
+    def mapping(self, node: MappingNode, path: Path, depth: int) -> dict[str | int, Any]:
+        values: dict[str | int, Any] = {}
+        for key_node, value_node in node.value:
+            key = self.build_key(key_node, path)
+            here = (*path, key)
+            if key in values:
+                raise self.fail(key_node, here, "given twice; a key may stand once")
+            self.places[here] = f"{self.name}:{key_node.start_mark.line + 1}"
+            values[key] = self.build(value_node, here, depth + 1)
+        return values
+
+    def build_key(self, node: Node, path: Path) -> str | int:
+        kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        if isinstance(node, ScalarNode) and kind in ("str", "int", "float"):
+            key = self.scalar(node, kind, path)
+            # 1.0 as a key means 1; any other decimal stays the number it is
+            return int(key) if isinstance(key, float) and key.is_integer() else key
+        raise self.fail(node, path, "a key must be a plain word or number")
+
+    def scalar(self, node: ScalarNode, kind: str, path: Path) -> Any:
+        text = str(node.value)
+        if kind == "str":
+            if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text):
+                raise self.fail(node, path, f"value {shown(text)}; text must fit one line")
+            return text
+        if kind == "null":
+            return None
+        if kind == "bool" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if kind == "int":
+            return self.whole(node, text, path)
+        if kind == "float":
+            return self.decimal(node, text, path)
+        if kind == "timestamp":
+            raise self.fail(node, path, f"value {text}; a date is not a value here, quote it")
+        raise self.fail(node, path, f"value {shown(text)}: tag {kind!r} is not allowed")
+
+    def whole(self, node: ScalarNode, text: str, path: Path) -> int:
+        digits = text.replace("_", "")
+        if len(digits) > MAX_DIGITS:
+            raise self.fail(node, path, f"value {shown(text)}; at most {MAX_DIGITS} digits")
+        try:
+            return int(digits, 0) if digits.lstrip("+-")[:2] in ("0x", "0o") else int(digits)
+        except ValueError:
+            raise self.fail(node, path, f"value {shown(text)}; not a whole number") from None
+
+    def decimal(self, node: ScalarNode, text: str, path: Path) -> float:
+        try:
+            value = float(text.replace("_", ""))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.fail(node, path, f"value {shown(text)}; a finite number is needed")
+        return value
+
+
+def dotted(path: Path) -> str:
+    """("anatomy", 0, "grade") -> "anatomy[0].grade"."""
+    text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
+    return " ".join(text.removeprefix(".").split())
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: one line, at most 60 characters, as YAML would write it."""
+    if isinstance(value, tuple | list):
+        text = "[" + ", ".join(shown(v) for v in value[:20]) + "]"
+    elif isinstance(value, dict):
+        text = "{" + ", ".join(f"{k}: {shown(v)}" for k, v in list(value.items())[:20]) + "}"
+    elif value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = value if isinstance(value, str) and value.isprintable() and value else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from factory.loading import Loaded, Section, allowed, listed, load, one_of, problem
 from factory.parameters import Choice, Each, Number, Option
+from storage.mappings import NAMED
 from storage.subject import FETA
 
 TISSUES = FETA.names[1:]
@@ -31,7 +32,7 @@ Intensity = Annotated[float, Field(ge=-1000, le=1000), allowed("a number from -1
 
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
-    | Annotated[Text, allowed("a name, or {value: tissue, ...}"), Tag("<name>")],
+    | Annotated[str, one_of((*NAMED, "{value: tissue, ...}")), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
 Shape = Annotated[
@@ -49,11 +50,12 @@ class Phantom(Section):
 
 
 class Bids(Section):
-    """Image and label pairs in the layout of the FeTA challenge."""
+    """Image and label pairs in the layout of the FeTA challenge; without a mapping, the
+    dataset's dseg.tsv says what its labels are."""
 
     path: Text
     rec: Text | None = None
-    mapping: Mapping = "feta"
+    mapping: Mapping | None = None
     participants: tuple[Text, ...] | None = None
 
 

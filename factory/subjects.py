@@ -1,0 +1,104 @@
+"""Which subjects a recipe names, how many, and the grid that holds them all."""
+
+import functools
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from factory.errors import RecipeError
+from factory.recipe import Recipe
+from storage.bids import bids_subjects
+from storage.nifti import nifti_subjects
+
+MARGIN = 4  # voxels of background kept around every brain, where shape is auto
+STEP = 16  # shape: auto gives multiples of this
+
+
+def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
+    """Records of the subjects that are read from files, by source. Raises SubjectError."""
+    subjects = recipe.spec.subjects
+    records: list[dict[str, Any]] = []
+    if bids := subjects.bids:
+        wanted = None if bids.participants is None else list(bids.participants)
+        mapping: Any = bids.mapping
+        records += bids_subjects(bids.path, bids.rec, mapping, wanted)
+    if nifti := subjects.nifti:
+        mapping = nifti.mapping
+        records += nifti_subjects(nifti.path, nifti.labels, nifti.images, mapping)
+    seen: set[str] = set()
+    for record in records:
+        if record["id"] in seen:
+            raise RecipeError(f"{recipe.source}: subjects: {record['id']} is in bids and in nifti")
+        seen.add(record["id"])
+    return records
+
+
+def age_range(recipe: Recipe) -> tuple[float, float] | None:
+    """Lowest and highest gestational age (weeks) that may be asked of a phantom, if there are."""
+    phantom = recipe.spec.subjects.phantom
+    if phantom is None:
+        return None
+    values = _extremes(phantom.model_dump()["gestational_age_weeks"])
+    return min(values), max(values)
+
+
+def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
+    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject.
+
+    Depends on what the recipe may draw, never on what it draws.
+    """
+    output = recipe.spec.output
+    if output.shape != "auto":
+        z, y, x = output.shape
+        return z, y, x
+    extents = [_label_extent_mm(json.dumps(record)) for record in subject_records(recipe)]
+    if ages := age_range(recipe):
+        from storage.phantom import phantom_extent_mm  # heavy; a given shape needs none of it
+
+        extents += [phantom_extent_mm(age) for age in ages]
+    z, y, x = (
+        STEP * math.ceil((math.ceil(max(axis) / output.spacing_mm) + 2 * MARGIN) / STEP)
+        for axis in zip(*extents, strict=True)
+    )
+    return z, y, x
+
+
+@functools.lru_cache(maxsize=4096)
+def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
+    """Size (z, y, x) in mm of the box of a file's labels."""
+    from storage.sources import load_subject  # heavy; phantoms need none of it
+
+    subject = load_subject(json.loads(record_json) | {"image": None}, None)
+    sizes = [
+        float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
+        for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
+    ]
+    return sizes[0], sizes[1], sizes[2]
+
+
+def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:
+    """Sources in order, with the number of their subjects."""
+    counts = {"phantom": recipe.spec.subjects.phantom.count} if recipe.spec.subjects.phantom else {}
+    for record in subject_records(recipe):
+        counts[record["source"]] = counts.get(record["source"], 0) + 1
+    return list(counts.items())
+
+
+def subjects_of(recipe: Recipe, source: str, start: int) -> Iterator[dict[str, Any]]:
+    """The subjects of a source from `start` on; a phantom's age and seed are drawn later."""
+    if source == "phantom":
+        count = dict(subject_counts(recipe))["phantom"]
+        yield from ({"source": source, "id": f"phantom-{i:04d}"} for i in range(start, count))
+    else:
+        yield from [r for r in subject_records(recipe) if r["source"] == source][start:]
+
+
+def _extremes(parameter: Any) -> list[float]:
+    """Values among which the least and the greatest a parameter may take are."""
+    if not isinstance(parameter, dict):
+        return [parameter]
+    ((word, body),) = parameter.items()
+    return [body["min"], body["max"]] if word == "normal" else list(body)

@@ -1,0 +1,39 @@
+"""Subjects by their records: one loader for every source a recipe may name."""
+
+import difflib
+from typing import Any
+
+from storage.errors import SubjectError
+from storage.nifti import load_nifti_pair
+from storage.phantom import phantom
+from storage.resample import resample
+from storage.subject import Subject
+
+SOURCES = ("phantom", "bids", "nifti")
+ABOUT = ("gestational_age_weeks", "pathology", "rec")
+
+
+def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
+    """The Subject of a record, as listed by bids_subjects or nifti_subjects, or a phantom's
+    {"source": "phantom", "id", "gestational_age_weeks", "seed"}, at an isotropic spacing.
+
+    spacing_mm None keeps a file's own spacing; a phantom is then made at 1 mm.
+    Raises SubjectError as storage.nifti does, and for an unknown source.
+    """
+    source = record["source"]
+    if source not in SOURCES:
+        close = difflib.get_close_matches(str(source), SOURCES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise SubjectError(
+            f"subject {record.get('id')}: no source {source!r}; there are {', '.join(SOURCES)}"
+            f"{hint}"
+        )
+    if source == "phantom":
+        return phantom(
+            record["gestational_age_weeks"], record["seed"], spacing_mm or 1.0, record["id"]
+        )
+    metadata = {key: record[key] for key in ABOUT if record.get(key) is not None}
+    subject = load_nifti_pair(
+        record["image"], record["label"], record["mapping"], record["id"], metadata
+    )
+    return subject if spacing_mm is None else resample(subject, spacing_mm)

@@ -12,7 +12,7 @@ from storage.subject import Grid, Subject
 def resample(subject: Subject, spacing_mm: float) -> Subject:
     """The subject at an isotropic spacing: labels by nearest neighbour, the image linearly.
 
-    The field of view keeps its centre and is never cut. The image is low-passed along each axis
+    The field of view keeps its centre to half a voxel. The image is low-passed along each axis
     that loses resolution (a Gaussian whose full width at half maximum takes the source voxel to
     the target's). At a spacing equal to the subject's the same subject comes back.
     """
@@ -22,6 +22,8 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     factor = spacing_mm / old
     shape = np.ceil(np.array(subject.grid.shape) / factor - 1e-6).astype(int).clip(min=1)
     start = (np.array(subject.grid.shape) - 1 - (shape - 1) * factor) / 2
+    # On whole voxels, halving the resolution meets no tie that would shift labels half a voxel.
+    start = np.where(factor > 1, np.round(start), start)
     affine = subject.grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start[::-1]
     affine[:3, :3] *= factor[::-1]

@@ -1,0 +1,124 @@
+"""Beginning a dataset, taking one up again, opening one; and what is refused."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from storage import ledger
+from storage.dataset import FILES, Dataset
+from storage.environment import environment, refuse_mixed
+from storage.errors import DatasetError
+from storage.folder import Folder
+from storage.layout import Layout, label_table_json, metadata
+
+FORMAT = "synthetic-dataset-factory"
+VERSION = 1
+
+
+def create(
+    path: str,
+    layout: Layout,
+    record: Mapping[str, Any],
+    recipe_text: str,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    overwrite: bool = False,
+    allow_mixed: bool = False,
+) -> Dataset:
+    """Begin a dataset, or take up again the one that the same recipe began at this path.
+
+    record: plain JSON with "recipe_digest" and whatever else made it (overrides, models, ...).
+    recipe_text: the recipe as resolved, kept beside it. device, threads: what renders; bits are
+    promised for one device type, instruction set, thread count and set of installed versions.
+
+    Raises DatasetError where the path holds something else, or the work of another recipe (unless
+    overwrite, which replaces a dataset of ours and nothing else), or was begun in another
+    environment (unless allow_mixed), or the folder cannot be written.
+    """
+    folder = Folder(path)
+    here = environment(device, threads)
+    full = {
+        "format": FORMAT,
+        "version": VERSION,
+        **record,
+        "layout": layout.to_json(),
+        "environment": here,
+    }
+    standing = _read_record(folder)
+    if standing is None and (folder.is_file() or folder.names() - {folder.scratch}):
+        raise DatasetError(f"{path}: exists and is not a dataset of ours; choose another output")
+    if standing is not None and overwrite:
+        _wipe(folder, standing)
+        standing = None
+    if standing is None:
+        # First of all, so that whatever a kill leaves behind is known as ours.
+        folder.put("record.json", json.dumps(full, indent=2, sort_keys=True).encode())
+        standing = full
+    if standing["recipe_digest"] != full["recipe_digest"]:
+        raise DatasetError(
+            f"{path}: made by another recipe (digest {standing['recipe_digest'][:12]}, this one "
+            f"{full['recipe_digest'][:12]}); choose another output or pass --overwrite"
+        )
+    if standing["layout"] != full["layout"]:
+        raise DatasetError(
+            f"{path}: made by this recipe in another layout; choose another output or pass "
+            "--overwrite"
+        )
+    if not allow_mixed:
+        refuse_mixed(path, standing["environment"], here)
+    folder.sweep()
+    attributes = {
+        "Conventions": "CF-1.11",
+        "format": FORMAT,
+        "format_version": VERSION,
+        "recipe_digest": full["recipe_digest"],
+        "label_table": label_table_json(layout.table),
+    }
+    documents = {"recipe.yaml": recipe_text.encode(), **metadata(layout, attributes)}
+    for key, data in documents.items():
+        if folder.get(key) != data:
+            folder.put(key, data)
+    return Dataset(_absolute(folder), layout, standing, allow_mixed)
+
+
+def open_dataset(path: str) -> Dataset:
+    """The dataset at a path, complete or not. Raises DatasetError where there is none."""
+    folder = Folder(path)
+    record = _read_record(folder)
+    if record is None:
+        what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
+        raise DatasetError(f"{path}: {what}")
+    return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record)
+
+
+def digest(path: str) -> str:
+    """Dataset.digest of the dataset at a path."""
+    return open_dataset(path).digest()
+
+
+def _read_record(folder: Folder) -> dict[str, Any] | None:
+    """record.json where it is one of ours, else None."""
+    try:
+        record = json.loads(folder.get("record.json") or b"")
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return None
+    if record.get("version") != VERSION:
+        raise DatasetError(
+            f"{folder.url}: written in format {record.get('version')}, this program knows {VERSION}"
+        )
+    return record
+
+
+def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
+    """Remove a dataset, seals first, so that what a kill leaves never looks complete."""
+    arrays = (*Layout.from_json(record["layout"]).arrays, "sample", "affine", "spacing_mm")
+    for key in (ledger.SEALS, ledger.LEDGER, *FILES, *arrays, "record.json"):
+        folder.delete(key)
+
+
+def _absolute(folder: Folder) -> str:
+    """A path that means the same in every process, whatever its working folder."""
+    return str(folder.root) if folder.is_local else folder.url

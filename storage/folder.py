@@ -1,0 +1,135 @@
+"""A folder of objects, on a disk or in a bucket: whole objects put atomically, read, listed.
+
+Every object is written once and whole: on a disk into a temporary file that is then renamed, in
+a bucket by one put. A reader sees the old bytes or the new ones, never half of them.
+"""
+
+import contextlib
+import itertools
+import os
+import posixpath
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from storage.errors import DatasetError
+
+_counter = itertools.count()
+
+
+class Folder:
+    """Objects by key ("image/c/0/0/0/0") under one URL or path.
+
+    scratch: the subfolder that temporary files use on a disk, so that renaming them stays within
+    one file system and none is mistaken for content.
+
+    Every method raises DatasetError, one line naming the path and the reason, where the file
+    system refuses (disk full, no permission, no such bucket).
+    """
+
+    def __init__(self, url: str | os.PathLike[str], scratch: str = "ledger") -> None:
+        self.url = os.fspath(url)
+        self.scratch = scratch
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError, OSError) as error:
+            raise DatasetError(f"{self.url}: {error}") from error
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.fs, LocalFileSystem)
+
+    def path(self, key: str) -> str:
+        return posixpath.join(self.root, key) if key else str(self.root)
+
+    def get(self, key: str) -> bytes | None:
+        """The object's bytes, or None where there is none."""
+        with self._named("read", key):
+            try:
+                return bytes(self.fs.cat_file(self.path(key)))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def size(self, key: str) -> int | None:
+        """The object's length in bytes, or None where there is none."""
+        with self._named("read", key):
+            try:
+                return int(self.fs.size(self.path(key)))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def names(self, key: str = "") -> set[str]:
+        """Names directly in a subfolder, temporary files left out; empty where there is none."""
+        with self._named("list", key):
+            try:
+                found = self.fs.ls(self.path(key), detail=False, refresh=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return set()
+        names = {posixpath.basename(str(path).rstrip("/")) for path in found}
+        return {name for name in names if not name.startswith(".tmp-")}
+
+    def is_file(self) -> bool:
+        """Whether the folder's own path is taken by a file."""
+        with self._named("read", ""):
+            return self.is_local and os.path.isfile(self.root)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object whole: it appears with all its bytes, or not at all."""
+        with self._named("write", key):
+            if self.is_local:
+                self._put_local(self.path(key), data)
+            else:
+                self.fs.pipe_file(self.path(key), data)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, or a subfolder with all it holds; nothing where there is none."""
+        with self._named("delete", key), contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.path(key), recursive=True)
+
+    def sweep(self) -> None:
+        """Remove temporary files that killed processes of this host left behind."""
+        if not self.is_local:
+            return
+        for file in Path(self.path(self.scratch)).glob(f".tmp-{socket.gethostname()}-*"):
+            if not _is_running(int(file.name.rsplit("-", 2)[1])):
+                with self._named("delete", file.name):
+                    file.unlink(missing_ok=True)
+
+    def _put_local(self, path: str, data: bytes) -> None:
+        scratch = self.path(self.scratch)
+        os.makedirs(scratch, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        name = f".tmp-{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
+        temporary = os.path.join(scratch, name)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    @contextlib.contextmanager
+    def _named(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = f" {key}" if key else ""
+            reason = error.strerror or str(error) or type(error).__name__
+            raise DatasetError(f"{self.url}: cannot {verb}{where}: {reason}") from error
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

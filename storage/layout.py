@@ -1,0 +1,217 @@
+"""How samples lie in a dataset: its arrays, their bricks and shards, and their encoding.
+
+One Zarr v3 group, readable by any Zarr library:
+
+    image            uint16 [sample, z, y, x]   CF scale_factor and add_offset, lz4 + bitshuffle
+    label            uint8  [sample, z, y, x]   CF flag_values and flag_meanings, zstd
+    uncertainty ...  uint16 [sample, z, y, x]   further images, as image
+    sample           int64  [sample]            0, 1, 2, ...
+    affine           float64 [sample, 4, 4]     voxel (x, y, z, 1) to RAS+ mm
+    spacing_mm       float64 [sample, 3]        (z, y, x)
+
+A brick is the unit of reading, one sample by about 64³ voxels; a shard is the unit of writing,
+one object with all bricks of the samples of one task.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numcodecs.blosc
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.storage import MemoryStore
+
+from storage.subject import LabelTable
+
+AXES = ("sample", "z", "y", "x")
+_LEVELS = 65535  # uint16
+_ROWS = 65536  # rows a chunk of the small arrays
+
+# Blosc decides by itself whether to use threads; one thread each keeps actors out of each
+# other's way.
+numcodecs.blosc.use_threads = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a dataset holds and how it is cut.
+
+    samples: how many. shape: voxels (z, y, x) of every sample. table: the label table.
+    ranges: value range stored for each image by name, e.g. {"image": (0.0, 1.2)}; values outside
+    are clipped. samples_per_shard: samples that one task renders and one object holds.
+    """
+
+    samples: int
+    shape: tuple[int, int, int]
+    table: LabelTable
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"image": (0.0, 1.2)})
+    samples_per_shard: int = 1
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the volumes in their fixed order: image, label, then the rest by alphabet."""
+        return ("image", "label", *sorted(set(self.ranges) - {"image"}))
+
+    @property
+    def brick(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x) of one brick."""
+        z, y, x = (brick_length(n) for n in self.shape)
+        return z, y, x
+
+    @property
+    def shards(self) -> int:
+        return -(-self.samples // self.samples_per_shard)
+
+    @property
+    def raw_bytes_per_sample(self) -> int:
+        """Bytes of one sample's arrays before compression."""
+        return math.prod(self.shape) * (1 + 2 * len(self.ranges))
+
+    def to_json(self) -> dict[str, Any]:
+        plain = asdict(self) | {"ranges": {k: list(v) for k, v in sorted(self.ranges.items())}}
+        plain["shape"] = list(self.shape)
+        plain["table"] = label_table_json(self.table)
+        return plain
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> "Layout":
+        z, y, x = plain["shape"]
+        return Layout(
+            samples=plain["samples"],
+            shape=(z, y, x),
+            table=LabelTable(
+                names=tuple(row["name"] for row in plain["table"]),
+                colours=tuple(tuple(row["colour"]) for row in plain["table"]),
+            ),
+            ranges={name: (low, high) for name, (low, high) in plain["ranges"].items()},
+            samples_per_shard=plain["samples_per_shard"],
+        )
+
+
+def brick_length(length: int) -> int:
+    """The edge of a brick along an axis: near 64, parts even, next to no padding.
+
+    96 gives 48, 112 gives 56, 128 gives 64.
+    """
+
+    def cost(brick: int) -> float:
+        padding = -(-length // brick) * brick / length - 1
+        return 8 * padding + abs(math.log2(brick / 64))
+
+    return min((-(-length // parts) for parts in range(1, length // 32 + 2)), key=cost)
+
+
+def label_table_json(table: LabelTable) -> list[dict[str, Any]]:
+    pairs = zip(table.names, table.colours, strict=True)
+    return [{"value": i, "name": n, "colour": list(c)} for i, (n, c) in enumerate(pairs)]
+
+
+def quantise(values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
+    """Float image to uint16 over [low, high], and the fraction of voxels that were clipped.
+
+    Clipped is what lies outside by more than half a level.
+    """
+    levels = np.rint((values.astype(np.float64) - low) * (_LEVELS / (high - low)))
+    clipped = np.count_nonzero((levels < 0) | (levels > _LEVELS)) / values.size
+    return np.clip(levels, 0, _LEVELS).astype(np.uint16), float(clipped)
+
+
+def dequantise(levels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The stored uint16 as float32, within half a level of what was written."""
+    return (levels * ((high - low) / _LEVELS) + low).astype(np.float32)
+
+
+def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
+    """Every zarr.json of the group, by key, and the sample coordinate.
+
+    The root's holds all the others too ("consolidated"), so that readers need not list the
+    folder. The same layout and attributes give the same bytes.
+    """
+    objects: dict[str, Any] = {}
+    store = MemoryStore(objects)
+    group = zarr.create_group(store, attributes=dict(attributes))
+    for name, spec in _specs(layout).items():
+        group.create_array(name, **spec)
+    group["sample"][:] = np.arange(layout.samples)  # type: ignore[index]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "not part of the format yet": zarr and xarray read it
+        zarr.consolidate_metadata(store)
+    return {key: value.to_bytes() for key, value in objects.items()}
+
+
+def encode(layout: Layout, name: str, values: np.ndarray) -> dict[str, bytes]:
+    """The chunk objects of values as the first rows of an array, by key ("c/0/0/0/0").
+
+    Encoding in memory gives the very bytes to put and to checksum, and never reads an existing
+    shard to merge with.
+    """
+    objects: dict[str, Any] = {}
+    spec = _specs(layout)[name] | {"shape": values.shape, "attributes": {}}
+    array = zarr.create_array(
+        MemoryStore(objects), name=name, config={"write_empty_chunks": True}, **spec
+    )
+    array[...] = values
+    prefix = f"{name}/"
+    chunks = {key.removeprefix(prefix): value for key, value in objects.items()}
+    return {key: chunk.to_bytes() for key, chunk in chunks.items() if key.startswith("c/")}
+
+
+def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Arguments of zarr's create_array for every array of the group."""
+    bricks = [-(-n // b) * b for n, b in zip(layout.shape, layout.brick, strict=True)]
+    volume = {
+        "shape": (layout.samples, *layout.shape),
+        "chunks": (1, *layout.brick),
+        "shards": (layout.samples_per_shard, *bricks),
+        "dimension_names": AXES,
+        "fill_value": 0,
+    }
+    lz4 = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2)
+    images = {
+        name: {
+            **volume,
+            "dtype": "uint16",
+            "compressors": lz4,
+            "attributes": {"scale_factor": (high - low) / _LEVELS, "add_offset": low, "units": "1"},
+        }
+        for name, (low, high) in layout.ranges.items()
+    }
+    label = {
+        **volume,
+        "dtype": "uint8",
+        "compressors": ZstdCodec(level=3),
+        "attributes": {
+            "flag_values": list(range(len(layout.table.names))),
+            "flag_meanings": " ".join(layout.table.names),
+        },
+    }
+    n = layout.samples
+    chunk = min(n, _ROWS)
+    small: dict[str, Any] = {"dtype": "float64", "fill_value": float("nan")}
+    return {
+        **{name: label if name == "label" else images[name] for name in layout.arrays},
+        "sample": {
+            "shape": (n,),
+            "chunks": (chunk,),
+            "dtype": "int64",
+            "dimension_names": ("sample",),
+        },
+        "affine": {
+            **small,
+            "shape": (n, 4, 4),
+            "chunks": (chunk, 4, 4),
+            "dimension_names": ("sample", "affine_row", "affine_column"),
+            "attributes": {"long_name": "voxel (x, y, z, 1) to RAS+ mm"},
+        },
+        "spacing_mm": {
+            **small,
+            "shape": (n, 3),
+            "chunks": (chunk, 3),
+            "dimension_names": ("sample", "axis"),
+            "attributes": {"long_name": "voxel size along z, y, x", "units": "mm"},
+        },
+    }

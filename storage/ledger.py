@@ -1,0 +1,55 @@
+"""The small JSON documents that say what stands: one entry a shard, one seal a finished dataset.
+
+An entry is put after its shard's objects, the seal after everything. Each is canonical JSON with
+its own sha256, so that a damaged one is told from a whole one; neither holds times or hosts, so a
+task run twice writes the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LEDGER = "ledger"
+SEALS = "seal"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """JSON with sorted keys and no spaces. Raises ValueError on NaN."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode()
+
+
+def signed(document: Mapping[str, Any]) -> bytes:
+    """Canonical JSON with the sha256 of the rest added."""
+    return canonical({**document, "sha256": sha256(canonical(document))})
+
+
+def parse(data: bytes | None) -> dict[str, Any] | None:
+    """The document, or None where it is missing, cut short or altered."""
+    if data is None:
+        return None
+    try:
+        document = json.loads(data)
+        claimed = document.pop("sha256")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return document if sha256(canonical(document)) == claimed else None
+
+
+def cases_digest(cases: Sequence[str]) -> str:
+    """sha256 of the canonical JSON of a shard's cases, in order."""
+    return sha256("\n".join(cases).encode())
+
+
+def entry_name(shard: int, digest: str) -> str:
+    """An entry's name says which shard of which cases stands, so that a listing tells it."""
+    return f"{shard:08d}-{digest[:16]}.json"
+
+
+def seal_name(generation: int) -> str:
+    return f"{generation:04d}.json"

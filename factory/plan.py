@@ -1,8 +1,30 @@
 """Cases -> shards; bytes, peak memory and time projected; what is already done. Pure."""
 
+import itertools
+import math
+import os
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
-from factory.cases import Case
+from factory.cases import Case, cases, count_cases
+from factory.errors import PlanError
+from factory.recipe import Recipe
+from factory.subjects import age_range, grid_shape, needed_shape, subject_records
+from storage.layout import Layout
+from storage.mappings import resolve
+from storage.subject import FETA
+
+THREADS = 1
+"""Threads a renderer. One each is fastest where there are as many renderers as cores."""
+
+# What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
+PROCESS_BYTES = 600_000_000  # Python, torch, Ray's worker
+VOXEL_BYTES = 80  # labels, distances, three orientations and their fusion, for one sample
+SLICES = 8  # slices a network draws at a time
+
+SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
+STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
 
 
 @dataclass(frozen=True)
@@ -15,3 +37,218 @@ class Shard:
     index: int
     start: int
     cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan must fit: cores, free memory, and free bytes where the output goes (or None)."""
+
+    cores: int
+    memory_bytes: int
+    disk_bytes: int | None = None
+
+    @staticmethod
+    def here(output: str) -> "Machine":
+        """This machine, now."""
+        import psutil
+
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return Machine(cores, psutil.virtual_memory().available, _free_disk(output))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will be made, before any of it is.
+
+    layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
+    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, projected.
+    done: indices of the shards that stand already. warnings: one line each.
+    """
+
+    recipe: Recipe
+    layout: Layout
+    threads: int
+    actors: int
+    memory_per_actor: int
+    seconds_per_sample: float
+    warnings: tuple[str, ...] = ()
+    done: Set[int] = frozenset()
+
+    def shards(self) -> Iterator[Shard]:
+        """Every shard, lazily, in order."""
+        size = self.layout.samples_per_shard
+        every = cases(self.recipe)
+        for index in range(self.layout.shards):
+            yield Shard(index, index * size, tuple(itertools.islice(every, size)))
+
+    def remaining(self) -> Iterator[Shard]:
+        """The shards that do not stand yet."""
+        return (shard for shard in self.shards() if shard.index not in self.done)
+
+    @property
+    def raw_bytes(self) -> int:
+        return self.layout.samples * self.layout.raw_bytes_per_sample
+
+    @property
+    def stored_bytes(self) -> int:
+        """An estimate of what compression leaves."""
+        per_voxel = STORED["label"] + STORED["image"] * len(self.layout.ranges)
+        return round(self.layout.samples * math.prod(self.layout.shape) * per_voxel)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        return self.actors * self.memory_per_actor
+
+    @property
+    def seconds(self) -> float:
+        """Time projected for what remains, all actors busy; without start-up."""
+        shards = self.layout.shards - len(self.done)
+        rounds = math.ceil(shards / self.actors)
+        return rounds * self.layout.samples_per_shard * self.seconds_per_sample
+
+    def to_json(self) -> dict[str, Any]:
+        """What `factory plan --json` prints."""
+        return {
+            "recipe": self.recipe.source,
+            "recipe_digest": self.recipe.digest,
+            "output": self.recipe.spec.output.path,
+            "samples": self.layout.samples,
+            "shape": list(self.layout.shape),
+            "arrays": list(self.layout.arrays),
+            "shards": self.layout.shards,
+            "done": len(self.done),
+            "bytes": self.raw_bytes,
+            "stored_bytes_estimate": self.stored_bytes,
+            "actors": self.actors,
+            "threads": self.threads,
+            "memory_per_actor_bytes": self.memory_per_actor,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "seconds": round(self.seconds, 1),
+            "warnings": list(self.warnings),
+        }
+
+
+def plan(
+    recipe: Recipe,
+    card: Mapping[str, Any],
+    weights_bytes: int,
+    machine: Machine,
+    actors: int | None = None,
+) -> Plan:
+    """What a recipe will make with a model, on a machine.
+
+    card, weights_bytes: the model's JSON card and the size of its weight files. actors: how many
+    renderers; by default as many as cores and memory allow.
+
+    Raises PlanError, with the number, where memory or disk cannot hold it, a subject does not fit
+    output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
+    """
+    _check_labels(recipe, card)
+    layout = layout_of(recipe)
+    _check_shape(recipe, layout.shape)
+    per_actor = memory_per_actor(layout, card, weights_bytes)
+    fitting = machine.memory_bytes // per_actor
+    if fitting < (actors or 1):
+        raise PlanError(
+            f"memory: {actors or 1} renderer(s) of {_gb(per_actor)} need "
+            f"{_gb((actors or 1) * per_actor)}, {_gb(machine.memory_bytes)} are free; use fewer "
+            "--actors, or set a smaller output.samples_per_shard, a larger output.spacing_mm"
+        )
+    actors = actors or max(1, min(machine.cores // THREADS, fitting, layout.shards))
+    rate = float(card.get("seconds_per_megavoxel", SECONDS_PER_MEGAVOXEL))
+    seconds = rate * math.prod(layout.shape) / 1e6
+    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, warnings(recipe, card))
+    if machine.disk_bytes is not None and made.stored_bytes > machine.disk_bytes:
+        raise PlanError(
+            f"disk: about {_gb(made.stored_bytes)} are needed at {recipe.spec.output.path}, "
+            f"{_gb(machine.disk_bytes)} are free"
+        )
+    return made
+
+
+def layout_of(recipe: Recipe) -> Layout:
+    """The arrays of the dataset. Raises SubjectError where subjects cannot be read."""
+    output = recipe.spec.output
+    ranges = {"image": output.range}
+    if output.uncertainty:  # a difference of intensities
+        ranges["uncertainty"] = (0.0, output.range[1] - output.range[0])
+    if output.original:
+        ranges["original"] = output.range
+    return Layout(
+        samples=count_cases(recipe),
+        shape=grid_shape(recipe),
+        table=FETA,
+        ranges=ranges,
+        samples_per_shard=output.samples_per_shard,
+    )
+
+
+def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:
+    """Bytes that one renderer needs at its peak: itself, its networks, one sample, one shard."""
+    config = card.get("config", {})
+    channels = 2 * config.get("hidden", 128) + 4 * config.get("width", 64)
+    z, y, x = layout.shape
+    plane = max(z * y, z * x, y * x)
+    voxels = z * y * x
+    shard = layout.samples_per_shard * voxels * 2 * (1 + 4 * len(layout.ranges))
+    activations = SLICES * plane * channels * 4
+    # weights lie on disk as float16 and are computed with as float32
+    return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + shard
+
+
+def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where what is asked lies outside what the model's training saw, one line each."""
+    seen = card.get("training", {})
+    found = []
+    ages = [r["gestational_age_weeks"] for r in subject_records(recipe)]
+    asked = [*(age_range(recipe) or ()), *(age for age in ages if age is not None)]
+    spacing = recipe.spec.output.spacing_mm
+    for key, values in (("gestational_age_weeks", asked), ("spacing_mm", [spacing])):
+        if key not in seen or not values:
+            continue
+        low, high = seen[key]
+        if min(values) < low or max(values) > high:
+            span = " to ".join(f"{v:g}" for v in sorted({min(values), max(values)}))
+            found.append(f"{key}: {span} asked for; the model's training saw {low:g} to {high:g}")
+    return tuple(found)
+
+
+def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
+    known = card.get("label_table", {}).get("names", FETA.names)
+    subjects = recipe.spec.subjects
+    tissues: set[str] = set(FETA.names) if subjects.phantom else set()
+    for source in (subjects.bids, subjects.nifti):
+        if source is not None:
+            mapping: Any = source.mapping
+            tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
+    if unknown := [name for name in FETA.names if name in tissues and name not in known]:
+        raise PlanError(
+            f"labels: {', '.join(unknown)}: the model {recipe.spec.appearance.model} does not know "
+            f"them; it was trained on {', '.join(known)}"
+        )
+
+
+def _check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
+    needed = needed_shape(recipe)
+    if any(n > s for n, s in zip(needed, shape, strict=True)):
+        raise PlanError(
+            f"output.shape: {list(shape)} voxels cannot hold every subject; "
+            f"allowed: auto, or at least {list(needed)} at {recipe.spec.output.spacing_mm:g} mm"
+        )
+
+
+def _free_disk(output: str) -> int | None:
+    """Free bytes where a local path will be; None for a bucket."""
+    import shutil
+    from pathlib import Path
+
+    if "://" in output:
+        return None
+    path = Path(output).absolute()
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:.2g} GB" if count < 1e10 else f"{count / 1e9:.0f} GB"

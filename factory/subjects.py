@@ -12,6 +12,8 @@ from factory.errors import RecipeError
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
 from storage.nifti import nifti_subjects
+from storage.phantom import phantom_extent_mm
+from storage.sources import load_subject
 
 MARGIN = 4  # voxels of background kept around every brain, where shape is auto
 STEP = 16  # shape: auto gives multiples of this
@@ -53,24 +55,24 @@ def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
     output = recipe.spec.output
     if output.shape != "auto":
         z, y, x = output.shape
-        return z, y, x
+    else:
+        z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
+    return z, y, x
+
+
+def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
+    """Voxels (z, y, x) of the largest subject. Raises SubjectError where one cannot be read."""
     extents = [_label_extent_mm(json.dumps(record)) for record in subject_records(recipe)]
     if ages := age_range(recipe):
-        from storage.phantom import phantom_extent_mm  # heavy; a given shape needs none of it
-
         extents += [phantom_extent_mm(age) for age in ages]
-    z, y, x = (
-        STEP * math.ceil((math.ceil(max(axis) / output.spacing_mm) + 2 * MARGIN) / STEP)
-        for axis in zip(*extents, strict=True)
-    )
+    spacing = recipe.spec.output.spacing_mm
+    z, y, x = (math.ceil(max(axis) / spacing) for axis in zip(*extents, strict=True))
     return z, y, x
 
 
 @functools.lru_cache(maxsize=4096)
 def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
     """Size (z, y, x) in mm of the box of a file's labels."""
-    from storage.sources import load_subject  # heavy; phantoms need none of it
-
     subject = load_subject(json.loads(record_json) | {"image": None}, None)
     sizes = [
         float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing

@@ -1,0 +1,80 @@
+"""Label volume -> image volume: three SPADE networks, one a slicing direction, and their fusion."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from factory.intensities import from_network
+from factory.orientations import AXES, brain_box, cut, grown, paste, slices, volume
+from models import fusion
+from models.checkpoint import WeightsError, load_weights, read_card
+from models.spade import STRIDE, SpadeConfig, SpadeGenerator, one_hot
+
+BATCH = 8
+"""Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+
+MARGIN = 2
+"""Voxels of background kept about the brain's box."""
+
+
+class SpadePainter:
+    """The networks of one model folder, loaded once.
+
+    card: its JSON card. Raises WeightsError where the folder is not a SPADE model.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.card = read_card(folder)
+        if self.card["family"] != "spade":
+            raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
+        self.config = SpadeConfig(**self.card["config"])
+        self.device = device
+        self.networks = {
+            name: load_weights(folder, name, SpadeGenerator(self.config), self.card).to(device)
+            for name in self.card["orientations"]
+        }
+
+    def styles(self, seed: int) -> torch.Tensor | None:
+        """A style code (1, Z) drawn from its prior, or None where the model has no latent."""
+        if not self.config.latent:
+            return None
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(1, self.config.latent, generator=rng).to(self.device)
+
+    @torch.inference_mode()
+    def paint(self, label: np.ndarray, orientation: str, style_seed: int) -> np.ndarray:
+        """One network's volume float32 [z, y, x], in units of the brain's 99.5th percentile.
+
+        The planes are cropped to the brain's box, padded to the network's stride; slices without
+        tissue are not drawn, and what lies outside the box is 0.
+        """
+        stack = slices(label, orientation)
+        _, rows, columns = (grown(side, MARGIN, STRIDE) for side in brain_box(stack))
+        filled = np.flatnonzero(stack.any(axis=(1, 2)))
+        drawn = np.full(stack.shape, -1.0, np.float32)
+        style = self.styles(style_seed)
+        for start in range(0, len(filled), BATCH):
+            chosen = filled[start : start + BATCH]
+            plane = (slice(0, len(chosen)), rows, columns)
+            label_BHW = torch.from_numpy(cut(stack[chosen], plane)).to(self.device)
+            one_hot_BKHW = one_hot(label_BHW, self.config.labels)
+            one_hot_BKHW = one_hot_BKHW.contiguous(memory_format=torch.channels_last)
+            of_all = None if style is None else style.expand(len(chosen), -1)
+            image_BHW = self.networks[orientation](one_hot_BKHW, of_all)[:, 0].cpu().numpy()
+            into = drawn[chosen]
+            paste(into, plane, image_BHW)
+            drawn[chosen] = into
+        return volume(from_network(drawn), orientation)
+
+    def paint_all(self, label: np.ndarray, style_seed: int) -> torch.Tensor:
+        """The volumes of all orientations, stacked: (3, z, y, x)."""
+        volumes = [self.paint(label, o, style_seed) for o in AXES if o in self.networks]
+        return torch.from_numpy(np.stack(volumes))
+
+    def render(self, label: np.ndarray, appearance: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The fused image and the disagreement of its three volumes, float32 [z, y, x]."""
+        volumes = self.paint_all(label, appearance["style_seed"])
+        fused = fusion.fuse(volumes, appearance["fuse"])
+        return fused.numpy(), fusion.disagreement(volumes).numpy()

@@ -1,0 +1,100 @@
+"""What a training recipe may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from factory.loading import Section, allowed, one_of
+from factory.orientations import AXES
+
+Count = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
+Whole = Annotated[int, Field(ge=0), allowed("a whole number, 0 or more")]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), allowed("a number, 0 or more")]
+Rate = Annotated[float, Field(gt=0, le=1), allowed("a number above 0, at most 1")]
+Decay = Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")]
+Millimetres = Annotated[float, Field(gt=0, le=20), allowed("a number of mm above 0, at most 20")]
+Text = Annotated[str, Field(min_length=1), allowed("text")]
+
+
+class TrainingSubjects(Section):
+    """Image and label pairs in the BIDS layout, and which of them are never learnt from.
+
+    spacing_mm: every volume is learnt at each of these voxel sizes.
+    """
+
+    path: Text
+    rec: Text | None = None
+    mapping: Text | dict[int, str] | None = None
+    hold_out: tuple[Text, ...] = ()
+    spacing_mm: Annotated[tuple[Millimetres, ...], Field(min_length=1), allowed("a list of mm")] = (
+        1.0,
+    )
+
+
+class Model(Section):
+    """The generator: see models.spade.SpadeConfig."""
+
+    width: Count = 64
+    hidden: Count = 128
+    latent: Whole = 0
+    norm: Annotated[Literal["batch", "instance"], one_of(("batch", "instance"))] = "batch"
+
+
+class Discriminator(Section):
+    width: Count = 64
+    scales: Count = 2
+
+
+class Loss(Section):
+    """Weights beside the hinge loss. reconstruction (L1 on the image) is not in the SPADE paper:
+    it stands in for the perceptual loss where no pretrained features are at hand."""
+
+    feature_matching: Weight = 10.0
+    perceptual: Weight = 0.0
+    reconstruction: Weight = 0.0
+    kl: Weight = 0.05
+
+
+class Optimiser(Section):
+    """Adam with two time scales."""
+
+    lr_generator: Rate = 1e-4
+    lr_discriminator: Rate = 4e-4
+    beta1: Decay = 0.0
+    beta2: Decay = 0.9
+
+
+class SpadeTraining(Section):
+    """`factory train` for SPADE: one network an orientation.
+
+    crop: side of the training slices, a multiple of 32. batch: slices a step, over all workers.
+    niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
+    many slices as hold tissue.
+    """
+
+    family: Annotated[Literal["spade"], one_of(("spade",))]
+    name: Text
+    seed: Annotated[int, Field(ge=0, lt=2**31), allowed("a whole number from 0 to 2147483647")]
+    licence: Text
+    subjects: TrainingSubjects
+    orientations: Annotated[
+        tuple[Literal["sagittal", "coronal", "axial"], ...],
+        Field(min_length=1),
+        allowed("a list of sagittal, coronal, axial"),
+    ] = tuple(AXES)
+    crop: Annotated[int, Field(gt=0, multiple_of=32), allowed("a multiple of 32")] = 256
+    model: Model = Model()
+    discriminator: Discriminator = Discriminator()
+    loss: Loss = Loss()
+    optimiser: Optimiser = Optimiser()
+    batch: Count = 1
+    niter: Whole = 50
+    niter_decay: Whole = 0
+    mixed_precision: bool = False
+    workers: Count = 1
+    threads: Count = 1
+    device: Annotated[Literal["auto", "cpu", "cuda"], one_of(("auto", "cpu", "cuda"))] = "auto"
+    log_every: Count = 50
+    sample_every: Count = 500
+    checkpoint_every: Count = 250
+    output: Text

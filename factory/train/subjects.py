@@ -1,0 +1,61 @@
+"""The image and label pairs of a training recipe, and what is worth recording of them."""
+
+import numpy as np
+from scipy import ndimage
+
+from factory.errors import RecipeError
+from factory.orientations import brain_box
+from factory.train.recipe import TrainingSubjects
+from storage.bids import bids_subjects
+from storage.sources import load_subject
+from storage.subject import Subject
+
+
+def training_subjects(part: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
+    """Those to learn from, at one spacing (None: as stored)."""
+    return [load_subject(r, spacing_mm) for r in records(part) if r["id"] not in part.hold_out]
+
+
+def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -> list[Subject]:
+    """Those never learnt from, at one spacing (None: as stored)."""
+    return [load_subject(r, spacing_mm) for r in records(part) if r["id"] in part.hold_out]
+
+
+def records(part: TrainingSubjects) -> list[dict]:
+    """Every subject's record. Raises RecipeError where hold_out names one that is not there."""
+    found = bids_subjects(part.path, part.rec, part.mapping)
+    ids = [r["id"] for r in found]
+    for name in part.hold_out:
+        if name not in ids:
+            raise RecipeError(f"subjects.hold_out: {name!r} is not in {part.path}: {', '.join(ids)}")
+    if len(ids) == len(part.hold_out):
+        raise RecipeError(f"subjects.hold_out: all {len(ids)} subjects are held out; none is left")
+    return found
+
+
+def depth_mm(label: np.ndarray, value: int, spacing: tuple[float, float, float]) -> float:
+    """The largest distance from inside a label to its boundary, in mm: how thick it gets."""
+    if not (label == value).any():
+        return 0.0
+    inside = np.pad(label[brain_box(label == value)] == value, 1)
+    return float(ndimage.distance_transform_edt(inside, spacing).max())
+
+
+def seen_ranges(subjects: list[Subject]) -> dict:
+    """Ranges of age, and of volume and depth a label, that a training saw, for its card."""
+    table = subjects[0].table
+    ages = [s.metadata["gestational_age_weeks"] for s in subjects if "gestational_age_weeks" in s.metadata]
+    labels = {}
+    for value, name in enumerate(table.names[1:], start=1):
+        voxel_ml = [np.prod(s.grid.spacing) / 1000 for s in subjects]
+        volumes = [(s.label == value).sum() * ml for s, ml in zip(subjects, voxel_ml, strict=True)]
+        depths = [depth_mm(s.label, value, s.grid.spacing) for s in subjects]
+        labels[name] = {"volume_ml": span(volumes), "depth_mm": span(depths)}
+    seen: dict = {"labels": labels}
+    if ages:
+        seen["gestational_age_weeks"] = span(ages)
+    return seen
+
+
+def span(values: list) -> list[float]:
+    return [round(float(min(values)), 3), round(float(max(values)), 3)]

@@ -1,0 +1,153 @@
+"""Weights on disk: safetensors beside a JSON card. Nothing here unpickles.
+
+A model is a folder: card.json and one NAME.safetensors a network. The card holds family, config,
+label table, training data, metrics, licence, and the sha256 of every weight file; a file that
+does not match is refused. A training's state (weights, optimiser, step) is one safetensors file
+whose header carries the plain values.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+
+class WeightsError(Exception):
+    """Weights or their card cannot be used; the text is one line for the user."""
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Let write(temporary path) make the file, then move it into place in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def inference_state(module: nn.Module, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """Weights for inference: spectral norm folded in, as contiguous CPU tensors of dtype."""
+    state = {}
+    folded = {}
+    for prefix, layer in module.named_modules():
+        if parametrize.is_parametrized(layer):
+            folded[prefix] = layer
+            state[f"{prefix}.weight"] = layer.weight
+    for name, tensor in module.state_dict().items():
+        if not any(name.startswith(f"{prefix}.parametrizations.") for prefix in folded):
+            state[name] = tensor
+    return {k: v.detach().to("cpu", dtype).contiguous() for k, v in sorted(state.items())}
+
+
+def remove_parametrizations(module: nn.Module) -> nn.Module:
+    """Turn spectral-normed layers back into plain ones, ready to take inference weights."""
+    for layer in module.modules():
+        if parametrize.is_parametrized(layer):
+            parametrize.remove_parametrizations(layer, "weight")
+    return module
+
+
+def save_model(folder: Path, networks: dict[str, nn.Module], card: dict[str, Any]) -> None:
+    """Write NAME.safetensors for each network (float16) and card.json with their digests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for name, network in networks.items():
+        path = folder / f"{name}.safetensors"
+        write_atomically(path, lambda p, n=network: save_file(inference_state(n), p))
+        digests[path.name] = sha256(path)
+    write_card(folder, {**card, "sha256": digests})
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    text = json.dumps(card, indent=2, allow_nan=False) + "\n"
+    write_atomically(folder / "card.json", lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a model folder. Raises WeightsError where there is none, or it is no JSON."""
+    path = folder / "card.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"{folder}: no model here (card.json is missing)") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from None
+    missing = {"family", "config", "sha256"} - card.keys() if isinstance(card, dict) else {"family"}
+    if missing:
+        raise WeightsError(f"{path}: not a model card: {', '.join(sorted(missing))} is missing")
+    return card
+
+
+def load_weights(folder: Path, name: str, network: nn.Module, card: dict[str, Any]) -> nn.Module:
+    """Fill network from NAME.safetensors as float32, ready for inference.
+
+    Raises WeightsError where the file is missing, differs from the card's sha256, or does not fit.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise WeightsError(f"{path}: missing; the card lists {', '.join(sorted(card['sha256']))}")
+    expected = card["sha256"].get(path.name)
+    if sha256(path) != expected:
+        raise WeightsError(f"{path}: its sha256 differs from the card's; the file was changed")
+    try:
+        state = {k: v.float() for k, v in load_file(path).items()}
+        remove_parametrizations(network).load_state_dict(state)
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path}: does not fit its card: {str(error).splitlines()[0]}") from None
+    return network.eval().requires_grad_(False)
+
+
+def save_state(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimisers: dict[str, torch.optim.Optimizer],
+    plain: dict[str, Any],
+) -> None:
+    """A training's whole state in one file, moved into place in one step."""
+    tensors = {f"{m}/{k}": v for m, module in modules.items() for k, v in module.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for index, values in optimiser.state_dict()["state"].items():
+            tensors |= {f"{name}/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    metadata = {"plain": json.dumps(plain, allow_nan=False)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda p: save_file(tensors, p, metadata))
+
+
+def load_state(
+    path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Put a saved state back; returns its plain values. Raises WeightsError if it does not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            plain = json.loads(file.metadata()["plain"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        for name, module in modules.items():
+            prefix = f"{name}/"
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        for name, optimiser in optimisers.items():
+            state = optimiser.state_dict()
+            state["state"] = {}
+            for key, tensor in tensors.items():
+                owner, _, rest = key.partition("/")
+                if owner == name:
+                    index, _, value = rest.partition("/")
+                    state["state"].setdefault(int(index), {})[value] = tensor
+            optimiser.load_state_dict(state)
+    except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: cannot be resumed: {str(error).splitlines()[0]}") from None
+    return plain

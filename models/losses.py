@@ -1,0 +1,36 @@
+"""Losses of the adversarial families.
+
+Discriminator outputs are lists, one a scale, of feature lists whose last entry is the patch scores.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Features = list[list[Tensor]]
+
+
+def hinge_discriminator(real: Features, fake: Features) -> Tensor:
+    """E[max(0, 1 − D(real))] + E[max(0, 1 + D(fake))], averaged over scales."""
+    terms = [F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)]
+    return sum(terms[1:], terms[0]) / len(terms)
+
+
+def hinge_generator(fake: Features) -> Tensor:
+    """−E[D(fake)], averaged over scales."""
+    terms = [-f[-1].mean() for f in fake]
+    return sum(terms[1:], terms[0]) / len(terms)
+
+
+def feature_matching(real: Features, fake: Features) -> Tensor:
+    """L1 between the features of real and fake, summed over layers, averaged over scales."""
+    terms = [
+        F.l1_loss(f, r.detach())
+        for real_scale, fake_scale in zip(real, fake, strict=True)
+        for r, f in zip(real_scale[:-1], fake_scale[:-1], strict=True)
+    ]
+    return sum(terms[1:], terms[0]) / len(real)
+
+
+def kl_divergence(mu_BZ: Tensor, logvar_BZ: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)), summed over the latent and the batch."""
+    return -0.5 * (1 + logvar_BZ - mu_BZ.square() - logvar_BZ.exp()).sum()

@@ -1,0 +1,188 @@
+"""SPADE: label maps -> images (Park et al. 2019, "Semantic Image Synthesis with
+Spatially-Adaptive Normalization").
+
+Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z latent. Images lie in
+[-1, 1]. Heights and widths are multiples of STRIDE.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from models.normalisation import normalisation
+
+STRIDE = 32
+"""The generator starts at 1/32 of the output's resolution and doubles it five times."""
+
+
+@dataclass(frozen=True)
+class SpadeConfig:
+    """What a generator is made of.
+
+    labels: K, background included. width: nf, channels of the last block. hidden: channels of the
+    modulation's shared layer (the paper: 128 at nf 64). latent: Z of the style code; 0 starts from
+    the label map alone. norm: what γ and β modulate.
+    """
+
+    labels: int
+    width: int = 64
+    hidden: int = 128
+    latent: int = 0
+    norm: Literal["batch", "instance"] = "batch"
+
+
+def one_hot(label_BHW: Tensor, labels: int) -> Tensor:
+    """Label values (B, H, W) of any integer type to float one-hot (B, K, H, W)."""
+    return F.one_hot(label_BHW.long(), labels).movedim(-1, 1).float()
+
+
+class Spade(nn.Module):
+    """x̂ · (1 + γ(labels)) + β(labels): eq. 1 of the paper, with γ, β as in its figure 2.
+
+    γ and β are a step of their own (`modulation`), since they depend on the labels alone.
+    """
+
+    def __init__(self, channels: int, config: SpadeConfig) -> None:
+        super().__init__()
+        self.norm = normalisation(config.norm, channels)
+        self.shared = nn.Conv2d(config.labels, config.hidden, 3, padding=1)
+        self.gamma_beta = nn.Conv2d(config.hidden, 2 * channels, 3, padding=1)
+
+    def modulation(self, labels_BKHW: Tensor) -> tuple[Tensor, Tensor]:
+        """γ and β, each (B, C, H, W)."""
+        gamma, beta = self.gamma_beta(F.relu(self.shared(labels_BKHW))).chunk(2, dim=1)
+        return gamma, beta
+
+    def forward(self, x_BCHW: Tensor, labels_BKHW: Tensor) -> Tensor:
+        gamma, beta = self.modulation(labels_BKHW)
+        return self.norm(x_BCHW) * (1 + gamma) + beta
+
+
+class SpadeBlock(nn.Module):
+    """Residual block of two SPADE–lrelu–conv3 (figure 4); a learnt shortcut where widths differ."""
+
+    def __init__(self, inputs: int, outputs: int, config: SpadeConfig) -> None:
+        super().__init__()
+        middle = min(inputs, outputs)
+        self.spade_0 = Spade(inputs, config)
+        self.conv_0 = spectral_norm(nn.Conv2d(inputs, middle, 3, padding=1))
+        self.spade_1 = Spade(middle, config)
+        self.conv_1 = spectral_norm(nn.Conv2d(middle, outputs, 3, padding=1))
+        self.spade_s: Spade | None = None
+        if inputs != outputs:
+            self.spade_s = Spade(inputs, config)
+            self.conv_s = spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))
+
+    def forward(self, x: Tensor, labels_BKHW: Tensor) -> Tensor:
+        shortcut = x if self.spade_s is None else self.conv_s(self.spade_s(x, labels_BKHW))
+        x = self.conv_0(F.leaky_relu(self.spade_0(x, labels_BKHW), 0.2))
+        x = self.conv_1(F.leaky_relu(self.spade_1(x, labels_BKHW), 0.2))
+        return shortcut + x
+
+
+class SpadeGenerator(nn.Module):
+    """One-hot labels (B, K, H, W), and a style code (B, Z) if the config has one, to images
+    (B, 1, H, W) in [-1, 1]. Raises ValueError where H or W is no multiple of STRIDE."""
+
+    def __init__(self, config: SpadeConfig) -> None:
+        super().__init__()
+        self.config = config
+        nf = config.width
+        if config.latent:
+            self.head_latent = nn.Linear(config.latent, 16 * nf)
+        self.head_labels = nn.Conv2d(config.labels, 16 * nf, 3, padding=1)
+        widths = [(16, 16), (16, 16), (16, 16), (16, 8), (8, 4), (4, 2), (2, 1)]
+        self.blocks = nn.ModuleList(SpadeBlock(a * nf, b * nf, config) for a, b in widths)
+        self.to_image = nn.Conv2d(nf, 1, 3, padding=1)
+
+    def forward(self, labels_BKHW: Tensor, style_BZ: Tensor | None = None) -> Tensor:
+        height, width = labels_BKHW.shape[-2:]
+        if height % STRIDE or width % STRIDE:
+            raise ValueError(f"label map of {height}×{width}: sides must be multiples of {STRIDE}")
+        pyramid = {d: labels_BKHW[..., ::d, ::d] for d in (1, 2, 4, 8, 16, 32)}
+        x = self.head_labels(pyramid[32])
+        if self.config.latent:
+            if style_BZ is None:
+                raise ValueError("this generator has a style latent: pass style_BZ")
+            x = x + self.head_latent(style_BZ)[:, :, None, None]
+        # The head at 1/32; both middle blocks at 1/16; then one block a doubling.
+        for block, downscale in zip(self.blocks, (32, 16, 16, 8, 4, 2, 1), strict=True):
+            if x.shape[-2] != height // downscale:
+                x = F.interpolate(x, scale_factor=2)
+            x = block(x, pyramid[downscale])
+        return torch.tanh(self.to_image(F.leaky_relu(x, 0.2)))
+
+
+class StyleEncoder(nn.Module):
+    """Image (B, 1, H, W) -> μ and log σ² of its style code, each (B, Z): the paper's image encoder.
+
+    The last map is averaged over space, so that any image size will do.
+    """
+
+    def __init__(self, latent: int, width: int) -> None:
+        super().__init__()
+        widths = [1, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for a, b in zip(widths[:-1], widths[1:], strict=True):
+            conv = spectral_norm(nn.Conv2d(a, b, 3, stride=2, padding=1))
+            layers += [conv, nn.GroupNorm(1, b, affine=False), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        self.to_mu = nn.Linear(8 * width, latent)
+        self.to_logvar = nn.Linear(8 * width, latent)
+
+    def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.layers(image_B1HW).mean((2, 3))
+        return self.to_mu(features), self.to_logvar(features)
+
+
+class PatchDiscriminator(nn.Module):
+    """One scale: one-hot labels and image (B, K + 1, H, W) to the features of every layer; the
+    last, (B, 1, h, w), are the scores of its patches."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        first = nn.Sequential(nn.Conv2d(inputs, width, 4, 2, 2), nn.LeakyReLU(0.2))
+        layers: list[nn.Module] = [first]
+        for a, b, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
+            conv = spectral_norm(nn.Conv2d(a * width, b * width, 4, stride, 2, bias=False))
+            norm = nn.InstanceNorm2d(b * width)
+            layers.append(nn.Sequential(conv, norm, nn.LeakyReLU(0.2)))
+        layers.append(nn.Conv2d(8 * width, 1, 4, 1, 2))
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = []
+        for layer in self.layers:
+            x = layer(x)
+            features.append(x)
+        return features
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """PatchDiscriminators on the image and on its halves: a list of feature lists, one a scale."""
+
+    def __init__(self, labels: int, width: int = 64, scales: int = 2) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(PatchDiscriminator(labels + 1, width) for _ in range(scales))
+
+    def forward(self, labels_BKHW: Tensor, image_B1HW: Tensor) -> list[list[Tensor]]:
+        x = torch.cat([labels_BKHW, image_B1HW], dim=1)
+        outputs = []
+        for scale in self.scales:
+            outputs.append(scale(x))
+            x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        return outputs
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Xavier normal of gain 0.02 for every convolution and linear layer, zero biases."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight  # type: ignore[union-attr]
+            nn.init.xavier_normal_(weight, gain=0.02, generator=generator)  # type: ignore[arg-type]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

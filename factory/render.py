@@ -1,12 +1,25 @@
 """Case -> Sample. Pure: knows no Ray and no Zarr."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from factory.anatomy.measure import measure
+from factory.anatomy.ventricles import dilate_ventricles
 from factory.cases import Case
-from storage.subject import Grid, LabelTable
+from factory.errors import RenderError
+from factory.intensities import normalise
+from factory.painting import SpadePainter
+from factory.training_ranges import outside_training
+from storage.resample import fit
+from storage.sources import load_subject
+from storage.subject import Grid, LabelTable, Subject
+
+EDITS = {"dilate_ventricles": dilate_ventricles}
+"""What a case may do to a label map: (label, spacing, table, image=…, **parameters)."""
 
 
 @dataclass(frozen=True)
@@ -25,3 +38,52 @@ class Sample:
     table: LabelTable
     measures: dict[str, Any]
     extra: dict[str, np.ndarray]
+
+
+class Renderer:
+    """Renders cases with one model, whose networks are loaded once.
+
+    model: the model's folder. threads: torch's threads, part of the plan since results differ in
+    the last bits between thread counts. Raises WeightsError where the model cannot be used.
+    """
+
+    def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
+        torch.set_num_threads(threads)
+        self.painter = SpadePainter(model, torch.device(device))
+        self.last: tuple[tuple[Any, ...], Subject] | None = None
+
+    def render(self, case: Case) -> Sample:
+        """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
+        subject = self.subject(case)
+        label, image = subject.label, subject.image
+        for edit in case.edits:
+            for name, parameters in edit.items():
+                label, image = EDITS[name](
+                    label, subject.grid.spacing, subject.table, image=image, **parameters
+                )
+        painted, disagreement = self.painter.render(label, case.appearance)
+        measures = measure(label, subject.grid.spacing, subject.table)
+        measures["outside_training"] = outside_training(
+            self.painter.card, label, subject.grid.spacing, subject.table
+        )
+        extra = {}
+        if case.appearance.get("uncertainty"):
+            extra["uncertainty"] = disagreement
+        if case.appearance.get("original"):
+            extra["original"] = original(case, image, subject.label)
+        return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
+
+    def subject(self, case: Case) -> Subject:
+        """The case's subject on the case's grid; the last one is kept for its other variants."""
+        key = (case.subject, case.grid)
+        if self.last is None or self.last[0] != key:
+            whole = load_subject(case.subject, case.grid["spacing_mm"])
+            self.last = (key, fit(whole, tuple(case.grid["shape"])))
+        return self.last[1]
+
+
+def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:
+    """The subject's own image, carried along by the edits, in the units of the brain before them."""
+    if image is None:
+        raise RenderError(f"{case.id}: output.original is asked for, but the subject has no image")
+    return normalise(image, label)

@@ -1,11 +1,8 @@
 """The image and label pairs of a training recipe, and what is worth recording of them."""
 
-import numpy as np
-from scipy import ndimage
-
 from factory.errors import RecipeError
-from factory.orientations import brain_box
 from factory.train.recipe import TrainingSubjects
+from factory.training_ranges import label_size
 from storage.bids import bids_subjects
 from storage.sources import load_subject
 from storage.subject import Subject
@@ -33,24 +30,15 @@ def records(part: TrainingSubjects) -> list[dict]:
     return found
 
 
-def depth_mm(label: np.ndarray, value: int, spacing: tuple[float, float, float]) -> float:
-    """The largest distance from inside a label to its boundary, in mm: how thick it gets."""
-    if not (label == value).any():
-        return 0.0
-    inside = np.pad(label[brain_box(label == value)] == value, 1)
-    return float(ndimage.distance_transform_edt(inside, spacing).max())
-
-
 def seen_ranges(subjects: list[Subject]) -> dict:
     """Ranges of age, and of volume and depth a label, that a training saw, for its card."""
     table = subjects[0].table
-    ages = [s.metadata["gestational_age_weeks"] for s in subjects if "gestational_age_weeks" in s.metadata]
+    about = [s.metadata.get("gestational_age_weeks") for s in subjects]
+    ages = [age for age in about if age is not None]
     labels = {}
     for value, name in enumerate(table.names[1:], start=1):
-        voxel_ml = [np.prod(s.grid.spacing) / 1000 for s in subjects]
-        volumes = [(s.label == value).sum() * ml for s, ml in zip(subjects, voxel_ml, strict=True)]
-        depths = [depth_mm(s.label, value, s.grid.spacing) for s in subjects]
-        labels[name] = {"volume_ml": span(volumes), "depth_mm": span(depths)}
+        sizes = [label_size(s.label, value, s.grid.spacing) for s in subjects]
+        labels[name] = {key: span([size[key] for size in sizes]) for key in sizes[0]}
     seen: dict = {"labels": labels}
     if ages:
         seen["gestational_age_weeks"] = span(ages)

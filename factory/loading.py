@@ -8,6 +8,7 @@ which says in words what a value may be.
 
 import difflib
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WrapValidator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
 
 from factory.errors import RecipeError
 from factory.yaml_lines import Document, Path, dotted, read_yaml, shown
@@ -114,6 +116,17 @@ class Loaded(Generic[M]):
             data["output"] = {k: v for k, v in data["output"].items() if k != "path"}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def text(self) -> str:
+        """The resolved data as YAML, without output.path: the same wherever it is written."""
+        data = self.spec.model_dump(exclude_none=True)
+        if isinstance(data.get("output"), dict):
+            del data["output"]["path"]
+        written = io.StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = None
+        yaml.dump(data, written)
+        return written.getvalue()
 
     def record(self) -> dict[str, Any]:
         """What a dataset or a card keeps of it, as plain JSON."""

@@ -3,8 +3,8 @@
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 from factory.cases import Case, cases, count_cases
@@ -57,6 +57,10 @@ class Machine:
         return Machine(cores, psutil.virtual_memory().available, _free_disk(output))
 
 
+ANY = Machine(cores=1, memory_bytes=2**62)
+"""No limits: somebody else's machines."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that will be made, before any of it is.
@@ -73,7 +77,7 @@ class Plan:
     memory_per_actor: int
     seconds_per_sample: float
     warnings: tuple[str, ...] = ()
-    done: Set[int] = frozenset()
+    done: Set[int] = field(default_factory=frozenset)
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
@@ -85,6 +89,11 @@ class Plan:
     def remaining(self) -> Iterator[Shard]:
         """The shards that do not stand yet."""
         return (shard for shard in self.shards() if shard.index not in self.done)
+
+    def samples_in(self, shards: Iterable[int]) -> int:
+        """How many samples some shards, by index, hold; the last shard may be shorter."""
+        size = self.layout.samples_per_shard
+        return sum(min(size, self.layout.samples - index * size) for index in shards)
 
     @property
     def raw_bytes(self) -> int:

@@ -1,0 +1,180 @@
+"""The `factory` command: parse, call, print. No logic, and nothing heavy imported before a verb.
+
+Exit codes: 0; 2 for input that a user can mend; 3 for finished with failures; 130 for Ctrl-C;
+1 for a mistake of ours. Every error is one line on stderr.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from factory.errors import FactoryError, ShardsFailed
+from storage.errors import StorageError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's file or its name.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key, e.g. subjects.phantom.count=1000."
+    ),
+]
+Output = Annotated[str | None, typer.Option(help="Where to write, instead of the recipe's.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Actors = Annotated[int | None, typer.Option(min=1, help="Renderers at a time.")]
+Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
+
+
+@app.callback()
+def factory() -> None:
+    """Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out."""
+
+
+@app.command()
+def render(
+    recipe: RecipeName,
+    set: Set = None,
+    output: Output = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    address: Address = None,
+    actors: Actors = None,
+    allow_mixed: Annotated[
+        bool, typer.Option(help="Go on with a dataset begun in another environment.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
+    from factory.pipeline import render_recipe
+
+    show(
+        render_recipe(
+            recipe,
+            set or (),
+            output=output,
+            overwrite=overwrite,
+            serial=serial,
+            address=address,
+            actors=actors,
+            allow_mixed=allow_mixed,
+            progress=not json,
+        ),
+        json,
+    )
+
+
+@app.command()
+def plan(
+    recipe: RecipeName,
+    set: Set = None,
+    output: Output = None,
+    actors: Actors = None,
+    json: Json = False,
+) -> None:
+    """Say what would be made, how large and how long; writes nothing."""
+    from factory.pipeline import plan_recipe
+
+    show(plan_recipe(recipe, set or (), output=output, actors=actors), json)
+
+
+@app.command()
+def inspect(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")],
+    json: Json = False,
+    montage: Annotated[
+        str | None, typer.Option(metavar="PNG", help="Where to write a picture of it.")
+    ] = None,
+) -> None:
+    """Say what a dataset holds, and whether it is complete."""
+    from factory.pipeline import inspect_dataset
+
+    show(inspect_dataset(dataset, montage), json)
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    set: Set = None,
+    output: Output = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    address: Address = None,
+    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a model, or go on with it."""
+    from factory.pipeline import train_recipe
+
+    report = train_recipe(
+        recipe, set or (), output=output, workers=workers, address=address, serial=serial
+    )
+    show(report, json)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(version("synthetic-dataset-factory"))
+    except PackageNotFoundError:
+        print("not installed: run from its own folder")
+
+
+def show(report: Any, as_json: bool) -> None:
+    """Print a report: one JSON object, or its lines."""
+    print(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(report.lines()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (without the program's name); returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(given or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # whoever read our output has enough; leave the interpreter nothing to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        said = str(stop.__cause__ or stop) or "stopped; the same command goes on from here"
+        return fail(said, 130)
+    except Exception as error:
+        if os.environ.get("FACTORY_DEBUG"):
+            traceback.print_exc()
+        return fail(*explained(error))
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """What to say of an exception, and the exit code."""
+    if hasattr(error, "format_message"):  # typer's: the command line itself is wrong
+        return f"{error.format_message()} (factory --help says more)", 2
+    if isinstance(error, ShardsFailed):
+        return str(error), 3
+    # only a command that has loaded torch can raise what models raises
+    checkpoint: Any = sys.modules.get("models.checkpoint")
+    weights: tuple[type[Exception], ...] = (checkpoint.WeightsError,) if checkpoint else ()
+    if isinstance(error, (FactoryError, StorageError, *weights)):
+        return str(error), 2
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", 2
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"internal error: {what} (set FACTORY_DEBUG=1 for the traceback)", 1
+
+
+def fail(message: str, code: int) -> int:
+    line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
+    print(f"factory: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

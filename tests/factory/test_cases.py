@@ -1,0 +1,263 @@
+"""Cases: their identities, their draws, and what must not change when a recipe grows."""
+
+import itertools
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factory.cases import Case, cases, count_cases
+from factory.loading import parse
+from factory.recipe import Recipe, RenderRecipe
+from factory.subjects import grid_shape, needed_shape
+from storage.errors import SubjectError
+
+TEXT = """\
+seed: 7
+subjects:
+  phantom: {count: 3, gestational_age_weeks: {uniform: [21, 34]}}
+anatomy:
+  - dilate_ventricles:
+      grade: {each: [0, 1, 2]}
+      grades_mm: {0: 0, 1: 1.5, 2: 3, 3: 4.5, 4: 6}
+      into: [white_matter]
+appearance: {model: fetal-spade}
+output: {path: h.zarr}
+"""
+RADIUS = """\
+seed: 7
+subjects:
+  phantom: {count: 2, gestational_age_weeks: 28}
+anatomy:
+  - dilate_ventricles: {radius_mm: {uniform: [1, 4]}, into: [white_matter]}
+appearance: {model: fetal-spade}
+output: {path: h.zarr}
+"""
+
+
+def recipe(*overrides: str, text: str = TEXT) -> Recipe:
+    return parse(text, "h.yaml", RenderRecipe, overrides)
+
+
+def by_id(*overrides: str, text: str = TEXT) -> dict[str, str]:
+    made = list(cases(recipe(*overrides, text=text)))
+    assert len({case.id for case in made}) == len(made)
+    return {case.id: case.to_json() for case in made}
+
+
+def test_a_case_says_all_that_is_needed_to_make_it() -> None:
+    case = next(itertools.islice(cases(recipe()), 2, None))
+    assert case.id == "phantom-0000/grade=2/0"
+    assert set(case.subject) == {"source", "id", "gestational_age_weeks", "seed"}
+    assert 21 <= case.subject["gestational_age_weeks"] <= 34
+    assert case.edits == [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}]
+    assert case.requested == {
+        "gestational_age_weeks": case.subject["gestational_age_weeks"],
+        "grade": 2,
+        "radius_mm": 3.0,
+    }
+    assert case.appearance["model"] == "fetal-spade"
+    assert case.appearance["fuse"] == "mean"
+    assert case.grid["spacing_mm"] == 1.0
+    assert Case.from_json(case.to_json()) == case
+    assert json.loads(case.to_json())["id"] == case.id
+
+
+def test_order_is_subjects_then_variants_then_replicates() -> None:
+    ids = [case.id for case in cases(recipe("replicates=2"))]
+    subjects = [f"phantom-{n:04d}" for n in range(3)]
+    expected = [f"{s}/grade={g}/{r}" for s in subjects for g in range(3) for r in range(2)]
+    assert ids == expected
+
+
+def test_one_style_and_one_anatomy_a_subject_across_its_grades() -> None:
+    made = list(cases(recipe("replicates=2")))
+    for key in (lambda c: c.subject, lambda c: c.appearance["style_seed"]):
+        for subject, replicate in itertools.product(range(3), range(2)):
+            same = [
+                json.dumps(key(case))
+                for case in made
+                if case.subject["id"] == f"phantom-{subject:04d}" and case.replicate == replicate
+            ]
+            assert len(set(same)) == 1
+    assert len({case.appearance["style_seed"] for case in made}) == 6
+    assert len({case.subject["seed"] for case in made}) == 3
+
+
+FACTORS = st.fixed_dictionaries(
+    {
+        "subjects.phantom.count": st.integers(1, 5),
+        "replicates": st.integers(1, 3),
+        "anatomy.0.dilate_ventricles.grade": st.lists(
+            st.integers(0, 4), min_size=1, max_size=5, unique=True
+        ).map(lambda grades: f"{{each: {grades}}}"),
+        "subjects.phantom.gestational_age_weeks": st.sampled_from(
+            ["{uniform: [21, 34]}", "{each: [24, 30]}", "28", "{choice: {24: 1, 30: 2}}"]
+        ),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(FACTORS, st.integers(0, 200))
+def test_the_count_is_known_without_counting(factors: dict[str, object], start: int) -> None:
+    made = recipe(*(f"{k}={v}" for k, v in factors.items()))
+    every = list(cases(made))
+    assert count_cases(made) == len(every)
+    assert list(cases(made, start)) == every[start:]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True),
+    st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True),
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_what_else_a_recipe_lists_changes_no_case(
+    one: Sequence[int], two: Sequence[int], counts: tuple[int, int], replicates: tuple[int, int]
+) -> None:
+    first, second = (
+        by_id(
+            f"anatomy.0.dilate_ventricles.grade={{each: {list(grades)}}}",
+            f"subjects.phantom.count={count}",
+            f"replicates={replicate}",
+        )
+        for grades, count, replicate in zip((one, two), counts, replicates, strict=True)
+    )
+    shared = first.keys() & second.keys()
+    assert len(shared) == len(set(one) & set(two)) * min(counts) * min(replicates)
+    assert {k: first[k] for k in shared} == {k: second[k] for k in shared}
+
+
+def test_another_edit_after_does_not_change_the_draws_of_this_one() -> None:
+    other = "  - dilate_ventricles: {radius_mm: 1, into: [grey_matter]}\n"
+    alone = list(cases(recipe(text=RADIUS)))
+    after = list(cases(recipe(text=RADIUS.replace("appearance:", other + "appearance:"))))
+    drawn = [case.edits[0]["dilate_ventricles"]["radius_mm"] for case in alone]
+    assert [case.edits[0]["dilate_ventricles"]["radius_mm"] for case in after] == drawn
+    assert set(after[0].requested) == {
+        "gestational_age_weeks",
+        "dilate_ventricles_radius_mm",
+        "dilate_ventricles_2_radius_mm",
+    }
+
+
+def test_the_seed_changes_every_draw() -> None:
+    ours, theirs = list(cases(recipe())), list(cases(recipe("seed=8")))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.id == b.id
+        assert a.subject["gestational_age_weeks"] != b.subject["gestational_age_weeks"]
+        assert a.subject["seed"] != b.subject["seed"]
+        assert a.appearance["style_seed"] != b.appearance["style_seed"]
+
+
+def ages(distribution: str, count: int = 2000) -> np.ndarray:
+    made = recipe(
+        f"subjects.phantom.gestational_age_weeks={distribution}",
+        f"subjects.phantom.count={count}",
+        "anatomy=[]",
+    )
+    return np.array([case.subject["gestational_age_weeks"] for case in cases(made)])
+
+
+def test_draws_follow_their_distributions() -> None:
+    uniform = ages("{uniform: [22, 34]}")
+    assert uniform.min() >= 22
+    assert uniform.max() <= 34
+    # 5 standard errors: false alarms about once in a million seeds, and the seed is fixed
+    assert abs(uniform.mean() - 28) < 5 * 12 / np.sqrt(12 * 2000)
+
+    normal = ages("{normal: {mean: 28, sd: 2, min: 24, max: 32}}")
+    assert normal.min() >= 24
+    assert normal.max() <= 32
+    assert abs(normal.mean() - 28) < 5 * 2 / np.sqrt(2000)
+    within = np.mean(np.abs(normal - 28) < 2)
+    assert abs(within - 0.6827 / 0.9545) < 5 * np.sqrt(0.25 / 2000)
+
+    chosen = ages("{choice: {24: 1, 30: 3}}")
+    assert set(chosen) == {24.0, 30.0}
+    assert abs(np.mean(chosen == 30) - 0.75) < 5 * np.sqrt(0.25 / 2000)
+    np.testing.assert_array_equal(chosen, ages("{choice: {30: 3, 24: 1}}"))
+    assert set(ages("{choice: {24: 0, 30: 1}}", 50)) == {30.0}
+
+
+def test_draws_of_replicates_differ_and_fixed_values_do_not() -> None:
+    made = list(cases(recipe("replicates=3", text=RADIUS)))
+    drawn = {case.edits[0]["dilate_ventricles"]["radius_mm"] for case in made}
+    assert len(drawn) == 6
+    assert all(1 <= radius <= 4 for radius in drawn)
+    assert {case.subject["gestational_age_weeks"] for case in made} == {28.0}
+    assert {case.variant for case in made} == {""}
+
+
+def test_a_swept_age_gives_the_same_phantom_at_several_ages() -> None:
+    made = list(cases(recipe("subjects.phantom.gestational_age_weeks={each: [24, 28.5]}")))
+    assert made[0].variant == "gestational_age_weeks=24,grade=0"
+    first = [case for case in made if case.subject["id"] == "phantom-0000"]
+    assert {case.subject["gestational_age_weeks"] for case in first} == {24.0, 28.5}
+    assert len({case.subject["seed"] for case in first}) == 1
+
+
+def test_a_million_cases_cost_nothing_until_they_are_asked_for() -> None:
+    large = recipe("subjects.phantom.count=100000000")
+    assert count_cases(large) == 300_000_000
+    assert next(cases(large, 299_999_999)).id == "phantom-99999999/grade=2/0"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(20, 38), st.sampled_from([0.5, 0.8, 1.0, 2.0]))
+def test_the_automatic_shape_holds_every_subject_with_a_margin(age: float, spacing: float) -> None:
+    made = recipe(
+        f"subjects.phantom.gestational_age_weeks={{uniform: [20, {age!r}]}}",
+        f"output.spacing_mm={spacing}",
+    )
+    shape, needed = grid_shape(made), needed_shape(made)
+    for voxels, extent in zip(shape, needed, strict=True):
+        assert voxels % 16 == 0
+        assert extent + 8 <= voxels < extent + 8 + 16
+    assert grid_shape(parse(TEXT, "h.yaml", RenderRecipe, ["output.shape=[64, 80, 96]"])) == (
+        64,
+        80,
+        96,
+    )
+
+
+def test_the_automatic_shape_does_not_depend_on_draws() -> None:
+    shapes = {grid_shape(recipe(f"seed={s}", f"subjects.phantom.count={s}")) for s in (1, 2, 50)}
+    assert len(shapes) == 1
+
+
+def test_subjects_that_cannot_be_listed(tmp_path) -> None:
+    with pytest.raises(SubjectError, match="no BIDS dataset"):
+        next(cases(recipe(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")))
+
+
+def test_files_as_subjects(tmp_path) -> None:
+    import nibabel as nib
+
+    label = np.zeros((40, 50, 60), np.uint8)  # x, y, z
+    label[5:35, 10:40, 20:41] = 3
+    for name in ("a", "b"):
+        image = nib.Nifti1Image(label, np.diag([2.0, 1.0, 1.0, 1.0]))
+        image.to_filename(tmp_path / f"{name}_dseg.nii.gz")
+    made = recipe(
+        f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
+        "subjects.phantom=null",
+    )
+    every = list(cases(made))
+    assert [case.id for case in every[:4]] == ["a/grade=0/0", "a/grade=1/0", "a/grade=2/0",
+                                               "b/grade=0/0"]  # fmt: skip
+    assert count_cases(made) == len(every) == 6
+    assert list(cases(made, 4)) == every[4:]
+    assert needed_shape(made) == (21, 30, 60)
+    assert every[0].grid["shape"] == [32, 48, 80]
+
+    mixed = recipe(f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}")
+    both = {case.id: case.to_json() for case in cases(mixed)}
+    assert count_cases(mixed) == len(both) == 15
+    phantoms = {case.id for case in cases(recipe())}
+    assert phantoms < both.keys()

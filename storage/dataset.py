@@ -83,8 +83,9 @@ class Dataset:
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
         """Write the objects of one shard, then its ledger entry. Written twice, same bytes.
 
-        start: index of its first sample. Raises DatasetError where an array does not fit the
-        layout or is not finite, the environment is another, or the folder refuses.
+        start: index of its first sample. Raises SampleError where an array does not fit the
+        layout or is not finite, DatasetError where the environment is another or the folder
+        refuses.
         """
         self._check_place(index, start, len(samples))
         here = self._environment_here()
@@ -224,7 +225,7 @@ class Dataset:
                     raise DatasetError(f"{self.path}: {key} is missing or damaged")
             for offset, sample in enumerate(entry["samples"]):
                 for name in self.layout.arrays:
-                    values = np.ascontiguousarray(group[name][entry["start"] + offset])  # type: ignore[index]
+                    values = np.ascontiguousarray(group[name][entry["start"] + offset])
                     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
                     shape = ",".join(map(str, values.shape))
                     total.update(f"{name} {values.dtype.str} {shape}\n".encode())

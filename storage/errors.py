@@ -2,7 +2,8 @@
 
     StorageError                anything a user can mend: the message is one clear line
     ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
-    └── DatasetError            a dataset that cannot be opened, grown or written
+    ├── DatasetError            a dataset that cannot be opened, grown or written
+    └── SampleError             a sample that does not fit its dataset; others may
 """
 
 
@@ -16,3 +17,7 @@ class SubjectError(StorageError):
 
 class DatasetError(StorageError):
     """A dataset cannot be opened, written or continued."""
+
+
+class SampleError(StorageError):
+    """A sample does not fit the dataset it was made for: shape, labels, NaN."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.errors import DatasetError
+from storage.errors import SampleError
 from storage.layout import Layout
 
 
@@ -27,23 +27,23 @@ class StoredSample:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     def checked(self, name: str, layout: Layout) -> np.ndarray:
-        """An array, fit to store. Raises DatasetError, naming the case, where it is not."""
+        """An array, fit to store. Raises SampleError, naming the case, where it is not."""
         case = f"case {json.loads(self.case).get('id', '?')}"
         if name not in self.arrays:
-            raise DatasetError(f"{case}: it has no {name!r}, which this dataset stores")
+            raise SampleError(f"{case}: it has no {name!r}, which this dataset stores")
         values = np.asarray(self.arrays[name])
         if values.shape != layout.shape:
-            raise DatasetError(
+            raise SampleError(
                 f"{case}: {name} has shape {values.shape}, the dataset {layout.shape}"
             )
         if name == "label":
             if values.dtype != np.uint8:
-                raise DatasetError(f"{case}: label is {values.dtype}, not uint8")
+                raise SampleError(f"{case}: label is {values.dtype}, not uint8")
             if values.max(initial=0) >= len(layout.table.names):
-                raise DatasetError(
+                raise SampleError(
                     f"{case}: label {values.max()} is not in the label table "
                     f"(0 to {len(layout.table.names) - 1})"
                 )
         elif not np.isfinite(values).all():
-            raise DatasetError(f"{case}: {name} holds NaN or infinity")
+            raise SampleError(f"{case}: {name} holds NaN or infinity")
         return values

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from storage import ledger
 from storage.dataset_open import create, digest, open_dataset
-from storage.errors import DatasetError
+from storage.errors import DatasetError, SampleError
 from storage.layout import Layout, brick_length, dequantise, metadata, quantise
 from storage.stored_sample import StoredSample
 from storage.subject import FETA, Grid
@@ -287,7 +287,7 @@ def test_a_writer_with_another_instruction_set_is_refused(tmp_path):
 def test_arrays_that_do_not_fit_are_refused(tmp_path, name, values, message):
     dataset = create(str(tmp_path / "d"), layout(), RECORD, "")
     bad = replace(sample(0), arrays={**sample(0).arrays, name: values})
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(SampleError, match=message):
         dataset.write_shard(0, 0, [bad])
     assert dataset.done(shards(layout())) == set()
 

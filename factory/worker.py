@@ -1,0 +1,58 @@
+"""What one actor holds: the renderer, loaded once, and the dataset it writes to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from factory.cases import Case
+from factory.plan import Shard
+from factory.render import Sample
+from storage.dataset import Dataset
+from storage.stored_sample import StoredSample
+
+
+@dataclass
+class RenderWorker:
+    """Renders shards and writes them.
+
+    load: makes the renderer; called once, in the process that renders, with the threads it may
+    use, so that what it loads never travels. It sets the thread counts of what it loads.
+    """
+
+    dataset: Dataset
+    load: Callable[[int], Callable[[Case], Sample]]
+    threads: int
+
+    def setup(self) -> None:
+        self.render = self.load(self.threads)
+
+    def run(self, shard: Shard) -> None:
+        samples = [to_stored(self.render(case)) for case in shard.cases]
+        self.dataset.write_shard(shard.index, shard.start, samples)
+
+
+def to_stored(sample: Sample) -> StoredSample:
+    """A sample as the dataset takes it; its row holds what was asked for and what came out."""
+    case = sample.case
+    known: dict[str, Any] = {
+        name: case.subject[name]
+        for name in ("gestational_age_weeks", "pathology", "rec")
+        if name in case.subject
+    }
+    grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
+    return StoredSample(
+        case=case.to_json(),
+        arrays={"image": sample.image, "label": sample.label, **sample.extra},
+        affine=sample.grid.affine,
+        spacing_mm=sample.grid.spacing,
+        columns={
+            "case": case.id,
+            "subject": case.subject["id"],
+            "variant": case.variant,
+            "replicate": case.replicate,
+            **known,
+            **grade,
+            **{f"requested_{name}": value for name, value in case.requested.items()},
+            **sample.measures,
+        },
+    )

@@ -1,0 +1,211 @@
+"""Shards run serially and on a real Ray, through deaths of actors and of the driver."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import toy_run
+import zarr
+
+from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
+from factory.execute import execute
+from factory.progress import Progress
+from storage.dataset_open import open_dataset
+from storage.errors import DatasetError
+
+SAMPLES = 12
+WAIT = 90
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Ray for the tests of this file; `execute` uses one that its process already has."""
+    folder = tmp_path_factory.mktemp("r", numbered=False)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        logging_level="error",
+        log_to_driver=False,
+        object_store_memory=100 * 2**20,
+        _temp_dir=str(folder) if len(str(folder)) < 40 else None,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of an undisturbed serial run."""
+    path = tmp_path_factory.mktemp("quiet") / "d.zarr"
+    return toy_run.render(str(path), SAMPLES, serial=True, show_progress=False).digest()
+
+
+@pytest.mark.parametrize("actors", [1, 2])
+def test_ray_and_serial_give_the_same_bytes(tmp_path, cluster, quiet, actors):
+    dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, actors=actors)
+    assert dataset.is_complete()
+    assert dataset.digest() == quiet
+    group = zarr.open(tmp_path / "d", mode="r")
+    for i in range(SAMPLES):
+        label = toy_run.Render(1)(toy_run.case(i)).label
+        np.testing.assert_array_equal(group["label"][i], label)
+
+
+@pytest.mark.parametrize("doomed", [[0], [3, 4, 11]])
+def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, quiet, doomed):
+    for index in doomed:
+        (tmp_path / f"once-{index}").touch()
+    dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
+    assert len(list(tmp_path.glob("met-*"))) == len(doomed)  # they did die
+    assert dataset.digest() == quiet
+
+
+def test_a_shard_that_always_kills_is_named_and_the_rest_stands(tmp_path, cluster, quiet):
+    (tmp_path / "always-4").touch()
+    with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: took 3 renderers down"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
+    dataset = open_dataset(str(tmp_path / "d"))
+    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
+    assert not dataset.is_complete()
+    (tmp_path / "always-4").unlink()
+    again = toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
+    assert again.digest() == quiet
+
+
+def test_actors_that_die_while_loading_end_the_run(tmp_path, cluster):
+    (tmp_path / "dies-loading").touch()
+    with pytest.raises(RenderError, match="died while loading"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1)
+
+
+@pytest.fixture(params=["serial", "ray"])
+def how(request) -> dict[str, object]:
+    if request.param == "serial":
+        return {"serial": True}
+    request.getfixturevalue("cluster")
+    return {"actors": 2}
+
+
+def test_a_shard_that_raises_is_named_and_the_rest_stands(tmp_path, how):
+    (tmp_path / "error-5").touch()
+    with pytest.raises(ShardsFailed, match=r"shard 2: the ventricles have nowhere to grow"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
+    dataset = open_dataset(str(tmp_path / "d"))
+    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
+
+
+def test_an_error_all_shards_share_is_raised_at_once(tmp_path, how):
+    (tmp_path / "error-all").touch()
+    with pytest.raises(AnatomyError, match="nowhere to grow"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
+
+
+def test_what_loading_raises_is_passed_on(tmp_path, how):
+    (tmp_path / "error-loading").touch()
+    with pytest.raises(FileNotFoundError, match="no weights here"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
+
+
+def test_an_output_that_cannot_be_written_ends_the_run(tmp_path, how):
+    toy_run.begin(str(tmp_path / "d"), SAMPLES)
+    (tmp_path / "d/image/c").write_text("a file where a folder is needed")
+    with pytest.raises(DatasetError, match="cannot write image/c/"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
+
+
+def test_nothing_to_do_starts_nothing(tmp_path):
+    def never() -> None:
+        raise AssertionError("made a worker for nothing")
+
+    assert execute([], never, samples=3, standing=3).rendered == 0
+
+
+def test_an_address_without_ray_is_one_line():
+    if ray.is_initialized():
+        ray.shutdown()
+    with pytest.raises(FactoryError, match=r"--address nonsense: no Ray there"):
+        execute(toy_run.shards(2), lambda: None, samples=2, address="nonsense")
+
+
+def start(path: Path, samples: int, seconds: float) -> subprocess.Popen:
+    root = Path(__file__).parents[2]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), str(Path(__file__).parent)]),
+        "OMP_NUM_THREADS": "1",
+        "RAY_ADDRESS": "127.0.0.1:1",  # of a cluster long gone: must not matter
+    }
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(Path(__file__).parent / "toy_run.py"),
+            path,
+            str(samples),
+            str(seconds),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def wait_for_shards(path: Path, count: int, run: subprocess.Popen) -> None:
+    deadline = time.monotonic() + WAIT
+    while len(list(path.glob("ledger/0*.json"))) < count:
+        assert run.poll() is None, run.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_ctrl_c_then_driver_killed_then_the_same_command(tmp_path):
+    """Three runs of one command on one dataset: interrupted, killed by -9, undisturbed."""
+    path, samples, seconds = tmp_path / "d.zarr", 24, 0.1
+    first = start(path, samples, seconds)
+    wait_for_shards(path, 2, first)
+    os.killpg(first.pid, signal.SIGINT)  # as a terminal does: the driver and all its children
+    said, errors = first.communicate(timeout=WAIT)
+    assert first.returncode == 130, errors
+    assert "of 24 samples stand; the same command goes on from there" in said
+    assert "Traceback" not in errors
+    stood = len(list(path.glob("ledger/0*.json")))
+    assert 2 <= stood < 12
+
+    second = start(path, samples, seconds)
+    wait_for_shards(path, stood + 3, second)
+    second.kill()
+    second.wait()
+    stood = len(list(path.glob("ledger/0*.json")))
+    assert stood < 12
+    assert not open_dataset(str(path)).is_complete()
+
+    third = start(path, samples, 0.0)
+    said, errors = third.communicate(timeout=WAIT)
+    assert third.returncode == 0, errors
+    assert "Traceback" not in errors
+    undisturbed = toy_run.render(str(tmp_path / "q"), samples, serial=True, show_progress=False)
+    assert said.strip() == undisturbed.digest()
+    assert not [f for f in path.rglob("*") if f.name.startswith(".tmp-")]
+
+
+def test_progress_in_a_log_is_plain_lines():
+    log = io.StringIO()
+    with Progress(10, standing=4, stream=log) as progress:
+        progress.advance(2)
+        progress.note("shard 3 failed: because")
+        progress.begun -= 60  # two samples in a minute
+        assert progress.line() == "6 of 10 samples, 2.0 a minute, 0:02:00 left"
+    lines = log.getvalue().splitlines()
+    assert lines[0] == "4 of 10 samples stand already"
+    assert lines[1] == "shard 3 failed: because"
+    assert lines[-1].startswith("6 of 10 samples")

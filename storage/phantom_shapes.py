@@ -1,0 +1,136 @@
+"""Implicit shapes on a lattice: negative inside, positive outside, in millimetres.
+
+Legend: z, y, x are coordinate arrays that broadcast to one shape; a "field" is float32 [z, y, x].
+"""
+
+from dataclasses import dataclass
+
+import edt
+import numpy as np
+from scipy import ndimage
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Sample points first + index · spacing, in mm, axes (z, y, x)."""
+
+    first: tuple[float, float, float]
+    shape: tuple[int, int, int]
+    spacing: float
+
+    def axes(self) -> list[np.ndarray]:
+        """Coordinates along z, y and x, float32, shaped to broadcast."""
+        lines = [
+            f + self.spacing * np.arange(n) for f, n in zip(self.first, self.shape, strict=True)
+        ]
+        return [a.astype(np.float32) for a in np.meshgrid(*lines, indexing="ij", sparse=True)]
+
+    def padded(self, voxels: int) -> "Lattice":
+        first = tuple(f - voxels * self.spacing for f in self.first)
+        return Lattice(first, tuple(n + 2 * voxels for n in self.shape), self.spacing)
+
+    def every_second(self) -> "Lattice":
+        return Lattice(self.first, tuple((n + 1) // 2 for n in self.shape), 2 * self.spacing)
+
+
+def resample(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
+    """The field at the target's points by cubic (Catmull-Rom) interpolation, an axis at a time.
+
+    Beyond the source's ends its outermost values hold. No BLAS: the same bits on any thread count.
+    """
+    for axis in range(3):
+        points = target.first[axis] + target.spacing * np.arange(target.shape[axis])
+        position = (points - source.first[axis]) / source.spacing
+        base = np.floor(position).astype(int)
+        t = (position - base).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        weights = (
+            (-t + 2 * t**2 - t**3) / 2,
+            (2 - 5 * t**2 + 3 * t**3) / 2,
+            (t + 4 * t**2 - 3 * t**3) / 2,
+            (-(t**2) + t**3) / 2,
+        )
+        last = source.shape[axis] - 1
+        taps = (
+            weight * field.take(np.clip(base + offset, 0, last), axis)
+            for offset, weight in zip((-1, 0, 1, 2), weights, strict=True)
+        )
+        total = next(taps)
+        for tap in taps:
+            total += tap
+        field = total
+    return field
+
+
+def ellipsoid(
+    z: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+    centre: tuple[float, float, float],
+    radii: tuple[float, float, float],
+) -> np.ndarray:
+    """About the distance to an ellipsoid; centre and radii as (x, y, z)."""
+    dx, dy, dz = x - centre[0], y - centre[1], z - centre[2]
+    rx, ry, rz = radii
+    k = np.sqrt((dx / rx) ** 2 + (dy / ry) ** 2 + (dz / rz) ** 2)
+    slope = np.sqrt((dx / rx**2) ** 2 + (dy / ry**2) ** 2 + (dz / rz**2) ** 2)
+    return k * (k - 1) / np.maximum(slope, 1e-4)
+
+
+def cone(
+    z: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+    start: tuple[float, float, float],
+    end: tuple[float, float, float],
+    radius: tuple[float, float],
+) -> np.ndarray:
+    """About the distance to a round-ended cone from start to end, points as (x, y, z)."""
+    ax, ay, az = (e - s for s, e in zip(start, end, strict=True))
+    dx, dy, dz = x - start[0], y - start[1], z - start[2]
+    t = np.clip((dx * ax + dy * ay + dz * az) / (ax**2 + ay**2 + az**2), 0, 1)
+    gap = np.sqrt((dx - t * ax) ** 2 + (dy - t * ay) ** 2 + (dz - t * az) ** 2)
+    return gap - (radius[0] + t * (radius[1] - radius[0]))
+
+
+def union(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
+    """The two shapes joined, the seam rounded over `blend` mm."""
+    return np.minimum(a, b) - np.maximum(blend - np.abs(a - b), 0) ** 2 / (4 * blend)
+
+
+def intersection(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
+    """What the two shapes share, the edge rounded over `blend` mm."""
+    return -union(-a, -b, blend)
+
+
+def curve(points: np.ndarray, count: int) -> np.ndarray:
+    """`count` points along a smooth curve through rows of `points` (any number of columns)."""
+    points = np.asarray(points, float)
+    steps = np.linalg.norm(np.diff(points[:, :3], axis=0), axis=1)
+    knots = np.concatenate([[0], np.cumsum(steps)])
+    # Catmull-Rom by resampling the rows evenly first; ends repeat.
+    even = np.linspace(0, knots[-1], 4 * len(points))
+    rows = np.stack([np.interp(even, knots, c) for c in points.T], axis=1)
+    rows = ndimage.gaussian_filter1d(rows, 1.5, axis=0, mode="nearest")
+    rows[0], rows[-1] = points[0], points[-1]
+    where = np.linspace(0, len(rows) - 1, count)
+    return np.stack([np.interp(where, np.arange(len(rows)), c) for c in rows.T], axis=1)
+
+
+def distance(field: np.ndarray, spacing: float) -> np.ndarray:
+    """Signed Euclidean distance to the field's zero surface, lightly smoothed against steps."""
+    inside = np.ascontiguousarray(field < 0)
+    away = edt.edt(~inside, anisotropy=(spacing,) * 3) - edt.edt(inside, anisotropy=(spacing,) * 3)
+    away += np.where(inside, 0.5 * spacing, -0.5 * spacing).astype(np.float32)
+    return ndimage.gaussian_filter(away, 0.6)
+
+
+def band_noise(
+    rng: np.random.Generator, wavelength: float, box: tuple[int, int, int]
+) -> np.ndarray:
+    """Periodic Gaussian noise of one wavelength (samples), unit variance, float32 of shape box."""
+    white = np.fft.rfftn(rng.standard_normal(box))
+    kz, ky = np.fft.fftfreq(box[0])[:, None, None], np.fft.fftfreq(box[1])[None, :, None]
+    radius = np.sqrt(kz**2 + ky**2 + np.fft.rfftfreq(box[2])[None, None] ** 2)
+    ring = np.exp(-0.5 * ((radius * wavelength - 1) / 0.18) ** 2)
+    noise = np.fft.irfftn(white * ring, s=box, axes=(0, 1, 2))
+    return (noise / noise.std()).astype(np.float32)

@@ -1,12 +1,158 @@
-"""The lateral ventricles: isolated from the other ventricles, and dilated."""
+"""The lateral ventricles: isolated from the third and fourth, and dilated.
 
+Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
+"""
+
+import difflib
+import math
+
+import cc3d
+import edt
 import numpy as np
+from scipy import ndimage
 
+from factory.anatomy.midline import midline_x
+from factory.errors import AnatomyError
 from storage.subject import LabelTable
 
 Spacing = tuple[float, float, float]
 
+SLIT_WIDTH_MM = 6.0
+"""Widest third or fourth ventricle; bodies joined over the midline are wider than 10 mm."""
+MIDLINE_MM = 1.5
+"""How far a slit may lie off the fitted midline."""
+MEDIAL_MM = 10.0
+"""A piece that stays this close to the midline, with no white matter on it, is the fourth."""
+OUTSIDE = ("background", "external_csf", "ventricles")
+"""What ventricles cannot grow into: all that is not brain, and themselves."""
+
 
 def lateral_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -> np.ndarray:
-    """Bool [z, y, x]: the lateral ventricles without the third and the fourth."""
-    return label == table.index("ventricles")
+    """Bool [z, y, x]: the ventricle label without the third and the fourth ventricle.
+
+    Some tables have one label for all of them. The third is a slit at the midline between the
+    halves of the deep grey matter, the aqueduct and the fourth go on from it between brainstem
+    and cerebellum; the lateral ventricles border white matter, or are wide where they meet. So
+    two things are taken away: left-to-right runs across the midline of at most 6 mm that end in
+    no white matter on either side, and the pieces this leaves within 10 mm of the midline that
+    touch no white matter. The cavum, where it bears the ventricles' label, stays.
+
+    A label map of lateral ventricles alone comes back as it is. Raises AnatomyError for a table
+    without ventricles.
+    """
+    ventricles = label == _value("ventricles", table)
+    if not ventricles.any():
+        return ventricles
+    box = _box(ventricles, (1, 1, 1))
+    inside, around = ventricles[box], label[box]
+    white = around == (table.names.index("white_matter") if "white_matter" in table.names else -1)
+    off_midline = _off_midline(label, spacing)[box]
+    slit = _slit(inside, white, off_midline, spacing[2])
+    lateral = np.zeros_like(ventricles)
+    lateral[box] = _without_medial_pieces(inside & ~slit, white, off_midline)
+    return lateral
+
+
+def _off_midline(label: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Millimetres to the right of the midline, [z, y, x]."""
+    return (np.arange(label.shape[2]) - midline_x(label)[:, :, None]) * spacing[2]
+
+
+def _slit(
+    ventricles: np.ndarray, white: np.ndarray, off_midline: np.ndarray, dx: float
+) -> np.ndarray:
+    """The runs along x that cross the midline, are narrow, and end in no white matter."""
+    x = np.arange(ventricles.shape[2])
+    last = ventricles.shape[2] - 1
+    before = np.maximum.accumulate(np.where(ventricles, 0, x), axis=2)
+    after = np.minimum.accumulate(np.where(ventricles, last, x)[:, :, ::-1], axis=2)[:, :, ::-1]
+    narrow = (after - before - 1) * dx <= SLIT_WIDTH_MM
+    crossing = (np.take_along_axis(off_midline, before, 2) < MIDLINE_MM) & (
+        np.take_along_axis(off_midline, after, 2) > -MIDLINE_MM
+    )
+    beside_white = np.take_along_axis(white, before, 2) | np.take_along_axis(white, after, 2)
+    return ventricles & narrow & crossing & ~beside_white
+
+
+def _without_medial_pieces(
+    ventricles: np.ndarray, white: np.ndarray, off_midline: np.ndarray
+) -> np.ndarray:
+    pieces, count = cc3d.connected_components(ventricles, connectivity=26, return_N=True)
+    values = np.arange(1, count + 1)
+    reach = ndimage.maximum(np.abs(off_midline), pieces, values)
+    beside_white = ndimage.binary_dilation(white, np.ones((3, 3, 3)))
+    touches = ndimage.maximum(beside_white, pieces, values)
+    kept = [v for v, r, t in zip(values, reach, touches, strict=True) if t or r > MEDIAL_MM]
+    return np.isin(pieces, kept)
+
+
+def dilate_ventricles(
+    label: np.ndarray,
+    spacing: Spacing,
+    table: LabelTable,
+    radius_mm: float,
+    into: list[str] | tuple[str, ...],
+    image: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Grow the lateral ventricles by a ball of radius_mm, into the named tissues only.
+
+    Euclidean in millimetres, whatever the voxels' shape. What is gained is connected to the
+    ventricle through itself and those tissues: nothing appears beyond a tissue that is spared.
+    Where an image is given it is carried along: a voxel that becomes ventricle takes the
+    intensity of the nearest voxel within the old ventricle, clear of its blurred wall.
+
+    Returns new label (uint8) and image (float32, or None); the inputs stay as they are. Radius
+    0 changes nothing. Raises AnatomyError for a negative or infinite radius, a tissue that the
+    table does not have or that cannot be grown into, and a map with no lateral ventricles.
+    """
+    if not (math.isfinite(radius_mm) and radius_mm >= 0):
+        raise AnatomyError(f"dilate_ventricles: radius_mm is {radius_mm}; it must be 0 or more")
+    value = _value("ventricles", table)
+    soft = [_value(name, table) for name in into]
+    if not soft or set(into) & set(OUTSIDE):
+        allowed = ", ".join(name for name in table.names if name not in OUTSIDE)
+        raise AnatomyError(f"dilate_ventricles: into is {list(into)}; allowed are {allowed}")
+    grown = label.copy()
+    painted = None if image is None else image.astype(np.float32)
+    lateral = lateral_ventricles(label, spacing, table)
+    if not lateral.any():
+        raise AnatomyError("dilate_ventricles: the label map has no lateral ventricles")
+    box = _box(lateral, tuple(int(radius_mm / s) + 1 for s in spacing))
+    seed = lateral[box]
+    reach = edt.edt(~seed, anisotropy=spacing, black_border=False) <= radius_mm
+    candidates = seed | (reach & np.isin(label[box], soft))
+    pieces = cc3d.connected_components(candidates, connectivity=6)
+    gained = candidates & np.isin(pieces, np.unique(pieces[seed])) & ~seed
+    grown[box][gained] = value
+    if painted is not None:
+        painted[box][gained] = _carried(painted[box], seed, spacing)[gained]
+    return grown, painted
+
+
+def _carried(image: np.ndarray, ventricle: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Everywhere the intensity of the nearest voxel well inside the ventricle."""
+    depth = edt.edt(ventricle, anisotropy=spacing, black_border=False)
+    clear = depth > 1.5 * max(spacing)
+    # Where a horn is too thin to have an inside, its middle has to do.
+    middle = (depth == ndimage.maximum_filter(depth, 3)) & ventricle
+    nearest = ndimage.distance_transform_edt(
+        ~(clear | middle), sampling=spacing, return_distances=False, return_indices=True
+    )
+    return image[tuple(nearest)]
+
+
+def _value(name: str, table: LabelTable) -> int:
+    if name not in table.names:
+        close = difflib.get_close_matches(name, table.names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise AnatomyError(f"no tissue {name!r} in the labels: {', '.join(table.names)}{hint}")
+    return table.names.index(name)
+
+
+def _box(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
+    """The box of a mask, a margin (voxels) wider on every side, within the array."""
+    spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
+    z, y, x = (
+        slice(max(0, int(s[0]) - m), int(s[-1]) + m + 1) for s, m in zip(spans, margin, strict=True)
+    )
+    return z, y, x

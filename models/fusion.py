@@ -19,9 +19,10 @@ def reject_outliers(volumes: Tensor, m: float) -> Tensor:
     """
     if m <= 0:
         raise ValueError(f"m is {m}; it must be positive")
-    median = volumes.median(0).values
+    # The middle of three by sorting: torch.median errs on tensors expanded without a copy.
+    median = volumes.sort(0).values[1]
     distance = (volumes - median).abs()
-    deviation = distance.median(0).values + 1e-4
+    deviation = distance.sort(0).values[1] + 1e-4
     return torch.where(distance / deviation < m, volumes, median).mean(0)
 
 

@@ -3,10 +3,27 @@
 Shape suffixes: B batch, C channels, H height, W width.
 """
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class SumOverWorkers(torch.autograd.Function):
+    """The sum of a tensor over all workers, and of its gradients on the way back."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient
 
 
 class BatchNorm(nn.Module):
@@ -37,7 +54,7 @@ class BatchNorm(nn.Module):
         count = x.new_tensor([x.numel() / x.shape[1]])
         sums = torch.cat([x.sum((0, 2, 3)), x.square().sum((0, 2, 3)), count])
         if dist.is_initialized() and dist.get_world_size() > 1:
-            sums = all_reduce(sums)
+            sums = SumOverWorkers.apply(sums)
         channels = x.shape[1]
         mean = sums[:channels] / sums[-1]
         variance = (sums[channels:-1] / sums[-1] - mean.square()).clamp_min(0)

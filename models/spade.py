@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.normalisation import normalisation
@@ -179,10 +180,22 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Xavier normal of gain 0.02 for every convolution and linear layer, zero biases."""
+    """Xavier normal of gain 0.02 for every convolution and linear layer, zero biases; the vectors
+    of spectral norm's power iteration are drawn from the same generator."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight  # type: ignore[union-attr]
-            nn.init.xavier_normal_(weight, gain=0.02, generator=generator)  # type: ignore[arg-type]
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        if not parametrize.is_parametrized(layer):
+            nn.init.xavier_normal_(layer.weight, gain=0.02, generator=generator)
+            continue
+        spectral = layer.parametrizations.weight
+        nn.init.xavier_normal_(spectral.original, gain=0.02, generator=generator)
+        matrix = spectral.original.detach().flatten(1)
+        u = torch.randn(len(matrix), generator=generator)
+        for _ in range(15):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+        spectral[0]._u.copy_(u)
+        spectral[0]._v.copy_(v)

@@ -10,8 +10,9 @@ import torch
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
+from factory.train.follow import following
 from factory.train.recipe import SpadeTraining
-from factory.train.run import Run
+from factory.train.run import PROGRESS, Run
 from factory.train.slices import SliceSampler, stack
 from factory.train.spade import networks, train
 from factory.train.subjects import held_out_subjects, seen_ranges, training_subjects
@@ -36,7 +37,8 @@ def train_spade(
     launch = in_this_process if serial else with_ray(recipe, address)
     config = {"recipe": loaded.data, "output": str(output)}
     for orientation in recipe.orientations:
-        launch({**config, "orientation": orientation})
+        with following(output / orientation / PROGRESS):
+            launch({**config, "orientation": orientation})
     return export(loaded, output)
 
 
@@ -87,9 +89,10 @@ def with_ray(recipe: SpadeTraining, address: str | None) -> Callable[[dict[str, 
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    # A loaded machine may take longer than Ray's 60 s to start workers.
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
     if not ray.is_initialized():
-        ray.init(address=address or "local", include_dashboard=False, log_to_driver=True)
+        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False)
     use_gpu = recipe.device == "cuda" or (
         recipe.device == "auto" and ray.cluster_resources().get("GPU", 0) >= recipe.workers
     )

@@ -14,6 +14,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+PROGRESS = "progress.log"
+"""The file of progress lines in a run's folder."""
+
+
 class TrainingDiverged(Exception):
     """A loss is no longer finite; the text names the step and the loss."""
 
@@ -62,8 +66,9 @@ class Run:
         rate = done / max(time.monotonic() - self.started, 1e-9)
         left = f"{(total - images) / rate / 60:.0f} min left" if done else "…"
         shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
-        print(f"{title}: {images}/{total} images  {rate:.1f}/s  {left}  {shown}", flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / PROGRESS).open("a", encoding="utf-8") as file:
+            print(f"{title}: {images}/{total} images  {rate:.1f}/s  {left}  {shown}", file=file)
         path = self.folder / "losses.csv"
         fresh = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:

@@ -83,8 +83,8 @@ def train(
     forward_g: nn.Module = GeneratorStep(generator, encoder)
     forward_d: nn.Module = discriminator
     if run.world > 1:
-        forward_g = DistributedDataParallel(forward_g, broadcast_buffers=False)
-        forward_d = DistributedDataParallel(forward_d, broadcast_buffers=False)
+        forward_g = DistributedDataParallel(forward_g)
+        forward_d = DistributedDataParallel(forward_d)
 
     steps_an_epoch = max(1, len(sampler) // recipe.batch)
     constant, decay = recipe.niter * steps_an_epoch, recipe.niter_decay * steps_an_epoch

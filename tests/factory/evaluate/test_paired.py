@@ -1,0 +1,59 @@
+"""Paired scores on volumes whose scores are known."""
+
+import numpy as np
+import pytest
+
+from factory.evaluate.paired import class_means, flicker, paired_scores
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.Generator(np.random.Philox(key=1))
+    label = np.zeros((24, 24, 24), np.uint8)
+    label[4:20, 4:20, 4:20] = 1
+    label[8:16, 8:16, 8:16] = 2
+    image = np.choose(label, [0, 500, 900]) + (label > 0) * rng.normal(0, 30, label.shape)
+    return image.astype(np.float32), label
+
+
+def test_an_image_is_itself_whatever_its_units(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image, label = pair
+    scores = paired_scores(image * 7, image, label)
+    assert scores["ssim"] == pytest.approx(1)
+    assert scores["corr"] == pytest.approx(1)
+    assert scores["score"] == pytest.approx(1)
+    assert scores["mse"] == pytest.approx(0, abs=1e-12)
+
+
+def test_noise_lowers_every_score_and_the_background_flatters(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    image, label = pair
+    rng = np.random.Generator(np.random.Philox(key=2))
+    worse, worst = (
+        paired_scores(image + (label > 0) * rng.normal(0, sd, image.shape), image, label)
+        for sd in (50, 200)
+    )
+    for name in ("ssim", "corr", "score", "whole_ssim"):
+        assert 1 > worse[name] > worst[name]
+    assert worse["mse"] < worst["mse"]
+    assert worst["whole_ssim"] > worst["ssim"]
+    assert worst["score"] == pytest.approx((2 * worst["ssim"] + worst["corr"]) / 3)
+
+
+def test_class_means_are_means_over_all_subjects(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image, label = pair
+    means = class_means([image, image * 3], [label, label], 4)
+    scale = np.percentile(image[label > 0], 99.5)
+    np.testing.assert_allclose(means[1], image[label == 1].mean() / scale, rtol=1e-5)
+    assert np.isnan(means[3])
+
+
+def test_flicker_sees_the_axis_that_slices_are_stacked_on(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    image, label = pair
+    smooth = np.choose(label, [0, 500, 900]).astype(np.float32)
+    striped = smooth * (1 + 0.1 * (np.arange(24) % 2))[:, None, None]
+    assert flicker(striped, label, 0) > flicker(smooth, label, 0) + 0.05
+    assert flicker(striped, label, 2) == pytest.approx(flicker(smooth, label, 2), abs=0.02)

@@ -1,0 +1,179 @@
+"""The training loop on small real networks: workers, resuming, NaN, and the command's output."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from factory.errors import RecipeError
+from factory.loading import parse
+from factory.train.launch import train_spade, work
+from factory.train.recipe import SpadeTraining
+from factory.train.run import Run, TrainingDiverged
+from factory.train.slices import SliceSampler, SliceStack
+from factory.train.spade import networks, rate_factor, train
+from models.checkpoint import load_state, read_card
+from storage.phantom import phantom
+
+RECIPE = """
+family: spade
+name: small
+seed: 3
+licence: none
+subjects: {{path: {path}, mapping: feta, hold_out: [sub-2], spacing_mm: [4.0]}}
+orientations: [axial]
+crop: 32
+model: {{width: 2, hidden: 4}}
+discriminator: {{width: 4}}
+loss: {{reconstruction: 5}}
+optimiser: {{lr_generator: 0.001}}
+batch: 4
+niter: 1
+niter_decay: 1
+log_every: 2
+sample_every: 1000
+checkpoint_every: 5
+output: {output}
+"""
+
+
+@pytest.fixture(scope="module")
+def bids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three phantoms painted by class, as NIfTI in the BIDS layout, at 4 mm."""
+    root = tmp_path_factory.mktemp("bids")
+    tones = np.array([0, 0.8, 0.5, 0.6, 0.9, 0.55, 0.5, 0.45]) * 1000
+    for i, age in enumerate((24.0, 28.0, 32.0)):
+        subject = phantom(age, i, 4.0)
+        folder = root / f"sub-{i}" / "anat"
+        folder.mkdir(parents=True)
+        for kind, volume in (("T2w", tones[subject.label]), ("dseg", subject.label)):
+            image = nib.Nifti1Image(volume.T.astype(np.int16), subject.grid.affine)
+            nib.save(image, folder / f"sub-{i}_rec-mial_{kind}.nii.gz")
+    rows = "".join(f"sub-{i}\tNeurotypical\t{age}\n" for i, age in enumerate((24, 28, 32)))
+    (root / "participants.tsv").write_text("participant_id\tPathology\tGestational age\n" + rows)
+    return root
+
+
+def recipe(bids: Path, output: Path, *overrides: str):  # noqa: ANN201
+    text = RECIPE.format(path=bids, output=output)
+    return parse(text, "small.yaml", SpadeTraining, overrides)
+
+
+def config(bids: Path, output: Path, *overrides: str) -> dict:
+    loaded = recipe(bids, output, *overrides)
+    return {"recipe": loaded.data, "output": str(output), "orientation": "axial"}
+
+
+def losses(folder: Path) -> np.ndarray:
+    return np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1)
+
+
+def on_one_of_two(rank: int, settings: dict, folder: str) -> None:
+    where = f"file://{folder}/rendezvous"
+    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
+    work(settings, Run(Path(folder) / "axial", rank, 2, torch.device("cpu")))
+    dist.destroy_process_group()
+
+
+def test_two_workers_have_the_losses_of_one(bids: Path, tmp_path: Path) -> None:
+    """The same global batches, batch statistics and gradients: equal within rounding.
+
+    A low rate, since Adam turns the sign of a gradient that is zero but for rounding into a whole
+    step, and those steps add up.
+    """
+    slow = ("optimiser.lr_generator=1e-4", "optimiser.lr_discriminator=1e-4", "log_every=1")
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    work(config(bids, one, *slow), Run(one / "axial"))
+    mp.spawn(on_one_of_two, (config(bids, two, *slow), str(two)), nprocs=2)
+    first, second = losses(one / "axial"), losses(two / "axial")
+    np.testing.assert_allclose(first[0], second[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(first, second, rtol=3e-2, atol=3e-3)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(bids: Path, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    class Mortal(Run):
+        def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
+            super().log(title, images, total, values)
+            if images >= 4 * 8:
+                raise Killed
+
+    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    work(config(bids, undisturbed), Run(undisturbed / "axial"))
+    with pytest.raises(Killed):
+        work(config(bids, killed), Mortal(killed / "axial"))
+    work(config(bids, killed), Run(killed / "axial"))
+
+    np.testing.assert_array_equal(losses(undisturbed / "axial"), losses(killed / "axial"))
+    states = []
+    for folder in (undisturbed, killed):
+        modules = networks(recipe(bids, folder).spec, 8, 0)
+        load_state(folder / "axial" / "checkpoint.safetensors", modules, {})
+        states.append(modules["generator"].state_dict())
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
+
+
+def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(bids: Path, tmp_path: Path) -> None:
+    label = np.ones((40, 32, 32), np.uint8)
+    image = np.zeros((40, 32, 32), np.float32)
+    good = SliceSampler([SliceStack(label, image, np.arange(40))], 32, False, seed=1)
+    spec = recipe(bids, tmp_path, "checkpoint_every=1", "log_every=1").spec
+
+    class Spoiling(SliceSampler):
+        def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+            labels, images = good.batch(step, size)
+            return labels, images * np.nan if step == 3 else images
+
+    spoilt = Spoiling(good.stacks, 32, False, seed=1)
+    run = Run(tmp_path / "axial")
+    with pytest.raises(TrainingDiverged, match=r"step 4: loss \w+ is nan"):
+        train(spec, "axial", spoilt, good.batch(0, 2), 8, run)
+    state = load_state(tmp_path / "axial" / "checkpoint.safetensors", networks(spec, 8, 0), {})
+    assert state["step"] == 3
+
+
+def test_the_command_writes_a_model_that_says_what_it_saw(bids: Path, tmp_path: Path) -> None:
+    folder = train_spade(recipe(bids, tmp_path), address=None, serial=True)
+    card = read_card(folder)
+    assert card["training"]["subjects"] == ["sub-0", "sub-1"]
+    assert card["training"]["held_out"] == ["sub-2"]
+    assert card["training"]["gestational_age_weeks"] == [24, 28]
+    assert card["training"]["rec"] == ["mial"]
+    low, high = card["training"]["labels"]["ventricles"]["volume_ml"]
+    assert 0 < low < high
+    assert card["class_means"][4] > card["class_means"][2]
+    assert card["loss_curve"]["axial"][0]["images"] > 0
+    assert str(tmp_path) not in json.dumps(card)
+    assert (folder / "axial.safetensors").stat().st_size > 1000
+
+
+def test_a_latent_generator_trains_with_its_encoder(bids: Path, tmp_path: Path) -> None:
+    work(config(bids, tmp_path, "model.latent=4"), Run(tmp_path / "axial"))
+    header = (tmp_path / "axial" / "losses.csv").read_text().splitlines()[0]
+    assert "kl" in header.split(",")
+
+
+def test_what_cannot_be_trained_is_refused(bids: Path, tmp_path: Path) -> None:
+    for override, message in (
+        ("workers=3", "batch 4 cannot be shared evenly by 3 workers"),
+        ("subjects.hold_out=[sub-9]", "'sub-9' is not in"),
+        ("loss.perceptual=10", "perceptual"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            train_spade(recipe(bids, tmp_path, override), address=None, serial=True)
+
+
+def test_the_rate_is_constant_then_falls_to_zero() -> None:
+    rates = [rate_factor(step, constant=4, decay=4) for step in range(9)]
+    assert rates[:5] == [1, 1, 1, 1, 1]
+    assert rates[5:] == pytest.approx([0.75, 0.5, 0.25, 0])

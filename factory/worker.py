@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factory.cases import Case
 from factory.plan import Shard
-from factory.render import Sample
 from storage.dataset import Dataset
 from storage.stored_sample import StoredSample
+
+if TYPE_CHECKING:
+    from factory.render import Sample
 
 
 @dataclass
@@ -20,7 +22,7 @@ class RenderWorker:
     """
 
     dataset: Dataset
-    load: Callable[[int], Callable[[Case], Sample]]
+    load: Callable[[int], Callable[[Case], "Sample"]]
     threads: int
 
     def setup(self) -> None:
@@ -31,7 +33,7 @@ class RenderWorker:
         self.dataset.write_shard(shard.index, shard.start, samples)
 
 
-def to_stored(sample: Sample) -> StoredSample:
+def to_stored(sample: "Sample") -> StoredSample:
     """A sample as the dataset takes it; its row holds what was asked for and what came out."""
     case = sample.case
     known: dict[str, Any] = {

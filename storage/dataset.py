@@ -142,7 +142,7 @@ class Dataset:
             values = np.array([sample[name] for sample in samples])
             for key, data in encode(self.layout, name, values).items():
                 self.folder.put(f"{name}/{key}", data)
-        self.folder.put("cases.parquet", to_parquet([row(i, s) for i, s in enumerate(samples)]))
+        self.folder.put("cases.parquet", to_parquet(self._rows()))
         generation = max((number for number, _ in self._seals()), default=0) + 1
         document = {
             "generation": generation,
@@ -198,13 +198,19 @@ class Dataset:
         )
 
     def cases(self) -> "pd.DataFrame":
-        """cases.parquet: a row a sample, in order. Raises DatasetError before the seal."""
+        """The table of cases: a row a sample that stands, in order; cases.parquet once sealed."""
         import pyarrow.parquet as pq
 
-        data = self.folder.get("cases.parquet")
-        if data is None:
-            raise DatasetError(f"{self.path}: not complete yet, it has no cases.parquet")
-        return pq.read_table(io.BytesIO(data)).to_pandas()
+        data = self.folder.get("cases.parquet") if self.is_complete() else None
+        return pq.read_table(io.BytesIO(data or to_parquet(self._rows()))).to_pandas()
+
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes of the shards that stand, by array."""
+        total = dict.fromkeys(self.layout.arrays, 0)
+        for _, entry in self._entries():
+            for key, written in entry["objects"].items():
+                total[key.split("/")[0]] += written["bytes"]
+        return total
 
     def digest(self) -> str:
         """sha256 of what the dataset holds, whoever made it, when and however it is cut.
@@ -234,6 +240,13 @@ class Dataset:
         return total.hexdigest()
 
     # Within
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            row(entry["start"] + offset, sample)
+            for _, entry in self._entries()
+            for offset, sample in enumerate(entry["samples"])
+        ]
 
     def _small(self) -> list[str]:
         """Keys of what a seal covers besides the ledger."""

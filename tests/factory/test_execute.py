@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
-import toy_run
 import zarr
 
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
@@ -20,6 +19,10 @@ from factory.execute import execute
 from factory.progress import Progress
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+
+# Actors import the module that made their work, so it must be one they can find.
+sys.path.append(str(Path(__file__).parent))
+import toy_run
 
 SAMPLES = 12
 WAIT = 90
@@ -56,12 +59,12 @@ def test_ray_and_serial_give_the_same_bytes(tmp_path, cluster, quiet, actors):
     assert dataset.digest() == quiet
     group = zarr.open(tmp_path / "d", mode="r")
     for i in range(SAMPLES):
-        label = toy_run.Render(1)(toy_run.case(i)).label
-        np.testing.assert_array_equal(group["label"][i], label)
+        made = toy_run.ToyWorker(dataset).make(toy_run.case(i))
+        np.testing.assert_array_equal(group["label"][i], made.arrays["label"])
 
 
-@pytest.mark.parametrize("doomed", [[0], [3, 4, 11]])
-def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, quiet, doomed):
+def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, quiet):
+    doomed = [0, 3, 11]
     for index in doomed:
         (tmp_path / f"once-{index}").touch()
     dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
@@ -92,7 +95,7 @@ def how(request) -> dict[str, object]:
     if request.param == "serial":
         return {"serial": True}
     request.getfixturevalue("cluster")
-    return {"actors": 2}
+    return {"actors": 1}
 
 
 def test_a_shard_that_raises_is_named_and_the_rest_stands(tmp_path, how):

@@ -1,4 +1,4 @@
-"""A small run: real cases, plan, worker, dataset and Ray; only the renderer is a toy.
+"""A small run: real cases, shards, dataset and Ray; only the pictures are toys.
 
 `python toy_run.py DATASET` is to it what `factory render` is to a recipe.
 """
@@ -17,11 +17,10 @@ from factory.cases import Case
 from factory.errors import AnatomyError
 from factory.execute import execute
 from factory.plan import Shard
-from factory.render import Sample
-from factory.worker import RenderWorker
 from storage.dataset import Dataset
 from storage.dataset_open import create
 from storage.layout import Layout
+from storage.stored_sample import StoredSample
 from storage.subject import FETA, Grid
 
 SHAPE = (20, 26, 22)
@@ -47,47 +46,46 @@ def shards(samples: int) -> list[Shard]:
     return [Shard(n, s, tuple(every[s : s + PER_SHARD])) for n, s in enumerate(starts)]
 
 
-@dataclass(frozen=True)
-class Render:
-    """Noise by seed. Once the folder `mishaps` says so, a case meets with a mishap."""
+@dataclass
+class ToyWorker:
+    """Noise by seed. Where the folder `mishaps` says so, a case meets with a mishap."""
 
-    threads: int
+    dataset: Dataset
     mishaps: str = ""
     seconds: float = 0.0
 
-    def __call__(self, case: Case) -> Sample:
+    def happens(self, what: str) -> bool:
+        return bool(self.mishaps) and (Path(self.mishaps) / what).exists()
+
+    def setup(self) -> None:
+        if self.happens("error-loading"):
+            raise FileNotFoundError("no weights here")
+        if self.happens("dies-loading"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def run(self, shard: Shard) -> None:
+        samples = [self.make(case) for case in shard.cases]
+        self.dataset.write_shard(shard.index, shard.start, samples)
+
+    def make(self, case: Case) -> StoredSample:
         index = case.appearance["style_seed"]
         time.sleep(self.seconds)
-        if self.mishaps:
-            self.meet(index)
-        rng = np.random.Generator(np.random.Philox(index))
-        return Sample(
-            case=case,
-            image=rng.random(SHAPE, dtype=np.float32),
-            label=rng.integers(0, 8, SHAPE).astype(np.uint8),
-            grid=Grid.centred(SHAPE, (1.0, 1.0, 1.0)),
-            table=FETA,
-            measures={"atrial_width_mm": 7.0 + index % 5},
-            extra={},
-        )
-
-    def meet(self, index: int) -> None:
-        folder = Path(self.mishaps)
-        if (folder / f"always-{index}").exists():
+        if self.happens(f"always-{index}"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if (folder / f"once-{index}").exists():
-            (folder / f"once-{index}").rename(folder / f"met-{index}")
+        if self.happens(f"once-{index}"):
+            once = Path(self.mishaps) / f"once-{index}"
+            once.rename(once.with_name(f"met-{index}"))
             os.kill(os.getpid(), signal.SIGKILL)
-        if (folder / f"error-{index}").exists() or (folder / "error-all").exists():
+        if self.happens(f"error-{index}") or self.happens("error-all"):
             raise AnatomyError("the ventricles have nowhere to grow")
-
-
-def load(threads: int, mishaps: str = "", seconds: float = 0.0) -> Render:
-    if mishaps and (Path(mishaps) / "error-loading").exists():
-        raise FileNotFoundError("no weights here")
-    if mishaps and (Path(mishaps) / "dies-loading").exists():
-        os.kill(os.getpid(), signal.SIGKILL)
-    return Render(threads, mishaps, seconds)
+        rng = np.random.Generator(np.random.Philox(index))
+        arrays = {
+            "image": rng.random(SHAPE, dtype=np.float32),
+            "label": rng.integers(0, 8, SHAPE).astype(np.uint8),
+        }
+        columns = {"subject": case.subject["id"], "grade": index % 5}
+        grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
+        return StoredSample(case.to_json(), arrays, grid.affine, grid.spacing, columns)
 
 
 def begin(path: str, samples: int) -> Dataset:
@@ -101,9 +99,7 @@ def render(
     dataset = begin(path, samples)
     every = shards(samples)
     done = dataset.done(every)
-    make_worker = partial(
-        RenderWorker, dataset, partial(load, mishaps=mishaps, seconds=seconds), threads=1
-    )
+    make_worker = partial(ToyWorker, dataset, mishaps, seconds)
     execute(
         (shard for shard in every if shard.index not in done),
         make_worker,

@@ -1,0 +1,231 @@
+"""A picture of a dataset: a row a grade, three planes, the image plain and with label edges."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factory.errors import FactoryError
+from storage.dataset_open import open_dataset
+from storage.errors import DatasetError
+from storage.stored_sample import StoredSample
+
+ROWS = 8
+_INCHES = 1.75  # a panel's width
+_MARGIN = 4  # voxels about the brain
+
+
+def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = None) -> list[int]:
+    """Draw a dataset into a PNG and give the samples drawn.
+
+    One subject, by default the one with the most grades: a row a grade, at most ROWS. Axial,
+    coronal and sagittal slices, the same in every row, through the centre of the first row's
+    ventricles (the sagittal one through the right ventricle); each plain and with the edges of
+    the labels. Axial and coronal are radiological: the patient's right on the picture's left.
+
+    Raises DatasetError where nothing stands or the subject is not there, FactoryError where the
+    picture cannot be written.
+    """
+    dataset = open_dataset(path)
+    indices = _choose(dataset.cases(), subject, path)
+    samples = [dataset.sample(i) for i in indices]
+    table = dataset.layout.table
+    labels = [sample.arrays["label"] for sample in samples]
+    box = _box(np.any(np.stack(labels) > 0, axis=0))
+    ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
+    centre = _centre(labels[0], ventricles)
+    inside = np.concatenate(
+        [s.arrays["image"][s.arrays["label"] > 0] for s in samples if s.arrays["label"].any()]
+        or [np.ones(1, np.float32)]
+    )
+    white = float(np.quantile(inside, 0.998))
+    panels = [
+        [_planes(sample.arrays[name], centre, box) for name in ("image", "label")]
+        for sample in samples
+    ]
+    figure = _draw(samples, panels, table.colours, white)
+    _legend(figure, path, table.names, table.colours)
+    try:
+        Path(png).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(png, dpi=150, facecolor="black", format="png")
+    except OSError as error:
+        raise FactoryError(
+            f"{os.fspath(png)}: cannot write the picture: {error.strerror}"
+        ) from error
+    return indices
+
+
+def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
+    """The samples to draw: a subject's grades in order, or the first ones where none is graded."""
+    if not len(cases):
+        raise DatasetError(f"{path}: nothing stands yet, so there is nothing to draw")
+    if subject is not None and subject not in set(cases["subject"]):
+        names = ", ".join(list(dict.fromkeys(cases["subject"]))[:5])
+        raise DatasetError(f"{path}: no subject {subject!r}; it has {names}, ...")
+    if subject is None:
+        if "grade" in cases:
+            grades = cases.groupby("subject", sort=False)["grade"].nunique()
+            subject = str(grades.idxmax())
+            if grades.max() == 1:  # grades drawn, not swept: one sample of each
+                return [
+                    int(i) for i in cases.drop_duplicates("grade").sort_values("grade")["sample"]
+                ][:ROWS]
+        else:
+            return [int(i) for i in cases.drop_duplicates("subject")["sample"][:ROWS]]
+    chosen = cases[cases["subject"] == subject]
+    if "grade" in chosen:
+        chosen = chosen.drop_duplicates("grade").sort_values("grade")
+    return [int(i) for i in chosen["sample"][:ROWS]]
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The bounding box of a mask with a margin; everything where it is empty."""
+    if not mask.any():
+        return tuple(slice(0, n) for n in mask.shape)
+    ends = [(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask)]
+    return tuple(
+        slice(max(0, a - _MARGIN), min(n, b + _MARGIN))
+        for (a, b), n in zip(ends, mask.shape, strict=True)
+    )
+
+
+def _centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
+    """Where to slice: the centre of the ventricles, and of the right one along x."""
+    mask = label == ventricles if ventricles is not None else label > 0
+    if not mask.any():
+        mask = label > 0
+    if not mask.any():
+        return label.shape[0] // 2, label.shape[1] // 2, label.shape[2] // 2
+    z, y, x = np.nonzero(mask)
+    right = x[x > x.mean()] if ventricles is not None else x
+    return round(z.mean()), round(y.mean()), round(float(right.mean() if right.size else x.mean()))
+
+
+def _planes(
+    volume: np.ndarray, centre: tuple[int, int, int], box: tuple[slice, ...]
+) -> list[np.ndarray]:
+    """Axial, coronal, sagittal, as pictures whose first row is at the top.
+
+    Arrays run inferior to superior, posterior to anterior, left to right. Superior is up, in the
+    axial plane anterior is up, in the sagittal one anterior is left.
+    """
+    z, y, x = centre
+    axial = volume[z, box[1], box[2]][::-1, ::-1]
+    coronal = volume[box[0], y, box[2]][::-1, ::-1]
+    sagittal = volume[box[0], box[1], x][::-1, ::-1]
+    return [axial, coronal, sagittal]
+
+
+def _draw(
+    samples: list[StoredSample],
+    panels: list[list[list[np.ndarray]]],
+    colours: tuple[tuple[int, int, int], ...],
+    white: float,
+) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dz, dy, dx = samples[0].spacing_mm
+    pixels = [(dy, dx), (dz, dx), (dz, dy)]
+    sizes = [
+        (p.shape[0] * h, p.shape[1] * w) for p, (h, w) in zip(panels[0][0], pixels, strict=True)
+    ]
+    widths = [width for _, width in sizes for _ in range(2)]
+    scale = _INCHES / max(widths)
+    caption, top, bottom = 1.25, 0.5, 0.4
+    row = max(height for height, _ in sizes) * scale
+    total = (caption + sum(widths) * scale, top + row * len(samples) + bottom)
+    figure = Figure(figsize=total, facecolor="black")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(samples),
+        6,
+        width_ratios=widths,
+        left=caption / total[0],
+        right=1,
+        top=1 - top / total[1],
+        bottom=bottom / total[1],
+        wspace=0.02,
+        hspace=0.03,
+    )
+    for r, (sample, (images, labels)) in enumerate(zip(samples, panels, strict=True)):
+        for plane, name in enumerate(("axial", "coronal", "sagittal")):
+            for edges in (False, True):
+                axes = figure.add_subplot(grid[r, 2 * plane + edges])
+                axes.axis("off")
+                aspect = pixels[plane][0] / pixels[plane][1]
+                axes.imshow(
+                    images[plane],
+                    cmap="gray",
+                    vmin=0,
+                    vmax=white,
+                    aspect=aspect,
+                    interpolation="bilinear",
+                )
+                if edges:
+                    _edges(axes, labels[plane], colours)
+                if r == 0:
+                    title = f"{name}, labels" if edges else name
+                    middle = np.mean(axes.get_position(original=True).intervalx)
+                    height = 1 - 0.85 * top / total[1]
+                    figure.text(middle, height, title, color="white", fontsize=8, ha="center")
+        place = 1 - (top + row * (r + 0.5)) / total[1]
+        figure.text(
+            0.1 / total[0], place, _caption(sample), color="white", fontsize=7.5, va="center"
+        )
+    return figure
+
+
+def _edges(axes: Any, label: np.ndarray, colours: tuple[tuple[int, int, int], ...]) -> None:
+    for value in np.unique(label):
+        if value:
+            axes.contour(
+                label == value, levels=[0.5], colors=[_rgb(colours[value])], linewidths=0.7
+            )
+
+
+def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255
+
+
+def _caption(sample: StoredSample) -> str:
+    row = sample.columns
+    lines = [str(row["subject"])]
+    for name, words in (
+        ("grade", "grade {}"),
+        ("gestational_age_weeks", "{:.1f} weeks"),
+        ("atrial_width_mm", "atrium {:.1f} mm"),
+        ("volume_ml_ventricles", "ventricles {:.1f} ml"),
+    ):
+        if row.get(name) is not None:
+            lines.append(words.format(row[name]))
+    return "\n".join(lines)
+
+
+def _legend(
+    figure: Any, path: str, names: tuple[str, ...], colours: tuple[tuple[int, int, int], ...]
+) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_rgb(colour), label=name.replace("_", " "))
+        for name, colour in list(zip(names, colours, strict=True))[1:]
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=7,
+        labelcolor="white",
+    )
+    figure.suptitle(
+        f"{os.path.basename(path.rstrip('/'))}   (axial and coronal: the patient's right is on the "
+        "picture's left; sagittal: anterior left)",
+        color="white",
+        fontsize=8,
+        y=0.995,
+        va="top",
+    )

@@ -1,0 +1,118 @@
+"""What is said of a dataset, and its picture."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from factory.errors import FactoryError
+from factory.inspect import inspect
+from factory.montage import _planes, montage
+from storage.dataset_open import create
+from storage.errors import DatasetError
+from storage.layout import Layout
+from storage.stored_sample import StoredSample
+from storage.subject import FETA, Grid
+
+SHAPE = (30, 40, 34)
+
+
+def sample(subject: str, grade: int) -> StoredSample:
+    """A ball of a brain with a ball of a ventricle that grows with the grade."""
+    grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
+    z, y, x = np.ogrid[:30, :40, :34]
+    radius = np.sqrt((z - 15) ** 2 + (y - 20) ** 2 + (x - 17) ** 2)
+    label = np.select([radius < 3 + grade, radius < 12], [4, 3], 0).astype(np.uint8)
+    image = np.choose(label, [0, 0, 0, 0.5, 1.0]).astype(np.float32)
+    return StoredSample(
+        case=json.dumps({"id": f"{subject}/grade={grade}/0"}, separators=(",", ":")),
+        arrays={"image": image, "label": label},
+        affine=grid.affine,
+        spacing_mm=grid.spacing,
+        columns={"subject": subject, "grade": grade, "atrial_width_mm": 6.0 + 2 * grade},
+    )
+
+
+@pytest.fixture
+def path(tmp_path) -> str:
+    path = str(tmp_path / "toy.zarr")
+    dataset = create(path, Layout(6, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
+    for i in range(6):
+        dataset.write_shard(i, i, [sample(f"phantom-{i // 3}", i % 3)])
+    dataset.seal()
+    return path
+
+
+def test_what_is_said(path):
+    report = inspect(path)
+    said = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert said["complete"] is True
+    assert said["samples"] == 6
+    assert len(said["digest"]) == 64
+    assert said["labels"][4] == {"value": 4, "name": "ventricles", "colour": [0, 114, 178]}
+    assert said["arrays"]["image"]["bytes"] > 0
+    width = {"min": 8.0, "mean": 8.0, "max": 8.0}
+    assert said["measures_by_grade"]["1"]["atrial_width_mm"] == width
+    assert said["measures_by_grade"]["1"]["samples"] == 2
+    text = "\n".join(report.lines())
+    assert "(complete)" in text
+    assert said["digest"] in text
+    assert inspect(path, with_digest=False).to_json()["digest"] is None
+
+
+def test_what_is_said_of_an_unfinished_one(tmp_path):
+    dataset = create(str(tmp_path / "d"), Layout(3, SHAPE, FETA), {"recipe_digest": "r"}, "")
+    assert inspect(dataset.path).to_json()["standing"] == 0
+    dataset.write_shard(1, 1, [sample("phantom-0", 1)])
+    report = inspect(dataset.path)
+    assert report.to_json()["complete"] is False
+    assert report.to_json()["digest"] is None
+    assert "not complete: 1 samples stand" in report.lines()[0]
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DatasetError, match="no such dataset"):
+        inspect(str(tmp_path / "nowhere.zarr"))
+
+
+def test_montage_has_a_row_a_grade_and_draws_the_edges(path, tmp_path):
+    assert montage(path, tmp_path / "new" / "m.png") == [0, 1, 2]
+    assert montage(path, tmp_path / "m.png", subject="phantom-1") == [3, 4, 5]
+    picture = np.asarray(Image.open(tmp_path / "m.png").convert("RGB")).astype(int)
+    coloured = np.abs(picture - picture.mean(axis=2, keepdims=True)).max(axis=2) > 40
+    rows = np.array_split(coloured[: int(0.9 * len(coloured))], 3)
+    for row in rows:  # the ventricle's blue outline is there in every row
+        assert row.sum() > 50
+    assert not np.array_equal(rows[0].sum(), rows[2].sum())
+
+
+def test_montage_orientation():
+    """Superior and anterior are up, the patient's right is left; sagittal, anterior is left."""
+    volume = np.zeros(SHAPE, int)
+    volume[25, 20, 17] = 1  # superior
+    volume[15, 35, 17] = 2  # anterior
+    volume[15, 20, 30] = 3  # right
+    box = tuple(slice(0, n) for n in SHAPE)
+    axial, coronal, sagittal = _planes(volume, (15, 20, 17), box)
+
+    def place(plane: np.ndarray, value: int) -> tuple[int, int]:
+        row, column = np.argwhere(plane == value)[0]
+        return int(row), int(column)
+
+    assert place(axial, 2)[0] < 10
+    assert place(axial, 3)[1] < 10
+    assert place(coronal, 1)[0] < 10
+    assert place(coronal, 3)[1] < 10
+    assert place(sagittal, 1)[0] < 10
+    assert place(sagittal, 2)[1] < 10
+
+
+def test_montage_of_nothing_and_to_nowhere(path, tmp_path):
+    create(str(tmp_path / "e"), Layout(1, SHAPE, FETA), {"recipe_digest": "r"}, "")
+    with pytest.raises(DatasetError, match="nothing stands yet"):
+        montage(str(tmp_path / "e"), tmp_path / "m.png")
+    with pytest.raises(DatasetError, match="no subject 'nobody'"):
+        montage(path, tmp_path / "m.png", subject="nobody")
+    with pytest.raises(FactoryError, match="cannot write the picture"):
+        montage(path, tmp_path)

@@ -17,6 +17,7 @@ from factory.train.slices import SliceSampler, stack
 from factory.train.spade import networks, train
 from factory.train.subjects import held_out_subjects, seen_ranges, training_subjects
 from models.checkpoint import load_state, save_model
+from models.vgg import weights_file
 from storage.subject import Subject
 
 HELD_OUT_SLICES = 9
@@ -48,10 +49,7 @@ def check(recipe: SpadeTraining) -> None:
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
     if recipe.loss.perceptual:
-        raise RecipeError(
-            "loss.perceptual: value "
-            f"{recipe.loss.perceptual}; allowed: 0 (no pretrained features are installed)"
-        )
+        weights_file()
 
 
 def work(config: dict[str, Any], run: Run) -> None:

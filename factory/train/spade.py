@@ -21,6 +21,7 @@ from models.spade import (
     initialise,
     one_hot,
 )
+from models.vgg import VggFeatures, perceptual, weights_file
 
 
 def networks(recipe: SpadeTraining, labels: int, seed: int) -> dict[str, nn.Module]:
@@ -62,6 +63,7 @@ def train(
         module.to(run.device, memory_format=channels_last)
     generator, discriminator = modules["generator"], modules["discriminator"]
     encoder = modules.get("encoder")
+    vgg = VggFeatures(weights_file()).to(run.device) if recipe.loss.perceptual else None
     optimiser = recipe.optimiser
     optimisers = {
         "optimiser_g": torch.optim.Adam(
@@ -122,6 +124,10 @@ def train(
             if recipe.loss.reconstruction:
                 distance = (fake_B1HW.float() - real_B1HW).abs().mean()
                 losses["reconstruction"] = recipe.loss.reconstruction * distance
+            if vgg is not None:
+                losses["perceptual"] = recipe.loss.perceptual * perceptual(
+                    vgg, fake_B1HW, real_B1HW
+                )
             if mu_BZ is not None:
                 # A sum over the global batch: DDP averages, hence the factor.
                 losses["kl"] = recipe.loss.kl * kl_divergence(mu_BZ, logvar_BZ) * run.world

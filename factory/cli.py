@@ -92,9 +92,13 @@ def inspect(
     ] = None,
 ) -> None:
     """Say what a dataset holds, and whether it is complete."""
-    from factory.pipeline import inspect_dataset
+    from factory.inspect import inspect as report
+    from factory.montage import montage as draw
 
-    show(inspect_dataset(dataset, montage), json)
+    show(report(dataset, with_digest=json), json)  # a digest reads everything
+    if montage:
+        draw(dataset, montage)
+        print(f"picture   {montage}", file=sys.stderr)
 
 
 @app.command()
@@ -136,16 +140,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name); returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(given or ["--help"], standalone_mode=False)
+        # not app(...), which would swallow what Ctrl-C has to say
+        command = typer.main.get_command(app)
+        with command.make_context("factory", given or ["--help"]) as context:
+            command.invoke(context)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return 0
+    except typer.Exit as end:
+        sys.stdout.flush()
+        return end.exit_code
     except BrokenPipeError:
         # whoever read our output has enough; leave the interpreter nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        said = str(stop.__cause__ or stop) or "stopped; the same command goes on from here"
-        return fail(said, 130)
+    except KeyboardInterrupt as stop:
+        return fail(str(stop) or "stopped; the same command goes on from there", 130)
     except Exception as error:
         if os.environ.get("FACTORY_DEBUG"):
             traceback.print_exc()

@@ -123,8 +123,9 @@ class Loaded(Generic[M]):
         if isinstance(data.get("output"), dict):
             del data["output"]["path"]
         written = io.StringIO()
-        yaml = YAML(typ="safe", pure=True)
+        yaml: Any = YAML(typ="safe", pure=True)
         yaml.default_flow_style = None
+        yaml.sort_base_mapping_type_on_output = False
         yaml.dump(data, written)
         return written.getvalue()
 

@@ -1,0 +1,262 @@
+"""The command line: exit codes, one-line errors, JSON, and a quick start."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from factory import cli, pipeline
+from factory.errors import PlanError, ShardsFailed
+from models.checkpoint import save_model
+from models.spade import SpadeConfig, SpadeGenerator
+from storage.subject import FETA
+
+ROOT = Path(__file__).parents[2]
+RECIPE = str(ROOT / "recipes" / "hydrocephalus.yaml")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A SPADE model as training writes it, tiny and untrained."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    sizes = {"labels": 8, "width": 2, "hidden": 4, "latent": 0}
+    torch.manual_seed(0)
+    orientations = ("sagittal", "coronal", "axial")
+    networks = {name: SpadeGenerator(SpadeConfig(**sizes)) for name in orientations}
+    card = {
+        "name": "tiny",
+        "family": "spade",
+        "config": sizes,
+        "orientations": list(orientations),
+        "label_table": {"names": list(FETA.names)},
+        "training": {"gestational_age_weeks": [24, 30]},
+    }
+    save_model(folder, networks, card)
+    return str(folder)
+
+
+def small(model: str) -> list[str]:
+    """Options that make the shipped recipe small."""
+    return [
+        f"--set=appearance.model={model}",
+        "--set=output.spacing_mm=3",
+        "--set=subjects.phantom.count=1",
+        "--set=subjects.phantom.gestational_age_weeks=21",
+        "--set=anatomy.0.dilate_ventricles.grade={each: [0, 4]}",
+    ]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    """The error of a command that must end with `code`, in one line, and print nothing else."""
+    ended, out, err = run(capsys, *arguments)
+    assert ended == code
+    assert out == ""
+    assert err.startswith("factory: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def test_plan_prints_what_would_be_made_and_writes_nothing(
+    capsys, model, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "plan", "hydrocephalus", f"--set=appearance.model={model}")
+    assert (code, err) == (0, "")
+    for word in ("20 of 128 × 144 × 112", "shards   20", "memory", "time", "MB"):
+        assert word in out
+    assert "training saw 24 to 30" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_json(capsys, model) -> None:
+    arguments = ("plan", RECIPE, "--json", *small(model), "--set", "replicates=50")
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    assert report["samples"] == 1 * 2 * 50
+    assert report["done"] == 0
+    assert {"shards", "bytes", "peak_memory_bytes", "seconds"} <= report.keys()
+
+
+def test_render_then_go_on_then_refuse(capsys, model, tmp_path) -> None:
+    output = str(tmp_path / "out.zarr")
+    arguments = ["render", RECIPE, *small(model), "--serial", "--output", output, "--json"]
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    first = json.loads(out)
+    assert first["complete"] is True
+    assert first["samples"] == first["rendered"] == 2
+    assert Path(first["preview"]).read_bytes().startswith(b"\x89PNG")
+
+    _, out, _ = run(capsys, *arguments)  # again: nothing left to do
+    again = json.loads(out)
+    assert again["rendered"] == 0
+    assert again["digest"] == first["digest"]
+
+    _, out, _ = run(capsys, "plan", RECIPE, *small(model), "--output", output, "--json")
+    assert json.loads(out)["done"] == 2
+
+    other = refused(capsys, *arguments, "--set=seed=1")
+    assert "made by another recipe" in other
+    assert "--overwrite" in other
+    _, out, _ = run(capsys, "plan", RECIPE, *small(model), "--output", output, "--set=seed=1")
+    assert "made by another recipe" in out
+    code, out, _ = run(capsys, *arguments, "--set=seed=1", "--overwrite")
+    assert code == 0
+    assert json.loads(out)["digest"] != first["digest"]
+
+    # the recipe that lies in the dataset makes the same dataset again
+    copy = str(tmp_path / "copy.zarr")
+    kept = ["render", f"{output}/recipe.yaml", "--serial", "--output", copy, "--json"]
+    code, out_kept, _ = run(capsys, *kept)
+    assert code == 0
+    assert json.loads(out_kept)["digest"] == json.loads(out)["digest"]
+
+    code, out_inspected, _ = run(capsys, "inspect", copy, "--json")
+    inspected = json.loads(out_inspected)
+    assert (code, inspected["complete"], inspected["samples"]) == (0, True, 2)
+    assert inspected["digest"] == json.loads(out)["digest"]
+    picture = tmp_path / "picture.png"
+    code, out_inspected, _ = run(capsys, "inspect", copy, "--montage", str(picture))
+    assert "complete" in out_inspected
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_other_weights_of_the_same_name_are_not_mixed_in(capsys, model, tmp_path) -> None:
+    import shutil
+
+    mine = tmp_path / "mine"
+    shutil.copytree(model, mine)
+    arguments = ["render", RECIPE, *small(str(mine)), "--serial"]
+    arguments += ["--output", str(tmp_path / "o.zarr"), "--json"]
+    assert run(capsys, *arguments)[0] == 0
+    card = json.loads((mine / "card.json").read_text())
+    networks = {
+        name: SpadeGenerator(SpadeConfig(**card["config"])) for name in card["orientations"]
+    }
+    save_model(mine, networks, {k: v for k, v in card.items() if k != "sha256"})
+    assert "other weights" in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("rendr", "x"), "Did you mean 'render'?"),
+        (("render",), "Missing argument 'RECIPE'"),
+        (("plan", RECIPE, "--sett", "a=1"), "No such option: --sett"),
+        (("plan", RECIPE, "--actors", "0"), "--actors"),
+        (("plan", "hydrocephalous"), "did you mean hydrocephalus.yaml?"),
+        (("plan", RECIPE, "--set", "subjects.phantom.cuont=1"), "did you mean count?"),
+        (("plan", RECIPE, "--set", "appearance.model=nobody"), "nobody: no such model"),
+        (("plan", RECIPE, "--set", "subjects={bids: {path: /nowhere}}"), "/nowhere"),
+        (("inspect", "/nowhere.zarr"), "/nowhere.zarr"),
+        (("train", RECIPE), "family"),
+        (("train", "train/fetal-spade", "--set", "subjects.path=/nowhere"), "/nowhere"),
+        (("train", "train/fetal-spade", "--set", "subjects.pth=x"), "did you mean path?"),
+    ],
+)
+def test_input_errors_are_one_line_and_exit_2(capsys, model, arguments, says) -> None:
+    if "appearance.model=nobody" not in arguments and arguments[0] == "plan":
+        arguments = (*arguments, f"--set=appearance.model={model}")
+    assert says in refused(capsys, *arguments)
+
+
+def test_weights_that_do_not_match_their_card(capsys, model, tmp_path) -> None:
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    weights = broken / "axial.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    arguments = ["render", RECIPE, *small(str(broken)), "--serial"]
+    message = refused(capsys, *arguments, "--output", str(tmp_path / "o.zarr"), "--json")
+    assert "axial.safetensors" in message
+    (broken / "card.json").write_text("{")
+    assert "card.json" in refused(capsys, "plan", RECIPE, *small(str(broken)))
+
+
+def test_a_file_where_the_dataset_should_go(capsys, model, tmp_path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "below.zarr"):
+        arguments = ["render", RECIPE, *small(model), "--serial", "--output", str(output)]
+        assert str(tmp_path / "file") in refused(capsys, *arguments, "--json")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (PlanError("memory:\n too little"), 2, "memory: too little"),
+        (ShardsFailed("1 shards failed"), 3, "1 shards failed"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/d/x"), 2, "/d/x: No space left"),
+        (PermissionError(errno.EACCES, "Permission denied", "/d"), 2, "/d: Permission denied"),
+        (KeyboardInterrupt("stopped: 3 of 20 samples stand"), 130, "3 of 20 samples stand"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (ZeroDivisionError("a\nb"), 1, "internal error: ZeroDivisionError: a b (set FACTORY_DEBUG"),
+        (UnicodeError("\ud800"), 1, "internal error: UnicodeError: \\ud800"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_exit_codes(capsys, monkeypatch, error, code, says) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "plan_recipe", fails)
+    assert says in refused(capsys, "plan", RECIPE, code=code)
+
+
+def test_help_and_version(capsys) -> None:
+    for arguments in ((), ("--help",), ("render", "--help")):
+        code, out, err = run(capsys, *arguments)
+        assert (code, err) == (0, "")
+        assert "Usage" in out
+    assert run(capsys, "version")[0] == 0
+
+
+def command(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", "factory.cli", *arguments]
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        line, capture_output=True, text=True, env=environment, check=False, **options
+    )
+
+
+def test_a_real_process_ends_with_the_code_and_one_line(tmp_path) -> None:
+    ended = command("plan", "nobody", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("factory: nobody: no such recipe; there are ")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    line = f"{sys.executable} -m factory.cli --help | true; exit ${{PIPESTATUS[0]}}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    ended = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ended.stderr == ""
+    assert ended.returncode in (0, 141)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from factory.cli import main; main(['--help']); "
+        "heavy = {'torch', 'ray', 'zarr', 'numpy', 'pandas', 'scipy', 'pydantic'}; "
+        "print(*sorted(heavy & set(sys.modules)), file=sys.stderr, end='')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
+                           check=False)  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -24,7 +24,6 @@ _PACKAGES = (
     "safetensors",
     "scikit-image",
     "scipy",
-    "synthetic-dataset-factory",
     "torch",
     "zarr",
 )
@@ -51,12 +50,22 @@ def environment(device: str, threads: int) -> dict[str, Any]:
 
 def refuse_mixed(path: str, begun: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     """Raise DatasetError where the bits of a dataset begun there would differ if made here."""
-    changed = [f"{key} {begun[key]}, here {here[key]}" for key in BITS if begun[key] != here[key]]
+    changed = [
+        f"{key} {_short(begun[key])}, here {_short(here[key])}"
+        for key in BITS
+        if begun[key] != here[key]
+    ]
     if changed:
         raise DatasetError(
             f"{path}: begun in another environment ({'; '.join(changed)}), so bits would differ; "
             "--allow-mixed goes on nevertheless"
         )
+
+
+def _short(value: Any) -> str:
+    """A value for a line of text; of a sha256 the first digits tell enough."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
 
 
 @functools.cache

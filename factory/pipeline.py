@@ -168,7 +168,8 @@ def render_recipe(
     preview = None
     if dataset.folder.is_local:
         preview = f"{dataset.path}.png"
-        montage(dataset.path, preview)
+        if report.rendered or not Path(preview).exists():
+            montage(dataset.path, preview)
     return RenderReport(dataset, report.rendered, report.seconds, preview)
 
 

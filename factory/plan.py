@@ -209,7 +209,7 @@ def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
     """Where what is asked lies outside what the model's training saw, one line each."""
     seen = card.get("training", {})
     found = []
-    ages = [r["gestational_age_weeks"] for r in subject_records(recipe)]
+    ages = [r.get("gestational_age_weeks") for r in subject_records(recipe)]
     asked = [*(age_range(recipe) or ()), *(age for age in ages if age is not None)]
     spacing = recipe.spec.output.spacing_mm
     for key, values in (("gestational_age_weeks", asked), ("spacing_mm", [spacing])):

@@ -72,8 +72,11 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
 
 @functools.lru_cache(maxsize=4096)
 def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
-    """Size (z, y, x) in mm of the box of a file's labels."""
-    subject = load_subject(json.loads(record_json) | {"image": None}, None)
+    """Size (z, y, x) in mm of the box of a file's labels.
+
+    The image is read too: a subject that cannot be used is refused before anything is rendered.
+    """
+    subject = load_subject(json.loads(record_json), None)
     sizes = [
         float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
         for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)

@@ -3,10 +3,14 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +191,44 @@ def test_weights_that_do_not_match_their_card(capsys, model, tmp_path) -> None:
     assert "card.json" in refused(capsys, "plan", RECIPE, *small(str(broken)))
 
 
+LABEL = np.ones((20, 20, 20), np.uint8)
+GREY = np.ones((20, 20, 20), np.float32)
+BROKEN = {
+    "image and label of different shape": (LABEL, GREY[:-1], np.eye(4), "shape"),
+    "NaN in an image": (LABEL, np.where(np.arange(20) == 3, np.nan, GREY), np.eye(4), "NaN"),
+    "singular affine": (LABEL, GREY, np.diag([1.0, 1.0, 0.0, 1.0]), "singular"),
+    "label not in the table": (9 * LABEL, GREY, np.eye(4), "label value 9 is not in the mapping"),
+    "truncated": (LABEL, None, np.eye(4), "cut short or damaged"),
+    "missing": (LABEL, None, np.eye(4), "no image"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_subjects_that_cannot_be_used_are_refused_before_rendering(
+    capsys, model, tmp_path, name
+) -> None:
+    label, image, affine, says = BROKEN[name]
+    noise = np.random.Generator(np.random.Philox(1)).random(GREY.shape, np.float32)
+    for kind, array in (("dseg", label), ("T2w", noise if image is None else image)):
+        header = nib.Nifti1Header()
+        header.set_data_dtype(array.dtype)
+        header.set_sform(affine, code=1)
+        file = nib.Nifti1Image(array, None, header)
+        file.to_filename(tmp_path / f"one_{kind}.nii.gz")
+    picture = tmp_path / "one_T2w.nii.gz"
+    if name == "truncated":
+        picture.write_bytes(picture.read_bytes()[:9000])
+    if name == "missing":
+        picture.unlink()
+    patterns = "labels: '{subject}_dseg.nii.gz', images: '{subject}_T2w.nii.gz'"
+    arguments = ["render", RECIPE, f"--set=appearance.model={model}", "--json"]
+    arguments += [f"--set=subjects={{nifti: {{path: {tmp_path}, {patterns}}}}}"]
+    message = refused(capsys, *arguments, "--output", str(tmp_path / "o.zarr"))
+    assert says in message
+    assert str(tmp_path) in message
+    assert not (tmp_path / "o.zarr").exists()
+
+
 def test_a_file_where_the_dataset_should_go(capsys, model, tmp_path) -> None:
     (tmp_path / "file").write_text("mine")
     for output in (tmp_path / "file", tmp_path / "file" / "below.zarr"):
@@ -239,6 +281,30 @@ def test_a_real_process_ends_with_the_code_and_one_line(tmp_path) -> None:
     assert ended.stderr.startswith("factory: nobody: no such recipe; there are ")
     assert ended.stderr.count("\n") == 1
     assert ended.stdout == ""
+
+
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
+    output = tmp_path / "o.zarr"
+    options = [RECIPE, *small(model), "--set=replicates=500", "--output", str(output)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "factory.cli", "render", *options, "--serial"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ) as process:
+        while process.poll() is None and not list(output.glob("ledger/*.json")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    stopped = err.splitlines()[-1]
+    assert stopped.startswith("factory: stopped: ")
+    assert stopped.endswith("of 1000 samples stand; the same command goes on from there")
+    assert pipeline.plan_recipe(options[0], [o.removeprefix("--set=") for o in options[1:-2]],
+                                output=str(output)).plan.done  # fmt: skip
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import math
 
+import nibabel as nib
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -199,3 +201,12 @@ def test_remaining_is_lazy_too() -> None:
     made = planned("subjects.phantom.count=100000000", machine=Machine(8, 64 * 10**9))
     rest = dataclasses.replace(made, done=frozenset({0, 2})).remaining()
     assert [shard.index for shard in itertools.islice(rest, 2)] == [1, 3]
+
+
+def test_files_that_say_no_age_can_be_planned(tmp_path) -> None:
+    label = np.ones((20, 20, 20), np.uint8)
+    nib.Nifti1Image(label, np.eye(4)).to_filename(tmp_path / "one_dseg.nii.gz")
+    source = f"{{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}"
+    made = planned(f"subjects.nifti={source}", "subjects.phantom=null")
+    assert made.layout.samples == 3
+    assert made.warnings == ()

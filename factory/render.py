@@ -8,18 +8,13 @@ import numpy as np
 import torch
 
 from factory.anatomy.measure import measure
-from factory.anatomy.ventricles import dilate_ventricles
 from factory.cases import Case
+from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
 from factory.painting import SpadePainter
 from factory.training_ranges import outside_training
-from storage.resample import fit
-from storage.sources import load_subject
-from storage.subject import Grid, LabelTable, Subject
-
-EDITS = {"dilate_ventricles": dilate_ventricles}
-"""What a case may do to a label map: (label, spacing, table, image=…, **parameters)."""
+from storage.subject import Grid, LabelTable
 
 
 @dataclass(frozen=True)
@@ -50,17 +45,12 @@ class Renderer:
     def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
         self.painter = SpadePainter(model, torch.device(device))
-        self.last: tuple[tuple[Any, ...], Subject] | None = None
+        self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
-        subject = self.subject(case)
-        label, image = subject.label, subject.image
-        for edit in case.edits:
-            for name, parameters in edit.items():
-                label, image = EDITS[name](
-                    label, subject.grid.spacing, subject.table, image=image, **parameters
-                )
+        subject = self.editor.subject(case)
+        label, image = self.editor.edited(case)
         painted, disagreement = self.painter.render(label, case.appearance)
         measures = measure(label, subject.grid.spacing, subject.table)
         measures["outside_training"] = outside_training(
@@ -72,14 +62,6 @@ class Renderer:
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
         return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
-
-    def subject(self, case: Case) -> Subject:
-        """The case's subject on the case's grid; the last one is kept for its other variants."""
-        key = (case.subject, case.grid)
-        if self.last is None or self.last[0] != key:
-            whole = load_subject(case.subject, case.grid["spacing_mm"])
-            self.last = (key, fit(whole, tuple(case.grid["shape"])))
-        return self.last[1]
 
 
 def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:

@@ -1,0 +1,40 @@
+"""Case -> its subject on the case's grid, and the label map after the case's edits."""
+
+from typing import Any
+
+import numpy as np
+
+from factory.anatomy.ventricles import dilate_ventricles
+from factory.cases import Case
+from storage.resample import fit
+from storage.sources import load_subject
+from storage.subject import Subject
+
+EDITS = {"dilate_ventricles": dilate_ventricles}
+"""What a case may do to a label map: (label, spacing, table, image=…, **parameters)."""
+
+
+class Editor:
+    """Keeps the last subject, since cases of one subject follow one another."""
+
+    def __init__(self) -> None:
+        self.last: tuple[tuple[Any, ...], Subject] | None = None
+
+    def subject(self, case: Case) -> Subject:
+        """The case's subject on the case's grid. Raises SubjectError."""
+        key = (case.subject, case.grid)
+        if self.last is None or self.last[0] != key:
+            whole = load_subject(case.subject, case.grid["spacing_mm"])
+            self.last = (key, fit(whole, tuple(case.grid["shape"])))
+        return self.last[1]
+
+    def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None]:
+        """Label map and, where the subject has one, image after all edits. Raises AnatomyError."""
+        subject = self.subject(case)
+        label, image = subject.label, subject.image
+        for edit in case.edits:
+            for name, parameters in edit.items():
+                label, image = EDITS[name](
+                    label, subject.grid.spacing, subject.table, image=image, **parameters
+                )
+        return label, image

@@ -1,0 +1,40 @@
+"""What can be known of a recipe's label maps before any is painted."""
+
+import itertools
+from typing import Any
+
+from factory.cases import Case, cases
+from factory.editing import Editor
+from factory.recipe import Recipe
+from factory.training_ranges import outside_training
+
+CONSIDERED = 1000
+"""Cases among which the extremes are looked for; a plan of millions stays quick."""
+
+
+def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
+    """Where the youngest, the oldest and the most edited cases leave what training saw.
+
+    Makes the label maps of a few cases (a few seconds); one line a case that leaves it. Raises
+    SubjectError, AnatomyError as rendering would.
+    """
+    editor = Editor()
+    found = []
+    for case in extremes(list(itertools.islice(cases(recipe), CONSIDERED))):
+        subject = editor.subject(case)
+        label, _ = editor.edited(case)
+        outside = outside_training(card, label, subject.grid.spacing, subject.table)
+        if outside:
+            found.append(f"{case.id}: {outside}")
+    return tuple(found)
+
+
+def extremes(some: list[Case]) -> list[Case]:
+    """The cases with the least and the most of each number that they were asked for."""
+    chosen = {}
+    for key in sorted({key for case in some for key in case.requested}):
+        having = [case for case in some if isinstance(case.requested.get(key), int | float)]
+        for pick in (min, max) if having else ():
+            case = pick(having, key=lambda c, k=key: c.requested[k])
+            chosen[case.id] = case
+    return sorted(chosen.values(), key=lambda case: case.id)

@@ -1,0 +1,36 @@
+"""What a plan can say of label maps before any is painted."""
+
+from factory.loading import parse
+from factory.preflight import extremes, label_warnings
+from factory.recipe import RenderRecipe
+
+RECIPE = """
+seed: 5
+subjects: {phantom: {count: 3, gestational_age_weeks: {uniform: [24, 30]}}}
+anatomy:
+  - dilate_ventricles: {radius_mm: {each: [0, 2, 8]}, into: [white_matter]}
+appearance: {model: fetal-spade}
+output: {path: x.zarr, spacing_mm: 2.0}
+"""
+
+
+def test_the_extremes_hold_the_least_and_the_most_of_every_number() -> None:
+    from factory.cases import cases
+
+    every = list(cases(parse(RECIPE, "r.yaml", RenderRecipe)))
+    picked = extremes(every)
+    assert len(picked) < len(every)
+    for key in ("gestational_age_weeks", "radius_mm"):
+        values = [case.requested[key] for case in every]
+        assert {min(values), max(values)} <= {case.requested[key] for case in picked}
+
+
+def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
+    recipe = parse(RECIPE, "r.yaml", RenderRecipe)
+    wide = {"volume_ml": [0, 1e6], "depth_mm": [0, 1e3]}
+    seen = {"ventricles": {"volume_ml": [0, 20], "depth_mm": [0, 1e3]}, "white_matter": wide}
+    warnings = label_warnings(recipe, {"training": {"labels": seen}})
+    assert warnings
+    assert all("ventricles volume_ml" in w and "(saw 0 to 20)" in w for w in warnings)
+    assert not any("white_matter" in w or "radius_mm=0/" in w for w in warnings)
+    assert label_warnings(recipe, {"training": {"labels": {"ventricles": wide}}}) == ()

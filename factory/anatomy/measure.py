@@ -86,8 +86,8 @@ def _atrial_widths(
     if not lateral.any():
         return {"left": None, "right": None}
     cerebrum = _cerebrum(label, table)
-    level = _part(cerebrum.any((1, 2)), ATRIAL_LEVEL)
-    window = _part(cerebrum.any((0, 2)), ATRIAL_STRETCH)
+    level = _part(np.any(cerebrum, axis=(1, 2)), ATRIAL_LEVEL)
+    window = _part(np.any(cerebrum, axis=(0, 2)), ATRIAL_STRETCH)
     left = np.arange(label.shape[2]) < midline_x(label)[level, :, None]
     sides = {"left": lateral[level] & left, "right": lateral[level] & ~left}
     return {

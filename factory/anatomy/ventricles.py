@@ -22,7 +22,13 @@ SLIT_WIDTH_MM = 6.0
 MIDLINE_MM = 1.5
 """How far a slit may lie off the fitted midline."""
 MEDIAL_MM = 10.0
-"""A piece that stays this close to the midline, with no white matter on it, is the fourth."""
+MEDIAL_WHITE_SHARE = 0.2
+"""A piece that stays this close to the midline, with fewer voxels beside white matter than this
+share, belongs to the fourth ventricle."""
+WALL_VOXELS = 2.5
+"""How deep the blur of a wall reaches into an image."""
+SMOOTH_MM = 1.5
+"""Blur of the fluid's intensity as it is carried outwards, so that it leaves no streaks."""
 OUTSIDE = ("background", "external_csf", "ventricles")
 """What ventricles cannot grow into: all that is not brain, and themselves."""
 
@@ -35,7 +41,7 @@ def lateral_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -
     and cerebellum; the lateral ventricles border white matter, or are wide where they meet. So
     two things are taken away: left-to-right runs across the midline of at most 6 mm that end in
     no white matter on either side, and the pieces this leaves within 10 mm of the midline that
-    touch no white matter. The cavum, where it bears the ventricles' label, stays.
+    have next to no white matter beside them. A cavum that bears the ventricles' label stays.
 
     A label map of lateral ventricles alone comes back as it is. Raises AnatomyError for a table
     without ventricles.
@@ -79,11 +85,10 @@ def _without_medial_pieces(
 ) -> np.ndarray:
     pieces, count = cc3d.connected_components(ventricles, connectivity=26, return_N=True)
     values = np.arange(1, count + 1)
-    reach = ndimage.maximum(np.abs(off_midline), pieces, values)
+    reach = np.asarray(ndimage.maximum(np.abs(off_midline), pieces, values))
     beside_white = ndimage.binary_dilation(white, np.ones((3, 3, 3)))
-    touches = ndimage.maximum(beside_white, pieces, values)
-    kept = [v for v, r, t in zip(values, reach, touches, strict=True) if t or r > MEDIAL_MM]
-    return np.isin(pieces, kept)
+    share = np.asarray(ndimage.mean(beside_white, pieces, values))
+    return np.isin(pieces, values[(reach > MEDIAL_MM) | (share > MEDIAL_WHITE_SHARE)])
 
 
 def dilate_ventricles(
@@ -99,7 +104,8 @@ def dilate_ventricles(
     Euclidean in millimetres, whatever the voxels' shape. What is gained is connected to the
     ventricle through itself and those tissues: nothing appears beyond a tissue that is spared.
     Where an image is given it is carried along: a voxel that becomes ventricle takes the
-    intensity of the nearest voxel within the old ventricle, clear of its blurred wall.
+    intensity of the nearest fluid within the old ventricle, and so does the old, blurred wall
+    beside it, which would stay as a grey ring inside.
 
     Returns new label (uint8) and image (float32, or None); the inputs stay as they are. Radius
     0 changes nothing. Raises AnatomyError for a negative or infinite radius, a tissue that the
@@ -125,20 +131,26 @@ def dilate_ventricles(
     gained = candidates & np.isin(pieces, np.unique(pieces[seed])) & ~seed
     grown[box][gained] = value
     if painted is not None:
-        painted[box][gained] = _carried(painted[box], seed, spacing)[gained]
+        _paint(painted[box], seed, gained, spacing)
     return grown, painted
 
 
-def _carried(image: np.ndarray, ventricle: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Everywhere the intensity of the nearest voxel well inside the ventricle."""
+def _paint(image: np.ndarray, ventricle: np.ndarray, gained: np.ndarray, spacing: Spacing) -> None:
+    """Fill, in place, what the ventricle gained and its old wall there with its own fluid."""
+    if not gained.any():
+        return
+    wall_mm = WALL_VOXELS * max(spacing)
     depth = edt.edt(ventricle, anisotropy=spacing, black_border=False)
-    clear = depth > 1.5 * max(spacing)
-    # Where a horn is too thin to have an inside, its middle has to do.
+    # Where a horn is too thin to have an inside clear of the wall, its middle has to do.
     middle = (depth == ndimage.maximum_filter(depth, 3)) & ventricle
+    fluid = (depth > wall_mm) | middle
     nearest = ndimage.distance_transform_edt(
-        ~(clear | middle), sampling=spacing, return_distances=False, return_indices=True
+        ~fluid, sampling=spacing, return_distances=False, return_indices=True
     )
-    return image[tuple(nearest)]
+    filled = ndimage.gaussian_filter(image[tuple(nearest)], [SMOOTH_MM / s for s in spacing])
+    beside = edt.edt(~gained, anisotropy=spacing, black_border=False) <= wall_mm
+    paint = gained | (ventricle & ~fluid & beside)
+    image[paint] = filled[paint]
 
 
 def _value(name: str, table: LabelTable) -> int:

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import nibabel as nib
@@ -10,9 +9,6 @@ from storage.bids import bids_subjects
 from storage.errors import SubjectError
 from storage.sources import load_subject
 from storage.subject import FETA
-
-DATA = Path(os.environ.get("FACTORY_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-ATLAS = DATA / "fetal-spina-bifida"
 
 
 def dataset(root: Path, recs: dict[str, list[str]]) -> Path:
@@ -112,11 +108,11 @@ def test_listing_errors(tmp_path: Path) -> None:
         bids_subjects(root, None, "feta")
 
 
-@pytest.mark.skipif(not ATLAS.is_dir(), reason=f"no real data at {ATLAS} (FACTORY_TEST_DATA)")
-def test_the_real_atlas_by_its_own_table_and_by_name() -> None:
-    records = bids_subjects(ATLAS, "svrtk", None)
+def test_the_real_atlas_by_its_own_table_and_by_name(real_data: Path) -> None:
+    atlas = real_data / "fetal-spina-bifida"
+    records = bids_subjects(atlas, "svrtk", None)
     assert len(records) == 15
-    named = bids_subjects(ATLAS, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
+    named = bids_subjects(atlas, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
     read = next(r for r in records if r["id"] == "sub-ga28op")
     by_table, by_name = load_subject(read, None), load_subject(named, 0.8)
     np.testing.assert_array_equal(by_table.label, by_name.label)

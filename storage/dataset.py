@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -33,19 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILES = ("cases.parquet", "recipe.yaml", "zarr.json")
-
-
-class HasJson(Protocol):
-    def to_json(self) -> str: ...
-
-
-class ShardLike(Protocol):
-    """A shard as the plan has it: its index, its first sample, its cases in sample order."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def cases(self) -> Sequence[HasJson]: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,7 @@ class Dataset:
 
     # Writing
 
-    def done(self, shards: Iterable[ShardLike]) -> set[int]:
+    def done(self, shards: Iterable[ledger.ShardLike]) -> set[int]:
         """Indices of the shards that stand: their entry is whole and is for the same cases."""
         present = self.folder.names(ledger.LEDGER)
         standing = set()
@@ -175,10 +162,12 @@ class Dataset:
 
     @property
     def group(self) -> zarr.Group:
-        """The Zarr group, read only."""
-        if self.folder.is_local:
-            return zarr.open_group(self.folder.root, mode="r")
-        return zarr.open_group(self.folder.url, mode="r")
+        """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
+        place = self.folder.root if self.folder.is_local else self.folder.url
+        try:
+            return zarr.open_group(place, mode="r")
+        except Exception as error:
+            raise DatasetError(f"{self.path}: zarr.json is missing or damaged") from error
 
     def sample(self, index: int) -> StoredSample:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
@@ -186,7 +175,7 @@ class Dataset:
         stored = entry["samples"][index - entry["start"]]
         arrays, group = {}, self.group
         for name in self.layout.arrays:
-            values = np.asarray(group[name][index])  # type: ignore[index]
+            values = self._volume(group, name, index)
             is_label = name == "label"
             arrays[name] = values if is_label else dequantise(values, *self.layout.ranges[name])
         return StoredSample(
@@ -231,7 +220,7 @@ class Dataset:
                     raise DatasetError(f"{self.path}: {key} is missing or damaged")
             for offset, sample in enumerate(entry["samples"]):
                 for name in self.layout.arrays:
-                    values = np.ascontiguousarray(group[name][entry["start"] + offset])
+                    values = self._volume(group, name, entry["start"] + offset)
                     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
                     shape = ",".join(map(str, values.shape))
                     total.update(f"{name} {values.dtype.str} {shape}\n".encode())
@@ -240,6 +229,15 @@ class Dataset:
         return total.hexdigest()
 
     # Within
+
+    def _volume(self, group: zarr.Group, name: str, index: int) -> np.ndarray:
+        """The stored values of one sample. Raises DatasetError where its bytes are damaged."""
+        try:
+            return np.ascontiguousarray(group[name][index])  # type: ignore[index]
+        except Exception as error:  # each codec has errors of its own
+            raise DatasetError(
+                f"{self.path}: {name} of sample {index} is missing or damaged"
+            ) from error
 
     def _rows(self) -> list[dict[str, Any]]:
         return [

@@ -8,10 +8,23 @@ task run twice writes the same bytes.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 LEDGER = "ledger"
 SEALS = "seal"
+
+
+class HasJson(Protocol):
+    def to_json(self) -> str: ...
+
+
+class ShardLike(Protocol):
+    """A shard as the plan has it: its index, its first sample, its cases in sample order."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def cases(self) -> Sequence[HasJson]: ...
 
 
 def sha256(data: bytes) -> str:

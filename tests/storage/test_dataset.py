@@ -212,6 +212,19 @@ def test_a_missing_shard_has_no_digest(tmp_path):
         dataset.digest()
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("image/c/1/0/0/0", "image of sample 1 is"), ("zarr.json", "zarr.json is")],
+)
+def test_damage_is_named_in_one_line(tmp_path, key, message):
+    dataset = write(tmp_path / "d", layout(2))
+    file = tmp_path / "d" / key
+    file.write_bytes(bytes(len(file.read_bytes())))
+    for read in (dataset.digest, lambda: dataset.sample(1)):
+        with pytest.raises(DatasetError, match=f"{message} missing or damaged"):
+            read()
+
+
 def test_ledger_has_checksums_of_what_lies_there(tmp_path):
     write(tmp_path / "d", layout(2))
     for file in (tmp_path / "d/ledger").iterdir():

@@ -15,7 +15,7 @@ import numpy as np
 from storage.errors import SubjectError
 from storage.subject import FETA
 
-LabelMapping = Mapping[int | str, str]
+LabelMapping = Mapping[int, str] | Mapping[str, str]
 
 NAMED: dict[str, dict[int, str]] = {
     "feta": dict(enumerate(FETA.names)),

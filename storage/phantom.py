@@ -2,9 +2,11 @@
 
 The anatomy is built once as signed distances on a fixed lattice in millimetres, then sampled at
 the spacing asked for: the same brain at 0.5 mm and at 2 mm. The same seed at another age is the
-same brain grown. Not modelled: the third and fourth ventricle (deep grey and external CSF take
-their place), the cavum septi pellucidi (white matter), the hippocampus.
+same brain grown. The third and fourth ventricle are labelled external CSF, whose cisterns they
+join; the cavum septi pellucidi is white matter; there is no hippocampus.
 """
+
+from collections.abc import Callable
 
 import cc3d
 import numpy as np
@@ -25,6 +27,7 @@ from storage.phantom_anatomy import (
     draw_build,
     envelope,
     sylvian,
+    third_ventricle,
     ventricles,
 )
 from storage.phantom_cortex import folding
@@ -86,36 +89,43 @@ def _lattice(weeks: float, build: Build) -> Lattice:
 
 def _anatomy(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
     """The brain as fields in mm, negative inside."""
-    streams = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in range(3)]
+    streams = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in (0, 1, 1, 2)]
     build = draw_build(weeks, streams[0])
     lattice = _lattice(weeks, build)
-    frame = Frame(build, lattice, streams[1])
+    coarse = lattice.every_second()
+    frame, rough = Frame(build, lattice, streams[1]), Frame(build, coarse, streams[2])
 
-    stem, small, smooth = brainstem(frame), cerebellum(frame), envelope(frame)
+    def smooth(organ: Callable[[Frame], np.ndarray]) -> np.ndarray:
+        """An organ without fine detail, worked out on the coarse lattice."""
+        return resample(organ(rough), coarse, lattice)
+
+    body, stem, small, deep = map(smooth, (envelope, brainstem, cerebellum, deep_grey))
+    fossa, cavity = smooth(sylvian), ventricles(frame)
     middle = build.mean_scale * frame.side
     # The fourth ventricle: a slit before the vermis, open below; the peduncles pass beside it.
     slit = np.maximum(stem - 1.6, middle - 4 * build.brainstem)
     small = np.maximum(small, -slit)
-    deep, cavity = deep_grey(frame), ventricles(frame)
-    hull = intersection(smooth, build.fissure - middle, 3)
-    for neighbour in (stem, small):
-        hull = np.maximum(hull, CISTERN_MM + 0.5 - neighbour)
-    hull = distance(np.maximum(hull, -sylvian(frame)), LATTICE_MM)
-    folded = hull + folding(frame, hull, np.minimum(np.minimum(cavity, deep), stem - 3), streams[2])
-    cerebrum = np.minimum(folded, core(frame))
+
+    hull = intersection(body, build.fissure - middle, 3)
+    hull = np.maximum(np.maximum(hull, CISTERN_MM + 1 - stem), CISTERN_MM + 0.5 - small)
+    hull = distance(np.maximum(hull, -fossa), LATTICE_MM)
+    kept = np.minimum(np.minimum(cavity, deep), np.minimum(stem - 3, fossa + 2))
+    folded = hull + folding(frame, hull, kept, streams[3])
+    cerebrum = np.minimum(folded, smooth(core))
     cerebrum = np.maximum(cerebrum, CISTERN_MM - small)
     surface = distance(np.minimum(cerebrum, stem), LATTICE_MM)
-
-    outer = _meninges(np.minimum(union(smooth, stem, 3), small), build.csf, lattice)
+    brain = np.minimum(union(body, stem, 3), small)
+    outer = np.minimum(_meninges(brain, build.csf, lattice), brain - 0.6 * build.csf)
     outer = np.maximum(outer, (BASE - frame.z) * build.scale[2])
 
     fields = {
         "outer": outer,
         "surface": surface,
         "cerebrum": cerebrum,
-        "grey": np.maximum(-surface - build.ribbon, -callosum(frame)),
+        "grey": np.maximum(-surface - build.ribbon, -smooth(callosum)),
         "deep": np.maximum(deep, surface + build.ribbon),
         "ventricles": np.maximum(cavity, surface + build.ribbon + 1.3),
+        "third": third_ventricle(frame),
         "stem": stem,
         "cerebellum": small,
         "left": frame.x,
@@ -125,12 +135,12 @@ def _anatomy(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
 
 def _meninges(brain: np.ndarray, csf: float, lattice: Lattice) -> np.ndarray:
     """The outer bound of the external CSF: `csf` mm off the brain, cisterns bridged."""
-    bridge, margin = 7.0, 8
+    bridge, margin = 4.5, 6
     coarse = lattice.every_second().padded(margin)
     body = np.pad(ndimage.gaussian_filter(brain, 0.8)[::2, ::2, ::2], margin, mode="edge")
     body[body > 3] = 3
     grown = distance(distance(body, coarse.spacing) - csf - bridge, coarse.spacing)
-    return resample(grown + bridge, coarse, lattice)
+    return resample(ndimage.gaussian_filter(grown, 1.0) + bridge, coarse, lattice)
 
 
 def _tight(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
@@ -160,23 +170,19 @@ def _labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> 
     fill(brain & (at["deep"] < 0), "deep_grey_matter")
     fill(brain & (at["ventricles"] < 0), "ventricles")
     fill(at["cerebellum"] < 0, "cerebellum")
+    fill(brain & (at["third"] < 0), "external_csf")
     fill((at["stem"] < 0) & (at["deep"] > 0) & (at["ventricles"] > 0), "brainstem")
     return _in_one_piece(label, at["left"])
 
 
 def _in_one_piece(label: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Crumbs that sampling split off their tissue go to the neighbour they touch most."""
+    """Crumbs that sampling split off their tissue take the label of what is nearest."""
+    left = x < 0
+    crumbs = label > 0
     for value in range(1, len(FETA.names)):
         tissue = label == value
-        halves = [tissue]
-        if value == FETA.index("ventricles"):
-            halves = [tissue & (x < 0), tissue & (x >= 0)]
-        crumbs = tissue.copy()
-        for half in halves:
-            crumbs &= cc3d.largest_k(half, k=1, connectivity=6) == 0
-        if crumbs.any():
-            nearest = ndimage.distance_transform_edt(
-                crumbs, return_distances=False, return_indices=True
-            )
-            label = np.where(crumbs, label[tuple(nearest)], label)
-    return label
+        paired = value == FETA.index("ventricles")
+        for part in (tissue & left, tissue & ~left) if paired else (tissue,):
+            crumbs[cc3d.largest_k(part, k=1, connectivity=6) > 0] = False
+    nearest = ndimage.distance_transform_edt(crumbs, return_distances=False, return_indices=True)
+    return label[tuple(nearest)] if crumbs.any() else label

@@ -20,7 +20,8 @@ from storage.growth import (
 from storage.phantom_shapes import Lattice, cone, curve, ellipsoid, intersection, resample, union
 
 Point = tuple[float, float, float]
-REFERENCE_CEREBELLUM_MM = 41.5
+REFERENCE_CEREBELLUM_MM = 40.6
+MIDLINE = np.zeros(1, np.float32)
 VERTEX, BASE = 40.0, -46.0
 """Top of the brain and lower end of the medulla."""
 
@@ -63,7 +64,7 @@ def draw_build(weeks: float, rng: np.random.Generator) -> Build:
     mean = (scale_x * scale_y * scale_z) ** (1 / 3)
     tcd = transcerebellar_mm(weeks) * size * about(1.0, 0.025)
     atrium = about(ATRIAL_WIDTH_MM, ATRIAL_WIDTH_SD_MM)
-    sides = about(0.0, 0.25)
+    sides = about(0.0, 0.2)
     return Build(
         weeks=weeks,
         scale=(scale_x, scale_y, scale_z),
@@ -118,13 +119,19 @@ class Frame:
 def envelope(frame: Frame) -> np.ndarray:
     """The two hemispheres as one smooth body: no fissures, no folds."""
     x, y, z = frame.side, frame.y, frame.z
-    egg = 1 + 0.17 * np.maximum(y + 6, 0) / 56 + 0.05 * np.maximum(-y - 6, 0) / 44
-    up = np.where(z > 4, 36.0, 21.0).astype(np.float32)
+    egg = 1 + 0.12 * np.maximum(y + 6, 0) / 56 + 0.05 * np.maximum(-y - 6, 0) / 44
+    # The occipital lobes hang lower than the frontal ones.
+    height = z - 4 + 0.17 * np.maximum(-y - 8, 0)
+    up = np.where(height > 0, 36.0, 21.0).astype(np.float32)
     n = 2.08
-    r = ((x * egg / 40) ** n + (np.abs(y) / 50) ** n + (np.abs(z - 4) / up) ** n) ** (1 / n)
+    r = ((x * egg / 40) ** n + (np.abs(y) / 50) ** n + (np.abs(height) / up) ** n) ** (1 / n)
     main = (r - 1) * 36
-    temporal = cone(z, y, x, (21.5, -27, -6), (25.5, 15, -17), (15.5, 9.5))
-    return frame.build.mean_scale * union(main, temporal, 5)
+    # The temporal lobe slopes down to its pole, which lies forward and outward.
+    slope, splay = 0.25 * (y + 6), 0.08 * (y + 6)
+    temporal = ellipsoid(z + slope, y, x - splay, (22.0, -5, -12), (13.8, 30.5, 12.0))
+    # Between the temporal lobes lie the cisterns about the stem and the chiasm.
+    cistern = ellipsoid(z, y, x, (0, 3, -25), (12.5, 23, 15.5))
+    return frame.build.mean_scale * intersection(union(main, temporal, 6), -cistern, 3)
 
 
 def brainstem(frame: Frame) -> np.ndarray:
@@ -133,7 +140,7 @@ def brainstem(frame: Frame) -> np.ndarray:
     z, y, x = frame.local((0, -4, -8), scale)
     midbrain = cone(z, y, x, (3.5, -4, -6), (2.5, -5, -17), (7.0, 6.5))
     pons = ellipsoid(z, y, x, (0, -3, -23), (10.0, 8.0, 7.5))
-    medulla = cone(z, y, x, (0, -9, -28), (0, -14, -50), (5.8, 4.8))
+    medulla = cone(z, y, x, (0, -9, -28), (0, -18, -50), (5.8, 4.8))
     stem = union(union(midbrain, pons, 3), medulla, 4)
     return scale * intersection(stem, BASE - frame.z, 1)
 
@@ -142,23 +149,23 @@ def cerebellum(frame: Frame) -> np.ndarray:
     """Two hemispheres and a vermis, behind the stem, below the occipital lobes."""
     scale = frame.build.cerebellum
     z, y, x = frame.local((0, -14, -24), scale)
-    hemisphere = ellipsoid(z, y, x, (10.0, -24, -27), (10.8, 12.5, 10.8))
-    vermis = ellipsoid(z, y, x, (0, -22, -26), (5.0, 10.0, 10.5))
-    folia = 0.35 * np.cos(2 * np.pi * (z - 0.25 * y) / 3.6)
-    return scale * (union(hemisphere, vermis, 3) + folia)
+    # Roofed by the tentorium: highest at the vermis.
+    hemisphere = ellipsoid(z + 0.3 * (x - 10), y, x, (9.8, -26, -27), (10.9, 12.5, 10.5))
+    vermis = ellipsoid(z, y, x, (0, -23.5, -25.5), (5.0, 10.0, 10.5))
+    return scale * union(hemisphere, vermis, 4)
 
 
 def core(frame: Frame) -> np.ndarray:
     """What joins the hemispheres under the fissure: callosum, septum, deep grey."""
-    arch = ellipsoid(frame.z, frame.y, np.float32(0), (0, 4, 2), (1e3, 24, 18))
-    low = ellipsoid(frame.z, frame.y, np.float32(0), (0, 6, -4), (1e3, 17, 11))
+    arch = ellipsoid(frame.z, frame.y, MIDLINE, (0, 4, 2), (1e3, 24, 18))
+    low = ellipsoid(frame.z, frame.y, MIDLINE, (0, 6, -3), (1e3, 17, 8))
     shape = union(intersection(arch, -2 - frame.z, 4), low, 4)
     return frame.build.mean_scale * intersection(shape, frame.side - 14, 3)
 
 
 def callosum(frame: Frame) -> np.ndarray:
     """The callosum's arch about the midline: white matter that faces the fissure bare."""
-    arch = ellipsoid(frame.z, frame.y, np.float32(0), (0, 4, 2), (1e3, 24, 18))
+    arch = ellipsoid(frame.z, frame.y, MIDLINE, (0, 4, 2), (1e3, 24, 18))
     band = np.maximum(np.abs(arch + 1.0) - 3.5, frame.side - 7)
     return frame.build.mean_scale * np.maximum(band, 1 - frame.z)
 
@@ -173,42 +180,62 @@ def deep_grey(frame: Frame) -> np.ndarray:
     return scale * union(union(thalamus, striatum, 2), caudate, 2)
 
 
+def third_ventricle(frame: Frame) -> np.ndarray:
+    """A slit between the thalami about their adhesion, open behind to the cisterns.
+
+    The table has no label of its own for it and lateral ventricles are two, so it counts as
+    external CSF; its hind end stands for the cistern of the velum interpositum.
+    """
+    scale = frame.build.mean_scale
+    room = ellipsoid(frame.z, frame.y, MIDLINE, (0, 1, -3), (1e3, 13, 6.5))
+    adhesion = ellipsoid(frame.z, frame.y, MIDLINE, (0, 0, -1.5), (1e3, 3.5, 2.2))
+    way_out = cone(frame.z, frame.y, MIDLINE, (0, -8, -1), (0, -27, 0), (1.2 / scale, 1.2 / scale))
+    slit = np.minimum(np.maximum(room, -adhesion), way_out)
+    return scale * np.maximum(slit, frame.side - 1.0 / scale)
+
+
 def sylvian(frame: Frame) -> np.ndarray:
     """The fossa over the insula: an open dish at 20 weeks, closed by the opercula at term."""
     weeks, x = frame.build.weeks, frame.side
-    insula = float(np.interp(weeks, [20, 24, 32], [33.0, 30.0, 27.0]))
-    opening = float(np.interp(weeks, [20, 24, 28, 32, 36], [9.0, 7.0, 3.8, 1.6, 1.0]))
-    start, end = np.array([26.0, -12.0]), np.array([-15.0, 8.0])
+    insula = float(np.interp(weeks, [20, 24, 32], [34.5, 31.0, 27.0]))
+    opening = float(np.interp(weeks, [20, 24, 26, 28, 32, 36], [8.5, 8.0, 6.5, 4.6, 1.9, 0.9]))
+    start, end = np.array([29.0, -10.0]), np.array([-12.0, 10.0])
     length = float(np.hypot(*(end - start)))
     dy, dz = (end - start) / length
     along = ((frame.y - start[0]) * dy + (frame.z - start[1]) * dz) / length
     across = (frame.y - start[0]) * -dz + (frame.z - start[1]) * dy
-    taper = np.sqrt(np.clip(1 - ((along - 0.42) / 0.62) ** 2, 0, 1))
-    dish = float(np.interp(weeks, [20, 32], [0.07, 0.0]))
+    taper = np.sqrt(np.clip(1 - ((along - 0.36) / 0.57) ** 2, 0, 1))
+    dish = float(np.interp(weeks, [20, 26, 34], [0.09, 0.07, 0.01]))
+    hidden = 7.0 * float(np.interp(weeks, [25, 31], [0.0, 1.0]))
     deep = x - insula - dish * across**2
     # The dish widens outwards; the older, the more of it lies hidden under the opercula.
     front = opening * (0.7 + 0.04 * np.maximum(deep, 0)) * (1 + 0.6 * np.clip(0.45 - along, 0, 1))
-    half = front + np.maximum(7.5 - front, 0) * np.exp(-((deep / 1.7) ** 2))
+    half = front + np.maximum(hidden - front, 0) * np.exp(-((deep / 1.2) ** 2))
     return frame.build.mean_scale * intersection(np.abs(across) - half * taper + 0.3, -deep, 3)
 
 
 VENTRICLE = np.array(
-    # x, y, z of the centreline (reference mm), half width and half height (mm, any age)
+    # x, y, z of the centreline (reference mm); half width, half height (mm, any age); lean of
+    # the slit's top away from the midline (degrees)
     [
-        [9.0, 29.0, 3.0, 1.8, 3.2],
-        [8.5, 24.0, 7.0, 2.8, 5.2],
-        [8.0, 14.0, 10.5, 3.0, 4.6],
-        [9.0, 0.0, 12.5, 2.9, 4.0],
-        [12.0, -12.0, 10.5, 3.3, 5.0],
-        [16.5, -20.5, 5.0, 3.8, 6.6],
-        [20.0, -20.5, -3.0, 3.6, 5.0],
-        [23.5, -13.0, -10.5, 2.6, 2.8],
-        [25.0, -3.0, -14.0, 2.0, 2.0],
-        [24.5, 7.0, -16.0, 1.6, 1.6],
+        [9.0, 29.0, 3.0, 1.8, 3.2, 20],
+        [8.5, 24.0, 7.0, 2.8, 5.2, 25],
+        [8.0, 14.0, 10.5, 3.0, 4.8, 30],
+        [9.0, 0.0, 12.5, 2.9, 4.2, 30],
+        [12.0, -12.0, 10.5, 3.3, 5.0, 20],
+        [16.5, -20.5, 5.0, 3.8, 6.6, 5],
+        [20.0, -20.5, -3.0, 3.6, 5.0, 0],
+        [23.5, -13.0, -10.5, 2.6, 2.8, 0],
+        [25.0, -3.0, -14.0, 2.0, 2.0, 0],
+        [24.5, 7.0, -16.0, 1.6, 1.6, 0],
     ]
 )
 OCCIPITAL_HORN = np.array(
-    [[16.5, -20.5, 4.0, 3.8, 6.6], [17.0, -28.0, 2.0, 3.3, 5.0], [15.5, -36.0, 1.0, 1.6, 2.0]]
+    [
+        [16.5, -20.5, 4.0, 3.8, 6.6, 5],
+        [17.0, -28.0, 2.0, 3.3, 5.0, 0],
+        [15.5, -36.0, 1.0, 1.6, 2.0, 0],
+    ]
 )
 
 
@@ -226,6 +253,9 @@ def ventricles(frame: Frame) -> np.ndarray:
         # A ventricle is a standing slit: narrow from side to side, tall in the sagittal plane.
         wide = path[nearest, 3] * atrium / 7.6
         tall = path[nearest, 4]
-        r = np.sqrt((off[:, 0] / wide) ** 2 + (off[:, 1] ** 2 + off[:, 2] ** 2) / tall**2)
+        lean = np.radians(path[nearest, 5])
+        across = off[:, 0] * np.cos(lean) - off[:, 2] * np.sin(lean)
+        upward = off[:, 0] * np.sin(lean) + off[:, 2] * np.cos(lean)
+        r = np.sqrt((across / wide) ** 2 + (off[:, 1] ** 2 + upward**2) / tall**2)
         field[here] = (r - 1) * np.minimum(wide, tall)
     return field

@@ -48,8 +48,8 @@ def folding(
     reach (ventricles, deep grey, stem). Zero up to 24 weeks.
     """
     weeks, scale = frame.build.weeks, frame.build.mean_scale
-    noises = [band_noise(rng, w / NOISE_CELL, NOISE_BOX) for w in (27.0, 27.0, 17.0, 45.0)]
-    jitter = {(name, side): rng.standard_normal(3) for name in SULCI for side in (-1, 1)}
+    noises = [band_noise(rng, w / NOISE_CELL, NOISE_BOX) for w in (25.0, 25.0, 16.0, 45.0)]
+    jitter = {(name, side): rng.standard_normal(4) for name in SULCI for side in (-1, 1)}
     if weeks <= 24:
         return np.zeros_like(hull)
     # Everything below varies slowly: half the resolution will do, squared distances included.
@@ -65,14 +65,14 @@ def folding(
         resample(_fill(f, shell, far), coarse, frame.lattice)
         for f, far in zip(fields, (400, 0, 3, 3, 0), strict=True)
     )
-    low = np.clip((frame.z + 14) / 10, 0.5, 1)  # shallower under the brain
+    low = np.clip((frame.z + 14) / 12, 0.3, 1)  # shallower under the brain
     calm = np.clip((inner - frame.build.ribbon - 1) / 3, 0, 1) * low
     primary = depth * scale * np.exp(-squared / 1.7**2) * calm
     # Later sulci keep clear of the primary ones and fade in and out along their course.
     clear = 1 - np.exp(-squared / (6.0 * scale) ** 2)
-    presence = np.clip(0.8 + 0.5 * vary, 0.2, 1.2) * clear * calm
-    secondary = 8.0 * scale * _ramp(weeks, 27.0, 9) * presence * _trench(second, frame, 1.6)
-    tertiary = 4.0 * scale * _ramp(weeks, 31, 8) * presence * _trench(third, frame, 1.3)
+    presence = np.clip(0.9 + 0.4 * vary, 0.3, 1.2) * clear * calm
+    secondary = 8.5 * scale * _ramp(weeks, 26.5, 9) * presence * _trench(second, frame, 1.6)
+    tertiary = 5.0 * scale * _ramp(weeks, 31, 8) * presence * _trench(third, frame, 1.3)
     return np.maximum(np.maximum(primary, secondary), tertiary).astype(np.float32)
 
 
@@ -112,10 +112,10 @@ def _fill(values: np.ndarray, where: np.ndarray, far: float) -> np.ndarray:
 
 
 def _trench(noise: np.ndarray, frame: Frame, width: float) -> np.ndarray:
-    """1 on the noise's zero lines, falling over `width` mm to either side."""
-    slope = np.gradient(noise, frame.lattice.spacing)
-    squared = noise**2 / (sum(g * g for g in slope) + 0.02**2)
-    return np.exp(-squared / width**2)
+    """1 on the noise's zero lines, falling over `width` mm to either side; 0 on its saddles."""
+    steep = sum(g * g for g in np.gradient(noise, frame.lattice.spacing)) + 1e-4
+    usual = np.median(steep[::4, ::4, ::4][np.abs(noise[::4, ::4, ::4]) < 1])
+    return np.exp(-(noise**2) / steep / width**2) * np.clip(2.5 * steep / usual, 0, 1)
 
 
 def _primary(
@@ -128,7 +128,10 @@ def _primary(
         for name, (onset, full, points) in SULCI.items():
             move = np.clip(jitter[name, side], -2, 2)
             line = curve(np.asarray(points, float), 80)
-            line[:, 1:] += 1.2 * move[1:]
+            line[:, 1:] += 1.2 * move[1:3]
+            way = np.linspace(0, 1, len(line))
+            line[:, 1] += 1.3 * np.sin(2 * np.pi * (1.3 * way + move[3]))
+            line[:, 2] += 1.3 * np.cos(2 * np.pi * (1.7 * way + move[3]))
             line = line * (np.array([side, 1, 1]) * build.scale)
             taper = np.sqrt(np.sin(np.linspace(0.05, np.pi - 0.05, 80)))
             lines.append(surface.drop(line[:, ::-1]))

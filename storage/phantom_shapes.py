@@ -14,8 +14,8 @@ from scipy import ndimage
 class Lattice:
     """Sample points first + index · spacing, in mm, axes (z, y, x)."""
 
-    first: tuple[float, float, float]
-    shape: tuple[int, int, int]
+    first: tuple[float, ...]
+    shape: tuple[int, ...]
     spacing: float
 
     def axes(self) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ def resample(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
 
     Beyond the source's ends its outermost values hold. No BLAS: the same bits on any thread count.
     """
-    for axis in range(3):
+    for axis in (2, 1, 0):
         points = target.first[axis] + target.spacing * np.arange(target.shape[axis])
         position = (points - source.first[axis]) / source.spacing
         base = np.floor(position).astype(int)

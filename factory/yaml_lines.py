@@ -6,6 +6,7 @@ no dates, no repeated keys, no infinities, no alias bombs.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,9 @@ def read_yaml(text: str, name: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         raise RecipeError(f"{name}: {len(text)} characters; a recipe has at most {MAX_CHARACTERS}")
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an anchor given twice: the later one counts
+            root = YAML(typ="safe", pure=True).compose(text)
     except RecursionError:
         raise RecipeError(f"{name}: nested deeper than {MAX_DEPTH} levels") from None
     except YAMLError as error:

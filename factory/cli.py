@@ -121,6 +121,20 @@ def train(
 
 
 @app.command()
+def evaluate(
+    recipe: RecipeName,
+    set: Set = None,
+    model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Score a model on the subjects that its training recipe holds out."""
+    from factory.pipeline import evaluate_recipe
+
+    show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import PackageNotFoundError, version

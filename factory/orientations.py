@@ -40,9 +40,7 @@ def cut(array: np.ndarray, box: tuple[slice, ...], fill: float = 0) -> np.ndarra
     inside = tuple(
         slice(max(s.start, 0), min(s.stop, n)) for s, n in zip(box, array.shape, strict=True)
     )
-    pad = [
-        (i.start - s.start, s.stop - i.stop) for s, i in zip(box, inside, strict=True)
-    ]
+    pad = [(i.start - s.start, s.stop - i.stop) for s, i in zip(box, inside, strict=True)]
     return np.pad(array[inside], pad, constant_values=fill)
 
 

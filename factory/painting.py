@@ -73,7 +73,9 @@ class SpadePainter:
         volumes = [self.paint(label, o, style_seed) for o in AXES if o in self.networks]
         return torch.from_numpy(np.stack(volumes))
 
-    def render(self, label: np.ndarray, appearance: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self, label: np.ndarray, appearance: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The fused image and the disagreement of its three volumes, float32 [z, y, x]."""
         volumes = self.paint_all(label, appearance["style_seed"])
         fused = fusion.fuse(volumes, appearance["fuse"])

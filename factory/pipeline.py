@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory.errors import RecipeError
 from factory.loading import load
 from factory.plan import ANY, Machine, Plan, plan
 from factory.recipe import RenderRecipe
@@ -59,7 +60,12 @@ def plan_recipe(
     actors: int | None = None,
 ) -> PlanReport:
     """What `render_recipe` would make. Writes nothing. Raises FactoryError, StorageError."""
-    made, _ = _planned(name, overrides, output, actors)
+    from factory.preflight import label_warnings
+    from models.checkpoint import read_card
+
+    made, model = _planned(name, overrides, output, actors)
+    outside = label_warnings(made.recipe, read_card(model))
+    made = replace(made, warnings=(*made.warnings, *outside))
     try:
         dataset = open_dataset(made.recipe.spec.output.path)
     except DatasetError:  # nothing there yet
@@ -122,10 +128,9 @@ def render_recipe(
     where some shards could not be rendered and the others stand.
     """
     made, model = _planned(name, overrides, output, actors, address)
-    import torch
-
     from factory.execute import execute
     from factory.montage import montage
+    from factory.render import best_device
     from factory.worker import RenderWorker
     from models.checkpoint import read_card
 
@@ -133,7 +138,7 @@ def render_recipe(
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     recipe, card = made.recipe, read_card(model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     weights = card["sha256"]
     dataset = create(
         recipe.spec.output.path,
@@ -217,6 +222,49 @@ def train_recipe(
     loaded = load(find_recipe(name), SpadeTraining, changes)
     records(loaded.spec.subjects)  # what is wrong with them is better said before Ray starts
     return TrainReport(train_spade(loaded, address, serial))
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """Scores on held-out subjects. table: a row a subject and version. folder: what was written."""
+
+    table: Any
+    folder: Path
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
+
+    def lines(self) -> list[str]:
+        from factory.evaluate.held_out import markdown
+
+        names = "held_out.csv, held_out.md, held_out.png"
+        return [*markdown(self.table).splitlines(), f"written  {self.folder}: {names}"]
+
+
+def evaluate_recipe(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    model: str | None = None,
+    output: str | None = None,
+) -> EvaluateReport:
+    """Score a training recipe's model on the subjects that it held out, as they are stored.
+
+    model: a name or folder, by default the recipe's own output. Raises FactoryError, StorageError,
+    WeightsError.
+    """
+    from factory.evaluate.held_out import evaluate
+    from factory.train.recipe import SpadeTraining
+    from factory.train.subjects import held_out_subjects
+
+    loaded = load(find_recipe(name), SpadeTraining, overrides)
+    own = Path(loaded.spec.output) / "model"
+    folder = own if model is None else find_model(model)
+    subjects = held_out_subjects(loaded.spec.subjects)
+    if not subjects:
+        raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
+    written = Path(output or loaded.spec.output)
+    return EvaluateReport(evaluate(folder, subjects, written), written)
 
 
 def _planned(

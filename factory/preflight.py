@@ -35,6 +35,6 @@ def extremes(some: list[Case]) -> list[Case]:
     for key in sorted({key for case in some for key in case.requested}):
         having = [case for case in some if isinstance(case.requested.get(key), int | float)]
         for pick in (min, max) if having else ():
-            case = pick(having, key=lambda c, k=key: c.requested[k])
+            case = pick(having, key=lambda case: case.requested[key])
             chosen[case.id] = case
     return sorted(chosen.values(), key=lambda case: case.id)

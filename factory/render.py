@@ -35,6 +35,11 @@ class Sample:
     extra: dict[str, np.ndarray]
 
 
+def best_device() -> str:
+    """ "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class Renderer:
     """Renders cases with one model, whose networks are loaded once.
 
@@ -65,7 +70,7 @@ class Renderer:
 
 
 def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:
-    """The subject's own image, carried along by the edits, in the units of the brain before them."""
+    """The subject's own image, carried along by the edits, in units of the brain before them."""
     if image is None:
         raise RenderError(f"{case.id}: output.original is asked for, but the subject has no image")
     return normalise(image, label)

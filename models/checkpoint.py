@@ -9,6 +9,7 @@ whose header carries the plain values.
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def write_atomically(path: Path, write: Any) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
+        temporary.chmod(0o644)  # safetensors makes its files for their owner alone
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -59,7 +61,7 @@ def remove_parametrizations(module: nn.Module) -> nn.Module:
     return module
 
 
-def save_model(folder: Path, networks: dict[str, nn.Module], card: dict[str, Any]) -> None:
+def save_model(folder: Path, networks: Mapping[str, nn.Module], card: dict[str, Any]) -> None:
     """Write NAME.safetensors for each network (float16) and card.json with their digests."""
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
@@ -111,12 +113,14 @@ def load_weights(folder: Path, name: str, network: nn.Module, card: dict[str, An
 
 def save_state(
     path: Path,
-    modules: dict[str, nn.Module],
-    optimisers: dict[str, torch.optim.Optimizer],
+    modules: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
     plain: dict[str, Any],
 ) -> None:
     """A training's whole state in one file, moved into place in one step."""
-    tensors = {f"{m}/{k}": v for m, module in modules.items() for k, v in module.state_dict().items()}
+    tensors = {
+        f"{m}/{k}": v for m, module in modules.items() for k, v in module.state_dict().items()
+    }
     for name, optimiser in optimisers.items():
         for index, values in optimiser.state_dict()["state"].items():
             tensors |= {f"{name}/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
@@ -127,7 +131,7 @@ def save_state(
 
 
 def load_state(
-    path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]
+    path: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
 ) -> dict[str, Any]:
     """Put a saved state back; returns its plain values. Raises WeightsError if it does not fit."""
     try:

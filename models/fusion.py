@@ -27,7 +27,7 @@ def reject_outliers(volumes: Tensor, m: float) -> Tensor:
 
 
 def closest_two(volumes: Tensor) -> Tensor:
-    """The mean of the two of three values that lie closest; of the lower two where both pairs do."""
+    """The mean of the two of three values that lie closest; the lower two where both pairs do."""
     low, middle, high = volumes.sort(0).values
     return torch.where(middle - low <= high - middle, low + middle, middle + high) / 2
 
@@ -45,5 +45,7 @@ def fuse(volumes: Tensor, rule: str | dict) -> Tensor:
         case "closest_two":
             return closest_two(volumes)
         case {"reject_outliers": {"m": m}}:
-            return reject_outliers(volumes, m)
-    raise ValueError(f"fusion {rule!r}: 'mean', 'closest_two' or {{'reject_outliers': {{'m': 0.5}}}}")
+            return reject_outliers(volumes, float(m))
+    raise ValueError(
+        f"fusion {rule!r}: 'mean', 'closest_two' or {{'reject_outliers': {{'m': 0.5}}}}"
+    )

@@ -11,7 +11,9 @@ Features = list[list[Tensor]]
 
 def hinge_discriminator(real: Features, fake: Features) -> Tensor:
     """E[max(0, 1 − D(real))] + E[max(0, 1 + D(fake))], averaged over scales."""
-    terms = [F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)]
+    terms = [
+        F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)
+    ]
     return sum(terms[1:], terms[0]) / len(terms)
 
 

@@ -6,7 +6,8 @@ Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z la
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -128,7 +129,7 @@ class StyleEncoder(nn.Module):
         super().__init__()
         widths = [1, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             conv = spectral_norm(nn.Conv2d(a, b, 3, stride=2, padding=1))
             layers += [conv, nn.GroupNorm(1, b, affine=False), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
@@ -190,7 +191,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         if not parametrize.is_parametrized(layer):
             nn.init.xavier_normal_(layer.weight, gain=0.02, generator=generator)
             continue
-        spectral = layer.parametrizations.weight
+        spectral: Any = getattr(layer, "parametrizations").weight  # noqa: B009  (mypy takes it for a tensor)
         nn.init.xavier_normal_(spectral.original, gain=0.02, generator=generator)
         matrix = spectral.original.detach().flatten(1)
         u = torch.randn(len(matrix), generator=generator)

@@ -9,6 +9,7 @@ Shape suffixes: B batch, C channels, H height, W width. Images are grey, in [-1,
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,8 @@ class VggFeatures(nn.Module):
             for number in numbers:
                 weight = state[f"net.slice{stage}.{number}.weight"]
                 layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-                layer.weight.data, layer.bias.data = weight, state[f"net.slice{stage}.{number}.bias"]  # type: ignore[union-attr]
+                bias = state[f"net.slice{stage}.{number}.bias"]
+                layer.load_state_dict({"weight": weight, "bias": bias})
                 convolutions.append(layer)
             self.stages.append(convolutions)
         self.register_buffer("shift", state["scaling_layer.shift"])
@@ -59,10 +61,11 @@ class VggFeatures(nn.Module):
     def forward(self, image_B1HW: Tensor) -> list[Tensor]:
         x = (image_B1HW.expand(-1, 3, -1, -1) - self.shift) / self.scale
         features = []
+        convolutions: Any
         for stage, convolutions in enumerate(self.stages):
             if stage:
                 x = self.pool(x)
-            for index, convolution in enumerate(convolutions):  # type: ignore[arg-type]
+            for index, convolution in enumerate(convolutions):
                 x = F.relu(convolution(x))
                 if index == 0:
                     features.append(x)

@@ -51,7 +51,9 @@ class LabelTable:
     def index(self, name: str) -> int:
         """The value of a tissue. Raises SubjectError naming the tissues there are."""
         if name not in self.names:
-            raise SubjectError(f"no tissue {name!r} in the label table; it has {', '.join(self.names)}")
+            raise SubjectError(
+                f"no tissue {name!r} in the label table; it has {', '.join(self.names)}"
+            )
         return self.names.index(name)
 
     def indices(self, names: list[str] | tuple[str, ...]) -> list[int]:

@@ -28,15 +28,22 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return local
 
 
-def paired_scores(synthetic: np.ndarray, real: np.ndarray, label: np.ndarray) -> dict[str, float]:
+def paired_scores(
+    synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, in_real_units: bool = False
+) -> dict[str, float]:
     """3D SSIM, MSE, correlation and the fetal paper's (2 SSIM + correlation) / 3.
 
-    Arrays are [z, y, x] on one grid. Keys: ssim, mse, corr, score inside the brain, and the same
+    Arrays are [z, y, x] on one grid. in_real_units: both are divided by the real volume's 99.5th
+    percentile, not each by its own. Keys: ssim, mse, corr, score inside the brain, and the same
     with the prefix whole_.
     """
-    a, b = comparable(synthetic, label), comparable(real, label)
+    b = comparable(real, label)
+    if in_real_units:
+        a = np.clip(synthetic / np.percentile(real[label > 0], 99.5), 0, 1).astype(np.float32)
+    else:
+        a = comparable(synthetic, label)
     local = ssim_map(a, b)
-    scores = {}
+    scores: dict[str, float] = {}
     for prefix, where in (("", label > 0), ("whole_", np.ones(label.shape, bool))):
         ssim = float(local[where].mean())
         corr = float(np.corrcoef(a[where], b[where])[0, 1])

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from factory.errors import RecipeError
+from factory.errors import FactoryError, RecipeError
 from factory.loading import Loaded
 from factory.train.follow import following
 from factory.train.recipe import SpadeTraining
-from factory.train.run import PROGRESS, Run
+from factory.train.run import PROGRESS, Run, TrainingDiverged
 from factory.train.slices import SliceSampler, stack
 from factory.train.spade import networks, train
 from factory.train.subjects import held_out_subjects, seen_ranges, training_subjects
@@ -24,9 +25,7 @@ HELD_OUT_SLICES = 9
 """Held-out slices scored and drawn while training: three of each subject where three are held."""
 
 
-def train_spade(
-    loaded: Loaded[SpadeTraining], address: str | None, serial: bool
-) -> Path:
+def train_spade(loaded: Loaded[SpadeTraining], address: str | None, serial: bool) -> Path:
     """Train every orientation from where it left off and write OUTPUT/model.
 
     serial: in this process, without Ray (one worker). Returns the model folder.
@@ -45,7 +44,9 @@ def train_spade(
 
 def check(recipe: SpadeTraining) -> None:
     if recipe.batch % recipe.workers:
-        raise RecipeError(f"batch {recipe.batch} cannot be shared evenly by {recipe.workers} workers")
+        raise RecipeError(
+            f"batch {recipe.batch} cannot be shared evenly by {recipe.workers} workers"
+        )
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
     if recipe.loss.perceptual:
@@ -84,7 +85,7 @@ def in_this_process(config: dict[str, Any]) -> None:
 def with_ray(recipe: SpadeTraining, address: str | None) -> Callable[[dict[str, Any]], None]:
     """A launcher: DDP over recipe.workers by Ray Train, gloo on CPUs and NCCL on GPUs."""
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     # A loaded machine may take longer than Ray's 60 s to start workers.
@@ -111,7 +112,15 @@ def with_ray(recipe: SpadeTraining, address: str | None) -> Callable[[dict[str, 
                 failure_config=FailureConfig(max_failures=3),
             ),
         )
-        trainer.fit()
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            reason = str(error).strip().splitlines()[-1]
+            again = "the same command goes on from the last checkpoint"
+            raise FactoryError(f"training of {config['orientation']}: {reason}; {again}") from error
+        stopped = Run(Path(config["output"]) / config["orientation"]).stopped()
+        if stopped is not None:
+            raise TrainingDiverged(stopped)
 
     return launch
 
@@ -122,8 +131,12 @@ def ray_worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     folder = Path(config["output"]) / config["orientation"]
-    device = get_device()
-    work(config, Run(folder, context.get_world_rank(), context.get_world_size(), device))
+    run = Run(folder, context.get_world_rank(), context.get_world_size(), get_device())
+    try:
+        work(config, run)
+    except TrainingDiverged as error:
+        # Raised, Ray would start over from the checkpoint and diverge again.
+        run.stop(str(error))
 
 
 def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
@@ -131,7 +144,8 @@ def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
     recipe = loaded.spec
     learnt = training_subjects(recipe.subjects, None)
     table = learnt[0].table
-    trained, curves, steps, hours = {}, {}, {}, {}
+    trained: dict[str, nn.Module] = {}
+    curves, steps, hours = {}, {}, {}
     for orientation in recipe.orientations:
         modules = networks(recipe, len(table.names), recipe.seed)
         folder = output / orientation
@@ -167,11 +181,15 @@ def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
 
 
 def class_means_of(learnt: list[Subject]) -> list[float]:
-    """Mean normalised training intensity of each label: the baseline that a network must beat."""
+    """Mean normalised training intensity of each label: the baseline that a network must beat.
+
+    The background is left black: what little of the brain blurs into it would only spoil it.
+    """
     from factory.evaluate.paired import class_means
 
     images = [s.image for s in learnt if s.image is not None]
     means = class_means(images, [s.label for s in learnt], len(learnt[0].table.names))
+    means[0] = 0
     return [round(float(m), 5) for m in np.nan_to_num(means)]
 
 

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
 def sample_grid(path: Path, label: np.ndarray, real: np.ndarray, drawn: np.ndarray) -> None:

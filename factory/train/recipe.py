@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from factory.loading import Section, allowed, one_of
-from factory.orientations import AXES
 
 Count = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Whole = Annotated[int, Field(ge=0), allowed("a whole number, 0 or more")]
@@ -81,7 +80,7 @@ class SpadeTraining(Section):
         tuple[Literal["sagittal", "coronal", "axial"], ...],
         Field(min_length=1),
         allowed("a list of sagittal, coronal, axial"),
-    ] = tuple(AXES)
+    ] = ("sagittal", "coronal", "axial")
     crop: Annotated[int, Field(gt=0, multiple_of=32), allowed("a multiple of 32")] = 256
     model: Model = Model()
     discriminator: Discriminator = Discriminator()

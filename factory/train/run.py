@@ -13,12 +13,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from factory.errors import FactoryError
 
 PROGRESS = "progress.log"
 """The file of progress lines in a run's folder."""
 
 
-class TrainingDiverged(Exception):
+STOPPED = "stopped.txt"
+"""Where a run that must not be tried again says why."""
+
+
+class TrainingDiverged(FactoryError):
     """A loss is no longer finite; the text names the step and the loss."""
 
 
@@ -53,7 +58,9 @@ class Run:
         averaged = dict(zip(losses, values.tolist(), strict=True))
         for name, value in averaged.items():
             if not math.isfinite(value):
-                raise TrainingDiverged(f"step {step}: loss {name} is {value}; the training stops here")
+                raise TrainingDiverged(
+                    f"step {step}: loss {name} is {value}; the training stops here"
+                )
         return averaged
 
     def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
@@ -77,6 +84,21 @@ class Run:
                 writer.writerow(["images", *values])
             writer.writerow([images, *(f"{v:.6g}" for v in values.values())])
 
+    def stop(self, reason: str) -> None:
+        """Leave word of why this run is over (rank 0)."""
+        if self.rank == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / STOPPED).write_text(reason, encoding="utf-8")
+
+    def stopped(self) -> str | None:
+        """Why the last run was stopped, if it was; asking takes the word away."""
+        path = self.folder / STOPPED
+        if not path.exists():
+            return None
+        reason = path.read_text(encoding="utf-8")
+        path.unlink()
+        return reason
+
     def forget_after(self, images: int) -> None:
         """Drop rows of losses.csv beyond the checkpoint that a resumed training starts from."""
         path = self.folder / "losses.csv"
@@ -92,5 +114,3 @@ class Run:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         step = max(1, math.ceil(len(rows) / points))
         return rows[::step]
-
-

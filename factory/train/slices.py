@@ -12,6 +12,7 @@ from factory.intensities import normalise, to_network
 from factory.orientations import cut, slices
 from storage.subject import Subject
 
+
 @dataclass(frozen=True)
 class SliceStack:
     """One volume cut in one orientation: label uint8 and image float32 [slice, rows, columns];
@@ -43,7 +44,7 @@ class SliceSampler:
 
     def __init__(self, stacks: list[SliceStack], crop: int, mirror: bool, seed: int) -> None:
         self.stacks, self.crop, self.mirror, self.seed = stacks, crop, mirror, seed
-        self.where = [(s, i) for s, stack in enumerate(stacks) for i in stack.filled]
+        self.where = [(s, int(i)) for s, stack in enumerate(stacks) for i in stack.filled]
 
     def __len__(self) -> int:
         """Slices that hold tissue: one epoch."""
@@ -52,13 +53,16 @@ class SliceSampler:
     def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The global batch of a step: labels uint8 (B, crop, crop), images float32 alike."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = [self.crop_of(*self.where[i], rng) for i in rng.integers(len(self.where), size=size)]
+        chosen = [
+            self.crop_of(self.where[i], rng) for i in rng.integers(len(self.where), size=size)
+        ]
         return np.stack([label for label, _ in chosen]), np.stack([image for _, image in chosen])
 
     def crop_of(
-        self, s: int, i: int, rng: np.random.Generator
+        self, where: tuple[int, int], rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        label, image = self.stacks[s].label[i], self.stacks[s].image[i]
+        stack, i = self.stacks[where[0]], where[1]
+        label, image = stack.label[i], stack.image[i]
         window = (self.window(label.any(axis=1), rng), self.window(label.any(axis=0), rng))
         label, image = cut(label, window), cut(image, window, fill=-1.0)
         if self.mirror and rng.random() < 0.5:

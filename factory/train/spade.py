@@ -60,7 +60,7 @@ def train(
     modules = networks(recipe, labels, recipe.seed)
     channels_last = torch.channels_last
     for module in modules.values():
-        module.to(run.device, memory_format=channels_last)
+        module.to(run.device).to(memory_format=channels_last)  # type: ignore[call-overload]
     generator, discriminator = modules["generator"], modules["discriminator"]
     encoder = modules.get("encoder")
     vgg = VggFeatures(weights_file()).to(run.device) if recipe.loss.perceptual else None
@@ -187,7 +187,9 @@ def noise_for(step: int, recipe: SpadeTraining, share: slice) -> Tensor:
     return torch.randn(recipe.batch, recipe.model.latent, generator=rng)[share]
 
 
-def halves(features: list[list[Tensor]], size: int) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+def halves(
+    features: list[list[Tensor]], size: int
+) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
     """Split features of [fake, real] batches into those of fake and those of real."""
     fake = [[f[:size] for f in scale] for scale in features]
     real = [[f[size:] for f in scale] for scale in features]
@@ -201,7 +203,8 @@ def paint(
     """Images (B, H, W) of label slices, by the generator as it stands, at zero style."""
     generator.eval()
     one_hot_BKHW = one_hot(torch.from_numpy(label_BHW).to(device), labels)
-    latent = generator.config.latent
+    config: Any = generator.config
+    latent = config.latent
     style = torch.zeros(len(label_BHW), latent, device=device) if latent else None
     drawn = generator(one_hot_BKHW, style)[:, 0].float().cpu().numpy()
     generator.train()
@@ -219,5 +222,3 @@ def held_out_l1(
     label, image = held_out
     drawn = paint(generator, label, labels, run.device)
     return float(np.abs(drawn - image)[label > 0].mean())
-
-

@@ -24,7 +24,9 @@ def records(part: TrainingSubjects) -> list[dict]:
     ids = [r["id"] for r in found]
     for name in part.hold_out:
         if name not in ids:
-            raise RecipeError(f"subjects.hold_out: {name!r} is not in {part.path}: {', '.join(ids)}")
+            raise RecipeError(
+                f"subjects.hold_out: {name!r} is not in {part.path}: {', '.join(ids)}"
+            )
     if len(ids) == len(part.hold_out):
         raise RecipeError(f"subjects.hold_out: all {len(ids)} subjects are held out; none is left")
     return found

@@ -49,7 +49,9 @@ def test_the_image_shows_what_the_label_says(renderer: Renderer) -> None:
     sample = renderer.render(CASE)
     assert sample.image.shape == sample.label.shape == (48, 64, 48)
     assert sample.image.dtype == np.float32
-    tissue = {name: sample.image[sample.label == i].mean() for i, name in enumerate(sample.table.names)}
+    tissue = {
+        name: sample.image[sample.label == i].mean() for i, name in enumerate(sample.table.names)
+    }
     assert tissue["background"] < 0.05
     assert tissue["ventricles"] > tissue["white_matter"] + 0.1
     assert tissue["external_csf"] > tissue["grey_matter"] + 0.1
@@ -66,28 +68,32 @@ def test_measures_are_of_the_edited_label(renderer: Renderer) -> None:
     assert dilated.measures["atrial_width_mm"] > plain.measures["atrial_width_mm"] + 2
 
 
-def sample_value(sample, name: str) -> int:  # noqa: ANN001
+def sample_value(sample, name: str) -> int:
     return sample.table.index(name)
 
 
 def test_only_the_brains_box_is_painted(renderer: Renderer) -> None:
     """The same subject on a larger grid gets the same voxels."""
     small = renderer.render(CASE)
-    large = renderer.render(dataclasses.replace(CASE, grid={"shape": [64, 80, 64], "spacing_mm": 2.0}))
+    large = renderer.render(
+        dataclasses.replace(CASE, grid={"shape": [64, 80, 64], "spacing_mm": 2.0})
+    )
     a, b = brain_box(small.label), brain_box(large.label)
     np.testing.assert_array_equal(small.label[a], large.label[b])
     np.testing.assert_allclose(small.image[a], large.image[b], atol=1e-5)
 
 
 def test_what_lies_outside_training_is_recorded(renderer: Renderer) -> None:
-    huge = [{"dilate_ventricles": {"radius_mm": 30.0, "into": ["white_matter", "deep_grey_matter"]}}]
+    huge = [
+        {"dilate_ventricles": {"radius_mm": 30.0, "into": ["white_matter", "deep_grey_matter"]}}
+    ]
     sample = renderer.render(dataclasses.replace(CASE, edits=huge))
     assert "white_matter volume_ml" in sample.measures["outside_training"]
 
 
 def test_what_cannot_be_rendered_is_said_in_one_line(renderer: Renderer, tmp_path: Path) -> None:
     asks = dataclasses.replace(CASE, appearance={**CASE.appearance, "original": True})
-    with pytest.raises(RenderError, match="phantom-1/grade=2/0.*no image"):
+    with pytest.raises(RenderError, match=r"phantom-1/grade=2/0.*no image"):
         renderer.render(asks)
     with pytest.raises(SubjectError, match="16"):
         renderer.render(dataclasses.replace(CASE, grid={"shape": [16, 16, 16], "spacing_mm": 2.0}))

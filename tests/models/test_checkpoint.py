@@ -37,7 +37,9 @@ def test_inference_weights_paint_what_the_trained_network_painted(model: Path) -
     """Spectral norm folded in and float16 rounding apart, nothing changes."""
     trained = generator().eval()
     loaded = load_weights(model, "axial", SpadeGenerator(CONFIG), read_card(model))
-    onehot = one_hot(torch.randint(0, 3, (1, 64, 64), generator=torch.Generator().manual_seed(1)), 3)
+    onehot = one_hot(
+        torch.randint(0, 3, (1, 64, 64), generator=torch.Generator().manual_seed(1)), 3
+    )
     torch.testing.assert_close(loaded(onehot), trained(onehot), atol=5e-3, rtol=1e-2)
     assert not any("parametrizations" in name for name in loaded.state_dict())
 

@@ -27,7 +27,9 @@ def test_it_is_torchs_batch_norm_without_scale_and_shift() -> None:
 
 
 def on_one_of_two(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
     norm = BatchNorm(3)
     x = batch()[2 * rank : 2 * rank + 2].requires_grad_()
     y = norm(x)

@@ -37,7 +37,7 @@ def test_images_have_the_labels_size_and_lie_in_range(height: int, width: int, b
 
 
 def test_a_size_that_is_no_multiple_of_the_stride_is_refused() -> None:
-    with pytest.raises(ValueError, match="48×64.*multiples of 32"):
+    with pytest.raises(ValueError, match=r"48×64.*multiples of 32"):
         SpadeGenerator(SMALL)(labels(1, 48, 64))
 
 

@@ -52,7 +52,7 @@ def test_class_means_are_means_over_all_subjects(pair: tuple[np.ndarray, np.ndar
 def test_flicker_sees_the_axis_that_slices_are_stacked_on(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    image, label = pair
+    _, label = pair
     smooth = np.choose(label, [0, 500, 900]).astype(np.float32)
     striped = smooth * (1 + 0.1 * (np.arange(24) % 2))[:, None, None]
     assert flicker(striped, label, 0) > flicker(smooth, label, 0) + 0.05

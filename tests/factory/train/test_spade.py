@@ -59,7 +59,7 @@ def bids(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def recipe(bids: Path, output: Path, *overrides: str):  # noqa: ANN201
+def recipe(bids: Path, output: Path, *overrides: str):
     text = RECIPE.format(path=bids, output=output)
     return parse(text, "small.yaml", SpadeTraining, overrides)
 

@@ -49,7 +49,7 @@ def lateral_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -
     ventricles = label == _value("ventricles", table)
     if not ventricles.any():
         return ventricles
-    box = _box(ventricles, (1, 1, 1))
+    box = box_of(ventricles, (1, 1, 1))
     inside, around = ventricles[box], label[box]
     white = around == (table.names.index("white_matter") if "white_matter" in table.names else -1)
     off_midline = _off_midline(label, spacing)[box]
@@ -114,28 +114,43 @@ def dilate_ventricles(
     if not (math.isfinite(radius_mm) and radius_mm >= 0):
         raise AnatomyError(f"dilate_ventricles: radius_mm is {radius_mm}; it must be 0 or more")
     value = _value("ventricles", table)
-    soft = [_value(name, table) for name in into]
-    if not soft or set(into) & set(OUTSIDE):
-        allowed = ", ".join(name for name in table.names if name not in OUTSIDE)
-        raise AnatomyError(f"dilate_ventricles: into is {list(into)}; allowed are {allowed}")
+    soft = soft_tissues(into, table)
     grown = label.copy()
     painted = None if image is None else image.astype(np.float32)
     lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
         raise AnatomyError("dilate_ventricles: the label map has no lateral ventricles")
-    box = _box(lateral, tuple(int(radius_mm / s) + 1 for s in spacing))
+    box = box_of(lateral, tuple(int(radius_mm / s) + 1 for s in spacing))
     seed = lateral[box]
-    reach = edt.edt(~seed, anisotropy=spacing, black_border=False) <= radius_mm
-    candidates = seed | (reach & np.isin(label[box], soft))
-    pieces = cc3d.connected_components(candidates, connectivity=6)
-    gained = candidates & np.isin(pieces, np.unique(pieces[seed])) & ~seed
+    distance = edt.edt(~seed, anisotropy=spacing, black_border=False)
+    gained = gained_within(seed, distance, radius_mm, np.isin(label[box], soft))
     grown[box][gained] = value
     if painted is not None:
-        _paint(painted[box], seed, gained, spacing)
+        paint_fluid(painted[box], seed, gained, spacing)
     return grown, painted
 
 
-def _paint(image: np.ndarray, ventricle: np.ndarray, gained: np.ndarray, spacing: Spacing) -> None:
+def soft_tissues(into: list[str] | tuple[str, ...], table: LabelTable) -> list[int]:
+    """The values of tissues that ventricles may grow into. Raises AnatomyError for any other."""
+    soft = [_value(name, table) for name in into]
+    if not soft or set(into) & set(OUTSIDE):
+        allowed = ", ".join(name for name in table.names if name not in OUTSIDE)
+        raise AnatomyError(f"dilate_ventricles: into is {list(into)}; allowed are {allowed}")
+    return soft
+
+
+def gained_within(
+    seed: np.ndarray, distance: np.ndarray, radius_mm: float, soft: np.ndarray
+) -> np.ndarray:
+    """What a seed gains of `soft` out to a distance, connected to it through itself and `soft`."""
+    candidates = seed | ((distance <= radius_mm) & soft)
+    pieces = cc3d.connected_components(candidates, connectivity=6)
+    return candidates & np.isin(pieces, np.unique(pieces[seed])) & ~seed
+
+
+def paint_fluid(
+    image: np.ndarray, ventricle: np.ndarray, gained: np.ndarray, spacing: Spacing
+) -> None:
     """Fill, in place, what the ventricle gained and its old wall there with its own fluid."""
     if not gained.any():
         return
@@ -161,7 +176,7 @@ def _value(name: str, table: LabelTable) -> int:
     return table.names.index(name)
 
 
-def _box(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
+def box_of(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
     """The box of a mask, a margin (voxels) wider on every side, within the array."""
     spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
     z, y, x = (

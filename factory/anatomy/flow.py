@@ -27,7 +27,7 @@ STIFFNESS = 200.0
 """How much less readily a millilitre of parenchyma yields than one of external CSF."""
 PARENCHYMA_MIN_SHARE = 0.5
 """What parenchyma can be compressed to, at any one place."""
-SMOOTH_NODES = 0.8
+SMOOTH_NODES = 0.5
 
 
 class Flow:
@@ -44,7 +44,9 @@ class Flow:
     ) -> None:
         """sources: float [z, y, x], how fast each voxel of ventricle expands, 0 elsewhere.
         csf, parenchyma, skull (all that lies within it): bool [z, y, x]."""
-        self.tissues = np.stack([on_lattice(m, spacing) for m in (sources, csf, parenchyma)])
+        source, fluid, solid = (on_lattice(m, spacing) for m in (sources, csf, parenchyma))
+        # Squared: nodes shared with another tissue count little, or its volume would change too.
+        self.tissues = np.stack([source**2 / source.max(), fluid**2, solid])
         self.csf_min_share = csf_min_share
         inside, count = ndimage.label(on_lattice(skull, spacing) > 0.5)
         sizes = np.bincount(inside.ravel())

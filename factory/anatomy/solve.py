@@ -43,7 +43,7 @@ def solve(
     if abs(wanted - present) <= tolerance:
         return Solved(0.0, present, 0)
     if wanted < present:
-        raise AnatomyError(f"{what}: {wanted:g} mm asked for, {present:.1f} mm is there already")
+        raise AnatomyError(f"{what}: {wanted:.1f} mm asked for, {present:.1f} mm is there already")
     low, high = _Tried(0.0, present), None
     amount = min(first, most)
     for count in range(1, EVALUATIONS + 1):
@@ -57,7 +57,7 @@ def solve(
             if amount >= most:
                 break
         amount = _next(low, high, wanted, present, most)
-    reached = f"{what}: {wanted:g} mm asked for, the largest that can be reached is"
+    reached = f"{what}: {wanted:.1f} mm asked for, the largest that can be reached is"
     why = f" ({high.hindrance})" if high and high.hindrance else ""
     raise AnatomyError(f"{reached} {low.value:.1f} mm{why}")
 

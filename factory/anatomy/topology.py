@@ -86,7 +86,9 @@ def is_simple(tissue: np.ndarray) -> np.ndarray:
     return one_rest & one_tissue
 
 
-def _flood(seed: np.ndarray, within: np.ndarray, spread: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _flood(
+    seed: np.ndarray, within: np.ndarray, spread: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     while True:
         wider = spread(seed) & within
         if np.array_equal(wider, seed):

@@ -87,7 +87,7 @@ def _check(width: float, mode: str, side: str, ratio: float | None) -> None:
     if side not in SIDES:
         raise AnatomyError(f"{NAME}: side is {side!r}; allowed are {', '.join(SIDES)}")
     if ratio is not None and (side == "both" or not 0 <= ratio <= 1):
-        raise AnatomyError(f"{NAME}: ratio is {ratio} with side {side}; allowed are 0 to 1, with a side")
+        raise AnatomyError(f"{NAME}: ratio is {ratio}; allowed are 0 to 1, with side left or right")
 
 
 def _shares(side: str, ratio: float | None) -> dict[str, float]:

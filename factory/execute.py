@@ -15,12 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from factory.errors import FactoryError, RenderError
 from factory.plan import Shard
 from factory.progress import Progress
 from factory.tally import Report, Tally
+from factory.worker import Worker
 
 IN_FLIGHT = 2
 """Shards handed to an actor at a time: the one it renders, and the next."""
@@ -29,14 +30,9 @@ TRIES = 3
 """How many actors a shard may take down with it before it counts as failed."""
 
 _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
-
-
-class Worker(Protocol):
-    """Renders and writes shards. setup is called once, in the process that runs the shards."""
-
-    def setup(self) -> None: ...
-    def run(self, shard: Shard) -> None: ...
 
 
 def execute(
@@ -99,11 +95,8 @@ def _run_serially(shards: Iterator[Shard], make_worker: Callable[[], Worker], ta
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(self, make_worker: Callable[[], Worker]) -> None:
-        self.make_worker = make_worker
-
-    def setup(self) -> None:
-        self.worker = self.make_worker()
+    def setup(self, make_worker: Callable[[], Worker]) -> None:
+        self.worker = make_worker()
         self.worker.setup()
 
     def run(self, shard: Shard) -> None:
@@ -133,15 +126,13 @@ def _run_on_ray(
     """A pool of actors. One that dies is replaced and its shards go to whoever is free."""
     import ray
 
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    variables = {name: str(threads) for name in names}
-    variables["PYTHONPATH"] = os.pathsep.join(_own_paths())
-    environment = {"env_vars": variables}
+    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    environment = {"env_vars": {**variables, "PYTHONPATH": os.pathsep.join(_own_paths())}}
     remote: Any = ray.remote(num_cpus=threads, num_gpus=gpus, runtime_env=environment)(_Actor)
 
     def hire() -> _Member:
-        handle = remote.remote(make_worker)
-        return _Member(handle, {handle.setup.remote(): None})
+        handle = remote.remote()
+        return _Member(handle, {handle.setup.remote(make_worker): None})
 
     pool = [hire() for _ in range(actors)]
     again: deque[Shard] = deque()
@@ -245,7 +236,7 @@ def _ray(address: str | None, actors: int | None, threads: int) -> Iterator[int]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if ray.is_initialized():
-        yield actors or _actors_for(ray.cluster_resources().get("CPU", 1), threads)
+        yield _count(actors, threads)
     elif address is not None:
         try:
             ray.init(address=address, **quiet)
@@ -253,26 +244,46 @@ def _ray(address: str | None, actors: int | None, threads: int) -> Iterator[int]
             reason = str(error).splitlines()[0]
             raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
         try:
-            yield actors or _actors_for(ray.cluster_resources().get("CPU", 1), threads)
+            yield _count(actors, threads)
         finally:
             ray.shutdown()
     else:
         _sweep()
-        count = actors or _actors_for(_cores(), threads)
+        # In /tmp, for the paths of sockets are at most 107 characters.
         folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
         try:
-            ray.init(
-                address="local",
-                num_cpus=count * threads,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,  # /tmp, for the paths of sockets are at most 107 characters
-                **quiet,
-            )
-            yield count
+            _start(folder, actors * threads if actors else None, quiet)
+            yield _count(actors, threads)
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
+    """Start a Ray of our own. On a busy machine its 30 s may not suffice: then again."""
+    import psutil
+    import ray
+
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+                **quiet,
+            )
+            return
+        except Exception as error:  # Ray raises no narrower one
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if folder in " ".join(child.cmdline()):
+                        child.kill()
+            if not left:
+                raise FactoryError(
+                    f"Ray did not start here ({str(error)[:80]}); --serial renders without it"
+                ) from error
 
 
 def _sweep() -> None:
@@ -283,10 +294,8 @@ def _sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _count(actors: int | None, threads: int) -> int:
+    """As many actors as asked for, or as the CPUs give."""
+    import ray
 
-
-def _actors_for(cpus: float, threads: int) -> int:
-    return max(1, int(cpus // threads))
+    return actors or max(1, int(ray.cluster_resources().get("CPU", 1) // threads))

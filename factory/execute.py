@@ -4,22 +4,19 @@ Whoever runs a shard renders it whole and writes it whole, so nothing here is ne
 same bytes again: not the number of actors, not their order, not how often one died.
 """
 
-import contextlib
 import itertools
 import os
-import shutil
 import sys
 import sysconfig
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from factory.errors import FactoryError, RenderError
+from factory.errors import RenderError
 from factory.plan import Shard
 from factory.progress import Progress
+from factory.ray_session import ray_session
 from factory.tally import Report, Tally
 from factory.worker import Worker
 
@@ -29,10 +26,7 @@ IN_FLIGHT = 2
 TRIES = 3
 """How many actors a shard may take down with it before it counts as failed."""
 
-_OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_STARTS = 4  # tries at starting a Ray of our own
-_TEMP_PREFIX = "factory-ray-"
 
 
 def execute(
@@ -70,7 +64,8 @@ def execute(
             if serial:
                 _run_serially(todo, make_worker, tally)
             else:
-                with _ray(address, actors, threads) as count:
+                with ray_session(address, actors * threads if actors else None):
+                    count = _count(actors, threads)
                     _run_on_ray(todo, make_worker, tally, count, threads, gpus)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -222,76 +217,6 @@ def _own_paths() -> list[str]:
 
 def _cause(error: Any) -> Exception:
     return error.cause if isinstance(error.cause, Exception) else error
-
-
-@contextlib.contextmanager
-def _ray(address: str | None, actors: int | None, threads: int) -> Iterator[int]:
-    """A Ray to run on, and the number of actors for it: one joined, or one of our own.
-
-    Our own is always a fresh one: in its own folder, whatever RAY_ADDRESS says and whatever a
-    killed run left behind. One that this process has already is used as it is.
-    """
-    import ray
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-    if ray.is_initialized():
-        yield _count(actors, threads)
-    elif address is not None:
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
-        try:
-            yield _count(actors, threads)
-        finally:
-            ray.shutdown()
-    else:
-        _sweep()
-        # In /tmp, for the paths of sockets are at most 107 characters.
-        folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
-        try:
-            _start(folder, actors * threads if actors else None, quiet)
-            yield _count(actors, threads)
-        finally:
-            ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
-    """Start a Ray of our own. On a busy machine its 30 s may not suffice: then again."""
-    import psutil
-    import ray
-
-    for left in reversed(range(_STARTS)):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,
-                **quiet,
-            )
-            return
-        except Exception as error:  # Ray raises no narrower one
-            for child in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    if folder in " ".join(child.cmdline()):
-                        child.kill()
-            if not left:
-                raise FactoryError(
-                    f"Ray did not start here ({str(error)[:80]}); --serial renders without it"
-                ) from error
-
-
-def _sweep() -> None:
-    """Remove the folders of runs that were killed."""
-    for folder in Path("/tmp").glob(f"{_TEMP_PREFIX}*"):
-        process = folder.name.removeprefix(_TEMP_PREFIX).split("-")[0]
-        if process.isdigit() and not Path(f"/proc/{process}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _count(actors: int | None, threads: int) -> int:

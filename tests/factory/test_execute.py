@@ -15,8 +15,9 @@ import ray
 import zarr
 
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
-from factory.execute import _ray, execute
+from factory.execute import execute
 from factory.progress import Progress
+from factory.ray_session import ray_session
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
 
@@ -31,7 +32,7 @@ WAIT = 300
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One Ray for the tests of this file; `execute` uses one that its process already has."""
-    with _ray(None, 2, 1):
+    with ray_session(None, 2):
         yield
 
 

@@ -42,7 +42,8 @@ def displaced_ventricles(
 
     request: atrial width wanted and present (mm), and the sides it is measured on. sides: the
     lateral ventricles, bool. shares: how fast each expands. Limits: mantle_min_mm, the least
-    distance from ventricle to convexity (where it is less already, it may not become less);
+    distance from ventricle to convexity, to a voxel (where it is less already, it may not become
+    less);
     csf_min_share, what each place keeps of its external CSF; parenchyma_loss_max, the share of
     all that is neither CSF nor ventricle that may be lost, tissue by tissue.
 
@@ -73,7 +74,7 @@ def displaced_ventricles(
         hindrance = None
         if _lost(new, solid, volumes) > parenchyma_loss_max:
             hindrance = f"parenchyma_loss_max is {parenchyma_loss_max:g}"
-        elif _mantle_mm(new, spacing, table) < min(mantle_min_mm, mantle) - min(spacing) / 2:
+        elif _mantle_mm(new, spacing, table) < min(mantle_min_mm, mantle) - max(spacing):
             hindrance = f"mantle_min_mm is {mantle_min_mm:g}"
         return max(w for s in main if (w := widths[s]) is not None), hindrance
 

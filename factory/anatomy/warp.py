@@ -15,7 +15,7 @@ from scipy.interpolate import make_interp_spline
 Spacing = tuple[float, float, float]
 Shape = tuple[int, int, int]
 
-SMALL = 0.2
+SMALL = 0.05
 """Share of the lattice's step below which a velocity is its own displacement."""
 
 

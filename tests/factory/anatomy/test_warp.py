@@ -34,7 +34,8 @@ def test_the_negated_velocity_is_the_inverse(seed: int, fastest: float) -> None:
     there, back = warp.exponential(v, LATTICE), warp.exponential(-v, LATTICE)
     assert np.abs(warp.compose(there, back, LATTICE)).max() < min(SPACING) / 2
     moved = np.sqrt((there**2).sum(0)).max()
-    assert moved <= 1.02 * fastest + 1e-6
+    # The splines between nodes may overshoot the fastest node a little.
+    assert moved <= 1.1 * fastest + 1e-6
 
 
 @settings(max_examples=15, deadline=None)

@@ -155,7 +155,12 @@ def test_displaced_millimetres_do_not_depend_on_the_voxels() -> None:
             r"largest that can be reached is \d+\.\d mm \(parenchyma_loss_max is 0.01\)",
         ),
         (
-            {"atrial_width_mm": 12.0, "mode": "displace", "mantle_min_mm": 15.0},
+            {
+                "atrial_width_mm": 18.0,
+                "mode": "displace",
+                "mantle_min_mm": 15.0,
+                "parenchyma_loss_max": 0.5,
+            },
             r"\(mantle_min_mm is 15\)",
         ),
         ({"atrial_width_mm": 12.0, "mode": "displace", "csf_min_share": 2}, "allowed are 0 to"),

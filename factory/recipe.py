@@ -32,7 +32,7 @@ Intensity = Annotated[float, Field(ge=-1000, le=1000), allowed("a number from -1
 
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
-    | Annotated[str, one_of((*NAMED, "{value: tissue, ...}")), Tag("<name>")],
+    | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
 Shape = Annotated[
@@ -145,7 +145,7 @@ class RejectOutliers(Section):
 
 Fuse = Annotated[
     Annotated[RejectOutliers, Tag("<rule>")]
-    | Annotated[str, one_of(("mean", "closest_two", "{reject_outliers: {m: 0.5}}")), Tag("<name>")],
+    | Annotated[str, one_of(("mean", "closest_two"), "{reject_outliers: {m: 0.5}}"), Tag("<name>")],
     Discriminator(lambda value: "<rule>" if isinstance(value, dict | Section) else "<name>"),
 ]
 

@@ -78,7 +78,7 @@ class Check(WrapValidator):
 
 
 def _check(function: Callable[[Any, Callable[[Any], Any]], Any], schema: dict[str, Any]) -> Check:
-    return type("Check", (Check,), {"schema": schema})(function)  # type: ignore[no-any-return]
+    return type("Check", (Check,), {"schema": schema})(function)
 
 
 def allowed(words: str) -> Check:

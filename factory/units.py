@@ -16,12 +16,14 @@ _SIZES = {
 for _unit, _table in _SIZES.items():
     _table[_unit] = 1.0
 
-_OTHERS = sorted({name for table in _SIZES.values() for name in table} | {"months", "vox", "voxels"})
+_OTHERS = sorted(
+    {name for table in _SIZES.values() for name in table} | {"months", "vox", "voxels"}
+)
 _QUANTITY = re.compile(r"\s*([-+]?\d{1,9}(?:\.\d{0,9})?)\s*([a-zA-Z°]+3?)\s*")
 
 
 def unit_of(key: Any) -> str | None:
-    """"radius_mm" -> "mm"; None where a key names no unit."""
+    """ "radius_mm" -> "mm"; None where a key names no unit."""
     last = str(key).rpartition("_")[2]
     return last if last in UNITS else None
 

@@ -1,9 +1,9 @@
 """What storage raises.
 
-    StorageError                anything a user can mend: the message is one clear line
-    ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
-    ├── DatasetError            a dataset that cannot be opened, grown or written
-    └── SampleError             a sample that does not fit its dataset; others may
+StorageError                anything a user can mend: the message is one clear line
+├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
+├── DatasetError            a dataset that cannot be opened, grown or written
+└── SampleError             a sample that does not fit its dataset; others may
 """
 
 

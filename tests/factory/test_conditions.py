@@ -1,10 +1,7 @@
 """`when`: switches an edit off, never a case; reads a tiny language and runs nothing."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,9 @@ from hypothesis import strategies as st
 
 from factory.cases import cases
 from factory.conditions import holds
-from recipes import TEXT, recipe, refused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import TEXT, recipe, refused
 
 NUMBER = st.one_of(st.sampled_from(["x", "y"]), st.integers(-9, 9).map(str))
 OPERATORS = ["<", "<=", ">", ">=", "==", "!="]

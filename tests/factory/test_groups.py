@@ -1,9 +1,6 @@
 """Groups: shares come out exact, and what two recipes share is the same."""
 
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -17,7 +14,9 @@ from factory.cases import cases, count_cases
 from factory.explain import explained
 from factory.groups import apportioned, parts
 from factory.recipe import Recipe
-from recipes import RADIUS, recipe, refused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import RADIUS, recipe, refused
 
 
 @settings(max_examples=200)

@@ -1,10 +1,7 @@
 """Includes: parts joined key by key, their mistakes placed in them."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,9 @@ import pytest
 from factory.errors import RecipeError
 from factory.loading import load, parse
 from factory.recipe import RenderRecipe
-from recipes import TEXT, refused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import TEXT, refused
 
 
 def write(folder: Path, **files: str) -> None:

@@ -3,13 +3,12 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pathlib import Path
-
 import numpy as np
 
 from factory.cases import cases, count_cases
-from recipes import AGE, RADIUS, recipe, refused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import AGE, RADIUS, recipe, refused
 
 
 def radii(parameter: str, *overrides: str) -> list[float]:

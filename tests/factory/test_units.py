@@ -2,16 +2,15 @@
 
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from factory.operators import Edit, operator_class, operator_function, operator_names
 from factory.units import UNITS
-from recipes import TEXT, refused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import TEXT, refused
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,21 @@ Whoever runs a shard renders it whole and writes it whole, so nothing here is ne
 same bytes again: not the number of actors, not their order, not how often one died.
 """
 
-import contextlib
 import itertools
 import os
-import shutil
 import sys
 import sysconfig
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from factory.errors import FactoryError, RenderError
+from factory.errors import RenderError
 from factory.plan import Shard
 from factory.progress import Progress
+from factory.ray_session import ray_session
 from factory.tally import Report, Tally
+from factory.worker import Worker
 
 IN_FLIGHT = 2
 """Shards handed to an actor at a time: the one it renders, and the next."""
@@ -28,15 +26,7 @@ IN_FLIGHT = 2
 TRIES = 3
 """How many actors a shard may take down with it before it counts as failed."""
 
-_OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
-_TEMP_PREFIX = "factory-ray-"
-
-
-class Worker(Protocol):
-    """Renders and writes shards. setup is called once, in the process that runs the shards."""
-
-    def setup(self) -> None: ...
-    def run(self, shard: Shard) -> None: ...
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def execute(
@@ -74,7 +64,8 @@ def execute(
             if serial:
                 _run_serially(todo, make_worker, tally)
             else:
-                with _ray(address, actors, threads) as count:
+                with ray_session(address, actors * threads if actors else None):
+                    count = _count(actors, threads)
                     _run_on_ray(todo, make_worker, tally, count, threads, gpus)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -99,11 +90,8 @@ def _run_serially(shards: Iterator[Shard], make_worker: Callable[[], Worker], ta
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(self, make_worker: Callable[[], Worker]) -> None:
-        self.make_worker = make_worker
-
-    def setup(self) -> None:
-        self.worker = self.make_worker()
+    def setup(self, make_worker: Callable[[], Worker]) -> None:
+        self.worker = make_worker()
         self.worker.setup()
 
     def run(self, shard: Shard) -> None:
@@ -133,15 +121,13 @@ def _run_on_ray(
     """A pool of actors. One that dies is replaced and its shards go to whoever is free."""
     import ray
 
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    variables = {name: str(threads) for name in names}
-    variables["PYTHONPATH"] = os.pathsep.join(_own_paths())
-    environment = {"env_vars": variables}
+    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    environment = {"env_vars": {**variables, "PYTHONPATH": os.pathsep.join(_own_paths())}}
     remote: Any = ray.remote(num_cpus=threads, num_gpus=gpus, runtime_env=environment)(_Actor)
 
     def hire() -> _Member:
-        handle = remote.remote(make_worker)
-        return _Member(handle, {handle.setup.remote(): None})
+        handle = remote.remote()
+        return _Member(handle, {handle.setup.remote(make_worker): None})
 
     pool = [hire() for _ in range(actors)]
     again: deque[Shard] = deque()
@@ -233,60 +219,8 @@ def _cause(error: Any) -> Exception:
     return error.cause if isinstance(error.cause, Exception) else error
 
 
-@contextlib.contextmanager
-def _ray(address: str | None, actors: int | None, threads: int) -> Iterator[int]:
-    """A Ray to run on, and the number of actors for it: one joined, or one of our own.
-
-    Our own is always a fresh one: in its own folder, whatever RAY_ADDRESS says and whatever a
-    killed run left behind. One that this process has already is used as it is.
-    """
+def _count(actors: int | None, threads: int) -> int:
+    """As many actors as asked for, or as the CPUs give."""
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-    if ray.is_initialized():
-        yield actors or _actors_for(ray.cluster_resources().get("CPU", 1), threads)
-    elif address is not None:
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
-        try:
-            yield actors or _actors_for(ray.cluster_resources().get("CPU", 1), threads)
-        finally:
-            ray.shutdown()
-    else:
-        _sweep()
-        count = actors or _actors_for(_cores(), threads)
-        folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
-        try:
-            ray.init(
-                address="local",
-                num_cpus=count * threads,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,  # /tmp, for the paths of sockets are at most 107 characters
-                **quiet,
-            )
-            yield count
-        finally:
-            ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep() -> None:
-    """Remove the folders of runs that were killed."""
-    for folder in Path("/tmp").glob(f"{_TEMP_PREFIX}*"):
-        process = folder.name.removeprefix(_TEMP_PREFIX).split("-")[0]
-        if process.isdigit() and not Path(f"/proc/{process}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _actors_for(cpus: float, threads: int) -> int:
-    return max(1, int(cpus // threads))
+    return actors or max(1, int(ray.cluster_resources().get("CPU", 1) // threads))

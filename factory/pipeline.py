@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A plan, and what to say of it."""
+    """A plan, and what to say of it. complete, digest: of what stands at the output already."""
 
     plan: Plan
+    complete: bool = False
+    digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return self.plan.to_json()
+        return {**self.plan.to_json(), "complete": self.complete, "digest": self.digest}
 
     def lines(self) -> list[str]:
         p, layout = self.plan, self.plan.layout
@@ -73,7 +75,9 @@ def plan_recipe(
     if dataset.record["recipe_digest"] != made.recipe.digest:
         other = f"{dataset.path} was made by another recipe; rendering there needs --overwrite"
         return PlanReport(replace(made, warnings=(*made.warnings, other)))
-    return PlanReport(replace(made, done=dataset.done(made.shards())))
+    made = replace(made, done=dataset.done(made.shards()))
+    complete = dataset.is_complete()
+    return PlanReport(made, complete, dataset.digest() if complete else None)
 
 
 @dataclass(frozen=True)

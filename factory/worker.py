@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from factory.cases import Case
 from factory.plan import Shard
@@ -11,6 +11,13 @@ from storage.stored_sample import StoredSample
 
 if TYPE_CHECKING:
     from factory.render import Sample
+
+
+class Worker(Protocol):
+    """Renders and writes shards. setup is called once, in the process that runs the shards."""
+
+    def setup(self) -> None: ...
+    def run(self, shard: Shard) -> None: ...
 
 
 @dataclass

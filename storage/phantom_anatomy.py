@@ -251,7 +251,8 @@ def ventricles(frame: Frame) -> np.ndarray:
         _, nearest = cKDTree(path[:, :3]).query(p)
         off = (p - path[nearest, :3]) * s
         # A ventricle is a standing slit: narrow from side to side, tall in the sagittal plane.
-        wide = path[nearest, 3] * atrium / 7.6
+        # 7.9 mm is what a tube of half width 3.8 measures at the atrium, where it bends.
+        wide = path[nearest, 3] * atrium / 7.9
         tall = path[nearest, 4]
         lean = np.radians(path[nearest, 5])
         across = off[:, 0] * np.cos(lean) - off[:, 2] * np.sin(lean)

@@ -1,5 +1,6 @@
 """`factory train`: one Ray Train run an orientation, then the model folder with its card."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,14 @@ from torch import nn
 
 from factory.errors import FactoryError, RecipeError
 from factory.loading import Loaded
+from factory.ray_session import ray_session
 from factory.train.follow import following
 from factory.train.recipe import SpadeTraining
 from factory.train.run import PROGRESS, Run, TrainingDiverged
 from factory.train.slices import SliceSampler, stack
 from factory.train.spade import networks, train
 from factory.train.subjects import held_out_subjects, seen_ranges, training_subjects
-from models.checkpoint import load_state, save_model
+from models.checkpoint import load_state, read_card, save_model, write_card
 from models.vgg import weights_file
 from storage.subject import Subject
 
@@ -34,12 +36,25 @@ def train_spade(loaded: Loaded[SpadeTraining], address: str | None, serial: bool
     recipe = loaded.spec
     output = Path(recipe.output).resolve()
     check(recipe)
-    launch = in_this_process if serial else with_ray(recipe, address)
     config = {"recipe": loaded.data, "output": str(output)}
-    for orientation in recipe.orientations:
-        with following(output / orientation / PROGRESS):
-            launch({**config, "orientation": orientation})
-    return export(loaded, output)
+    with contextlib.nullcontext() if serial else ray_session(address, cpus=None):
+        launch = in_this_process if serial else with_ray(recipe)
+        for orientation in recipe.orientations:
+            with following(output / orientation / PROGRESS):
+                launch({**config, "orientation": orientation})
+    folder = export(loaded, output)
+    if recipe.subjects.hold_out:
+        score(folder, recipe, output)
+    return folder
+
+
+def score(folder: Path, recipe: SpadeTraining, output: Path) -> None:
+    """Add to the card how the model does on held-out subjects; pictures and tables to output."""
+    from factory.evaluate.held_out import evaluate
+
+    table = evaluate(folder, held_out_subjects(recipe.subjects), output)
+    rounded = table.round(5).to_dict("records")
+    write_card(folder, {**read_card(folder), "metrics": {"held_out": rounded}})
 
 
 def check(recipe: SpadeTraining) -> None:
@@ -82,7 +97,7 @@ def in_this_process(config: dict[str, Any]) -> None:
     work(config, Run(Path(config["output"]) / config["orientation"]))
 
 
-def with_ray(recipe: SpadeTraining, address: str | None) -> Callable[[dict[str, Any]], None]:
+def with_ray(recipe: SpadeTraining) -> Callable[[dict[str, Any]], None]:
     """A launcher: DDP over recipe.workers by Ray Train, gloo on CPUs and NCCL on GPUs."""
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
@@ -90,8 +105,6 @@ def with_ray(recipe: SpadeTraining, address: str | None) -> Callable[[dict[str, 
 
     # A loaded machine may take longer than Ray's 60 s to start workers.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
-    if not ray.is_initialized():
-        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False)
     use_gpu = recipe.device == "cuda" or (
         recipe.device == "auto" and ray.cluster_resources().get("GPU", 0) >= recipe.workers
     )

@@ -139,7 +139,10 @@ def test_render_then_go_on_then_refuse(capsys, model, tmp_path) -> None:
     assert again["digest"] == first["digest"]
 
     _, out, _ = run(capsys, "plan", RECIPE, *small(model), "--output", output, "--json")
-    assert json.loads(out)["done"] == 2
+    planned = json.loads(out)
+    assert planned["done"] == 2
+    assert planned["complete"] is True
+    assert planned["digest"] == first["digest"]
 
     other = refused(capsys, *arguments, "--set=seed=1")
     assert "made by another recipe" in other

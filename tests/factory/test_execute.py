@@ -17,6 +17,7 @@ import zarr
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
 from factory.execute import execute
 from factory.progress import Progress
+from factory.ray_session import ray_session
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
 
@@ -25,24 +26,14 @@ sys.path.append(str(Path(__file__).parent))
 import toy_run
 
 SAMPLES = 12
-WAIT = 90
+WAIT = 300
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cluster() -> Iterator[None]:
     """One Ray for the tests of this file; `execute` uses one that its process already has."""
-    folder = tmp_path_factory.mktemp("r", numbered=False)
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        logging_level="error",
-        log_to_driver=False,
-        object_store_memory=100 * 2**20,
-        _temp_dir=str(folder) if len(str(folder)) < 40 else None,
-    )
-    yield
-    ray.shutdown()
+    with ray_session(None, 2):
+        yield
 
 
 @pytest.fixture(scope="module")

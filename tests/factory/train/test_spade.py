@@ -1,9 +1,12 @@
 """The training loop on small real networks: workers, resuming, NaN, and the command's output."""
 
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -11,61 +14,19 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from factory.errors import RecipeError
-from factory.loading import parse
+from factory.loading import Loaded
 from factory.train.launch import train_spade, work
 from factory.train.recipe import SpadeTraining
 from factory.train.run import Run, TrainingDiverged
 from factory.train.slices import SliceSampler, SliceStack
 from factory.train.spade import networks, rate_factor, train
 from models.checkpoint import load_state, read_card
-from storage.phantom import phantom
 
-RECIPE = """
-family: spade
-name: small
-seed: 3
-licence: none
-subjects: {{path: {path}, mapping: feta, hold_out: [sub-2], spacing_mm: [4.0]}}
-orientations: [axial]
-crop: 32
-model: {{width: 2, hidden: 4}}
-discriminator: {{width: 4}}
-loss: {{reconstruction: 5}}
-optimiser: {{lr_generator: 0.001}}
-batch: 4
-niter: 1
-niter_decay: 1
-log_every: 2
-sample_every: 1000
-checkpoint_every: 5
-output: {output}
-"""
+Recipe = Callable[..., Loaded[SpadeTraining]]
 
 
-@pytest.fixture(scope="module")
-def bids(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three phantoms painted by class, as NIfTI in the BIDS layout, at 4 mm."""
-    root = tmp_path_factory.mktemp("bids")
-    tones = np.array([0, 0.8, 0.5, 0.6, 0.9, 0.55, 0.5, 0.45]) * 1000
-    for i, age in enumerate((24.0, 28.0, 32.0)):
-        subject = phantom(age, i, 4.0)
-        folder = root / f"sub-{i}" / "anat"
-        folder.mkdir(parents=True)
-        for kind, volume in (("T2w", tones[subject.label]), ("dseg", subject.label)):
-            image = nib.Nifti1Image(volume.T.astype(np.int16), subject.grid.affine)
-            nib.save(image, folder / f"sub-{i}_rec-mial_{kind}.nii.gz")
-    rows = "".join(f"sub-{i}\tNeurotypical\t{age}\n" for i, age in enumerate((24, 28, 32)))
-    (root / "participants.tsv").write_text("participant_id\tPathology\tGestational age\n" + rows)
-    return root
-
-
-def recipe(bids: Path, output: Path, *overrides: str):
-    text = RECIPE.format(path=bids, output=output)
-    return parse(text, "small.yaml", SpadeTraining, overrides)
-
-
-def config(bids: Path, output: Path, *overrides: str) -> dict:
-    loaded = recipe(bids, output, *overrides)
+def config(recipe: Recipe, output: Path, *overrides: str) -> dict[str, Any]:
+    loaded = recipe(*overrides, output=output)
     return {"recipe": loaded.data, "output": str(output), "orientation": "axial"}
 
 
@@ -80,7 +41,7 @@ def on_one_of_two(rank: int, settings: dict, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_workers_have_the_losses_of_one(bids: Path, tmp_path: Path) -> None:
+def test_two_workers_have_the_losses_of_one(recipe: Recipe, tmp_path: Path) -> None:
     """The same global batches, batch statistics and gradients: equal within rounding.
 
     A low rate, since Adam turns the sign of a gradient that is zero but for rounding into a whole
@@ -90,44 +51,50 @@ def test_two_workers_have_the_losses_of_one(bids: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    work(config(bids, one, *slow), Run(one / "axial"))
-    mp.spawn(on_one_of_two, (config(bids, two, *slow), str(two)), nprocs=2)
+    work(config(recipe, one, *slow), Run(one / "axial"))
+    mp.spawn(on_one_of_two, (config(recipe, two, *slow), str(two)), nprocs=2)
     first, second = losses(one / "axial"), losses(two / "axial")
     np.testing.assert_allclose(first[0], second[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(first, second, rtol=3e-2, atol=3e-3)
 
 
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(bids: Path, tmp_path: Path) -> None:
-    class Killed(Exception):
-        pass
+class Mortal(Run):
+    def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
+        super().log(title, images, total, values)
+        if images >= 32:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    class Mortal(Run):
-        def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
-            super().log(title, images, total, values)
-            if images >= 4 * 8:
-                raise Killed
 
+def die_at_32_images(settings: dict[str, Any], folder: Path) -> None:
+    work(settings, Mortal(folder / "axial"))
+
+
+def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "a", tmp_path / "b"
-    work(config(bids, undisturbed), Run(undisturbed / "axial"))
-    with pytest.raises(Killed):
-        work(config(bids, killed), Mortal(killed / "axial"))
-    work(config(bids, killed), Run(killed / "axial"))
+    work(config(recipe, undisturbed), Run(undisturbed / "axial"))
+    victim = mp.get_context("spawn").Process(
+        target=die_at_32_images, args=(config(recipe, killed), killed)
+    )
+    victim.start()
+    victim.join()
+    assert victim.exitcode == -signal.SIGKILL
+    work(config(recipe, killed), Run(killed / "axial"))
 
     np.testing.assert_array_equal(losses(undisturbed / "axial"), losses(killed / "axial"))
     states = []
     for folder in (undisturbed, killed):
-        modules = networks(recipe(bids, folder).spec, 8, 0)
+        modules = networks(recipe().spec, 8, 0)
         load_state(folder / "axial" / "checkpoint.safetensors", modules, {})
         states.append(modules["generator"].state_dict())
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
 
 
-def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(bids: Path, tmp_path: Path) -> None:
+def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
     label = np.ones((40, 32, 32), np.uint8)
     image = np.zeros((40, 32, 32), np.float32)
     good = SliceSampler([SliceStack(label, image, np.arange(40))], 32, False, seed=1)
-    spec = recipe(bids, tmp_path, "checkpoint_every=1", "log_every=1").spec
+    spec = recipe("checkpoint_every=1", "log_every=1").spec
 
     class Spoiling(SliceSampler):
         def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -142,8 +109,8 @@ def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(bids: Path, tmp_pa
     assert state["step"] == 3
 
 
-def test_the_command_writes_a_model_that_says_what_it_saw(bids: Path, tmp_path: Path) -> None:
-    folder = train_spade(recipe(bids, tmp_path), address=None, serial=True)
+def test_the_command_writes_a_model_that_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+    folder = train_spade(recipe(), address=None, serial=True)
     card = read_card(folder)
     assert card["training"]["subjects"] == ["sub-0", "sub-1"]
     assert card["training"]["held_out"] == ["sub-2"]
@@ -157,19 +124,19 @@ def test_the_command_writes_a_model_that_says_what_it_saw(bids: Path, tmp_path: 
     assert (folder / "axial.safetensors").stat().st_size > 1000
 
 
-def test_a_latent_generator_trains_with_its_encoder(bids: Path, tmp_path: Path) -> None:
-    work(config(bids, tmp_path, "model.latent=4"), Run(tmp_path / "axial"))
+def test_a_latent_generator_trains_with_its_encoder(recipe: Recipe, tmp_path: Path) -> None:
+    work(config(recipe, tmp_path, "model.latent=4"), Run(tmp_path / "axial"))
     header = (tmp_path / "axial" / "losses.csv").read_text().splitlines()[0]
     assert "kl" in header.split(",")
 
 
-def test_what_cannot_be_trained_is_refused(bids: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     for override, message in (
         ("workers=3", "batch 4 cannot be shared evenly by 3 workers"),
         ("subjects.hold_out=[sub-9]", "'sub-9' is not in"),
     ):
         with pytest.raises(RecipeError, match=message):
-            train_spade(recipe(bids, tmp_path, override), address=None, serial=True)
+            train_spade(recipe(override), address=None, serial=True)
 
 
 def test_the_rate_is_constant_then_falls_to_zero() -> None:

@@ -1,0 +1,86 @@
+"""One Ray for one run: joined, or our own and gone with the run."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from factory.errors import FactoryError
+
+_OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
+_STARTS = 4  # tries at starting a Ray of our own
+_TEMP_PREFIX = "factory-ray-"
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
+    """A Ray to run on while the block lasts: the one at `address`, or one of our own with `cpus`.
+
+    Our own is always a fresh one: in its own folder, whatever RAY_ADDRESS says and whatever a
+    killed run left behind. One that this process has already is used as it is.
+    Raises FactoryError where none can be joined or started.
+    """
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+    if ray.is_initialized():
+        yield
+    elif address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+    else:
+        _sweep()
+        # In /tmp, for the paths of sockets are at most 107 characters.
+        folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
+        try:
+            _start(folder, cpus, quiet)
+            yield
+        finally:
+            ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
+    """Start a Ray of our own. On a busy machine its 30 s may not suffice: then again."""
+    import psutil
+    import ray
+
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+                **quiet,
+            )
+            return
+        except Exception as error:  # Ray raises no narrower one
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if folder in " ".join(child.cmdline()):
+                        child.kill()
+            if not left:
+                raise FactoryError(
+                    f"Ray did not start here ({str(error)[:80]}); --serial renders without it"
+                ) from error
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that were killed."""
+    for folder in Path("/tmp").glob(f"{_TEMP_PREFIX}*"):
+        process = folder.name.removeprefix(_TEMP_PREFIX).split("-")[0]
+        if process.isdigit() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -142,7 +142,7 @@ def run(start: int, stop: int, digest: str) -> tuple[str, collections.Counter[st
         text = mutated(index, texts)
         try:
             said = outcome(text)
-        except BaseException:
+        except Exception:
             print(f"mutation {index}:\n{text}", file=sys.stderr)
             raise
         counts[said.split()[0]] += 1

@@ -324,6 +324,8 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # A process started in the background inherits deafness to Ctrl-C; one at a terminal not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while process.poll() is None and not list(output.glob("ledger/*.json")):
             time.sleep(0.05)

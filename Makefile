@@ -1,5 +1,6 @@
 # make render   set up .venv and render recipes/hydrocephalus.yaml
 # make test     set up .venv and run linters, types and tests
+# make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
 # make setup    only set up .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,8 +9,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # Set FACTORY_ARGS to pass more to `factory render`, e.g. FACTORY_ARGS="--set replicates=2".
 FACTORY_ARGS ?=
+N ?= 20000
 
-.PHONY: setup render test lint clean
+.PHONY: setup render test lint fuzz clean
 
 setup: $(STAMP)
 
@@ -33,6 +35,9 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/factory/fuzz.py $(N)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,40 +1,43 @@
 """Recipe -> cases: sweeps, distributions and seeds. The only place that draws random parameters.
 
-Every draw is a function of the recipe's seed and the identity of what is drawn, never of a
-position in a list: adding a grade or raising a count leaves all other cases as they were.
+Every draw is a function of the recipe's seed and of the identity of what is drawn (group, subject,
+variant, replicate), never of a position in a list: adding a grade, a group or a subject leaves all
+other cases as they were.
 """
 
-import hashlib
-import itertools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
-import numpy as np
-
-from factory.parameters import WORDS
+from factory.conditions import holds, names_in
+from factory.draws import draw, rng, seed_of
+from factory.errors import RecipeError
+from factory.groups import Part, parts, subjects_in
+from factory.operators import of, operator_class
+from factory.parameters import SWEEPS
 from factory.recipe import Recipe
-from factory.subjects import grid_shape, subject_counts, subjects_of
-
-Path = tuple[str | int, ...]
+from factory.subjects import grid_shape
+from factory.sweeps import Variant, axes, fill, full_name, size, variant
 
 
 @dataclass(frozen=True)
 class Case:
     """One sample to be, as plain JSON: from it alone the sample can be made again.
 
-    id: "<subject id>/<variant>/<replicate>", the case's identity.
+    id: "<group>/<subject id>/<variant>/<replicate>", the case's identity; a recipe without groups
+        leaves the first out.
     subject: {"source": "phantom" | "bids" | "nifti", "id": str, and what the source needs to load
         it: for a phantom gestational_age_weeks and seed, for files path, rec, mapping, ...}.
     variant: the swept values in words, e.g. "grade=2"; "" where nothing is swept.
-    edits: [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}, ...] in order.
+    edits: [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}, ...] in order,
+        without those that `when` switches off.
     appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
         "style_seed": int, "uncertainty": bool, "original": bool}.
     grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
-    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...).
+    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
+        of an edit that is switched off are left out.
+    group: the group's name, "" in a recipe without.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Case:
     appearance: dict[str, Any]
     grid: dict[str, Any]
     requested: dict[str, Any]
+    group: str = ""
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
@@ -56,104 +60,125 @@ class Case:
 
 
 def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
-    """The recipe's cases from index `start` on, lazily: subjects, then variants, then replicates.
+    """The recipe's cases from index `start` on, lazily: groups, then subjects, then variants, then
+    replicates.
 
-    Raises SubjectError where subjects cannot be listed or read, RecipeError for repeated ids.
+    Raises SubjectError where subjects cannot be listed or read, RecipeError for repeated ids and
+    for a condition on what is not known of a subject.
     """
-    spec = recipe.spec.model_dump(exclude_none=True)
-    grid = {"shape": list(grid_shape(recipe)), "spacing_mm": spec["output"]["spacing_mm"]}
-    for source, count in subject_counts(recipe):
-        template = _template(spec, source)
-        variants = _variants(template)
-        each = len(variants) * spec["replicates"]
-        skipped = min(start // each, count)
+    replicates = recipe.spec.replicates
+    grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
+    for part in parts(recipe):
+        sweeps = axes(part.template)
+        each = size(sweeps) * replicates
+        skipped = min(start // each, part.count)
         start -= skipped * each
-        for subject in subjects_of(recipe, source, skipped):
-            for variant, replicate in itertools.product(variants, range(spec["replicates"])):
-                if start > 0:
-                    start -= 1
-                    continue
-                yield _case(spec["seed"], subject, template, variant, replicate, grid)
+        for subject in subjects_in(recipe, part, skipped):
+            for index in range(start, each):
+                chosen, replicate = variant(sweeps, index // replicates), index % replicates
+                yield _Filling(recipe, part, subject, chosen, replicate).case(grid)
+            start = 0
 
 
 def count_cases(recipe: Recipe) -> int:
     """How many cases there are, without making them. Raises as `cases` does."""
-    spec = recipe.spec.model_dump(exclude_none=True)
-    return sum(
-        count
-        * math.prod(len(values) for _, values in _sweeps(_template(spec, source)))
-        * spec["replicates"]
-        for source, count in subject_counts(recipe)
-    )
+    return sum(part.count * cases_each(recipe, part) for part in parts(recipe))
 
 
-def _template(spec: dict[str, Any], source: str) -> dict[str, Any]:
-    """What a case of this source holds parameters in."""
-    phantom = spec["subjects"].get("phantom", {})
-    age = {"gestational_age_weeks": phantom["gestational_age_weeks"]} if source == "phantom" else {}
-    output = {key: spec["output"][key] for key in ("uncertainty", "original")}
-    return {
-        "subject": age,
-        "anatomy": spec["anatomy"],
-        "appearance": spec["appearance"] | output,
-    }
+def cases_each(recipe: Recipe, part: Part) -> int:
+    """How many cases a subject of a part gives."""
+    return size(axes(part.template)) * recipe.spec.replicates
 
 
-def _case(
-    seed: int,
-    subject: dict[str, Any],
-    template: dict[str, Any],
-    variant: dict[str, Any],
-    replicate: int,
-    grid: dict[str, Any],
-) -> Case:
-    id = subject["id"]
+@dataclass(frozen=True)
+class _Filling:
+    """One case in the making: an identity, and the template it fills."""
 
-    def value(name: str, word: str, body: Any) -> Any:
-        if word == "each":
-            return variant[name]
+    recipe: Recipe
+    part: Part
+    subject: dict[str, Any]
+    variant: Variant
+    replicate: int
+
+    @property
+    def who(self) -> str:
+        """The subject as draws know it."""
+        group, id = self.part.group, str(self.subject["id"])
+        return f"{group}/{id}" if group else id
+
+    def case(self, grid: dict[str, Any]) -> Case:
+        seed, who = self.recipe.spec.seed, self.who
+        filled = fill(self.part.template, self.value)
+        subject = self.subject
+        if subject["source"] == "phantom":
+            subject = subject | filled["subject"] | {"seed": seed_of(seed, who, "phantom")}
+        age = subject.get("gestational_age_weeks")
+        known = {} if age is None else {"gestational_age_weeks": age}
+        edits, numbers = self.edits(filled["anatomy"], known)
+        words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
+        style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
+        return Case(
+            id=f"{who}/{words}/{self.replicate}",
+            subject=subject,
+            variant=words,
+            replicate=self.replicate,
+            edits=edits,
+            appearance=filled["appearance"] | style,
+            grid=grid,
+            requested=known | _columns(numbers),
+            group=self.part.group,
+        )
+
+    def value(self, name: str, word: str, node: Any) -> Any:
+        """A parameter's value: swept, or drawn for what it belongs to."""
+        if word in SWEEPS:
+            return self.variant[name]
         # what belongs to the subject is the same in all its variants and replicates
-        whole = name.startswith("subject.")
-        identity = (id, name) if whole else (id, sorted(variant.items()), replicate, name)
-        return _draw(word, body, _rng(seed, *identity))
+        identity: tuple[Any, ...] = (self.who, name)
+        if not name.startswith("subject."):
+            identity = (self.who, sorted(self.variant.items()), self.replicate, name)
+        elif name in self.variant:  # but for draws that were asked for by `count`
+            identity = (self.who, name, self.variant[name])
+        return draw(word, node[word], rng(self.recipe.spec.seed, *identity))
 
-    filled = _filled(template, (), template, value)
-    edits = [_resolved(*item) for edit in filled["anatomy"] for item in edit.items()]
-    if subject["source"] == "phantom":
-        subject = subject | filled["subject"] | {"seed": _seed(seed, id, "phantom")}
-    words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(variant).items()))
-    age = subject.get("gestational_age_weeks")
-    known = {} if age is None else {"gestational_age_weeks": age}
-    appearance = filled["appearance"]
-    return Case(
-        id=f"{id}/{words}/{replicate}",
-        subject=subject,
-        variant=words,
-        replicate=replicate,
-        edits=edits,
-        appearance=appearance | {"style_seed": _seed(seed, id, replicate, "style")},
-        grid=grid,
-        requested=known | _edit_columns(filled["anatomy"], edits),
-    )
+    def edits(
+        self, anatomy: list[dict[str, Any]], known: dict[str, float]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The edits that are carried out, and every number of them as asked and as carried out."""
+        values = known | {"replicate": self.replicate}
+        done, numbers = [], {}
+        for index, edit in enumerate(anatomy):
+            operator, given = of(edit)
+            kind = operator_class(operator)
+            if "when" not in edit or self.holds(edit["when"], values):
+                run = kind.carried_out(given)
+                for key, value in {**given, **run}.items():
+                    if _is_number(value):
+                        name = full_name(("anatomy", index, operator, key), anatomy)
+                        numbers[name] = value
+                if kind.random:
+                    place = full_name(("anatomy", index, operator, "seed"), anatomy)
+                    identity = (self.who, sorted(self.variant.items()), self.replicate, place)
+                    run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
+                done.append({operator: {k: _listed(v) for k, v in run.items()}})
+            values |= {key: value for key, value in given.items() if _is_number(value)}
+        return done, numbers
+
+    def holds(self, condition: str, values: dict[str, float]) -> bool:
+        if missing := sorted(names_in(condition) - values.keys()):
+            raise RecipeError(
+                f"{self.recipe.source}: when: {condition}: "
+                f"{', '.join(missing)} of subject {self.subject['id']} is not known"
+            )
+        return holds(condition, values)
 
 
-def _resolved(operator: str, values: dict[str, Any]) -> dict[str, Any]:
-    """An edit as it is carried out: in millimetres, a grade translated."""
-    if operator == "dilate_ventricles" and "grade" in values:
-        radius = values["grades_mm"][values["grade"]]
-        return {operator: {"radius_mm": radius, "into": list(values["into"])}}
-    return {operator: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}}
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _edit_columns(asked: list[dict[str, Any]], done: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every number of every edit, as asked and as carried out."""
-    numbers = {}
-    for index, (before, after) in enumerate(zip(asked, done, strict=True)):
-        for operator, values in before.items():
-            for key, value in {**values, **after[operator]}.items():
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    numbers[_name(("anatomy", index, operator, key), asked)] = value
-    return _columns(numbers)
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
@@ -165,78 +190,8 @@ def _columns(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _variants(template: dict[str, Any]) -> list[dict[str, Any]]:
-    """The product of all sweeps: values by full parameter name."""
-    sweeps = _sweeps(template)
-    names = [name for name, _ in sweeps]
-    values = itertools.product(*(values for _, values in sweeps))
-    return [dict(zip(names, combination, strict=True)) for combination in values]
-
-
-def _sweeps(template: dict[str, Any]) -> list[tuple[str, tuple[Any, ...]]]:
-    found: list[tuple[str, tuple[Any, ...]]] = []
-
-    def note(name: str, word: str, body: Any) -> None:
-        if word == "each":
-            found.append((name, tuple(body)))
-
-    _filled(template, (), template, note)
-    return found
-
-
-def _filled(node: Any, path: Path, template: dict[str, Any], value: Any) -> Any:
-    """A copy of node with every parameter replaced by value(full name, word, body)."""
-    if isinstance(node, dict):
-        word = next(iter(node), None)
-        if len(node) == 1 and word in WORDS:
-            return value(_name(path, template["anatomy"]), word, node[word])
-        return {k: _filled(v, (*path, k), template, value) for k, v in node.items()}
-    if isinstance(node, tuple | list):
-        return [_filled(v, (*path, i), template, value) for i, v in enumerate(node)]
-    return node
-
-
-def _name(path: Path, anatomy: Any) -> str:
-    """A parameter's full name. An edit goes by its operator, numbered from the second on, so
-    that its draws do not change when another edit is put before it."""
-    if path[0] == "anatomy":
-        index, operator, *rest = path[1:]
-        assert isinstance(index, int)
-        earlier = sum(operator in edit for edit in anatomy[:index])
-        numbered = f"{operator}_{earlier + 1}" if earlier else operator
-        return ".".join(map(str, (numbered, *rest)))
-    return ".".join(map(str, path))
-
-
-def _rng(seed: int, *identity: Any) -> np.random.Generator:
-    """The generator that belongs to an identity."""
-    text = json.dumps([seed, *identity], separators=(",", ":"))
-    key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
-    return np.random.Generator(np.random.Philox(key=key))
-
-
-def _seed(seed: int, *identity: Any) -> int:
-    """A seed for others to draw with: a whole number that JSON readers keep exact."""
-    return int(_rng(seed, *identity).integers(2**53))
-
-
-def _draw(word: str, body: Any, rng: np.random.Generator) -> Any:
-    u = float(rng.random())
-    if word == "uniform":
-        low, high = body
-        return min(low + (high - low) * u, high)
-    if word == "normal":
-        curve = NormalDist(body["mean"], body["sd"])
-        low, high = curve.cdf(body["min"]), curve.cdf(body["max"])
-        p = min(max(low + (high - low) * u, 1e-12), 1 - 1e-12)
-        return min(max(curve.inv_cdf(p), body["min"]), body["max"])
-    weighted = sorted(body.items()) if isinstance(body, dict) else [(v, 1.0) for v in body]
-    heights = list(itertools.accumulate(weight for _, weight in weighted))
-    point = u * heights[-1]
-    tops = zip(weighted, heights, strict=True)
-    return next((value for (value, _), top in tops if point < top), weighted[-1][0])
-
-
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     whole = isinstance(value, float) and value.is_integer()
     return json.dumps(int(value) if whole else value)

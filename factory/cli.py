@@ -75,12 +75,37 @@ def plan(
     set: Set = None,
     output: Output = None,
     actors: Actors = None,
+    cases: Annotated[bool, typer.Option("--cases", help="List the first cases instead.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say it in words instead.")] = False,
     json: Json = False,
 ) -> None:
     """Say what would be made, how large and how long; writes nothing."""
-    from factory.pipeline import plan_recipe
+    if cases or explain:
+        from factory.explain import describe
 
-    show(plan_recipe(recipe, set or (), output=output, actors=actors), json)
+        asked = describe(recipe, set or (), output=output, cases=cases, explain=explain)
+        show(asked, json)
+    else:
+        from factory.pipeline import plan_recipe
+
+        show(plan_recipe(recipe, set or (), output=output, actors=actors), json)
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="render or train.")] = "render",
+    output: Annotated[str | None, typer.Option(help="A file to write, instead.")] = None,
+) -> None:
+    """Write the JSON Schema of recipes, so that editors complete and check them."""
+    from pathlib import Path
+
+    from factory.schema import recipe_schema
+
+    report = recipe_schema(kind)
+    if output is None:
+        show(report, False)
+    else:
+        Path(output).write_text("\n".join([*report.lines(), ""]), encoding="utf-8")
 
 
 @app.command()

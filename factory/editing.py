@@ -4,14 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.ventricles import dilate_ventricles
 from factory.cases import Case
+from factory.operators import operator_function
 from storage.resample import fit
 from storage.sources import load_subject
 from storage.subject import Subject
-
-EDITS = {"dilate_ventricles": dilate_ventricles}
-"""What a case may do to a label map: (label, spacing, table, image=…, **parameters)."""
 
 
 class Editor:
@@ -34,7 +31,7 @@ class Editor:
         label, image = subject.label, subject.image
         for edit in case.edits:
             for name, parameters in edit.items():
-                label, image = EDITS[name](
-                    label, subject.grid.spacing, subject.table, image=image, **parameters
-                )
+                run = operator_function(name)
+                grid, table = subject.grid, subject.table
+                label, image = run(label, grid.spacing, table, image=image, **parameters)
         return label, image

@@ -1,7 +1,7 @@
 """What the factory raises, and what the command line turns into exit codes.
 
     FactoryError                one clear line for the user; exit code 2
-    ├── RecipeError             a recipe says something it may not: file, line, key, value, allowed
+    ├── RecipeError             a recipe says something it may not: place, key, value, allowed
     ├── PlanError               a plan that cannot be carried out here: the number that does not fit
     ├── AnatomyError            an edit or a measurement that this label map does not allow
     └── RenderError             a case that cannot be rendered
@@ -16,7 +16,7 @@ class FactoryError(Exception):
 
 
 class RecipeError(FactoryError):
-    """The recipe is wrong. The text names file, line, key, value, what is allowed."""
+    """The recipe is wrong. The text names file, line, column, key, value, what is allowed."""
 
 
 class PlanError(FactoryError):

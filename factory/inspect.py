@@ -98,11 +98,11 @@ def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
     table = dataset.cases()
     if not len(table):
         return {}
-    groups = table.groupby("grade") if "grade" in table else [("", table)]
+    groups = table.groupby("grade", dropna=False) if "grade" in table else [("", table)]
     identity = {"sample", "grade", "replicate"}
     columns = [name for name in table.select_dtypes("number").columns if name not in identity]
     return {
-        str(grade): {
+        _grade(grade): {
             "samples": len(rows),
             **{
                 name: {
@@ -116,3 +116,10 @@ def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
         }
         for grade, rows in groups
     }
+
+
+def _grade(grade: Any) -> str:
+    """A grade in words: a column with gaps holds decimals."""
+    if isinstance(grade, float):
+        return "none" if grade != grade else f"{grade:g}"
+    return str(grade)

@@ -1,6 +1,6 @@
 """A YAML file and --set overrides -> a validated model, every mistake one line with its place.
 
-    hydrocephalus.yaml:12: anatomy[0].dilate_ventricles.grade: value 7; allowed: 0, 1, 2, 3, 4
+    hydrocephalus.yaml:12:14: anatomy[0].dilate_ventricles.grade: value 7; allowed: 0, 1, 2, 3, 4
 
 Schemas derive from `Section`, which names the keys it has, and wrap their types in `allowed`,
 which says in words what a value may be.
@@ -13,13 +13,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WrapValidator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 
 from factory.errors import RecipeError
+from factory.merging import included, overridden, read_text
+from factory.units import key_hint, value_hint
 from factory.yaml_lines import Document, Path, dotted, read_yaml, shown
 
 WORDS = {
@@ -31,6 +33,10 @@ WORDS = {
     "tuple_type": "a list",
 }
 """What to say for pydantic's own errors, where a schema has not said it better."""
+
+
+UNKNOWN = "unknown key"
+"""How such an error begins: it is placed at the key, not at its value."""
 
 
 class Section(BaseModel):
@@ -46,19 +52,36 @@ class Section(BaseModel):
             raise problem("value {value}; allowed: a mapping with {keys}", data, keys=listed(keys))
         for key in data:
             if key not in cls.model_fields:
-                raise problem(
-                    f"unknown key; allowed: {listed(keys)}{nearest(key, keys)}", at=(key,)
-                )
+                hint = key_hint(key, keys) or nearest(key, keys)
+                raise problem(f"{UNKNOWN}; allowed: {listed(keys)}{hint}", at=(key,))
         return data
 
 
-def problem(text: str, value: Any = None, *, at: Path = (), **words: str) -> PydanticCustomError:
-    """An error for a validator to raise. `at` is the key it concerns, below the validator's own."""
+def problem(
+    text: str, value: Any = None, *, at: Path = (), column: int = 0, **words: str
+) -> PydanticCustomError:
+    """An error for a validator to raise.
+
+    at: the key it concerns, below the validator's own. column: how far into a text it lies.
+    """
     text = text.format(value=shown(value), **words) if words or "{value}" in text else text
-    return PydanticCustomError("recipe", "{text}", {"text": text, "at": at})
+    return PydanticCustomError("recipe", "{text}", {"text": text, "at": at, "column": column})
 
 
-def allowed(words: str) -> WrapValidator:
+class Check(WrapValidator):
+    """A validator that also says in the JSON Schema what it allows, for editors to show."""
+
+    schema: ClassVar[dict[str, Any]] = {}
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(core), **self.schema}
+
+
+def _check(function: Callable[[Any, Callable[[Any], Any]], Any], schema: dict[str, Any]) -> Check:
+    return type("Check", (Check,), {"schema": schema})(function)
+
+
+def allowed(words: str) -> Check:
     """Annotates a type: whatever is wrong with a value, the message says what is allowed."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -67,19 +90,23 @@ def allowed(words: str) -> WrapValidator:
         except ValidationError:
             raise problem("value {value}; allowed: {words}", value, words=words) from None
 
-    return WrapValidator(check)
+    return _check(check, {"description": words})
 
 
-def one_of(names: Sequence[str]) -> WrapValidator:
-    """Annotates text that must be one of some names; a misspelt one is told the nearest."""
+def one_of(names: Sequence[str], *others: str) -> Check:
+    """Annotates text that must be one of some names; a misspelt one is told the nearest.
+
+    others: what else the key takes, in words, for the message.
+    """
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         if not isinstance(value, str) or value not in names:
             hint = nearest(value, names)
-            raise problem("value {value}; allowed: {names}", value, names=listed(names) + hint)
+            words = listed((*names, *others)) + hint
+            raise problem("value {value}; allowed: {names}", value, names=words)
         return handler(value)
 
-    return WrapValidator(check)
+    return _check(check, {"enum": list(names)})
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -142,71 +169,25 @@ class Loaded(Generic[M]):
 def load(file: str | File, schema: type[M], overrides: Sequence[str] = ()) -> Loaded[M]:
     """Read `file`, apply "a.b.0.c=YAML" overrides, validate against `schema`.
 
-    Raises RecipeError, one line: file, line (or --set), key, value, what is allowed.
+    Raises RecipeError, one line: file, line and column (or --set), key, value, what is allowed.
     """
-    name = str(file)
-    try:
-        text = File(file).read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{name}: not UTF-8 text (byte {error.start})") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise RecipeError(f"{name}: cannot be read: {reason}") from None
-    return parse(text, name, schema, overrides)
+    return parse(read_text(file), str(file), schema, overrides)
 
 
 def parse(text: str, name: str, schema: type[M], overrides: Sequence[str] = ()) -> Loaded[M]:
-    """As `load`, from text; `name` is what messages call it."""
-    document = read_yaml(text, name)
+    """As `load`, from text; `name` is what messages call it, and includes lie beside it."""
+    document = included(read_yaml(text, name), File(name).parent)
     if not isinstance(document.data, dict):
         words = listed(schema.model_fields)
         raise RecipeError(
-            f"{name}:1: value {shown(document.data)}; allowed: a mapping with {words}"
+            f"{name}:1:1: value {shown(document.data)}; allowed: a mapping with {words}"
         )
     for override in overrides:
-        document = _override(document, override, name)
+        document = overridden(document, override, name)
     try:
         return Loaded(schema.model_validate(document.data), name, tuple(overrides))
     except ValidationError as error:
         raise RecipeError(_line(error.errors(include_url=False)[0], document)) from None
-
-
-def _override(document: Document, override: str, name: str) -> Document:
-    """The document with one key set; parents that are missing are made."""
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    place = f"{name}: --set {shown(override)}"
-    if not equals or not key:
-        raise RecipeError(f"{place}: allowed: KEY=VALUE, e.g. subjects.phantom.count=8")
-    value = read_yaml(text, place)
-    parts = key.replace("[", ".").replace("]", "").split(".")
-    path: Path = tuple(int(p) if p.isascii() and p.isdigit() and len(p) < 9 else p for p in parts)
-
-    places = {p: v for p, v in document.places.items() if p[: len(path)] != path}
-    places |= {(*path, *p): place for p in value.places}
-    places |= {path[:n]: place for n in range(1, len(path)) if path[:n] not in places}
-    return Document(_replaced(document.data, path, value.data, place), places)
-
-
-def _replaced(data: Any, path: Path, value: Any, place: str, depth: int = 0) -> Any:
-    """A copy of data with value at path[depth:]."""
-    if depth == len(path):
-        return value
-    key = path[depth]
-    if data is None:
-        data = {}
-    if isinstance(data, dict):
-        return {**data, key: _replaced(data.get(key), path, value, place, depth + 1)}
-    here = dotted(path[:depth])
-    if not isinstance(data, tuple):
-        raise RecipeError(f"{place}: {here}: value {shown(data)} has no key {key!r}")
-    if not isinstance(key, int) or key >= len(data):
-        raise RecipeError(f"{place}: {here}: no item {key}; allowed: 0 to {len(data) - 1}")
-    return (
-        *data[:key],
-        _replaced(data[key], path, value, place, depth + 1),
-        *data[key + 1 :],
-    )
 
 
 def _line(error: ErrorDetails, document: Document) -> str:
@@ -223,6 +204,17 @@ def _line(error: ErrorDetails, document: Document) -> str:
         text = f"value {shown(error['input'])}; allowed: {WORDS[error['type']]}"
     else:
         text = f"value {shown(error['input'])}; {error['msg']}"
+    text += value_hint(error["input"], path) if "allowed" in text else ""
     known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in document.places)
     place = document.places[known]
+    if text.startswith(UNKNOWN):
+        place = document.keys.get(known, place)
+    elif context.get("column"):
+        place = _further(place, context["column"])
     return " ".join(f"{place}: {dotted(path)}: {text}".replace(": :", ":").split())
+
+
+def _further(place: str, columns: int) -> str:
+    """A place so many columns on; one in --set has none."""
+    start, _, column = place.rpartition(":")
+    return f"{start}:{int(column) + columns}" if column.isdigit() else place

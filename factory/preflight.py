@@ -1,15 +1,17 @@
 """What can be known of a recipe's label maps before any is painted."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
-from factory.cases import Case, cases
+from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
+from factory.groups import parts
 from factory.recipe import Recipe
 from factory.training_ranges import outside_training
 
 CONSIDERED = 1000
-"""Cases among which the extremes are looked for; a plan of millions stays quick."""
+"""Cases a group among which the extremes are looked for; a plan of millions stays quick."""
 
 
 def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
@@ -20,13 +22,22 @@ def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     """
     editor = Editor()
     found = []
-    for case in extremes(list(itertools.islice(cases(recipe), CONSIDERED))):
+    for case in extremes(list(_considered(recipe))):
         subject = editor.subject(case)
         label, _ = editor.edited(case)
         outside = outside_training(card, label, subject.grid.spacing, subject.table)
         if outside:
             found.append(f"{case.id}: {outside}")
     return tuple(found)
+
+
+def _considered(recipe: Recipe) -> Iterator[Case]:
+    """The first cases of every group."""
+    start = 0
+    for part in parts(recipe):
+        length = part.count * cases_each(recipe, part)
+        yield from itertools.islice(cases(recipe, start), min(length, CONSIDERED))
+        start += length
 
 
 def extremes(some: list[Case]) -> list[Case]:

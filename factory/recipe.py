@@ -1,38 +1,38 @@
 """What a render recipe may say.
 
 Units stand in the names. Ages are weeks of gestation, lengths mm, arrays [z, y, x]. Loading
-and its messages are in factory/loading.py; what a parameter may be in factory/parameters.py.
+and its messages are in factory/loading.py; what a parameter may be in factory/parameters.py; the
+edits of label maps in factory/operators.py.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from factory.loading import Loaded, Section, allowed, listed, load, one_of, problem
-from factory.parameters import Choice, Each, Number, Option
+from factory.conditions import check
+from factory.loading import Loaded, Section, allowed, load, one_of, problem
+from factory.operators import Edit, number_names
+from factory.parameters import Number
+from factory.quantities import (
+    Count,
+    Factor,
+    Intensity,
+    LabelValue,
+    Seed,
+    Spacing,
+    Text,
+    Voxels,
+    Weeks,
+)
+from factory.sweeps import check_zips, template
 from storage.mappings import NAMED
 from storage.subject import FETA
 
-TISSUES = FETA.names[1:]
-
-Text = Annotated[str, Field(min_length=1), allowed("text")]
-Count = Annotated[int, Field(ge=1, le=100_000_000), allowed("a whole number of at least 1")]
-Seed = Annotated[int, Field(ge=0, lt=2**53), allowed("a whole number of at least 0")]
-Weeks = Annotated[float, Field(ge=20, le=38), allowed("20 to 38 weeks")]
-Millimetres = Annotated[float, Field(ge=0, le=30), allowed("0 to 30 mm")]
-Spacing = Annotated[float, Field(ge=0.2, le=5), allowed("0.2 to 5 mm")]
-Grade = Annotated[int, Field(ge=0, le=99), allowed("a whole number from 0 to 99")]
-Tissue = Annotated[str, one_of(TISSUES)]
-LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a label's whole number")]
-Voxels = Annotated[int, Field(ge=16, le=1024), allowed("16 to 1024 voxels")]
-Factor = Annotated[float, Field(gt=0, le=100), allowed("a number above 0, at most 100")]
-Intensity = Annotated[float, Field(ge=-1000, le=1000), allowed("a number from -1000 to 1000")]
-
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
-    | Annotated[str, one_of((*NAMED, "{value: tissue, ...}")), Tag("<name>")],
+    | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
 Shape = Annotated[
@@ -89,50 +89,6 @@ class Subjects(Section):
         return self
 
 
-class DilateVentricles(Section):
-    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
-
-    grade: Option[Grade] | None = None
-    grades_mm: dict[Grade, Millimetres] | None = None
-    radius_mm: Number[Millimetres] | None = None
-    into: tuple[Tissue, ...]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "DilateVentricles":
-        if (self.radius_mm is None) == (self.grade is None):
-            both = self.grade is not None
-            text = "both radius_mm and grade are given" if both else "no radius_mm and no grade"
-            raise problem(f"{text}; allowed: radius_mm, or grade with grades_mm")
-        if self.grade is not None and not self.grades_mm:
-            raise problem("grade needs grades_mm; allowed: e.g. {0: 0, 1: 1.5}", at=("grade",))
-        if self.grade is None and self.grades_mm is not None:
-            raise problem("grades_mm without grade", at=("grades_mm",))
-        for at, grade in _options(self.grade):
-            if grade not in (self.grades_mm or {}):
-                words = f"{listed(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
-                text = "value {value}; allowed: {words}"
-                raise problem(text, grade, at=("grade", *at), words=words)
-        if not self.into or "ventricles" in self.into or len(set(self.into)) < len(self.into):
-            others = listed(t for t in TISSUES if t != "ventricles")
-            text = "value {value}; allowed: a list, without repeats, of {others}"
-            raise problem(text, self.into, at=("into",), others=others)
-        return self
-
-
-class Edit(Section):
-    """One edit of the label map: one operator by its name."""
-
-    dilate_ventricles: DilateVentricles | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> "Edit":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            names = listed(type(self).model_fields)
-            raise problem(f"{len(given)} operators; allowed: one of {names}")
-        return self
-
-
 class RejectOutliersValues(Section):
     m: Factor
 
@@ -145,7 +101,7 @@ class RejectOutliers(Section):
 
 Fuse = Annotated[
     Annotated[RejectOutliers, Tag("<rule>")]
-    | Annotated[str, one_of(("mean", "closest_two", "{reject_outliers: {m: 0.5}}")), Tag("<name>")],
+    | Annotated[str, one_of(("mean", "closest_two"), "{reject_outliers: {m: 0.5}}"), Tag("<name>")],
     Discriminator(lambda value: "<rule>" if isinstance(value, dict | Section) else "<name>"),
 ]
 
@@ -180,15 +136,67 @@ class Output(Section):
         return self
 
 
+def _percent(value: float | str) -> float:
+    """30, "30 %" or "30%" as 30.0."""
+    number = float(value.removesuffix("%")) if isinstance(value, str) else float(value)
+    if not 0 <= number <= 100:
+        raise ValueError("not a share")
+    return number
+
+
+Share = Annotated[
+    float | Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,9})? ?%$")],
+    AfterValidator(_percent),
+    allowed("a share such as 30 %, from 0 to 100 %"),
+]
+GroupName = Annotated[
+    str,
+    Field(pattern="^[A-Za-z][A-Za-z0-9_-]{0,39}$"),
+    allowed("a name of letters, digits, - and _"),
+]
+
+
+class Group(Section):
+    """A share of the subjects, and what is done to them after the edits of the recipe itself."""
+
+    share: Share
+    anatomy: tuple[Edit, ...] = ()
+
+
 class RenderRecipe(Section):
     """Subjects × sweeps × replicates, rendered into one dataset."""
 
+    include: Text | tuple[Text, ...] | None = None
     seed: Seed
     subjects: Subjects
     anatomy: tuple[Edit, ...] = ()
+    groups: dict[GroupName, Group] | None = None
     appearance: Appearance
     replicates: Count = 1
     output: Output
+
+    @model_validator(mode="after")
+    def _shares(self) -> "RenderRecipe":
+        if self.groups is None:
+            return self
+        if not self.groups:
+            raise problem("value {value}; allowed: at least one group", {}, at=("groups",))
+        total = sum(float(group.share) for group in self.groups.values())
+        if not 99 <= total <= 101:  # thirds may be written as 33 %
+            raise problem(f"the shares add to {total:g} %; allowed: 100 %", at=("groups",))
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_and_zips(self) -> "RenderRecipe":
+        spec = self.model_dump(exclude_none=True)
+        for group in self.groups or ("",):
+            check_zips(template(spec, "phantom", group))
+            known = {"gestational_age_weeks", "replicate"}
+            _check_conditions(self.anatomy, ("anatomy",), known)
+            if self.groups:
+                own = self.groups[group].anatomy
+                _check_conditions(own, ("groups", group, "anatomy"), known)
+        return self
 
     @model_validator(mode="after")
     def _originals(self) -> "RenderRecipe":
@@ -200,19 +208,17 @@ class RenderRecipe(Section):
         return self
 
 
+def _check_conditions(edits: tuple[Edit, ...], at: tuple[str, ...], known: set[str]) -> None:
+    """Each condition speaks of what is known before its edit; adds what the edits make known."""
+    for index, edit in enumerate(edits):
+        if edit.when is not None:
+            check(edit.when, known, (*at, index, "when"))
+        known |= number_names(edit)
+
+
 Recipe = Loaded[RenderRecipe]
 
 
 def load_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """A render recipe with its --set overrides. Raises RecipeError, one line."""
     return load(file, RenderRecipe, overrides)
-
-
-def _options(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
-    """Each value an Option may take, with its place below the parameter."""
-    if isinstance(value, Each):
-        return [(("each", i), v) for i, v in enumerate(value.each)]
-    if isinstance(value, Choice):
-        weighted = isinstance(value.choice, dict)
-        return [(("choice", v if weighted else i), v) for i, v in enumerate(value.choice)]
-    return [] if value is None else [((), value)]

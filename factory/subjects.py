@@ -3,12 +3,12 @@
 import functools
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from factory.errors import RecipeError
+from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
 from storage.nifti import nifti_subjects
@@ -43,7 +43,7 @@ def age_range(recipe: Recipe) -> tuple[float, float] | None:
     phantom = recipe.spec.subjects.phantom
     if phantom is None:
         return None
-    values = _extremes(phantom.model_dump()["gestational_age_weeks"])
+    values = extremes(phantom.model_dump()["gestational_age_weeks"])
     return min(values), max(values)
 
 
@@ -90,20 +90,3 @@ def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:
     for record in subject_records(recipe):
         counts[record["source"]] = counts.get(record["source"], 0) + 1
     return list(counts.items())
-
-
-def subjects_of(recipe: Recipe, source: str, start: int) -> Iterator[dict[str, Any]]:
-    """The subjects of a source from `start` on; a phantom's age and seed are drawn later."""
-    if source == "phantom":
-        count = dict(subject_counts(recipe))["phantom"]
-        yield from ({"source": source, "id": f"phantom-{i:04d}"} for i in range(start, count))
-    else:
-        yield from [r for r in subject_records(recipe) if r["source"] == source][start:]
-
-
-def _extremes(parameter: Any) -> list[float]:
-    """Values among which the least and the greatest a parameter may take are."""
-    if not isinstance(parameter, dict):
-        return [parameter]
-    ((word, body),) = parameter.items()
-    return [body["min"], body["max"]] if word == "normal" else list(body)

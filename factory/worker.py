@@ -56,6 +56,7 @@ def to_stored(sample: "Sample") -> StoredSample:
         spacing_mm=sample.grid.spacing,
         columns={
             "case": case.id,
+            **({"group": case.group} if case.group else {}),
             "subject": case.subject["id"],
             "variant": case.variant,
             "replicate": case.replicate,

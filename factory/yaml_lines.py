@@ -1,4 +1,6 @@
-"""YAML text -> plain values, each with the line it stands on. Nothing in a file can run or explode.
+"""YAML text -> plain values, each with the line and column it stands on.
+
+Nothing in a file can run or explode.
 
 The text is composed into nodes by ruamel.yaml (YAML 1.2) and the values are built here, so that
 only mappings, lists, text, whole and decimal numbers, true/false and null come through: no tags,
@@ -26,16 +28,21 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """data: dicts, tuples and scalars. places: path of each value -> "file:line"."""
+    """data: dicts, tuples and scalars. places: path of each value -> "file:line:column".
+
+    A value that starts on its key's line is placed where it starts, any other where its key does.
+    keys: path of each value that has a key -> where the key stands.
+    """
 
     data: Any
     places: dict[Path, str]
+    keys: dict[Path, str]
 
 
 def read_yaml(text: str, name: str) -> Document:
     """Parse one YAML document; `name` is what error messages call it.
 
-    Raises RecipeError with name and line for anything that is not plain YAML.
+    Raises RecipeError with name, line and column for anything that is not plain YAML.
     """
     if len(text) > MAX_CHARACTERS:
         raise RecipeError(f"{name}: {len(text)} characters; a recipe has at most {MAX_CHARACTERS}")
@@ -51,19 +58,20 @@ def read_yaml(text: str, name: str) -> Document:
         # ruamel's scanner lets a few of its own slips through on broken text
         raise RecipeError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from None
     if root is None:
-        return Document(None, {(): f"{name}:1"})
+        return Document(None, {(): f"{name}:1:1"}, {})
     builder = _Builder(name)
-    return Document(builder.build(root, (), 0), builder.places)
+    return Document(builder.build(root, (), 0), builder.places, builder.keys)
 
 
 def _syntax(error: YAMLError, text: str, name: str) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
-        line = mark.line + 1
+        line, column = mark.line + 1, mark.column + 1
     else:  # a character that YAML forbids: the error knows its position alone
-        line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
+        before = text[: getattr(error, "position", 0) or 0]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-    return f"{name}:{line}: not valid YAML: {' '.join(str(problem).split())}"
+    return f"{name}:{line}:{column}: not valid YAML: {' '.join(str(problem).split())}"
 
 
 class _Builder:
@@ -72,11 +80,15 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.places: dict[Path, str] = {}
+        self.keys: dict[Path, str] = {}
         self.count = 0
+
+    def place(self, node: Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
     def fail(self, node: Node, path: Path, problem: str) -> RecipeError:
         key = f" {dotted(path)}:" if path else ""
-        return RecipeError(f"{self.name}:{node.start_mark.line + 1}:{key} {problem}")
+        return RecipeError(f"{self.place(node)}:{key} {problem}")
 
     def build(self, node: Node, path: Path, depth: int) -> Any:
         self.count += 1
@@ -84,7 +96,7 @@ class _Builder:
             raise self.fail(node, path[:4], f"more than {MAX_VALUES} values, aliases expanded")
         if depth > MAX_DEPTH:
             raise self.fail(node, path[:4], f"nested deeper than {MAX_DEPTH} levels")
-        self.places.setdefault(path, f"{self.name}:{node.start_mark.line + 1}")
+        self.places.setdefault(path, self.place(node))
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if isinstance(node, MappingNode) and kind == "map":
             return self.mapping(node, path, depth)
@@ -101,7 +113,9 @@ class _Builder:
             here = (*path, key)
             if key in values:
                 raise self.fail(key_node, here, "given twice; a key may stand once")
-            self.places[here] = f"{self.name}:{key_node.start_mark.line + 1}"
+            self.keys[here] = self.place(key_node)
+            same_line = key_node.start_mark.line == value_node.start_mark.line
+            self.places[here] = self.place(value_node if same_line else key_node)
             values[key] = self.build(value_node, here, depth + 1)
         return values
 

@@ -94,6 +94,35 @@ def test_plan_json(capsys, model) -> None:
     assert {"shards", "bytes", "peak_memory_bytes", "seconds"} <= report.keys()
 
 
+def test_plan_in_words_and_as_a_table_needs_no_model(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("plan", "clinic", "--cases", "--explain", "--set=appearance.model=nobody")
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    for word in ("Makes 40 samples", "Group mild: 20 %", "phantom-mild-0000", "20 of 40 samples"):
+        assert word in out
+    _, out, _ = run(capsys, *arguments, "--json")
+    report = json.loads(out)
+    assert report["samples"] == 40
+    assert len(report["cases"]) == 20
+    assert report["cases"][0]["group"] == "mild"
+    assert report["explanation"][0].startswith("Makes 40 samples")
+    assert "did you mean count?" in refused(
+        capsys, "plan", "clinic", "--cases", "--set=subjects.phantom.cuont=1"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_schema_is_printed_or_written(capsys, tmp_path) -> None:
+    code, out, _ = run(capsys, "schema", "train")
+    assert code == 0
+    assert "discriminator" in json.loads(out)["properties"]
+    file = tmp_path / "render.json"
+    assert run(capsys, "schema", "--output", str(file)) == (0, "", "")
+    assert "groups" in json.loads(file.read_text())["properties"]
+    assert "did you mean render?" in refused(capsys, "schema", "rendr")
+
+
 def test_render_then_go_on_then_refuse(capsys, model, tmp_path) -> None:
     output = str(tmp_path / "out.zarr")
     arguments = ["render", RECIPE, *small(model), "--serial", "--output", output, "--json"]
@@ -295,6 +324,8 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # A process started in the background inherits deafness to Ctrl-C; one at a terminal not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while process.poll() is None and not list(output.glob("ledger/*.json")):
             time.sleep(0.05)

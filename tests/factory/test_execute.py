@@ -130,6 +130,11 @@ def test_an_address_without_ray_is_one_line():
         execute(toy_run.shards(2), lambda: None, samples=2, address="nonsense")
 
 
+def heed_ctrl_c() -> None:
+    """A process started in the background inherits deafness to Ctrl-C; one at a terminal not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(path: Path, samples: int, seconds: float) -> subprocess.Popen:
     root = Path(__file__).parents[2]
     environment = {
@@ -151,6 +156,7 @@ def start(path: Path, samples: int, seconds: float) -> subprocess.Popen:
         text=True,
         env=environment,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 

@@ -1,0 +1,196 @@
+"""What a recipe will make, before a model is looked for: its cases as a table, or in words."""
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from factory.cases import Case, cases_each, count_cases
+from factory.cases import cases as every_case
+from factory.groups import Part, parts
+from factory.operators import of
+from factory.parameters import word_of
+from factory.recipe import Recipe, load_recipe
+from factory.resolve import find_recipe
+from factory.subjects import grid_shape
+from factory.sweeps import axes, size
+
+FIRST = 20
+"""How many cases a table lists."""
+
+COLUMNS = (
+    "group",
+    "subject",
+    "gestational_age_weeks",
+    "variant",
+    "replicate",
+    "edits",
+    "requested",
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was asked to be said of a recipe.
+
+    sentences: it in words. first: its first cases; samples: how many there are in all.
+    """
+
+    samples: int
+    sentences: tuple[str, ...] | None = None
+    first: tuple[Case, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        said = {} if self.sentences is None else {"explanation": list(self.sentences)}
+        rows = {} if self.first is None else {"cases": [_row(case) for case in self.first]}
+        return {"samples": self.samples, **said, **rows}
+
+    def lines(self) -> list[str]:
+        lines = list(self.sentences or ())
+        if self.first is not None:
+            rows = [_row(case) for case in self.first]
+            names = [name for name in COLUMNS if any(_cell(row[name]) for row in rows)]
+            table = [names, *([_cell(row[name]) for name in names] for row in rows)]
+            widths = [max(len(row[i]) for row in table) for i in range(len(names))]
+            lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+            lines.append(f"{len(rows)} of {self.samples} samples")
+        return lines
+
+
+def describe(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    output: str | None = None,
+    cases: bool = False,
+    explain: bool = False,
+) -> Description:
+    """What a recipe will make; needs no model and writes nothing.
+
+    cases: list the first. explain: say it in words. Raises FactoryError, StorageError.
+    """
+    changes = [*overrides, *([] if output is None else [f"output.path={json.dumps(output)}"])]
+    recipe = load_recipe(find_recipe(name), changes)
+    return Description(
+        count_cases(recipe),
+        explained(recipe) if explain else None,
+        tuple(itertools.islice(every_case(recipe), FIRST)) if cases else None,
+    )
+
+
+def explained(recipe: Recipe) -> tuple[str, ...]:
+    """What a recipe will make, in sentences. Raises SubjectError as `cases` does."""
+    spec = recipe.spec.model_dump(exclude_none=True)
+    every, output = parts(recipe), spec["output"]
+    z, y, x = grid_shape(recipe)
+    return (
+        f"Makes {_many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
+        f"of {output['spacing_mm']:g} mm, in {output['path']}.",
+        *_subjects(spec, every),
+        *_edits("Every subject", spec["anatomy"]),
+        *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
+        *_variants(recipe, every),
+        f"Painted by {spec['appearance']['model']}, its orientations fused by "
+        f"{_words(spec['appearance']['fuse'])}; every draw follows from seed {spec['seed']}.",
+    )
+
+
+def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
+    totals = {part.source: part.total for part in every}
+    for source, total in totals.items():
+        if source == "phantom":
+            age = parameter(spec["subjects"]["phantom"]["gestational_age_weeks"], "weeks")
+            yield f"{_many(total, 'procedural fetal brain')}, gestational age {age}."
+        else:
+            yield f"{_many(total, 'subject')} read from {spec['subjects'][source]['path']}."
+
+
+def _groups(every: list[Part]) -> list[str]:
+    return [name for name in dict.fromkeys(part.group for part in every) if name]
+
+
+def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -> Iterable[str]:
+    mine = [part for part in every if part.group == name]
+    group = spec["groups"][name]
+    samples = sum(part.count * cases_each(recipe, part) for part in mine)
+    yield (
+        f"Group {name}: {group['share']:g} % of the subjects, "
+        f"{_many(sum(part.count for part in mine), 'subject')}, {_many(samples, 'sample')}."
+    )
+    yield from _edits(f"Group {name}", group["anatomy"])
+
+
+def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for edit in edits:
+        operator, values = of(edit)
+        given = "; ".join(f"{key} {parameter(value)}" for key, value in values.items())
+        when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
+        yield f"{who}: {operator.replace('_', ' ')}, {given}{when}."
+
+
+def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
+    counts = {part.group: size(axes(part.template)) for part in every}
+    replicates = recipe.spec.replicates
+    for group, count in counts.items():
+        if count * replicates > 1:
+            which = f"Each subject of {group}" if group else "Each subject"
+            times = f", each drawn {replicates} times" if replicates > 1 else ""
+            yield f"{which} comes in {_many(count, 'variant')}{times}."
+
+
+def parameter(node: Any, unit: str = "") -> str:
+    """A plain parameter in words."""
+    word = word_of(node)
+    end = f" {unit}" if unit else ""
+    if word is None:
+        return _words(node) + end
+    body = node[word]
+    count = f", {node['count']} draws a case each" if "count" in node else ""
+    if word in ("each", "zip"):
+        step = " in step" if word == "zip" else ""
+        return f"each of {_words(body)}{end}{step}"
+    if word == "range":
+        return f"each from {body[0]:g} to {body[1]:g}{end} by {body[2]:g}"
+    if word == "uniform":
+        return f"drawn evenly from {body[0]:g} to {body[1]:g}{end}{count}"
+    if word == "normal":
+        shape = f"normal about {body['mean']:g}, sd {body['sd']:g}"
+        return f"drawn {shape}, from {body['min']:g} to {body['max']:g}{end}{count}"
+    if word == "lognormal":
+        shape = f"lognormal about {body['median']:g}, spread {body['spread']:g}"
+        return f"drawn {shape}, from {body['min']:g} to {body['max']:g}{end}{count}"
+    if isinstance(body, dict):
+        whole = sum(body.values())
+        shares = (f"{_words(value)} ({100 * w / whole:.3g} %)" for value, w in body.items())
+        return f"one of {', '.join(shares)}{end}{count}"
+    return f"one of {_words(body)}{end}{count}"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_words(v)}" for key, v in value.items())
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+
+
+def _row(case: Case) -> dict[str, Any]:
+    asked = {k: v for k, v in case.requested.items() if k != "gestational_age_weeks"}
+    return {
+        "group": case.group,
+        "subject": case.subject["id"],
+        "gestational_age_weeks": case.subject.get("gestational_age_weeks"),
+        "variant": case.variant,
+        "replicate": case.replicate,
+        "edits": ", ".join(name for edit in case.edits for name in edit),
+        "requested": ", ".join(f"{name} {_cell(value)}" for name, value in asked.items()),
+    }
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,28 @@
+"""Numbers and words that recipes are made of, each with the values it may take and their unit.
+
+A length that is a parameter is called `_mm`, an age `_weeks`, a volume `_ml`, an angle `_degrees`.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from factory.loading import allowed, one_of
+from storage.subject import FETA
+
+TISSUES = FETA.names[1:]
+
+Text = Annotated[str, Field(min_length=1), allowed("text")]
+Count = Annotated[int, Field(ge=1, le=100_000_000), allowed("a whole number of at least 1")]
+Seed = Annotated[int, Field(ge=0, lt=2**53), allowed("a whole number of at least 0")]
+Weeks = Annotated[float, Field(ge=20, le=38), allowed("20 to 38 weeks")]
+Millimetres = Annotated[float, Field(ge=0, le=30), allowed("0 to 30 mm")]
+Millilitres = Annotated[float, Field(ge=0, le=1000), allowed("0 to 1000 ml")]
+Degrees = Annotated[float, Field(ge=-180, le=180), allowed("-180 to 180 degrees")]
+Spacing = Annotated[float, Field(ge=0.2, le=5), allowed("0.2 to 5 mm")]
+Grade = Annotated[int, Field(ge=0, le=99), allowed("a whole number from 0 to 99")]
+Tissue = Annotated[str, one_of(TISSUES)]
+LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a label's whole number")]
+Voxels = Annotated[int, Field(ge=16, le=1024), allowed("16 to 1024 voxels")]
+Factor = Annotated[float, Field(gt=0, le=100), allowed("a number above 0, at most 100")]
+Intensity = Annotated[float, Field(ge=-1000, le=1000), allowed("a number from -1000 to 1000")]

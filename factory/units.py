@@ -1,0 +1,58 @@
+"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`); what to say of others."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+UNITS = {"mm": "millimetres", "weeks": "weeks", "ml": "millilitres", "degrees": "degrees"}
+"""The unit that a key ends in, and its name."""
+
+_SIZES = {
+    "mm": {"um": 0.001, "mm": 1.0, "cm": 10.0, "m": 1000.0},
+    "weeks": {"d": 1 / 7, "day": 1 / 7, "days": 1 / 7, "w": 1.0, "wk": 1.0, "week": 1.0},
+    "ml": {"mm3": 0.001, "ul": 0.001, "ml": 1.0, "cc": 1.0, "cm3": 1.0, "l": 1000.0},
+    "degrees": {"deg": 1.0, "degree": 1.0, "°": 1.0, "rad": 57.29577951308232},
+}
+for _unit, _table in _SIZES.items():
+    _table[_unit] = 1.0
+
+_OTHERS = sorted(
+    {name for table in _SIZES.values() for name in table} | {"months", "vox", "voxels"}
+)
+_QUANTITY = re.compile(r"\s*([-+]?\d{1,9}(?:\.\d{0,9})?)\s*([a-zA-Z°]+3?)\s*")
+
+
+def unit_of(key: Any) -> str | None:
+    """ "radius_mm" -> "mm"; None where a key names no unit."""
+    last = str(key).rpartition("_")[2]
+    return last if last in UNITS else None
+
+
+def value_hint(value: Any, path: Sequence[Any]) -> str:
+    """What to say of a value such as "3mm" at `path`; "" where it is no quantity."""
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) and len(value) < 40 else None
+    if match is None:
+        return ""
+    number, given = match.groups()
+    key = next((part for part in reversed(path) if unit_of(part)), None)
+    if key is None:
+        return f"; write the number alone, {number}"
+    unit = unit_of(key) or ""
+    size = _SIZES[unit].get(given.lower())
+    if size is None:
+        return f"; {key} is in {UNITS[unit]}, without the unit"
+    return f"; {key} is in {UNITS[unit]}: write {float(number) * size:.6g}"
+
+
+def key_hint(key: Any, keys: Sequence[str]) -> str:
+    """What to say of an unknown key that is a known one in another unit, or in none; else ""."""
+    words = str(key).lower().rpartition("_")
+    stem = words[0] if words[0] and words[2] in _OTHERS else str(key).lower()
+    for known in keys:
+        unit = unit_of(known)
+        if unit is None or len(stem) < 3:
+            continue
+        name = known.removesuffix(f"_{unit}")
+        if stem == name or name.endswith(f"_{stem}") or name.startswith(f"{stem}_"):
+            return f"; did you mean {known}? it is in {UNITS[unit]}"
+    return ""

@@ -1,0 +1,95 @@
+"""The recipes that ship: each says what it is, validates, plans, and fits its JSON Schema."""
+
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from factory.cases import cases, count_cases
+from factory.errors import FactoryError
+from factory.explain import explained
+from factory.loading import load
+from factory.plan import Machine, plan
+from factory.recipe import RenderRecipe, load_recipe
+from factory.schema import recipe_schema
+from factory.train.recipe import SpadeTraining
+from factory.yaml_lines import read_yaml
+
+ROOT = Path(__file__).parents[2]
+RENDER = sorted((ROOT / "recipes").glob("*.yaml"))
+TRAIN = sorted((ROOT / "recipes" / "train").glob("*.yaml"))
+MACHINE = Machine(cores=2, memory_bytes=8 * 10**9, disk_bytes=10**12)
+
+
+def plain(path: Path) -> object:
+    """A recipe as an editor sees it: JSON, its keys text."""
+    return json.loads(json.dumps(read_yaml(path.read_text(), path.name).data))
+
+
+@pytest.mark.parametrize("path", RENDER + TRAIN, ids=lambda path: path.stem)
+def test_three_lines_say_what_for_whom_and_how_long(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert all(line.startswith("# ") for line in lines[:3])
+    assert lines[1].lower().startswith("# for")
+    assert any(word in lines[2] for word in ("minute", "hour", "second"))
+    assert not lines[3].startswith("#")
+
+
+@pytest.mark.parametrize("path", RENDER, ids=lambda path: path.stem)
+def test_a_render_recipe_plans(path: Path) -> None:
+    recipe = load_recipe(path)
+    made = plan(recipe, {"config": {"hidden": 32, "width": 12}}, 15_000_000, MACHINE)
+    ids = [case.id for case in cases(recipe)]
+    assert made.layout.samples == count_cases(recipe) == len(set(ids)) == len(ids)
+    assert explained(recipe)[0].startswith(f"Makes {len(ids)} samples")
+
+
+@pytest.mark.parametrize(
+    ("kind", "paths", "model"),
+    [("render", RENDER, RenderRecipe), ("train", TRAIN, SpadeTraining)],
+    ids=["render", "train"],
+)
+def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, model) -> None:
+    schema = recipe_schema(kind).to_json()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert paths
+    for path in paths:
+        load(path, model)
+        data = plain(path)
+        assert [error.message for error in validator.iter_errors(data)] == []
+        for spoil in (
+            lambda d: d.update(sead=1),
+            lambda d: d.pop("seed"),
+            lambda d: d.update(seed="one"),
+            lambda d: d.update(subjects=3),
+        ):
+            other = copy.deepcopy(data)
+            spoil(other)
+            assert list(validator.iter_errors(other))
+
+
+def test_what_the_language_allows_the_schema_allows() -> None:
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    import fuzz
+
+    data = json.loads(json.dumps(read_yaml(fuzz.RICH, "rich.yaml").data))
+    validator = jsonschema.Draft202012Validator(recipe_schema("render").to_json())
+    assert [error.message for error in validator.iter_errors(data)] == []
+    part = {"include": "clinic.yaml", "seed": 3}  # what an included file gives, no editor knows
+    assert list(validator.iter_errors(part)) == []
+
+
+def test_tissues_and_units_are_there_to_complete() -> None:
+    text = json.dumps(recipe_schema("render").to_json())
+    for word in ("white_matter", "closest_two", "20 to 38 weeks", "0 to 30 mm", "lognormal"):
+        assert word in text
+
+
+def test_another_kind_of_schema_is_refused() -> None:
+    with pytest.raises(FactoryError, match="did you mean render"):
+        recipe_schema("rendr")

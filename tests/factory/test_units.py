@@ -1,0 +1,48 @@
+"""Mistakes: their line, their column, and what to write instead; units in names."""
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from factory.operators import Edit, operator_class, operator_function, operator_names
+from factory.units import UNITS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_recipe import TEXT, refused
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("count: 10", "count: 0", "3:20", "value 0"),
+        ("count: 10", "cuont: 10", "3:13", "did you mean count?"),
+        ("[22, 34]", "[22, 39]", "3:62", "allowed: 20 to 38 weeks"),
+        ("radius_mm", "radius_cm", "5:25", "did you mean radius_mm? it is in millimetres"),
+        ("radius_mm", "radius", "5:25", "did you mean radius_mm? it is in millimetres"),
+        ("gestational_age_weeks", "age_mm", "3:24", "gestational_age_weeks? it is in weeks"),
+        ("gestational_age_weeks", "age_days", "3:24", "gestational_age_weeks? it is in weeks"),
+        ("radius_mm: 2", "radius_mm: 3mm", "5:36", "radius_mm is in millimetres: write 3"),
+        ("radius_mm: 2", "radius_mm: 0.3 cm", "5:36", "write 3"),
+        ("radius_mm: 2", "radius_mm: {each: [1, 2 ml]}", "5:47", "millimetres, without the unit"),
+        ("{uniform: [22, 34]}", "175 days", "3:47", "weeks: write 25"),
+        ("count: 10", "count: 10 weeks", "3:20", "write the number alone, 10"),
+    ],
+)
+def test_a_mistake_has_its_line_its_column_and_a_hint(old, new, place, says) -> None:
+    assert TEXT.count(old) == 1
+    message = refused(text=TEXT.replace(old, new))
+    assert message.startswith(f"h.yaml:{place}: ")
+    assert says in message
+
+
+@pytest.mark.parametrize("name", operator_names())
+def test_an_operator_is_a_class_of_named_units_and_something_that_runs(name: str) -> None:
+    assert callable(operator_function(name))
+    for key, field in operator_class(name).model_fields.items():
+        words = str(field.metadata) + str(get_args(field.annotation))
+        for unit in UNITS:
+            if f" {unit}'" in words:
+                assert key.endswith(f"_{unit}")
+    assert name in Edit.model_fields

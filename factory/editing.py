@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from factory.cases import Case
+from factory.errors import AnatomyError
 from factory.operators import operator_function
 from storage.resample import fit
 from storage.sources import load_subject
@@ -25,13 +26,24 @@ class Editor:
             self.last = (key, fit(whole, tuple(case.grid["shape"])))
         return self.last[1]
 
-    def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None]:
-        """Label map and, where the subject has one, image after all edits. Raises AnatomyError."""
+    def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+        """Label map, image (where the subject has one) and what the edits put on record.
+
+        A record's numbers go by "<operator>_<name>". Raises AnatomyError, naming the case.
+        """
         subject = self.subject(case)
         label, image = subject.label, subject.image
+        records: dict[str, Any] = {}
         for edit in case.edits:
             for name, parameters in edit.items():
                 run = operator_function(name)
                 grid, table = subject.grid, subject.table
-                label, image = run(label, grid.spacing, table, image=image, **parameters)
-        return label, image
+                try:
+                    label, image, *record = run(
+                        label, grid.spacing, table, image=image, **parameters
+                    )
+                except AnatomyError as error:
+                    raise AnatomyError(f"{case.id}: {error}") from error
+                for written in record:
+                    records |= {f"{name}_{key}": value for key, value in written.items()}
+        return label, image, records

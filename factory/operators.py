@@ -1,18 +1,30 @@
 """The edits of label maps that a recipe may name.
 
 To add one: a class of its parameters, and one line in `Edit`. The class says which function does
-it, called as function(label, spacing, table, image=…, **parameters) -> (label, image).
+it, called as function(label, spacing, table, image=…, **parameters) -> (label, image) or
+(label, image, record); a record's values become columns of the dataset, after the operator's name.
 """
 
 import importlib
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from factory.loading import Section, allowed, listed, problem
+from factory.loading import Section, allowed, listed, one_of, problem
 from factory.parameters import Number, Option, extremes, swept, word_of
-from factory.quantities import TISSUES, Grade, Millimetres, Tissue
+from factory.quantities import (
+    TISSUES,
+    Grade,
+    Millimetres,
+    Scale,
+    Share,
+    Shear,
+    Smoothness,
+    Tissue,
+    Turn,
+    WarpMillimetres,
+)
 
 
 class Operator(Section):
@@ -69,11 +81,61 @@ class DilateVentricles(Operator):
         return {"radius_mm": values["grades_mm"][values["grade"]], "into": values["into"]}
 
 
+class Ventriculomegaly(Operator):
+    """The lateral ventricles widened until the atrium measures atrial_width_mm.
+
+    mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
+    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max.
+    """
+
+    function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
+    of_one_mode: ClassVar[dict[str, str]] = {
+        "into": "dilate",
+        "mantle_min_mm": "displace",
+        "csf_min_share": "displace",
+        "parenchyma_loss_max": "displace",
+    }
+
+    atrial_width_mm: Number[Millimetres]
+    mode: Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))] = "dilate"
+    side: Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))] = "both"
+    ratio: Number[Share] | None = None
+    into: tuple[Tissue, ...] | None = None
+    mantle_min_mm: Millimetres | None = None
+    csf_min_share: Share | None = None
+    parenchyma_loss_max: Share | None = None
+
+    @model_validator(mode="after")
+    def _of_its_mode(self) -> "Ventriculomegaly":
+        for name, mode in self.of_one_mode.items():
+            if getattr(self, name) is not None and self.mode != mode:
+                raise problem(f"mode {self.mode} has no {name}; allowed: mode {mode}", at=(name,))
+        if self.ratio is not None and self.side == "both":
+            raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
+        return self
+
+
+class Deform(Operator):
+    """A random diffeomorphic warp with turning, scaling and shearing, about (z, y, x)."""
+
+    function: ClassVar[str] = "factory.anatomy.deform:deform"
+    random: ClassVar[bool] = True
+
+    warp_mm: Number[WarpMillimetres]
+    smoothness_mm: Smoothness = 12.0
+    rotation_degrees: tuple[Turn, Turn, Turn] = (0.0, 0.0, 0.0)
+    scale: tuple[Scale, Scale, Scale] = (1.0, 1.0, 1.0)
+    shear: tuple[Shear, Shear, Shear] = (0.0, 0.0, 0.0)
+    flip: bool = False
+
+
 class Edit(Section):
     """One edit of the label map: one operator by its name, and when it applies."""
 
     when: Annotated[str, Field(min_length=1), allowed("a condition in words")] | None = None
     dilate_ventricles: DilateVentricles | None = None
+    ventriculomegaly: Ventriculomegaly | None = None
+    deform: Deform | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Edit":

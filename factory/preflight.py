@@ -24,7 +24,7 @@ def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     found = []
     for case in extremes(list(_considered(recipe))):
         subject = editor.subject(case)
-        label, _ = editor.edited(case)
+        label, _, _ = editor.edited(case)
         outside = outside_training(card, label, subject.grid.spacing, subject.table)
         if outside:
             found.append(f"{case.id}: {outside}")

@@ -55,9 +55,10 @@ class Renderer:
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
         subject = self.editor.subject(case)
-        label, image = self.editor.edited(case)
+        label, image, records = self.editor.edited(case)
         painted, disagreement = self.painter.render(label, case.appearance)
         measures = measure(label, subject.grid.spacing, subject.table)
+        measures |= records
         measures["outside_training"] = outside_training(
             self.painter.card, label, subject.grid.spacing, subject.table
         )

@@ -1,0 +1,54 @@
+"""Edits of a recipe, carried out on real subjects."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factory.cases import Case, cases
+from factory.editing import Editor
+from factory.errors import AnatomyError
+from factory.loading import parse
+from factory.recipe import RenderRecipe
+
+RECIPE = """
+seed: 5
+subjects: {{phantom: {{count: 1, gestational_age_weeks: 26}}}}
+anatomy: [{edit}]
+appearance: {{model: fetal-spade}}
+output: {{path: x.zarr, spacing_mm: 1.5}}
+"""
+
+
+def case(edit: str) -> Case:
+    [only] = cases(parse(RECIPE.format(edit=edit), "r.yaml", RenderRecipe))
+    return only
+
+
+def edited(edit: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    editor, asked = Editor(), case(edit)
+    label, _, record = editor.edited(asked)
+    return editor.subject(asked).label, label, record
+
+
+@pytest.mark.parametrize("mode", ["dilate", "displace"])
+def test_the_atrium_gets_the_width_that_was_asked_for(mode: str) -> None:
+    before, after, record = edited(f"{{ventriculomegaly: {{atrial_width_mm: 12, mode: {mode}}}}}")
+    assert record["ventriculomegaly_requested_atrial_width_mm"] == 12
+    assert record["ventriculomegaly_achieved_atrial_width_mm"] == pytest.approx(12, abs=0.75)
+    assert (after == 4).sum() > (before == 4).sum()
+    np.testing.assert_array_equal(after == 0, before == 0)
+
+
+def test_a_warp_belongs_to_its_case() -> None:
+    before, after, record = edited("{deform: {warp_mm: 2}}")
+    _, again, _ = edited("{deform: {warp_mm: 2}}")
+    np.testing.assert_array_equal(after, again)
+    assert (after != before).any()
+    assert record["deform_jacobian_min"] > 0
+
+
+def test_a_width_that_cannot_be_reached_names_the_case_and_the_largest_that_can() -> None:
+    with pytest.raises(AnatomyError, match=r"^phantom-0000//0: .*mm") as caught:
+        edited("{ventriculomegaly: {atrial_width_mm: 30}}")
+    assert "\n" not in str(caught.value)

@@ -19,8 +19,8 @@ _MARGIN = 4  # voxels about the brain
 def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = None) -> list[int]:
     """Draw a dataset into a PNG and give the samples drawn.
 
-    One subject, by default the one with the most grades: a row a grade, at most ROWS. Axial,
-    coronal and sagittal slices, the same in every row, through the centre of the first row's
+    One subject, by default the one with the most grades (or variants): a row each, at most ROWS.
+    Axial, coronal and sagittal slices, the same in every row, through the centre of the first row's
     ventricles (the sagittal one through the right ventricle); each plain and with the edges of
     the labels. Axial and coronal are radiological: the patient's right on the picture's left.
 
@@ -57,7 +57,8 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
 
 
 def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
-    """The samples to draw: a subject's grades in order, or the first ones where none is graded."""
+    """The samples to draw: a subject's grades in order; its variants where there are no grades;
+    the first of each subject where nothing varies."""
     if not len(cases):
         raise DatasetError(f"{path}: nothing stands yet, so there is nothing to draw")
     if subject is not None and subject not in set(cases["subject"]):
@@ -72,10 +73,15 @@ def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
                     int(i) for i in cases.drop_duplicates("grade").sort_values("grade")["sample"]
                 ][:ROWS]
         else:
-            return [int(i) for i in cases.drop_duplicates("subject")["sample"][:ROWS]]
+            variants = cases.groupby("subject", sort=False)["variant"].nunique()
+            subject = str(variants.idxmax())
+            if variants.max() == 1:
+                return [int(i) for i in cases.drop_duplicates("subject")["sample"][:ROWS]]
     chosen = cases[cases["subject"] == subject]
     if "grade" in chosen:
         chosen = chosen.drop_duplicates("grade").sort_values("grade")
+    else:
+        chosen = chosen.drop_duplicates("variant")
     return [int(i) for i in chosen["sample"][:ROWS]]
 
 

@@ -230,6 +230,16 @@ def _is_parameter(*words: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _swept_or_given(item: Any) -> Any:
+    """What Number and Option share: the value itself, or a sweep over some."""
+    return (
+        Annotated[item, Tag("<value>")]
+        | Annotated[Each[item], Tag("<each>")]
+        | Annotated[Range[item], Tag("<range>")]
+        | Annotated[Zip[item], Tag("<zip>")]
+    )
+
+
 class Number(Generic[T]):
     """Number[T]: a number, a sweep, or any distribution."""
 
@@ -237,10 +247,7 @@ class Number(Generic[T]):
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[
-                Annotated[item, Tag("<value>")]
-                | Annotated[Each[item], Tag("<each>")]
-                | Annotated[Range[item], Tag("<range>")]
-                | Annotated[Zip[item], Tag("<zip>")]
+                _swept_or_given(item)
                 | Annotated[Uniform[item], Tag("<uniform>")]
                 | Annotated[Normal[item], Tag("<normal>")]
                 | Annotated[Lognormal[item], Tag("<lognormal>")]
@@ -257,11 +264,7 @@ class Option(Generic[T]):
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[
-                Annotated[item, Tag("<value>")]
-                | Annotated[Each[item], Tag("<each>")]
-                | Annotated[Range[item], Tag("<range>")]
-                | Annotated[Zip[item], Tag("<zip>")]
-                | Annotated[Choice[item], Tag("<choice>")],
+                _swept_or_given(item) | Annotated[Choice[item], Tag("<choice>")],
                 Discriminator(_kind),
                 _is_parameter(*SWEEPS, "choice"),
             ]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from factory.loading import Section, allowed, one_of
+from factory.quantities import Text
 
 Count = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Whole = Annotated[int, Field(ge=0), allowed("a whole number, 0 or more")]
@@ -12,7 +13,6 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), allowed("a number, 0
 Rate = Annotated[float, Field(gt=0, le=1), allowed("a number above 0, at most 1")]
 Decay = Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")]
 Millimetres = Annotated[float, Field(gt=0, le=20), allowed("a number of mm above 0, at most 20")]
-Text = Annotated[str, Field(min_length=1), allowed("text")]
 
 
 class TrainingSubjects(Section):

@@ -1,11 +1,11 @@
 """Batch statistics: against torch's own, and shared by two real gloo workers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -38,9 +38,9 @@ def on_one_of_two(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_workers_normalise_by_the_global_batch(tmp_path: Path) -> None:
-    mp.spawn(on_one_of_two, (str(tmp_path),), nprocs=2)
-    halves = [load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1)]
+def test_two_workers_normalise_by_the_global_batch(two_workers: Callable[..., Path]) -> None:
+    folder = two_workers(on_one_of_two)
+    halves = [load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
     norm, x = BatchNorm(3), batch().requires_grad_()
     y = norm(x)
     (y**3).sum().backward()

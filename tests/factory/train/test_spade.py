@@ -34,25 +34,25 @@ def losses(folder: Path) -> np.ndarray:
     return np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1)
 
 
-def on_one_of_two(rank: int, settings: dict, folder: str) -> None:
+def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
     where = f"file://{folder}/rendezvous"
     dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
     work(settings, Run(Path(folder) / "axial", rank, 2, torch.device("cpu")))
     dist.destroy_process_group()
 
 
-def test_two_workers_have_the_losses_of_one(recipe: Recipe, tmp_path: Path) -> None:
+def test_two_workers_have_the_losses_of_one(
+    recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
+) -> None:
     """The same global batches, batch statistics and gradients: equal within rounding.
 
     A low rate, since Adam turns the sign of a gradient that is zero but for rounding into a whole
     step, and those steps add up.
     """
     slow = ("optimiser.lr_generator=1e-4", "optimiser.lr_discriminator=1e-4", "log_every=1")
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
-    two.mkdir()
+    one = tmp_path / "one"
     work(config(recipe, one, *slow), Run(one / "axial"))
-    mp.spawn(on_one_of_two, (config(recipe, two, *slow), str(two)), nprocs=2)
+    two = two_workers(on_one_of_two, config(recipe, one, *slow))
     first, second = losses(one / "axial"), losses(two / "axial")
     np.testing.assert_allclose(first[0], second[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(first, second, rtol=3e-2, atol=3e-3)

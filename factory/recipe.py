@@ -2,7 +2,7 @@
 
 Units stand in the names. Ages are weeks of gestation, lengths mm, arrays [z, y, x]. Loading
 and its messages are in factory/loading.py; what a parameter may be in factory/parameters.py; the
-edits of label maps in factory/operators.py.
+edits of label maps in factory/operators/.
 """
 
 from collections.abc import Sequence

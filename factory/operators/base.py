@@ -1,0 +1,35 @@
+"""What an edit of the label map is to a recipe: its parameters, and the function that does it."""
+
+from typing import Any, ClassVar
+
+from factory.loading import Section
+from factory.parameters import swept, word_of
+
+
+class Operator(Section):
+    """An edit of the label map: its fields are its parameters, with their units in their names.
+
+    function: "module:name", imported when it is first run. random: whether it takes `seed`, a
+    whole number that belongs to the case.
+    """
+
+    function: ClassVar[str]
+    random: ClassVar[bool] = False
+
+    @classmethod
+    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Parameters as the function takes them, from those a case has been given."""
+        return values
+
+
+def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
+    """Each value an Option may take, with its place below the parameter."""
+    plain = value.model_dump(exclude_none=True) if isinstance(value, Section) else value
+    word = word_of(plain)
+    if word is None:
+        return [] if plain is None else [((), plain)]
+    body = plain[word]
+    if word == "range":
+        return [((word,), v) for v in swept(word, body)]
+    weighted = isinstance(body, dict)
+    return [((word, v if weighted else i), v) for i, v in enumerate(body)]

@@ -1,0 +1,82 @@
+"""Parameters of the edits that enlarge the ventricles."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from factory.loading import listed, one_of, problem
+from factory.operators.base import Operator, options_of
+from factory.parameters import Number, Option
+from factory.quantities import TISSUES, Grade, Millimetres, Share, Tissue
+
+
+class DilateVentricles(Operator):
+    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
+
+    function: ClassVar[str] = "factory.anatomy.ventricles:dilate_ventricles"
+
+    grade: Option[Grade] | None = None
+    grades_mm: dict[Grade, Millimetres] | None = None
+    radius_mm: Number[Millimetres] | None = None
+    into: tuple[Tissue, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DilateVentricles":
+        if (self.radius_mm is None) == (self.grade is None):
+            both = self.grade is not None
+            text = "both radius_mm and grade are given" if both else "no radius_mm and no grade"
+            raise problem(f"{text}; allowed: radius_mm, or grade with grades_mm")
+        if self.grade is not None and not self.grades_mm:
+            raise problem("grade needs grades_mm; allowed: e.g. {0: 0, 1: 1.5}", at=("grade",))
+        if self.grade is None and self.grades_mm is not None:
+            raise problem("grades_mm without grade", at=("grades_mm",))
+        for at, grade in options_of(self.grade):
+            if grade not in (self.grades_mm or {}):
+                words = f"{listed(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
+                text = "value {value}; allowed: {words}"
+                raise problem(text, grade, at=("grade", *at), words=words)
+        if not self.into or "ventricles" in self.into or len(set(self.into)) < len(self.into):
+            others = listed(t for t in TISSUES if t != "ventricles")
+            text = "value {value}; allowed: a list, without repeats, of {others}"
+            raise problem(text, self.into, at=("into",), others=others)
+        return self
+
+    @classmethod
+    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "grade" not in values:
+            return values
+        return {"radius_mm": values["grades_mm"][values["grade"]], "into": values["into"]}
+
+
+class Ventriculomegaly(Operator):
+    """The lateral ventricles widened until the atrium measures atrial_width_mm.
+
+    mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
+    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max.
+    """
+
+    function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
+    of_one_mode: ClassVar[dict[str, str]] = {
+        "into": "dilate",
+        "mantle_min_mm": "displace",
+        "csf_min_share": "displace",
+        "parenchyma_loss_max": "displace",
+    }
+
+    atrial_width_mm: Number[Millimetres]
+    mode: Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))] = "dilate"
+    side: Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))] = "both"
+    ratio: Number[Share] | None = None
+    into: tuple[Tissue, ...] | None = None
+    mantle_min_mm: Millimetres | None = None
+    csf_min_share: Share | None = None
+    parenchyma_loss_max: Share | None = None
+
+    @model_validator(mode="after")
+    def _of_its_mode(self) -> "Ventriculomegaly":
+        for name, mode in self.of_one_mode.items():
+            if getattr(self, name) is not None and self.mode != mode:
+                raise problem(f"mode {self.mode} has no {name}; allowed: mode {mode}", at=(name,))
+        if self.ratio is not None and self.side == "both":
+            raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
+        return self

@@ -15,6 +15,12 @@ from pydantic import Field, model_validator
 from factory.loading import Section, allowed, listed, problem
 from factory.operators.base import Operator
 from factory.operators.shape import Deform
+from factory.operators.tissue import (
+    CorpusCallosumAgenesis,
+    CorticalThinning,
+    ExternalCsf,
+    Lesion,
+)
 from factory.operators.ventricles import DilateVentricles, Ventriculomegaly
 from factory.parameters import extremes, word_of
 
@@ -26,6 +32,10 @@ class Edit(Section):
     dilate_ventricles: DilateVentricles | None = None
     ventriculomegaly: Ventriculomegaly | None = None
     deform: Deform | None = None
+    cortical_thinning: CorticalThinning | None = None
+    corpus_callosum_agenesis: CorpusCallosumAgenesis | None = None
+    external_csf: ExternalCsf | None = None
+    lesion: Lesion | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Edit":

@@ -10,11 +10,12 @@ class Operator(Section):
     """An edit of the label map: its fields are its parameters, with their units in their names.
 
     function: "module:name", imported when it is first run. random: whether it takes `seed`, a
-    whole number that belongs to the case.
+    whole number that belongs to the case. needs: labels beside FETA's that it cannot do without.
     """
 
     function: ClassVar[str]
     random: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:

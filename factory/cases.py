@@ -7,13 +7,14 @@ other cases as they were.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from factory.conditions import holds, names_in
 from factory.draws import draw, rng, seed_of
 from factory.errors import RecipeError
 from factory.groups import Part, parts, subjects_in
+from factory.labels import labels_of
 from factory.operators import of, operator_class
 from factory.parameters import SWEEPS
 from factory.recipe import Recipe
@@ -38,6 +39,8 @@ class Case:
     requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
         of an edit that is switched off are left out.
     group: the group's name, "" in a recipe without.
+    labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
+        "looks_like": "white_matter"}, the tissue as which they are painted.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Case:
     grid: dict[str, Any]
     requested: dict[str, Any]
     group: str = ""
+    labels: list[dict[str, str]] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
@@ -68,6 +72,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     """
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
+    labels = labels_of(recipe.spec)
     for part in parts(recipe):
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
@@ -76,7 +81,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
                 chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                yield _Filling(recipe, part, subject, chosen, replicate).case(grid)
+                yield _Filling(recipe, part, subject, chosen, replicate).case(grid, labels)
             start = 0
 
 
@@ -106,7 +111,7 @@ class _Filling:
         group, id = self.part.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
-    def case(self, grid: dict[str, Any]) -> Case:
+    def case(self, grid: dict[str, Any], labels: list[dict[str, str]]) -> Case:
         seed, who = self.recipe.spec.seed, self.who
         filled = fill(self.part.template, self.value)
         subject = self.subject
@@ -127,6 +132,7 @@ class _Filling:
             grid=grid,
             requested=known | _columns(numbers),
             group=self.part.group,
+            labels=labels,
         )
 
     def value(self, name: str, word: str, node: Any) -> Any:

@@ -1,11 +1,13 @@
 """Case -> its subject on the case's grid, and the label map after the case's edits."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from factory.cases import Case
 from factory.errors import AnatomyError
+from factory.labels import table_of
 from factory.operators import operator_function
 from storage.resample import fit
 from storage.sources import load_subject
@@ -19,17 +21,19 @@ class Editor:
         self.last: tuple[tuple[Any, ...], Subject] | None = None
 
     def subject(self, case: Case) -> Subject:
-        """The case's subject on the case's grid. Raises SubjectError."""
-        key = (case.subject, case.grid)
+        """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
+        key = (case.subject, case.grid, case.labels)
         if self.last is None or self.last[0] != key:
             whole = load_subject(case.subject, case.grid["spacing_mm"])
-            self.last = (key, fit(whole, tuple(case.grid["shape"])))
+            fitted = fit(whole, tuple(case.grid["shape"]))
+            self.last = (key, replace(fitted, table=table_of(case.labels)))
         return self.last[1]
 
     def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
 
-        A record's numbers go by "<operator>_<name>". Raises AnatomyError, naming the case.
+        A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one.
+        Raises AnatomyError, naming the case.
         """
         subject = self.subject(case)
         label, image = subject.label, subject.image
@@ -45,5 +49,6 @@ class Editor:
                 except AnatomyError as error:
                     raise AnatomyError(f"{case.id}: {error}") from error
                 for written in record:
-                    records |= {f"{name}_{key}": value for key, value in written.items()}
+                    own = parameters.get("name", name)
+                    records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records

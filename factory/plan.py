@@ -9,6 +9,7 @@ from typing import Any
 
 from factory.cases import Case, cases, count_cases
 from factory.errors import PlanError
+from factory.labels import labels_of, table_of
 from factory.recipe import Recipe
 from factory.subjects import age_range, grid_shape, needed_shape, subject_records
 from storage.layout import Layout
@@ -186,7 +187,7 @@ def layout_of(recipe: Recipe) -> Layout:
     return Layout(
         samples=count_cases(recipe),
         shape=grid_shape(recipe),
-        table=FETA,
+        table=table_of(labels_of(recipe.spec)),
         ranges=ranges,
         samples_per_shard=output.samples_per_shard,
     )
@@ -230,6 +231,7 @@ def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
         if source is not None:
             mapping: Any = source.mapping
             tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
+    tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
     if unknown := [name for name in FETA.names if name in tissues and name not in known]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.appearance.model} does not know "

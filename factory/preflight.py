@@ -7,8 +7,10 @@ from typing import Any
 from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
 from factory.groups import parts
+from factory.labels import as_painted
 from factory.recipe import Recipe
 from factory.training_ranges import outside_training
+from storage.subject import FETA
 
 CONSIDERED = 1000
 """Cases a group among which the extremes are looked for; a plan of millions stays quick."""
@@ -23,9 +25,9 @@ def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     editor = Editor()
     found = []
     for case in extremes(list(_considered(recipe))):
-        subject = editor.subject(case)
+        spacing = editor.subject(case).grid.spacing
         label, _, _ = editor.edited(case)
-        outside = outside_training(card, label, subject.grid.spacing, subject.table)
+        outside = outside_training(card, as_painted(label, case.labels), spacing, FETA)
         if outside:
             found.append(f"{case.id}: {outside}")
     return tuple(found)

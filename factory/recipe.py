@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from factory.conditions import check
+from factory.labels import check_labels
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
 from factory.parameters import Number
@@ -196,6 +197,11 @@ class RenderRecipe(Section):
             if self.groups:
                 own = self.groups[group].anatomy
                 _check_conditions(own, ("groups", group, "anatomy"), known)
+        return self
+
+    @model_validator(mode="after")
+    def _labels(self) -> "RenderRecipe":
+        check_labels(self)
         return self
 
     @model_validator(mode="after")

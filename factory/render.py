@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from factory.anatomy.lesion import shaded
 from factory.anatomy.measure import measure
 from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
+from factory.labels import as_painted
 from factory.painting import SpadePainter
 from factory.training_ranges import outside_training
-from storage.subject import Grid, LabelTable
+from storage.subject import FETA, Grid, LabelTable, Subject
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Renderer:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
-        painted, disagreement = self.painter.render(label, case.appearance)
+        seen = as_painted(label, case.labels)
+        painted, disagreement = self.painter.render(seen, case.appearance)
+        painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
         measures |= records
         measures["outside_training"] = outside_training(
-            self.painter.card, label, subject.grid.spacing, subject.table
+            self.painter.card, seen, subject.grid.spacing, FETA
         )
         extra = {}
         if case.appearance.get("uncertainty"):
@@ -68,6 +72,15 @@ class Renderer:
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
         return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
+
+
+def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:
+    """The image float32 [z, y, x], as bright inside each lesion as the case asks."""
+    for edit in case.edits:
+        if lesion := edit.get("lesion"):
+            mask = label == subject.table.index(lesion["name"])
+            image = shaded(image, mask, subject.grid.spacing, lesion["intensity"])
+    return image
 
 
 def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:

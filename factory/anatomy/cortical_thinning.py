@@ -50,13 +50,15 @@ def cortical_thinning(
     cortex_value, gained_value = _values(label, table, gains)
     if (share is None) == (thickness_mm is None):
         raise AnatomyError(f"{NAME}: one of share and thickness_mm is needed")
+    if share is not None and not 0 <= share <= 1:
+        raise AnatomyError(f"{NAME}: share is {share}; allowed are 0 to 1")
     box = box_of(label > 0, (1, 1, 1))
     old = label[box]
     cortex = old == cortex_value
     inward = _inward(old, spacing, table)
     outward = _outward(old, inward, spacing, table)
     present = _mean_thickness(outward[cortex], inward[cortex], spacing)
-    wanted = share
+    wanted = share or 0.0
     if thickness_mm is not None:
         if not 0 < thickness_mm <= present:
             raise AnatomyError(
@@ -64,18 +66,16 @@ def cortical_thinning(
                 "so allowed is less"
             )
         wanted = 1 - thickness_mm / present
-    assert wanted is not None
     near, other = (outward, inward) if gains == "external_csf" else (inward, outward)
     last = ndimage.binary_dilation(other < float(np.mean(spacing)) * 0.6)
     depth = _depth(near, other, spacing)
     places = np.flatnonzero(cortex & ~last)
     count = round(wanted * int(cortex.sum()))
-    if not 0 <= wanted or count > len(places):
-        most = len(places) / cortex.sum()
-        least = "" if thickness_mm is None else f", {present * (1 - most):.2f} mm"
+    if count > len(places):
+        most = len(places) / int(cortex.sum())
         raise AnatomyError(
-            f"{NAME}: share is {wanted:.3g}; allowed are 0 to {most:.2f}{least}, "
-            "which leaves the cortex one voxel"
+            f"{NAME}: a share of {wanted:.2f} asked for; one voxel of depth stays, so the largest "
+            f"is {most:.2f}, which leaves about {present * (1 - most):.2f} mm"
         )
     order = np.argsort(depth.ravel()[places], kind="stable")
     new = label.copy()

@@ -39,7 +39,7 @@ class Edit(Section):
 
     @model_validator(mode="after")
     def _one(self) -> "Edit":
-        given = [name for name in operator_names() if getattr(self, name) is not None]
+        given = _given(self)
         if len(given) != 1:
             words = listed(operator_names())
             raise problem(f"{len(given)} operators; allowed: one of {words}")
@@ -48,6 +48,15 @@ class Edit(Section):
 
 def operator_names() -> list[str]:
     return [name for name in Edit.model_fields if name != "when"]
+
+
+def operator_of(edit: Edit) -> str:
+    """The name of the operator that an edit is."""
+    return _given(edit)[0]
+
+
+def _given(edit: Edit) -> list[str]:
+    return [name for name in operator_names() if getattr(edit, name) is not None]
 
 
 def operator_class(name: str) -> type[Operator]:

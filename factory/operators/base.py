@@ -22,6 +22,11 @@ class Operator(Section):
         """Parameters as the function takes them, from those a case has been given."""
         return values
 
+    @classmethod
+    def grows_mm(cls, values: dict[str, Any]) -> float:
+        """How far a head may come to reach beyond itself on each side, by plain parameters."""
+        return 0.0
+
 
 def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     """Each value an Option may take, with its place below the parameter."""

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from factory.loading import allowed, listed, one_of, problem
 from factory.operators.base import Operator
-from factory.parameters import Number, Option
+from factory.parameters import Number, Option, extremes
 from factory.quantities import TISSUES, Millilitres, Share, Tissue
 from storage.subject import FETA
 
@@ -57,8 +57,8 @@ class CorpusCallosumAgenesis(Operator):
     function: ClassVar[str] = "factory.anatomy.corpus_callosum_agenesis:corpus_callosum_agenesis"
     needs: ClassVar[tuple[str, ...]] = ("corpus_callosum",)
 
-    share: Number[Share] = 1.0
-    fissure_mm: Number[Fissure] = 4.0
+    share: Number[Share] = 1.0  # type: ignore[assignment]
+    fissure_mm: Number[Fissure] = 4.0  # type: ignore[assignment]
 
 
 class ExternalCsf(Operator):
@@ -67,6 +67,10 @@ class ExternalCsf(Operator):
     function: ClassVar[str] = "factory.anatomy.external_csf:external_csf"
 
     wider_mm: Number[Wider]
+
+    @classmethod
+    def grows_mm(cls, values: dict[str, Any]) -> float:
+        return max(extremes(values["wider_mm"]))
 
 
 class Lesion(Operator):
@@ -82,10 +86,10 @@ class Lesion(Operator):
     name: LabelName = "lesion"
     inside: tuple[Tissue, ...]
     volume_ml: Number[Millilitres]
-    number: Option[Number20] = 1
-    smoothness_mm: Number[Roughness] = 4.0
+    number: Option[Number20] = 1  # type: ignore[assignment]
+    smoothness_mm: Number[Roughness] = 4.0  # type: ignore[assignment]
     looks_like: Tissue | None = None
-    intensity: Number[Brightness] = 1.0
+    intensity: Number[Brightness] = 1.0  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Lesion":

@@ -1,17 +1,19 @@
-"""The labels of a recipe's dataset: FETA's tissues, and after them those that its edits bring.
+"""The labels of a recipe's dataset: FETA's tissues, and after them those that it brings.
 
-A dataset has one label table, so the table is a function of the recipe: each lesion's name, in
-order of appearance over the anatomy and then the groups by name. Groups may share a name, and so a
+A dataset has one label table, so the table is a function of the recipe: the corpus callosum where
+a mapping keeps it apart, then each lesion's name, in order of appearance over the anatomy and then
+the groups by name. Groups may share a name, and so a
 label. A painter knows FETA's tissues alone: each label has one that it is painted as.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from factory.loading import listed, problem
 from factory.operators import Edit, operator_class, operator_of
-from storage.subject import FETA, LabelTable
+from storage.mappings import table_of as table_of_mapping
+from storage.subject import CALLOSUM, FETA, LabelTable
 
 if TYPE_CHECKING:
     from factory.recipe import RenderRecipe
@@ -25,8 +27,12 @@ MOST = 32
 
 
 def labels_of(spec: "RenderRecipe") -> Labels:
-    """The labels that a recipe's edits bring."""
+    """The labels that a recipe's mappings and edits bring."""
     looks: dict[str, str] = {}
+    for source in (spec.subjects.bids, spec.subjects.nifti):
+        mapping: Any = source.mapping if source else None
+        if table_of_mapping(mapping) is not FETA:
+            looks[CALLOSUM] = "white_matter"
     for edits in _parts(spec).values():
         for edit in edits:
             if edit.lesion is not None:
@@ -62,7 +68,8 @@ def check_labels(spec: "RenderRecipe") -> None:
             here = (*at, index, operator_of(edit))
             for needed in operator_class(operator_of(edit)).needs:
                 if needed not in names:
-                    raise problem(f"no {needed} among the labels: {listed(names)}", at=here)
+                    text = f"no {needed} among the labels: {listed(names)}"
+                    raise problem(f"{text}; allowed: with a mapping that names it", at=here)
             if edit.lesion is None:
                 continue
             name, tissue = edit.lesion.name, edit.lesion.painted_as

@@ -28,11 +28,10 @@ from factory.quantities import (
     Weeks,
 )
 from factory.sweeps import check_zips, template
-from storage.mappings import NAMED
-from storage.subject import FETA
+from storage.mappings import NAMED, TISSUES
 
 Mapping = Annotated[
-    Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
+    Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]

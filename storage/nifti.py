@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from storage import mappings
 from storage.errors import SubjectError
 from storage.resample import axis_aligned, onto
-from storage.subject import FETA, Grid, Subject
+from storage.subject import Grid, Subject
 
 MOST_OBLIQUE_DEGREES = 1.0
 
@@ -63,7 +63,7 @@ def load_nifti_pair(
         label = onto(label, affine, grid, order=0)
         image = None if image is None else onto(image, affine, grid, order=1)
     name = subject_id or label_path.name.split(".")[0]
-    return Subject(name, label, grid, FETA, image, dict(metadata or {}))
+    return Subject(name, label, grid, mappings.table_of(mapping), image, dict(metadata or {}))
 
 
 def nifti_subjects(

@@ -8,10 +8,10 @@ from factory.loading import allowed, listed, one_of, problem
 from factory.operators.base import Operator
 from factory.parameters import Number, Option, extremes
 from factory.quantities import TISSUES, Millilitres, Share, Tissue
-from storage.subject import FETA
+from storage.subject import CALLOSUM, FETA
 
 GAINS = ("external_csf", "white_matter")
-TAKEN = (*FETA.names, "lateral_ventricles")
+TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles")
 """Names that no lesion may have: each has a column volume_ml_<name>."""
 
 Thickness = Annotated[float, Field(ge=0.3, le=6), allowed("0.3 to 6 mm")]
@@ -55,7 +55,7 @@ class CorpusCallosumAgenesis(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.corpus_callosum_agenesis:corpus_callosum_agenesis"
-    needs: ClassVar[tuple[str, ...]] = ("corpus_callosum",)
+    needs: ClassVar[tuple[str, ...]] = (CALLOSUM,)
 
     share: Number[Share] = 1.0  # type: ignore[assignment]
     fissure_mm: Number[Fissure] = 4.0  # type: ignore[assignment]

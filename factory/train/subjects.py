@@ -4,8 +4,9 @@ from factory.errors import RecipeError
 from factory.train.recipe import TrainingSubjects
 from factory.training_ranges import label_size
 from storage.bids import bids_subjects
+from storage.mappings import table_of
 from storage.sources import load_subject
-from storage.subject import Subject
+from storage.subject import CALLOSUM, FETA, Subject
 
 
 def training_subjects(part: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
@@ -21,6 +22,8 @@ def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -
 def records(part: TrainingSubjects) -> list[dict]:
     """Every subject's record. Raises RecipeError where hold_out names one that is not there."""
     found = bids_subjects(part.path, part.rec, part.mapping)
+    if table_of(part.mapping) is not FETA:
+        raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
     ids = [r["id"] for r in found]
     for name in part.hold_out:
         if name not in ids:

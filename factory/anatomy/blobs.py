@@ -56,11 +56,10 @@ class Field:
         return np.exp(ndimage.map_coordinates(self.slowness, places, order=1, mode="grid-wrap"))
 
 
-def blobs(free: np.ndarray, field: Field, sizes: list[int]) -> list[np.ndarray] | int:
+def blobs(free: np.ndarray, field: Field, sizes: list[int]) -> list[np.ndarray] | None:
     """One mask [z, y, x] a size (voxels), each one 26-connected component, none touching another.
 
-    free: bool [z, y, x], what they may have. Where a blob finds no piece large enough: the size of
-    the largest there is.
+    free: bool [z, y, x], what they may have. None where a blob finds no piece large enough.
     """
     free = free.copy()
     found = []
@@ -69,7 +68,7 @@ def blobs(free: np.ndarray, field: Field, sizes: list[int]) -> list[np.ndarray] 
         volumes = np.bincount(pieces.ravel())
         volumes[0] = 0
         if volumes.max(initial=0) < size:
-            return int(volumes.max(initial=0))
+            return None
         start = _start((volumes >= size)[pieces], places)
         found.append(_grown(free, field, start, size))
         free &= ~with_neighbours(found[-1])

@@ -62,8 +62,8 @@ def lesion(
     free &= ~with_neighbours(label[box] == value)
     field = Field.drawn(seed, number, smoothness_mm, spacing)
     found = blobs(free, field, sizes)
-    if isinstance(found, int):
-        most = _most(free, field, found, number)
+    if found is None:
+        most = _most(free, field, number)
         raise AnatomyError(
             f"{NAME}: {volume_ml:g} ml in {number} asked for; the largest that "
             f"{', '.join(inside)} can hold is {most * number * voxel_ml:.2f} ml"
@@ -126,11 +126,13 @@ def _sizes(voxels: int, number: int) -> list[int]:
     return [size for size in sizes if size]
 
 
-def _most(free: np.ndarray, field: Field, size: int, number: int) -> int:
-    """The largest equal size found, from `size` down, of which `number` blobs find room."""
-    while size:
-        smaller = blobs(free, field, [size] * number)
-        if not isinstance(smaller, int):
-            return size
-        size = min(smaller, size - 1)
-    return 0
+def _most(free: np.ndarray, field: Field, number: int) -> int:
+    """The largest equal size (voxels) of which `number` blobs find room, by bisection."""
+    fits, too_large = 0, int(free.sum()) // number + 1
+    while too_large - fits > 1:
+        size = (fits + too_large) // 2
+        if blobs(free, field, [size] * number) is None:
+            too_large = size
+        else:
+            fits = size
+    return fits

@@ -82,7 +82,7 @@ def lesion(
 
 
 def shaded(image: np.ndarray, mask: np.ndarray, spacing: Spacing, factor: float) -> np.ndarray:
-    """The image times `factor` inside a mask, from 1 at its edge to all of it EDGE_MM deep.
+    """The image times `factor` inside a mask, from 1 at its surface to all of it EDGE_MM deep.
 
     float32 [z, y, x]; a new array.
     """
@@ -91,7 +91,8 @@ def shaded(image: np.ndarray, mask: np.ndarray, spacing: Spacing, factor: float)
         return painted
     box = box_of(mask, (1, 1, 1))
     depth = edt.edt(mask[box], anisotropy=spacing, black_border=False)
-    painted[box] *= 1 + (factor - 1) * np.minimum(depth / EDGE_MM, 1)
+    share = np.clip((depth - min(spacing) / 2) / EDGE_MM, 0, 1)  # depths run between centres
+    painted[box] *= 1 + (factor - 1) * share
     return painted
 
 

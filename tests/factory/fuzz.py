@@ -36,6 +36,9 @@ anatomy:
       grades_mm: {0: 0, 2: 3}
       into: [white_matter, deep_grey_matter]
     when: 24 <= gestational_age_weeks < 28 or not replicate == 0
+  - cortical_thinning: {thickness_mm: {uniform: [1, 1.5]}, gains: white_matter}
+  - external_csf: {wider_mm: 2}
+  - lesion: {name: cyst, inside: [white_matter], volume_ml: 1, number: {choice: [1, 3]}}
 groups:
   severe:
     share: 30 %

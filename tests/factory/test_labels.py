@@ -27,7 +27,7 @@ WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "fetal-spade"
 TEXT = """\
 seed: 5
 subjects:
-  phantom: {count: 2, gestational_age_weeks: 26}
+  phantom: {count: 2, gestational_age_weeks: 22}
 anatomy:
   - lesion: {inside: [white_matter], volume_ml: 2, intensity: 1.4}
 groups:
@@ -164,7 +164,7 @@ def test_a_head_that_grows_is_given_room() -> None:
 
 def with_callosum(folder: Path) -> Path:
     """A phantom's labels as a file, with a bar of value 8 at the top of its deep grey matter."""
-    subject = phantom(26, 1, 2.0)
+    subject = phantom(22, 1, 2.0)
     label = subject.label.copy()
     z, y, _ = np.argwhere(label == FETA.index("deep_grey_matter")).max(0)
     middle = label.shape[2] // 2

@@ -18,7 +18,8 @@ def profile_points(profile: str, thickness: float, voxel: float) -> tuple[np.nda
     """Offsets through the slice (mm) and weights that sum to 1.
 
     At least five; no further apart than the volume's voxels, for a box half of that, as its edges
-    ripple. gaussian: full width at half maximum = thickness; box: even over the thickness. A thickness of 0 is one point.
+    would ripple. gaussian: full width at half maximum = thickness. box: even over the thickness.
+    A thickness of 0 is one point.
     """
     if thickness == 0:
         return np.zeros(1), np.ones(1)

@@ -178,6 +178,16 @@ def test_stacks_have_the_planned_shape_and_cover_the_volume(
         assert stack.image.max() <= 1 + 1e-5
 
 
+def test_detail_finer_than_the_plane_is_averaged_not_aliased() -> None:
+    grid = Grid.centred((6, 41, 41), (1.0, 1.0, 1.0))
+    image, label = block(grid.shape)
+    image[:, 1::2] = 0
+    stacks = {"orientations": ["axial"], "thickness_mm": 2.0, "in_plane_mm": 2.0}
+    # Each row of the stack falls on a bright one of the volume.
+    stack = acquire(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
+    np.testing.assert_allclose(stack.image[1, 2:-2, 2:-2], 0.5, atol=0.05)
+
+
 def test_an_orientation_that_there_is_not_is_refused() -> None:
     with pytest.raises(RenderError, match=r"'axail'; allowed: axial, coronal, sagittal"):
         stack_shape((4, 4, 4), 1.0, "axail", 3, 0, 1)

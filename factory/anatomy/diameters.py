@@ -1,10 +1,12 @@
 """Diameters of the head and the cerebellum in axial slices, in mm.
 
 They follow a head that is turned about z: across and along are the principal axes of what is
-labelled at the level of the thalami, where left and right halves being alike puts them. A head
-that is tilted (about y or x) is measured in the array's axial slices all the same: 10° change a
-head's diameters by 2 % or less. Labels end at the inside of the skull, while sonographers
-measure to its outside: storage.growth.skull_mm is what lies between.
+labelled at the level of the thalami, which is where the symmetry of left and right puts them.
+Straight, they count voxels; turned, they come out up to a voxel wider. A head that is tilted
+(about y or x) is measured in the array's axial slices all the same: 10° of both change the
+diameters of an ellipsoid head, and of its cerebellum, by about 1 mm. Labels end at the inside of
+the skull, while sonographers measure to its outside: storage.growth.skull_mm is what lies
+between.
 """
 
 import numpy as np
@@ -18,7 +20,7 @@ Spacing = tuple[float, float, float]
 def biparietal_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:
     """The widest left-to-right extent of everything labelled, in axial slices of the thalami.
 
-    To within a voxel. None for a map without a cerebrum.
+    None for a map without a cerebrum.
     """
     level = _thalamic_level(label, table)
     return _widest(level, spacing, _across(level, spacing)) if level.any() else None
@@ -27,7 +29,7 @@ def biparietal_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) -> flo
 def occipito_frontal_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:
     """The longest front-to-back extent of everything labelled, in axial slices of the thalami.
 
-    To within a voxel. None for a map without a cerebrum.
+    None for a map without a cerebrum.
     """
     level = _thalamic_level(label, table)
     if not level.any():
@@ -37,7 +39,7 @@ def occipito_frontal_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) 
 
 
 def transcerebellar_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:
-    """The widest left-to-right extent of the cerebellum in an axial slice, to within a voxel."""
+    """The widest left-to-right extent of the cerebellum in an axial slice, or None."""
     cerebellum = where(label, table, ["cerebellum"])
     if not cerebellum.any():
         return None

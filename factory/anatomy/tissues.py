@@ -17,8 +17,7 @@ def where(label: np.ndarray, table: LabelTable, names: Iterable[str]) -> np.ndar
 
 
 def brain_box(label: np.ndarray) -> np.ndarray:
-    """A view of the box of all that is labelled, a voxel wider; empty where nothing is."""
+    """The box of all that is labelled, a copy with a rim of one voxel of background."""
     spans = [np.flatnonzero(label.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    if not spans[0].size:
-        return label[:0, :0, :0]
-    return label[tuple(slice(max(0, int(s[0]) - 1), int(s[-1]) + 2) for s in spans)]
+    box = tuple(slice(int(s[0]), int(s[-1]) + 1) if s.size else slice(0) for s in spans)
+    return np.pad(label[box], 1)

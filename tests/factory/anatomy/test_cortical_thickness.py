@@ -52,7 +52,7 @@ def test_about_a_block_however_it_is_turned(voxel: float, turn: tuple) -> None:
     distance = box_distance(frame(24 * voxel, (voxel,) * 3, turn), [9.5 * voxel] * 3)
     found = m.cortical_thickness_mm(layered(3 * voxel - distance, 3 * voxel), (voxel,) * 3, FETA)
     assert found["mean"] == pytest.approx(3 * voxel, abs=0.25 * voxel)
-    assert found["p5"] == pytest.approx(3 * voxel, abs=0.5 * voxel)
+    assert found["p5"] == pytest.approx(3 * voxel, abs=0.6 * voxel)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.0), (1.0, 0.8, 1.2)])

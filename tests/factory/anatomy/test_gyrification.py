@@ -23,9 +23,9 @@ turns = st.tuples(*[st.floats(-45, 45)] * 3)
 @given(spacing=st.sampled_from(SPACINGS), turn=turns)
 def test_surfaces_of_a_sphere_and_a_torus(spacing: Spacing, turn: tuple) -> None:
     where = frame(22, spacing, turn)
-    assert surface_mm2(radius(*where) < 18, spacing) == pytest.approx(4 * math.pi * 18**2, rel=0.02)
+    assert surface_mm2(radius(*where) < 18, spacing) == pytest.approx(4 * math.pi * 18**2, rel=0.01)
     ring = torus(where, 13, 6)
-    assert surface_mm2(ring, spacing) == pytest.approx(4 * math.pi**2 * 13 * 6, rel=0.03)
+    assert surface_mm2(ring, spacing) == pytest.approx(4 * math.pi**2 * 13 * 6, rel=0.01)
 
 
 @settings(max_examples=5, deadline=None)
@@ -35,7 +35,7 @@ def test_a_sphere_cut_in_two_by_a_narrow_fissure(turn: tuple) -> None:
     z, y, x = frame(25, ONE, turn)
     cut = (radius(z, y, x) < 22) & (np.abs(x) > 1.5)
     found = m.gyrification(np.where(cut, 3, 0).astype(np.uint8), ONE, FETA)
-    assert found == pytest.approx(1.5 - 3 / 44, rel=0.05)
+    assert found == pytest.approx(1.5 - 3 / 44, rel=0.06)
 
 
 def test_one_where_smooth_and_more_with_the_depth_of_sulci() -> None:

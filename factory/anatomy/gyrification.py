@@ -36,8 +36,8 @@ def gyrification(label: np.ndarray, spacing: Spacing, table: LabelTable) -> floa
 
 
 def surface_mm2(mask: np.ndarray, spacing: Spacing) -> float:
-    """Area of a mask's surface by Crofton's formula, however it is turned: rounded ones to 1 %, a
-    plane to 8 %, elongated voxels (3 to 1) to 3 %.
+    """Area of a mask's surface by Crofton's formula, however it is turned: a sphere to 1 %, a torus
+    or a sphere of elongated voxels (3 to 1) to 3 %, a plane to 8 %.
 
     Lines in 13 directions are counted where they cross it, each direction weighted by the part
     of the sphere that lies nearest to it (Ohser and Mücklich, 2000). mask: clear of the borders.

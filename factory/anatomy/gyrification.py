@@ -36,11 +36,12 @@ def gyrification(label: np.ndarray, spacing: Spacing, table: LabelTable) -> floa
 
 
 def surface_mm2(mask: np.ndarray, spacing: Spacing) -> float:
-    """Area of a mask's surface by Crofton's formula, however it is turned: a sphere to 1 %, a torus
-    or a sphere of elongated voxels (3 to 1) to 3 %, a plane to 8 %.
+    """Area of a mask's surface by Crofton's formula, however it is turned.
 
     Lines in 13 directions are counted where they cross it, each direction weighted by the part
-    of the sphere that lies nearest to it (Ohser and Mücklich, 2000). mask: clear of the borders.
+    of the sphere that lies nearest to it (Ohser and Mücklich, 2000). Right to 1 % for spheres,
+    3 % for tori and for spheres of elongated voxels (3 to 1), 8 % for a plane. mask: clear of
+    the borders.
     """
     area = 0.0
     for offset, weight in _directions(spacing):

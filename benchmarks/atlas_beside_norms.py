@@ -5,7 +5,7 @@
 Prints the tables, and writes them and a plot to FOLDER (atlas.md, atlas.png). Every measure is
 factory.anatomy.measure's, at the atlas's own voxels. The atlas is of fetuses with spina bifida
 aperta, before (pre) and after (op) surgery: large ventricles, a small cerebellum and little
-external CSF are the disease, not errors. Norms are storage.growth's curves, set down from the
+external CSF are expected of it. Norms are storage.growth's curves, set down from the
 literature without its tables at hand. Labels end at the inside of the skull, so the diameters'
 norms are the sonographers' (outer to outer) less two thicknesses of skull, which is an
 approximation. Ratio, thickness, folding and volumes have no curve there: they stand alone.
@@ -109,7 +109,12 @@ def tables(found: list[Row]) -> str:
         [
             f"Widths in mm, in brackets the norm inside the skull; atria: {norm} at every age.",
             table(
-                ["weeks", "atria left / right", "grade", *(name[:-3] for name in list(NORMS)[1:])],
+                [
+                    "weeks",
+                    "atria left / right",
+                    "grade",
+                    *(name[:-3].replace("_", "-") for name in list(NORMS)[1:]),
+                ],
                 [w + line for w, line in zip(who, widths, strict=True)],
             ),
             "Ventricle-to-brain ratio, thickness (mean / 5th percentile, mm), folding, ml.",
@@ -160,12 +165,12 @@ def plot(found: list[Row], path: Path) -> None:
     atria.axhspan(low, high, color="0.85", zorder=0)
     for width, name in ((10, "mild"), (13, "moderate"), (15, "severe")):
         atria.axhline(width, color="0.6", linewidth=0.8)
-        atria.text(20.6, width + 0.2, name, fontsize=8, color="0.4")
+        atria.text(31, width + 0.2, name, fontsize=8, color="0.4")
     for panel in axes.flat[:2]:
         panel.legend(fontsize=8, loc="lower right")
     for panel in axes[1]:
         panel.set_xlabel("gestational age, weeks")
-    figure.suptitle("Spina bifida atlas beside norms (± 2 sd shaded); deviations are the disease")
+    figure.suptitle("Spina bifida atlas beside norms (± 2 sd shaded); deviations are expected")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)

@@ -99,7 +99,7 @@ def _grown(free: np.ndarray, field: Field, start: tuple[int, ...], size: int) ->
 
     Worked out in a box about the start, doubled until the front stays clear of its faces.
     """
-    reach_mm = 1.4 * (size * float(np.prod(field.spacing))) ** (1 / 3) + 4 * max(field.spacing)
+    reach_mm = 1.7 * (size * float(np.prod(field.spacing))) ** (1 / 3) + 4 * max(field.spacing)
     while True:
         box = tuple(
             slice(max(0, v - round(reach_mm / s)), min(n, v + round(reach_mm / s) + 1))

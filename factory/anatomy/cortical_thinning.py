@@ -3,12 +3,14 @@
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import edt
 import numpy as np
 from scipy import ndimage
 
+from factory.anatomy.cortical_thickness import cortical_thickness_mm
 from factory.anatomy.repaint import repainted
 from factory.anatomy.ventricles import box_of
 from factory.errors import AnatomyError
@@ -20,9 +22,8 @@ NAME = "cortical_thinning"
 GAINS = ("external_csf", "white_matter")
 SMOOTH_VOXELS = 0.7
 """Blur of distances, which come in leaps between voxels: ties would be broken by raster order."""
-BEYOND_VOXELS = 0.75
-"""How far beyond the cortex the two voxels lie that its thickness is measured between, together: 1
-where a wall lies along an axis; 0.5 to 0.9 in shells 2 to 5 mm thick of 0.5 to 1 mm voxels."""
+CORRECTIONS = 4
+"""Times that the share of depth is put right by the thickness that it gives."""
 CREST_SLOPE = 0.6
 """Slope (mm a mm) of the distance to white matter below which a voxel lies on a crest of it."""
 
@@ -41,8 +42,8 @@ def cortical_thinning(
     gains: what it becomes. "external_csf": its outer part, as in atrophy, where sulci open;
     "white_matter": its inner part, where the brain keeps its outside. Everywhere by the same
     share of the depth; the cortex stays unbroken, since its last voxel (next to white matter, or
-    to the outside) is never taken. share is exact to a voxel; thickness_mm is reached as nearly
-    as the share it amounts to.
+    to the outside) is never taken. share: of the cortex's volume, exact to a voxel. thickness_mm:
+    as measure.cortical_thickness_mm has it on average, within half a voxel.
 
     Invariants: only grey matter changes, and only into `gains`; a larger share takes what a
     smaller one took and more; 0 changes nothing. Returns new label (uint8), image (float32, or
@@ -58,50 +59,69 @@ def cortical_thinning(
     box = box_of(label > 0, (1, 1, 1))
     old = label[box]
     cortex = old == cortex_value
-    inward = _inward(old, spacing, table)
-    outward = _outward(old, inward, spacing, table)
-    present = _mean_thickness(outward[cortex], inward[cortex], spacing)
-    wanted = share or 0.0
-    if thickness_mm is not None:
-        if not 0 < thickness_mm <= present:
+    depth, free = _depth(old, spacing, table, gains)
+    places = np.flatnonzero(cortex & free)
+    places = places[np.argsort(depth.ravel()[places], kind="stable")]
+
+    def thinned(count: int) -> np.ndarray:
+        if count > len(places):
+            most = len(places) / cortex.sum()
+            asked = f"share is {share:g}" if share is not None else f"{thickness_mm:g} mm asked for"
             raise AnatomyError(
-                f"{NAME}: {thickness_mm:g} mm asked for; the cortex is {present:.2f} mm thick, "
-                "so allowed is less"
+                f"{NAME}: {asked}; one voxel of depth stays, so the largest share is {most:.2f}"
             )
-        wanted = 1 - thickness_mm / present
-    near, other = (outward, inward) if gains == "external_csf" else (inward, outward)
-    last = ndimage.binary_dilation(other == 0) | (other < 0.6 * np.mean(spacing))
-    depth = _depth(near, other, spacing)
-    places = np.flatnonzero(cortex & ~last)
-    count = round(wanted * int(cortex.sum()))
-    if thickness_mm is not None:  # in a curved cortex the outer half of its depth is more than half
-        count = int((depth[cortex] < wanted).sum())
-    if count > len(places):
-        most = len(places) / int(cortex.sum())
-        raise AnatomyError(
-            f"{NAME}: a share of {wanted:.2f} asked for; one voxel of depth stays, so the largest "
-            f"is {most:.2f}, which leaves about {present * (1 - most):.2f} mm"
-        )
-    order = np.argsort(depth.ravel()[places], kind="stable")
-    new = label.copy()
-    thinned = old.copy()
-    thinned.ravel()[places[order[:count]]] = gained_value
-    new[box] = thinned
-    left = thinned == cortex_value
-    if gains == "external_csf":
-        outward = _outward(thinned, inward, spacing, table)
+        new = old.copy()
+        new.ravel()[places[:count]] = gained_value
+        return new
+
+    record: dict[str, Any] = {"gains": gains}
+    if thickness_mm is None:
+        assert share is not None
+        taken = thinned(round(share * int(cortex.sum())))
+        record["requested_share"] = float(share)
     else:
-        inward = _inward(thinned, spacing, table)
-    record = {
-        f"requested_{'share' if thickness_mm is None else 'thickness_mm'}": float(
-            wanted if thickness_mm is None else thickness_mm
-        ),
-        "achieved_share": count / int(cortex.sum()),
-        "before_thickness_mm": present,
-        "achieved_thickness_mm": _mean_thickness(outward[left], inward[left], spacing),
-        "gains": gains,
-    }
+        depths = np.sort(depth[cortex])
+        taken, before, after = _to_thickness(
+            lambda part: thinned(int(np.searchsorted(depths, part))),
+            lambda new: cortical_thickness_mm(new, spacing, table)["mean"],
+            thickness_mm,
+            min(spacing) / 2,
+        )
+        record |= {
+            "requested_thickness_mm": float(thickness_mm),
+            "before_thickness_mm": before,
+            "achieved_thickness_mm": after,
+        }
+    record["achieved_share"] = float((taken != old).sum() / cortex.sum())
+    new = label.copy()
+    new[box] = taken
     return new, repainted(image, label, new, spacing), record
+
+
+def _to_thickness(
+    thinned: Callable[[float], np.ndarray],
+    measured: Callable[[np.ndarray], float | None],
+    wanted: float,
+    tolerance: float,
+) -> tuple[np.ndarray, float, float]:
+    """Thinned by that share of depth which leaves a thickness; and that before and after, in mm."""
+    new = thinned(0.0)
+    before = after = measured(new)
+    if before is None or not 0 < wanted <= before:
+        there = "has no thickness" if before is None else f"is {before:.2f} mm thick"
+        raise AnatomyError(
+            f"{NAME}: thickness_mm is {wanted:g}; the cortex {there}; allowed is less than it has"
+        )
+    part = 0.0
+    for _ in range(CORRECTIONS):
+        if after is None or abs(after - wanted) <= tolerance / 2:
+            break
+        part += (after - wanted) / before
+        new = thinned(part)
+        after = measured(new)
+    if after is None or abs(after - wanted) > tolerance:
+        raise AnatomyError(f"{NAME}: {wanted:g} mm asked for; it comes to {after} mm")
+    return new, before, after
 
 
 def _values(label: np.ndarray, table: LabelTable, gains: str) -> tuple[int, int]:
@@ -161,12 +181,15 @@ def _only(mask: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
     return within
 
 
-def _mean_thickness(outward: np.ndarray, inward: np.ndarray, spacing: Spacing) -> float:
-    return float(1 / np.mean(1 / (outward + inward - BEYOND_VOXELS * np.mean(spacing))))
-
-
-def _depth(near: np.ndarray, other: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """How deep a voxel lies in the cortex, 0 at the side that yields, 1 at the other."""
+def _depth(
+    label: np.ndarray, spacing: Spacing, table: LabelTable, gains: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """How deep each voxel lies in the cortex, 0 at the side that yields and 1 at the other; and
+    bool, what may be taken: all but the last voxel."""
+    inward = _inward(label, spacing, table)
+    outward = _outward(label, inward, spacing, table)
+    near, other = (outward, inward) if gains == "external_csf" else (inward, outward)
+    last = ndimage.binary_dilation(other == 0) | (other < 0.6 * np.mean(spacing))
     half = float(np.mean(spacing)) / 2
     near, other = (ndimage.gaussian_filter(d, SMOOTH_VOXELS) - half for d in (near, other))
-    return near / np.maximum(near + other, half)
+    return near / np.maximum(near + other, half), ~last

@@ -75,8 +75,9 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
             "shape": list(layout.shape),
             "arrays": {
                 name: {
-                    "dtype": "uint8" if name == "label" else "uint16",
-                    "brick": list(layout.brick),
+                    "dtype": "uint8" if layout.is_label(name) else "uint16",
+                    "shape": list(layout.shape_of(name)),
+                    "brick": list(layout.brick_of(name)),
                     "samples_per_shard": layout.samples_per_shard,
                     "range": list(layout.ranges[name]) if name in layout.ranges else None,
                     "bytes": stored[name],

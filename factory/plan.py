@@ -10,6 +10,7 @@ from typing import Any
 from factory.cases import Case, cases, count_cases
 from factory.errors import PlanError
 from factory.recipe import Recipe
+from factory.stacks import stack_shapes
 from factory.subjects import age_range, grid_shape, needed_shape, subject_records
 from storage.layout import Layout
 from storage.mappings import resolve
@@ -183,12 +184,15 @@ def layout_of(recipe: Recipe) -> Layout:
         ranges["uncertainty"] = (0.0, output.range[1] - output.range[0])
     if output.original:
         ranges["original"] = output.range
+    stacks = stack_shapes(recipe)
+    ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
     return Layout(
         samples=count_cases(recipe),
         shape=grid_shape(recipe),
         table=FETA,
         ranges=ranges,
         samples_per_shard=output.samples_per_shard,
+        shapes=stacks,
     )
 
 
@@ -199,7 +203,11 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
     z, y, x = layout.shape
     plane = max(z * y, z * x, y * x)
     voxels = z * y * x
-    shard = layout.samples_per_shard * voxels * 2 * (1 + 4 * len(layout.ranges))
+    sample = sum(
+        math.prod(layout.shape_of(name)) * (2 if layout.is_label(name) else 8)
+        for name in layout.arrays
+    )
+    shard = layout.samples_per_shard * sample
     activations = SLICES * plane * channels * 4
     # weights lie on disk as float16 and are computed with as float32
     return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + shard

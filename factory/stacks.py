@@ -1,8 +1,11 @@
 """The arrays that a recipe's stacks are stored in: how many, and how large."""
 
+import math
+
 from factory.parameters import extremes
 from factory.recipe import Recipe
 from factory.subjects import grid_shape
+from storage.layout import Layout
 
 Shape = tuple[int, int, int]
 
@@ -27,3 +30,15 @@ def stack_shapes(recipe: Recipe) -> dict[str, Shape]:
         if acquisition.labels == "stack":
             shapes[f"stack_{k}_label"] = shapes[f"stack_{k}"]
     return shapes
+
+
+def scanned(recipe: Recipe, layout: Layout) -> tuple[str, ...]:
+    """The images that the scanner makes: the stacks, the volume without any, none without it."""
+    if recipe.spec.acquisition is None:
+        return ()
+    return layout.stacks or ("image",)
+
+
+def megavoxels(layout: Layout, names: tuple[str, ...]) -> float:
+    """Millions of voxels of some arrays of one sample."""
+    return sum(math.prod(layout.shape_of(name)) for name in names) / 1e6

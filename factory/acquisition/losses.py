@@ -18,17 +18,23 @@ def voids(
 ) -> tuple[np.ndarray, int]:
     """The stack with a patch of dephased spins in round(share · slices with brain) slices.
 
-    A patch is round, about a brain voxel of its slice, dark in its middle; size_mm is its full
-    width at half the signal. in_plane: mm (rows, columns). Returns the image and their number.
+    A patch is an ellipse about a brain voxel of its slice, up to three times as long as wide,
+    black in its middle and fading outwards as a Gaussian; the area where less than half the
+    signal is left is that of a circle of size_mm. in_plane: mm (rows, columns). Returns the
+    image and the number of patches.
     """
-    order, places = rng.permutation(len(image)), rng.random(len(image))
+    order = rng.permutation(len(image))
+    draws = rng.random((len(image), 3))
     filled = [i for i in order if label[i].any()]
     chosen = filled[: round(share * len(filled))]
     image = image.copy()
     for index in chosen:
         brain = np.argwhere(label[index])
-        row, column = brain[int(places[index] * len(brain))]
+        place, aspect, turn = draws[index]
+        row, column = brain[int(place * len(brain))]
         rows, columns = np.ogrid[: image.shape[1], : image.shape[2]]
-        radius = np.hypot((rows - row) * in_plane[0], (columns - column) * in_plane[1])
-        image[index] *= 1 - 0.5 ** ((2 * radius / size_mm) ** 4)
+        offset = (rows - row) * in_plane[0] + 1j * (columns - column) * in_plane[1]
+        offset = offset * np.exp(1j * np.pi * turn)
+        squared = offset.real**2 * (1 + 2 * aspect) + offset.imag**2 / (1 + 2 * aspect)
+        image[index] *= 1 - 0.5 ** (4 * squared / size_mm**2)
     return image, len(chosen)

@@ -17,13 +17,13 @@ REACH = 1.2
 def profile_points(profile: str, thickness: float, voxel: float) -> tuple[np.ndarray, np.ndarray]:
     """Offsets through the slice (mm) and weights that sum to 1.
 
-    At least five, and no further apart than the volume's voxels. gaussian: full width at half
-    maximum = thickness; box: even over the thickness. A thickness of 0 is one point.
+    At least five; no further apart than the volume's voxels, for a box half of that, as its edges
+    ripple. gaussian: full width at half maximum = thickness; box: even over the thickness. A thickness of 0 is one point.
     """
     if thickness == 0:
         return np.zeros(1), np.ones(1)
     if profile == "box":
-        count = max(5, int(np.ceil(thickness / voxel)))
+        count = max(5, int(np.ceil(2 * thickness / voxel)))
         return ((np.arange(count) + 0.5) / count - 0.5) * thickness, np.full(count, 1 / count)
     half = max(2, int(np.ceil(REACH * thickness / voxel)))
     offsets = np.linspace(-REACH, REACH, 2 * half + 1) * thickness

@@ -30,10 +30,11 @@ def scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
 def _stacks(s: dict[str, Any]) -> str:
     names = s["orientations"]
     noun = "stack" if len(names) == 1 else "stacks"
-    gap = "" if s["gap_mm"] == 0 else f", gaps of {parameter(s['gap_mm'], 'mm')}"
+    gap = "" if s["gap_mm"] == 0 else f", gaps {parameter(s['gap_mm'], 'mm')}"
     return (
-        f"{_NUMBERS[len(names) - 1]} {noun} ({', '.join(names)}), slices of "
-        f"{parameter(s['thickness_mm'], 'mm')}{gap}, {parameter(s['in_plane_mm'], 'mm')} in plane"
+        f"{_NUMBERS[len(names) - 1]} {noun} ({', '.join(names)}), slices "
+        f"{parameter(s['thickness_mm'], 'mm')} thick{gap}, "
+        f"{parameter(s['in_plane_mm'], 'mm')} in plane"
     )
 
 
@@ -42,7 +43,7 @@ def _motion(m: dict[str, Any]) -> str:
     how = next(word for most, word in _MOTIONS if amount <= most)
     drift = parameter(m["translation_mm"], "mm"), parameter(m["rotation_degrees"], "degrees")
     jerks = "" if m["jerk_share"] == 0 else f", jerks in {_share(m['jerk_share'])} of slices"
-    return f"{how} (a drift of {drift[0]}, {drift[1]}{jerks})"
+    return f"{how} (drift {drift[0]}, turning {drift[1]}{jerks})"
 
 
 def _voids(v: dict[str, Any]) -> str:
@@ -65,7 +66,7 @@ _DEFECTS = {
     "dropped": lambda d: f"{_share(d['share'])} of slices dropped",
     "voids": _voids,
     "kspace": _kspace,
-    "noise": lambda n: f"a signal-to-noise ratio {parameter(n['snr'])}",
+    "noise": lambda n: f"signal-to-noise ratio {parameter(n['snr'])}",
     "bias_field": _bias_field,
     "gamma": lambda g: f"gamma {parameter(g)}",
     "contrast": lambda c: f"contrast {parameter(c)}",
@@ -75,7 +76,7 @@ _DEFECTS = {
 
 def _share(node: Any) -> str:
     """A share in words: in percent where it is one number."""
-    return f"{100 * node:g} %" if isinstance(node, int | float) else f"a share {parameter(node)}"
+    return f"{100 * node:g} %" if isinstance(node, int | float) else f"a share ({parameter(node)})"
 
 
 def _typical(node: Any) -> float:

@@ -22,14 +22,15 @@ class DatasetReport:
     def lines(self) -> list[str]:
         c = self.content
         state = "complete" if c["complete"] else f"not complete: {c['standing']} samples stand"
-        size = " × ".join(map(str, c["shape"]))
         overrides = c["record"].get("recipe", {}).get("overrides")
         measures = c["measures_by_grade"]
         return [
             f"dataset   {c['path']} ({state})",
-            f"samples   {c['samples']} of {size} voxels (z, y, x)",
+            f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
             *(
-                f"array     {name}: {a['dtype']}, bricks {' × '.join(map(str, a['brick']))}, "
+                f"array     {name}: {a['dtype']}, "
+                + ("" if a["shape"] == c["shape"] else f"at most {_size(a['shape'])}, ")
+                + f"bricks {_size(a['brick'])}, "
                 f"{a['bytes'] / 1e6:.1f} MB"
                 for name, a in c["arrays"].items()
             ),
@@ -51,6 +52,10 @@ class DatasetReport:
             ),
             f"digest    {c['digest'] or 'not computed'}",
         ]
+
+
+def _size(shape: list[int]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:

@@ -54,8 +54,9 @@ class Acquired:
     record: what was really applied, of the sections that were asked for. A list with one entry a
     stack (one where the volume was acquired): motion_mean_mm, motion_max_mm, motion_mean_degrees,
     motion_max_degrees over the slices; dropped_count, dropped_slices (indices); void_count; snr,
-    the magnitude's mean in white matter over the deviation there of what noise added. Plain
-    numbers: bias_min and bias_max in the brain, as the field is one for all stacks.
+    the magnitude's mean in white matter over the root mean square of what noise changed there
+    (None where no brain is seen). Plain numbers: bias_min and bias_max in the brain, as the field
+    is one for all stacks.
     """
 
     image: np.ndarray

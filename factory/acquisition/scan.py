@@ -35,17 +35,16 @@ def scan(
     """Image, label [slice, row, column] and record of one stack of a volume [z, y, x].
 
     sections: complete ones, beside gamma, contrast and histogram where given. stack: its number,
-    which picks its random streams. The label is the volume's where thickness is 0.
+    which picks its random streams. The label follows the anatomy. Where no brain is seen there is
+    nothing that noise could be measured by, and none is added: snr is None.
     """
     moved = motion.draw(sections["motion"], raster.shape[0], seed, stack)
     record: dict[str, Any] = moved.summary()
-    own = raster.thickness == 0
-    if own and moved.still:
+    if raster.thickness == 0 and moved.still:
         image = image.astype(np.float32)
     else:
         profile = sections["stacks"]["profile"]
-        image, seen = sample(image, label, spacing, raster, moved, profile)
-        label = label if own else seen
+        image, label = sample(image, label, spacing, raster, moved, profile)
 
     if field:
         lines = dict(zip(raster.order, raster.lines, strict=True))
@@ -71,10 +70,11 @@ def scan(
     clean, record["snr"] = image, None
     snr = sections["noise"]["snr"]
     white = _white_matter(label, present, table)
-    if snr and white.any():
-        sigma = float(clean[white].mean()) / snr
+    if snr and clean[white].any():
+        sigma = float(np.abs(clean[white]).mean()) / snr
         image = kspace.noisy(clean, sigma, *lines_kept, stream(seed, stack, "noise"))
-        record["snr"] = float(image[white].mean() / (image - clean)[white].std())
+        noise = np.sqrt(np.mean((image - clean)[white] ** 2))
+        record["snr"] = float(image[white].mean() / noise)
     elif decay or min(lines_kept) < 1:
         image = np.abs(image)
 

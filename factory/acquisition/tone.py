@@ -9,6 +9,11 @@ import numpy as np
 
 QUANTILES = np.linspace(0, 1, 256)
 
+FOOT = 5
+"""The quantile (2 %) under which a histogram is not matched: a noisy brain's darkest voxels lie
+among the air's noise, and would lift it to the reference's darkest tissue.
+"""
+
 
 def reference_quantiles(image: np.ndarray, label: np.ndarray) -> list[float]:
     """The 256 quantiles, from least to greatest, of an image within its brain (label > 0)."""
@@ -39,12 +44,9 @@ def _contrast(image: np.ndarray, mean: float, contrast: float) -> np.ndarray:
 
 
 def _matched(image: np.ndarray, brain: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Values moved from the brain's quantiles to the reference's; below them, in line to 0."""
-    own = np.quantile(image[brain], QUANTILES)
-    wanted = np.interp(QUANTILES, np.linspace(0, 1, len(reference)), reference)
-    own, first = np.unique(own, return_index=True)
+    """Values moved from the brain's quantiles to the reference's, in line to 0 below the foot."""
+    own, first = np.unique(np.quantile(image[brain], QUANTILES[FOOT:]), return_index=True)
+    wanted = np.interp(QUANTILES[FOOT:], np.linspace(0, 1, len(reference)), reference)[first]
     if own[0] > 0:
-        own, wanted = np.r_[0, own], np.r_[0, wanted[first]]
-    else:
-        wanted = wanted[first]
+        own, wanted = np.r_[0, own], np.r_[0, wanted]
     return np.interp(image, own, wanted)

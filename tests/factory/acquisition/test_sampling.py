@@ -128,6 +128,23 @@ def test_a_quarter_turn_is_about_the_brains_centre() -> None:
     assert np.unravel_index(seen[10].argmax(), (41, 41)) == (10, 20)
 
 
+@pytest.mark.parametrize("orientation", sorted(AXES))
+def test_what_is_in_view_does_not_depend_on_what_lies_about_it(orientation: str) -> None:
+    """Slices are worked out only where they can meet something; light all around is everywhere."""
+    image, label, grid = ball((40, 44, 42))
+    image[:8] = image[-8:] = label[:8] = label[-8:] = 0
+    rng = np.random.Generator(np.random.Philox(6))
+    stacks = {"orientations": [orientation], "thickness_mm": 2.5, "gap_mm": 0, "in_plane_mm": 1.3}
+    raster = rasters(grid, stacks)[0]
+    moved = Motion(*(s * rng.standard_normal((raster.shape[0], 3)) for s in (4.0, 25.0)))
+    about = (grid.spacing, raster, moved, "gaussian")
+    dark, labels = sample(image, label, *about)
+    lit, everywhere = sample(image + 1, label, *about)
+    alone, _ = sample(np.ones_like(image), label, *about)
+    np.testing.assert_allclose(dark, lit - alone, atol=2e-6)
+    np.testing.assert_array_equal(labels, everywhere)
+
+
 def test_a_stacks_label_is_the_majority_within_its_slices() -> None:
     grid = Grid.centred((30, 6, 6), (1.0, 1.0, 1.0))
     label = np.full(grid.shape, WHITE, np.uint8)
@@ -176,6 +193,17 @@ def test_stacks_have_the_planned_shape_and_cover_the_volume(
         covered = np.array(planned) * stack.spacing
         assert (covered >= [extent[axis], *np.delete(extent, axis)] - np.float64(1e-4)).all()
         assert stack.image.max() <= 1 + 1e-5
+
+
+def test_detail_finer_than_the_plane_is_averaged_not_aliased() -> None:
+    grid = Grid.centred((6, 41, 41), (1.0, 1.0, 1.0))
+    image, label = block(grid.shape)
+    image[:, 1::2] = 0
+    stacks = {"orientations": ["axial"], "thickness_mm": 2.0, "in_plane_mm": 2.0}
+    # Each row of the stack falls on a bright one of the volume. Of stripes at the lattice's limit
+    # a Gaussian of FWHM √3 voxels leaves 2 exp(-σ²π²/2), a seventh.
+    stack = acquire(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
+    np.testing.assert_allclose(stack.image[1, 2:-2, 2:-2], 0.5, atol=0.5 / 7 + 0.01)
 
 
 def test_an_orientation_that_there_is_not_is_refused() -> None:

@@ -116,7 +116,7 @@ class Acquisition(Section):
         Annotated[
             Annotated[ScannerName, Tag("<scanner>")]
             | Annotated[str, Field(min_length=1), allowed("a scanner's name"), Tag("<name>")],
-            Discriminator(lambda value: "<scanner>" if _is_mapping(value) else "<name>"),
+            Discriminator(lambda value: "<scanner>" if _is_resolved(value) else "<name>"),
         ]
         | None
     ) = None
@@ -143,8 +143,8 @@ class Acquisition(Section):
         return self
 
 
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict | Section)
+def _is_resolved(scanner: Any) -> bool:
+    return isinstance(scanner, Section) or (isinstance(scanner, dict) and "name" in scanner)
 
 
 DEFECTS = tuple(name for name in Acquisition.model_fields if name not in ("scanner", "labels"))

@@ -100,6 +100,7 @@ def test_what_a_dataset_keeps_says_all_without_the_scanners_file(tmp_path: Path)
         ("scanner: 1.5T-hast", "h.yaml:6:12: acquisition.scanner: value 1.5T-hast; no such sc"),
         ("scanner: 1.5T-hast", "did you mean 1.5T-haste?"),
         ("scanner: 3", "h.yaml:6:12: acquisition.scanner: value 3; allowed: a scanner's name"),
+        ("scanner: {each: [a, b]}", "acquisition.scanner: value {each: [a, b]}; allowed: a scann"),
         ("scanner: nowhere/x.yaml", "no such scanner; allowed: 0.064T, 1.5T-haste"),
         ("scannner: 3T", "h.yaml:6:3: acquisition.scannner: unknown key; allowed: scanner,"),
         ("labels: stak", "h.yaml:6:11: acquisition.labels: value stak; allowed: volume, stack"),

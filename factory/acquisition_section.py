@@ -176,5 +176,10 @@ def numbers(section: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def columns(acquisition: dict[str, Any]) -> set[str]:
+    """The columns of the numbers of a case's acquisition."""
+    return {column(name) for name in numbers(acquisition.get("parameters", {}))}
+
+
 def _items(value: Any) -> Any:
     return value.items() if isinstance(value, dict) else ()

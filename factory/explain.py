@@ -2,10 +2,11 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from factory.acquisition_section import columns
 from factory.cases import Case, cases_each, count_cases
 from factory.cases import cases as every_case
 from factory.explain_scan import scan
@@ -50,7 +51,8 @@ class Description:
     def lines(self) -> list[str]:
         lines = list(self.sentences or ())
         if self.first is not None:
-            rows = [_row(case) for case in self.first]
+            hidden = _alike(self.first)
+            rows = [_row(case, hidden) for case in self.first]
             names = [name for name in COLUMNS if any(_cell(row[name]) for row in rows)]
             table = [names, *([_cell(row[name]) for name in names] for row in rows)]
             widths = [max(len(row[i]) for row in table) for i in range(len(names))]
@@ -141,8 +143,15 @@ def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
             yield f"{which} comes in {many(count, 'variant')}{times}."
 
 
-def _row(case: Case) -> dict[str, Any]:
-    asked = {k: v for k, v in case.requested.items() if k != "gestational_age_weeks"}
+def _alike(some: tuple[Case, ...]) -> set[str]:
+    """Numbers of the scanner that are the same in all of some cases: too many for a table."""
+    scans = {name for case in some for name in columns(case.acquisition)}
+    return {name for name in scans if len({case.requested.get(name) for case in some}) == 1}
+
+
+def _row(case: Case, hidden: Set[str] = frozenset()) -> dict[str, Any]:
+    hidden = hidden | {"gestational_age_weeks"}
+    asked = {k: v for k, v in case.requested.items() if k not in hidden}
     return {
         "group": case.group,
         "subject": case.subject["id"],

@@ -11,7 +11,7 @@ import pytest
 
 from factory.cases import Case, cases, count_cases
 from factory.errors import RecipeError
-from factory.explain import explained
+from factory.explain import Description, explained
 from factory.loading import load, parse
 from factory.recipe import Recipe, RenderRecipe
 from storage.errors import SubjectError
@@ -211,3 +211,15 @@ def test_it_is_said_in_words() -> None:
     six = "acquisition.stacks.orientations=[axial, axial, coronal, coronal, sagittal, sagittal]"
     assert "six stacks" in " ".join(explained(recipe(six, "acquisition.motion.translation_mm=9")))
     assert "a lot of motion" in " ".join(explained(recipe("acquisition.motion.translation_mm=9")))
+
+
+def test_the_table_of_cases_lists_what_differs() -> None:
+    scan = "acquisition={gamma: {uniform: [0.8, 1.2]}, dropped: {share: 0.1}, noise: {snr: 8}}"
+    first = tuple(cases(recipe(scan)))
+    said = Description(len(first), first=first)
+    header, row, *_ = said.lines()
+    assert header.split() == ["subject", "gestational_age_weeks", "replicate", "requested"]
+    assert "gamma" in row
+    assert "dropped_share" not in row
+    assert "snr" not in row
+    assert "dropped_share 0.1" in said.to_json()["cases"][0]["requested"]

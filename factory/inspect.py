@@ -69,7 +69,7 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
     table = dataset.cases()
     complete = dataset.is_complete()
     stored = dataset.stored_bytes()
-    clipped = table["clipped_fraction"].max() if len(table) else None
+    clipped = table.filter(like="clipped_fraction").max().max() if len(table) else None
     return DatasetReport(
         {
             "path": dataset.path,

@@ -73,6 +73,23 @@ def test_what_is_said_of_an_unfinished_one(tmp_path):
     assert "not complete: 1 samples stand" in report.lines()[0]
 
 
+def test_what_is_said_of_stacks(tmp_path):
+    ranges = {"image": (0.0, 1.2), "stack_0": (0.0, 1.2)}
+    layout = Layout(1, SHAPE, FETA, ranges, shapes={"stack_0": (10, 40, 34)})
+    dataset = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
+    image = np.ones((9, 40, 34), np.float32)
+    image[:3] = 2  # beyond what is stored
+    stack = StoredStack(image, np.eye(4), (3.0, 1.0, 1.0))
+    dataset.write_shard(0, 0, [replace(sample("s", 0), stacks=[stack])])
+    dataset.seal()
+    report = inspect(dataset.path)
+    assert report.to_json()["arrays"]["stack_0"]["shape"] == [10, 40, 34]
+    text = "\n".join(report.lines())
+    assert "array     stack_0: uint16, at most 10 × 40 × 34, bricks" in text
+    assert "array     image: uint16, bricks" in text
+    assert "clipped   at most 33.333 % of a sample" in text
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
         inspect(str(tmp_path / "nowhere.zarr"))

@@ -6,7 +6,7 @@ not done. Columns of the dataset are named after the keys, see `column`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from factory.loading import Section, allowed, listed, one_of, problem
 from factory.parameters import Number, Option
@@ -32,7 +32,17 @@ PLANES = ("axial", "coronal", "sagittal")
 MOST_STACKS = 6
 
 
-class Stacks(Section):
+def _nothing_required(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class Part(Section):
+    """A section that a scanner may complete: what its file gives, no editor knows."""
+
+    model_config = ConfigDict(json_schema_extra=_nothing_required)
+
+
+class Stacks(Part):
     """Thick slices in one to six stacks, each on a grid of its own.
 
     Every second stack of an orientation lies half a slice further on.
@@ -53,7 +63,7 @@ class Stacks(Section):
         return self
 
 
-class Motion(Section):
+class Motion(Part):
     """Standard deviations of the head's drift, and the share of slices thrown off besides."""
 
     translation_mm: Number[HeadShift] = 0.0
@@ -61,20 +71,20 @@ class Motion(Section):
     jerk_share: Number[Share] = 0.0
 
 
-class Dropped(Section):
+class Dropped(Part):
     """The share of slices that are missing."""
 
     share: Number[HalfShare]
 
 
-class Voids(Section):
+class Voids(Part):
     """The share of slices with a patch that lost its signal, and the patch's width."""
 
     share: Number[Share]
     size_mm: Number[VoidSize] = 15.0
 
 
-class KSpace(Section):
+class KSpace(Part):
     """Lines kept along phase encoding and readout; the echo train's length, and its decay."""
 
     kept: Number[Kept] = 1.0
@@ -83,20 +93,20 @@ class KSpace(Section):
     t2_ms: Number[Relaxation] = 200.0
 
 
-class Noise(Section):
+class Noise(Part):
     """Rician noise: mean white matter over the standard deviation."""
 
     snr: Number[Snr]
 
 
-class BiasField(Section):
+class BiasField(Part):
     """A smooth field, the exponential of a polynomial: its order, and its range in the brain."""
 
     order: Option[Order] = 3
     strength: Number[Share]
 
 
-class Histogram(Section):
+class Histogram(Part):
     """Brightness matched to that of a reference's brain: where its labels are not 0."""
 
     reference: Text

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from factory.acquisition_section import columns
 from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
 from factory.groups import parts
@@ -43,9 +44,10 @@ def _considered(recipe: Recipe) -> Iterator[Case]:
 
 
 def extremes(some: list[Case]) -> list[Case]:
-    """The cases with the least and the most of each number that they were asked for."""
+    """The cases with the least and the most of each number that their anatomy was asked for."""
     chosen = {}
-    for key in sorted({key for case in some for key in case.requested}):
+    scans = {name for case in some[:1] for name in columns(case.acquisition)}
+    for key in sorted({key for case in some for key in case.requested} - scans):
         having = [case for case in some if isinstance(case.requested.get(key), int | float)]
         for pick in (min, max) if having else ():
             case = pick(having, key=lambda case: case.requested[key])

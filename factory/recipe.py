@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from factory.acquisition_section import Acquisition
 from factory.conditions import check
 from factory.labels import check_labels
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
@@ -27,7 +28,9 @@ from factory.quantities import (
     Voxels,
     Weeks,
 )
+from factory.scanners import with_scanner
 from factory.sweeps import check_zips, template
+from factory.yaml_lines import Document
 from storage.mappings import NAMED, TISSUES
 
 Mapping = Annotated[
@@ -172,8 +175,13 @@ class RenderRecipe(Section):
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance
+    acquisition: Acquisition | None = None
     replicates: Count = 1
     output: Output
+
+    @classmethod
+    def prepared(cls, document: Document, folder: Path) -> Document:
+        return with_scanner(document, folder)
 
     @model_validator(mode="after")
     def _shares(self) -> "RenderRecipe":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from factory.acquisition import Stack, acquire
 from factory.anatomy.lesion import shaded
 from factory.anatomy.measure import measure
 from factory.cases import Case
@@ -25,7 +26,9 @@ class Sample:
 
     image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
     label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
-    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...}.
+    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...,
+    "acquisition_<name>": what the scanner really did, a list with one entry a stack}.
+    stacks: what was scanned of it, where stacks were asked for.
     """
 
     case: Case
@@ -35,6 +38,7 @@ class Sample:
     table: LabelTable
     measures: dict[str, Any]
     extra: dict[str, np.ndarray]
+    stacks: tuple[Stack, ...] = ()
 
 
 def best_device() -> str:
@@ -71,7 +75,14 @@ class Renderer:
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
-        return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
+        grid, table = subject.grid, subject.table
+        stacks: tuple[Stack, ...] = ()
+        if scan := case.acquisition:
+            parameters, seed = scan["parameters"], scan["seed"]
+            acquired = acquire(painted, label, grid, table, parameters, seed)
+            painted, stacks = acquired.image, acquired.stacks
+            measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
+        return Sample(case, painted, label, grid, table, measures, extra, stacks)
 
 
 def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:

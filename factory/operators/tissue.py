@@ -57,8 +57,8 @@ class CorpusCallosumAgenesis(Operator):
     function: ClassVar[str] = "factory.anatomy.corpus_callosum_agenesis:corpus_callosum_agenesis"
     needs: ClassVar[tuple[str, ...]] = (CALLOSUM,)
 
-    share: Number[Share] = 1.0  # type: ignore[assignment]
-    fissure_mm: Number[Fissure] = 4.0  # type: ignore[assignment]
+    share: Number[Share] = 1.0
+    fissure_mm: Number[Fissure] = 4.0
 
 
 class ExternalCsf(Operator):
@@ -86,10 +86,10 @@ class Lesion(Operator):
     name: LabelName = "lesion"
     inside: tuple[Tissue, ...]
     volume_ml: Number[Millilitres]
-    number: Option[Number20] = 1  # type: ignore[assignment]
-    smoothness_mm: Number[Roughness] = 4.0  # type: ignore[assignment]
+    number: Option[Number20] = 1
+    smoothness_mm: Number[Roughness] = 4.0
     looks_like: Tissue | None = None
-    intensity: Number[Brightness] = 1.0  # type: ignore[assignment]
+    intensity: Number[Brightness] = 1.0
 
     @model_validator(mode="after")
     def _consistent(self) -> "Lesion":

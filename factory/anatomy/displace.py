@@ -77,10 +77,16 @@ def displaced_ventricles(
         places = voxels_from(flow.displacement(time), old.shape, spacing, FLOW_MM)
         lost = flow.lost_mm3(time) / brain.voxel_mm3
         new = surfaces.pulled(places, within, brain.less(lost))
+        volumes: dict[int, float] = {}
         kept = csf_min_share * brain.voxels[brain.csf]
-        overdrawn = kept - (new == brain.csf).sum()
-        if overdrawn > 0:
-            volumes = {brain.csf: kept} | brain.less(lost + overdrawn)
+        overdrawn = max(0.0, kept - (new == brain.csf).sum())
+        if overdrawn:
+            volumes[brain.csf] = kept
+        if head_growth:
+            gained = (new == brain.ventricles).sum() - brain.voxels[brain.ventricles]
+            volumes[0] = brain.voxels[0] - head_growth * gained
+        if volumes:
+            volumes |= brain.less(lost + overdrawn)
             new = surfaces.pulled(places, within, volumes)
         return new
 
@@ -152,6 +158,7 @@ class _Brain:
         self.spacing, self.table = spacing, table
         self.voxel_mm3 = float(np.prod(spacing))
         self.csf = table.names.index("external_csf") if "external_csf" in table.names else 255
+        self.ventricles = table.index("ventricles")
         self.voxels = np.bincount(label.ravel(), minlength=256)
         names = enumerate(table.names)
         self.solid = [i for i, name in names if name not in FLUID and self.voxels[i]]

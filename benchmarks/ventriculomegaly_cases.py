@@ -180,6 +180,19 @@ def scatter(rows: list[dict[str, str]], path: Path) -> None:
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
+def render(path: Path, options: argparse.Namespace) -> None:
+    there = read(path)
+    missing = sorted(set(range(options.count)) - {int(row["case"]) for row in there})
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(there)
+        file.flush()
+        for number in missing:
+            writer.writerow(case(number, options))
+            file.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
@@ -197,16 +210,8 @@ def main() -> None:
     if asked.exists() and json.loads(asked.read_text()) != settings:
         parser.error(f"{options.output} holds cases of {asked.read_text()}; take another folder")
     asked.write_text(json.dumps(settings))
-    there = read(path)
-    missing = sorted(set(range(options.count)) - {int(row["case"]) for row in there})
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(there)
-        file.flush()
-        for number in [] if options.table else missing:
-            writer.writerow(case(number, options))
-            file.flush()
+    if not options.table:
+        render(path, options)
     rows = read(path)
     (options.output / "table.md").write_text(table(rows))
     scatter(rows, options.output / "scatter.png")

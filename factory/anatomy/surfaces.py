@@ -16,8 +16,9 @@ from scipy import ndimage
 from factory.anatomy.warp import nearest_voxels
 
 SIGMA_VOXELS = 0.7
-ROUNDS = 3
-LEAD = 0.2
+OWN = 0.1
+"""Weight of a voxel in its own smoothed share: that of the Gaussian's middle."""
+LEAD = 0.1
 """What a voxel's own tissue keeps ahead of all others; more preserves thin sheets, less is
 smoother."""
 REACH = 4
@@ -84,23 +85,24 @@ class Surfaces:
 
 def _smoothed(label: np.ndarray, values: list[int]) -> list[_Tissue]:
     found = {v: _box(label, v) for v in values if (label == v).any()}
-    shares = {v: (label[box] == v).astype(np.float32) for v, box in found.items()}
-    for _ in range(ROUNDS):
-        first, own = np.zeros(label.shape, np.float32), np.zeros(label.shape, np.float32)
-        for value, box in found.items():
-            share = ndimage.gaussian_filter(
-                shares[value], SIGMA_VOXELS, mode="nearest", truncate=2.0
-            )
-            here = label[box] == value
-            own[box][here] = share[here]
-            np.maximum(first[box], share, out=first[box], where=~here)
-            shares[value] = share
-        middle = (own + first) / 2
-        for value, box in found.items():
-            share, half = shares[value], middle[box]
-            here = label[box] == value
-            np.maximum(share, half + LEAD / 2, out=share, where=here)
-            np.minimum(share, half - LEAD / 2, out=share, where=~here)
+    first, own = np.zeros(label.shape, np.float32), np.zeros(label.shape, np.float32)
+    shares = {}
+    for value, box in found.items():
+        here = label[box] == value
+        share = ndimage.gaussian_filter(
+            here.astype(np.float32), SIGMA_VOXELS, mode="nearest", truncate=2.0
+        )
+        # A voxel has no say in its own share, or the surface would keep away from its middle.
+        share -= np.float32(OWN) * here
+        own[box][here] = share[here]
+        np.maximum(first[box], share, out=first[box], where=~here)
+        shares[value] = share
+    middle = (own + first) / 2
+    for value, box in found.items():
+        share, half = shares[value], middle[box]
+        here = label[box] == value
+        np.maximum(share, half + LEAD / 2, out=share, where=here)
+        np.minimum(share, half - LEAD / 2, out=share, where=~here)
     return [_Tissue(v, found[v], shares[v]) for v in found]
 
 

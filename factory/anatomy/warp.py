@@ -16,7 +16,7 @@ Spacing = tuple[float, float, float]
 Shape = tuple[int, int, int]
 
 EVERYWHERE = (slice(None),) * 3
-PLANES = 4
+PLANES = 8
 SMALL = 0.05
 """Share of the lattice's step below which a velocity is its own displacement."""
 

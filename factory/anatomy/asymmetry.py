@@ -63,11 +63,11 @@ def asymmetry(
     much the lateral ventricle changes, -0.6 to 1.5 of what it was at first; the white matter
     about it gives way, or makes up for it. Without it the ventricle goes with its hemisphere.
 
-    Shares are reached within 0.02. Returns new label (uint8), image (float32, or None) and a
-    record: requested and achieved shares, the Jacobian's extremes, every volume before.
-    Components and Euler number of all tissues but the external CSF stay. Inputs stay as they are.
-    Raises AnatomyError with the nearest share there can be where one is out of reach, and for a
-    side that has no hemisphere or no lateral ventricle.
+    Shares are reached within 0.02, of the volume then where that is larger. Returns new label
+    (uint8), image (float32, or None) and a record: requested and achieved shares, the Jacobian's
+    extremes, every volume before. Components and Euler number of all tissues but the external
+    CSF stay. Inputs stay as they are. Raises AnatomyError with the nearest share there can be
+    where one is out of reach, and for a side that has no hemisphere or no lateral ventricle.
     """
     wanted = _wanted(side, hemisphere_share, ventricle_share)
     if not (label > 0).any():
@@ -92,16 +92,16 @@ def asymmetry(
             all_of_them = new == table.index("ventricles")
             velocity = swelling(all_of_them, spacing, WALL_MM) * below_skull(skull, spacing)
             velocity *= eased(at_nodes(into, spacing), MIDLINE_MM / 2)
-        aim = share
+        aim, tolerance = share, TOLERANCE * max(1.0, 1 + share)
         for _ in range(ATTEMPTS):
             amount = _solved(name, part, at_first[name], into, spacing, velocity, aim)
             along = velocity * np.float32(amount)
             led, places, carried = led_along(new, spacing, along, skull)
             achieved = float(_part(name, led, into, spacing, table).sum() / at_first[name] - 1)
-            if abs(achieved - share) <= TOLERANCE / 2:
+            if abs(achieved - share) <= tolerance / 2:
                 break
             aim += share - achieved
-        if abs(achieved - share) > TOLERANCE:
+        if abs(achieved - share) > tolerance:
             there = f"with the topology kept it comes to {achieved:.2f}"
             raise AnatomyError(f"{NAME}: {name} is {share:g}; {there}")
         new = led
@@ -193,5 +193,6 @@ def _solved(
 
     refusal = f"{NAME}: {name} is {share:g}; the nearest this head allows is {{nearest:.2f}}"
     most = MOST[name]
-    found = reached(measured, share, present, TOLERANCE / 4, most / 8, most, refusal)
+    tolerance = TOLERANCE / 3 * max(1.0, 1 + share)
+    found = reached(measured, share, present, tolerance, most / 8, most, refusal)
     return sign * found.amount

@@ -157,6 +157,8 @@ def _proportioned(
     free = below_skull(label > 0, spacing)
     fields = {n: swelling(label == v, spacing, WALL_MM) * free for n, v in values.items()}
     gains = {n: gain_per_mm(fields[n], label == v, spacing) for n, v in values.items()}
+    if not shares:
+        return led_along(label, spacing, np.zeros((3, *free.shape), np.float32), label > 0)
     counts = np.bincount(label.ravel(), minlength=len(table.names))
     amounts = {name: math.log(share) / gains[name] for name, share in shares.items()}
 
@@ -164,15 +166,23 @@ def _proportioned(
         still = np.zeros((3, *free.shape), np.float32)
         return sum((np.float32(most * a) * fields[n] for n, a in amounts.items()), still)
 
+    nearest, best, last = math.inf, amounts, dict.fromkeys(shares, 0.0)
     for _ in range(ROUNDS):
         there, _ = warped(label, spacing, velocity())
         now = np.bincount(there.ravel(), minlength=len(table.names))
         lacks = {n: math.log(shares[n] * counts[v] / max(now[v], 1)) for n, v in values.items()}
-        if all(abs(lack) <= NEAR for lack in lacks.values()):
+        worst = max(abs(lack) for lack in lacks.values())
+        if worst < nearest:
+            nearest, best = worst, amounts
+        if worst <= NEAR:
             break
+        # Walls move by whole voxels, in leaps: where it went too far it goes back more slowly.
         for name, lack in lacks.items():
-            amount = amounts[name] + lack / gains[name]
-            amounts[name] = min(max(amount, -FURTHEST_MM), FURTHEST_MM)
+            gains[name] *= 1 - lack / last[name] if last[name] * lack < 0 else 1.0
+        steps = {n: amounts[n] + lack / gains[n] for n, lack in lacks.items()}
+        amounts = {n: min(max(a, -FURTHEST_MM), FURTHEST_MM) for n, a in steps.items()}
+        last = lacks
+    amounts = best
     most = next((m for m in PARTS_OF_THE_WAY if _least(velocity(m), label, spacing) >= SAFE), 0.0)
     return led_along(label, spacing, velocity(most), label > 0)
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from factory.anatomy.measure import components, euler_number, volumes_ml
 from factory.anatomy.solve import Solved, solve
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import SMOOTH_MM, WALL_VOXELS
+from factory.anatomy.ventricles import SMOOTH_MM, WALL_VOXELS, box_of
 from factory.anatomy.warp import (
     exponential,
     jacobian,
@@ -183,6 +183,7 @@ def certify(
     """
     if record["jacobian_min"] <= 0:
         raise AnatomyError(f"{name}: the map folds (Jacobian {record['jacobian_min']:.2f})")
+    old, new = (a[box_of(a > 0, (0, 0, 0))] if a.any() else a for a in (old, new))
     for count in (components, euler_number):
         before, after = count(old, table), count(new, table)
         changed = [n for n in before if before[n] != after[n] and n not in free]

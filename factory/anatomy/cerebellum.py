@@ -19,6 +19,7 @@ Spacing = tuple[float, float, float]
 NAME = "cerebellar_hypoplasia"
 LEAST = 0.3
 """The smallest share of the diameter that is left."""
+ALONE = LabelTable(("background", "cerebellum"), ((0, 0, 0), (0, 0, 0)))
 STEP_VOXELS = 1.0
 CONTACT_MM = 3.0
 AROUND_MM = 12.0
@@ -96,7 +97,7 @@ def cerebellar_hypoplasia(
         "jacobian_min": (1 - found.amount) ** -3,
         **before(label, spacing, table),
     }
-    certify(label, new, table, record, NAME, free=("external_csf",))
+    certify(old, led, ALONE, record, NAME)
     if abs(record["achieved_transcerebellar_mm"] - wanted) > tolerance:
         there = f"with its topology kept it comes to {record['achieved_transcerebellar_mm']:.1f} mm"
         raise AnatomyError(f"{NAME}: {wanted:.1f} mm asked for; {there}")
@@ -137,8 +138,7 @@ def _pulled(array: np.ndarray, anchor: np.ndarray, scale: float, order: int = 0)
 
 
 def _widest(mask: np.ndarray, spacing: Spacing) -> float:
-    one = LabelTable(("background", "cerebellum"), ((0, 0, 0), (0, 0, 0)))
-    return measured_diameter(mask, spacing, one) or 0.0
+    return measured_diameter(mask, spacing, ALONE) or 0.0
 
 
 def _fill(

@@ -36,7 +36,7 @@ MOST = {"hemisphere_share": 0.8, "ventricle_share": 12.0}
 TOLERANCE = 0.02
 MIDLINE_MM = 12.0
 """How far from the midline the scaling of a hemisphere has come to its full."""
-TENTORIUM_MM = 8.0
+TENTORIUM_MM = 14.0
 """How far from cerebellum and brainstem it has."""
 WALL_MM = 4.0
 """How far from the ventricle's wall the white matter makes up for it."""

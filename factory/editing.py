@@ -8,7 +8,7 @@ import numpy as np
 from factory.cases import Case
 from factory.errors import AnatomyError
 from factory.labels import table_of
-from factory.operators import operator_function
+from factory.operators import operator_class, operator_function
 from storage.resample import fit
 from storage.sources import load_subject
 from storage.subject import Subject
@@ -37,18 +37,21 @@ class Editor:
         """
         subject = self.subject(case)
         label, image = subject.label, subject.image
+        age = subject.metadata.get("gestational_age_weeks")
         records: dict[str, Any] = {}
         for edit in case.edits:
             for name, parameters in edit.items():
                 run = operator_function(name)
                 grid, table = subject.grid, subject.table
+                known = {"age_weeks": age} if operator_class(name).wants_age else {}
                 try:
                     label, image, *record = run(
-                        label, grid.spacing, table, image=image, **parameters
+                        label, grid.spacing, table, image=image, **parameters, **known
                     )
                 except AnatomyError as error:
                     raise AnatomyError(f"{case.id}: {error}") from error
                 for written in record:
                     own = parameters.get("name", name)
+                    age = written.get("age_weeks", age)
                     records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records

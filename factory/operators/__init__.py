@@ -3,7 +3,7 @@
 To add one: a class of its parameters in this folder, and one line in `Edit`. The class says which
 function does it, called as function(label, spacing, table, image=…, **parameters) ->
 (label, image) or (label, image, record); a record's values become columns of the dataset, after
-the operator's name.
+the operator's name. An edit that makes the subject older or younger records `age_weeks`.
 """
 
 import importlib
@@ -14,7 +14,13 @@ from pydantic import Field, model_validator
 
 from factory.loading import Section, allowed, listed, problem
 from factory.operators.base import Operator
-from factory.operators.shape import Deform
+from factory.operators.shape import (
+    Asymmetry,
+    CerebellarHypoplasia,
+    Deform,
+    Grow,
+    Microcephaly,
+)
 from factory.operators.tissue import (
     CorpusCallosumAgenesis,
     CorticalThinning,
@@ -36,6 +42,10 @@ class Edit(Section):
     corpus_callosum_agenesis: CorpusCallosumAgenesis | None = None
     external_csf: ExternalCsf | None = None
     lesion: Lesion | None = None
+    microcephaly: Microcephaly | None = None
+    grow: Grow | None = None
+    asymmetry: Asymmetry | None = None
+    cerebellar_hypoplasia: CerebellarHypoplasia | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Edit":

@@ -10,12 +10,15 @@ class Operator(Section):
     """An edit of the label map: its fields are its parameters, with their units in their names.
 
     function: "module:name", imported when it is first run. random: whether it takes `seed`, a
-    whole number that belongs to the case. needs: labels beside FETA's that it cannot do without.
+    whole number that belongs to the case. wants_age: whether it takes `age_weeks`, the subject's
+    gestational age, None where it is not known. needs: labels beside FETA's that it cannot do
+    without.
     """
 
     function: ClassVar[str]
     random: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    wants_age: ClassVar[bool] = False
 
     @classmethod
     def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,10 @@ EDITS: dict[str, list[tuple[str, float | None, dict[str, Any]]]] = {
         ("displace to 13 mm", WARP_S, {"atrial_width_mm": 13.0, "mode": "displace"}),
     ],
     "deform": [("2 mm, 5°", WARP_S, {"warp_mm": 2.0, "rotation_degrees": (5.0, 0.0, 0.0)})],
-    "microcephaly": [("to 75 mm", WARP_S, {"biparietal_mm": 75.0})],
+    "microcephaly": [
+        ("to 85 mm", WARP_S, {"biparietal_mm": 85.0}),
+        ("to 75 mm", WARP_S, {"biparietal_mm": 75.0}),
+    ],
     "grow": [("to 30 weeks", WARP_S, {"to_weeks": 30.0})],
     "asymmetry": [
         ("hemisphere by -0.2", WARP_S, {"side": "left", "hemisphere_share": -0.2}),

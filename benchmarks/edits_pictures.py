@@ -22,6 +22,7 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from factory.anatomy.ventricles import box_of
 from factory.errors import AnatomyError
 from factory.labels import table_of
 from factory.operators import operator_class, operator_function, operator_names
@@ -196,7 +197,7 @@ def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | N
 
 
 def panels(name: str, shown: Shown, subject: Subject, others: bool) -> list[Panel]:
-    """Nothing and the three strengths, all cut at the same slice."""
+    """Nothing and the three strengths, all cut at the same slice and cropped to the same box."""
     strengths = shown.on_phantom if others and shown.on_phantom else shown.strengths
     row = [Panel(f"{subject.id}, none", subject.label, subject.image)]
     row += [edited(name, subject, parameters, shown.title) for parameters in strengths]
@@ -208,11 +209,15 @@ def panels(name: str, shown: Shown, subject: Subject, others: bool) -> list[Pane
     at = int(np.argmax(where.sum(tuple(a for a in range(3) if a != shown.axis))))
     if shown.tissue == CALLOSUM:
         at = round(float(np.nonzero(where)[shown.axis].mean()))
-    for panel in row:
-        if panel.label is not None:
-            panel.label = np.take(panel.label, at, shown.axis)
+    kept = [panel for panel in row if panel.label is not None]
+    for panel in kept:
+        panel.label = np.take(panel.label, at, shown.axis)
         if panel.image is not None:
             panel.image = np.take(panel.image, at, shown.axis)
+    window = box_of(sum(panel.label > 0 for panel in kept)[None], (0, 4, 4))[1:]
+    for panel in kept:
+        panel.label = panel.label[window]
+        panel.image = None if panel.image is None else panel.image[window]
     return row
 
 
@@ -247,6 +252,9 @@ def picture(name: str, shown: Shown, both: list[Subject]) -> tuple[plt.Figure, l
     return figure, [(panel, both[0], as_image, brightest) for panel, as_image in triple]
 
 
+ROOM = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.88, "wspace": 0.02}
+
+
 def contact_sheet(cells: dict[str, list[Any]]) -> plt.Figure:
     """All edits of the real subject at the middle strength: labels before, after, and the image."""
     columns = 3
@@ -254,7 +262,7 @@ def contact_sheet(cells: dict[str, list[Any]]) -> plt.Figure:
     parts = figure.subfigures(-(-len(cells) // columns), columns, squeeze=False).ravel()
     for part, (name, triple) in zip(parts, cells.items(), strict=False):
         part.suptitle(f"{name}: {triple[1][0].title.splitlines()[0]}", fontsize=8)
-        for place, cell in zip(part.subplots(1, 3), triple, strict=True):
+        for place, cell in zip(part.subplots(1, 3, gridspec_kw=ROOM), triple, strict=True):
             draw(place, *cell)
     return figure
 

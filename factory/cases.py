@@ -184,7 +184,8 @@ class _Filling:
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The edits that are carried out, and every number of them as asked and as carried out."""
         values = known | {"replicate": self.replicate}
-        done, numbers = [], {}
+        done: list[dict[str, Any]] = []
+        numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
             operator, given = of(edit)
             kind = operator_class(operator)

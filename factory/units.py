@@ -1,4 +1,4 @@
-"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`, `_ms`); what to say else."""
+"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`, `_ms`); hints on others."""
 
 import re
 from collections.abc import Sequence

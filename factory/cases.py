@@ -18,7 +18,7 @@ from factory.errors import RecipeError
 from factory.groups import Part, parts, subjects_in
 from factory.labels import labels_of
 from factory.operators import of, operator_class
-from factory.parameters import SWEEPS
+from factory.parameters import SWEEPS, extremes
 from factory.recipe import Recipe
 from factory.subjects import grid_shape
 from factory.sweeps import Variant, axes, fill, full_name, size, variant
@@ -34,12 +34,13 @@ class Case:
         it: for a phantom gestational_age_weeks and seed, for files path, rec, mapping, ...}.
     variant: the swept values in words, e.g. "grade=2"; "" where nothing is swept.
     edits: [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}, ...] in order,
-        without those that `when` switches off.
+        without those that `when` switches off; the recipe's second of an operator has beside it
+        {"as": "dilate_ventricles_2"}, what its columns are named after.
     appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
         "style_seed": int, "uncertainty": bool, "original": bool}.
     grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
     requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
-        of an edit that is switched off are left out.
+        of an edit that is switched off are left out. A column has one name in a whole recipe.
     group: the group's name, "" in a recipe without.
     labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
         "looks_like": "white_matter"}, the tissue as which they are painted; where there are none,
@@ -84,7 +85,9 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
     labels = labels_of(recipe.spec)
-    for part in parts(recipe):
+    every = parts(recipe)
+    columns = _recipe_columns(every)
+    for part in every:
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
         skipped = min(start // each, part.count)
@@ -92,7 +95,8 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
                 chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                yield _Filling(recipe, part, subject, chosen, replicate).case(grid, labels)
+                filling = _Filling(recipe, part, subject, chosen, replicate, columns)
+                yield filling.case(grid, labels)
             start = 0
 
 
@@ -115,6 +119,7 @@ class _Filling:
     subject: dict[str, Any]
     variant: Variant
     replicate: int
+    columns: dict[str, str]
 
     @property
     def who(self) -> str:
@@ -134,6 +139,7 @@ class _Filling:
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
         style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
         scan = filled.get("acquisition")
+        numbers |= acquisition_section.numbers(scan or {})
         return Case(
             id=f"{who}/{words}/{self.replicate}",
             subject=subject,
@@ -142,7 +148,7 @@ class _Filling:
             edits=edits,
             appearance=filled["appearance"] | style,
             grid=grid,
-            requested=known | _columns(numbers | acquisition_section.numbers(scan or {})),
+            requested=known | {self.columns[name]: value for name, value in numbers.items()},
             group=self.part.group,
             labels=labels,
             acquisition=self.acquisition(scan) if scan else {},
@@ -178,21 +184,21 @@ class _Filling:
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The edits that are carried out, and every number of them as asked and as carried out."""
         values = known | {"replicate": self.replicate}
-        done, numbers = [], {}
+        done: list[dict[str, Any]] = []
+        numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
             operator, given = of(edit)
             kind = operator_class(operator)
             if "when" not in edit or self.holds(edit["when"], values):
                 run = kind.carried_out(given)
-                for key, value in {**given, **run}.items():
-                    if _is_number(value):
-                        name = full_name(("anatomy", index, operator, key), anatomy)
-                        numbers[name] = value
+                numbers |= _edit_numbers(index, anatomy)
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
                     run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
-                done.append({operator: {k: _listed(v) for k, v in run.items()}})
+                own = full_name(("anatomy", index, operator), anatomy)
+                named = {} if own == operator else {"as": own}
+                done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
             values |= {key: value for key, value in given.items() if _is_number(value)}
         return done, numbers
 
@@ -203,6 +209,29 @@ class _Filling:
                 f"{', '.join(missing)} of subject {self.subject['id']} is not known"
             )
         return holds(condition, values)
+
+
+def _edit_numbers(index: int, anatomy: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every number of a filled edit, as asked and as carried out, by its full name."""
+    operator, given = of(anatomy[index])
+    values = {**given, **operator_class(operator).carried_out(given)}
+    return {
+        full_name(("anatomy", index, operator, key), anatomy): value
+        for key, value in values.items()
+        if _is_number(value)
+    }
+
+
+def _recipe_columns(every: list[Part]) -> dict[str, str]:
+    """Columns by full parameter name: of every group, and of edits that `when` may switch off,
+    so that one number never has two columns in a dataset."""
+    names: dict[str, Any] = {}
+    for part in every:
+        filled = fill(part.template, lambda _, __, node: extremes(node)[0])
+        for index in range(len(filled["anatomy"])):
+            names |= _edit_numbers(index, filled["anatomy"])
+        names |= acquisition_section.numbers(filled.get("acquisition", {}))
+    return {name: column for column, name in _columns({name: name for name in names}).items()}
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from factory.cases import Case
 from factory.errors import AnatomyError
 from factory.labels import table_of
-from factory.operators import operator_class, operator_function
+from factory.operators import of, operator_class, operator_function
 from storage.resample import fit
 from storage.sources import load_subject
 from storage.subject import Subject
@@ -32,7 +32,8 @@ class Editor:
     def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
 
-        A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one.
+        A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one;
+        those of the recipe's second edit of an operator by "<operator>_2_<name>".
         Raises AnatomyError, naming the case.
         """
         subject = self.subject(case)
@@ -40,18 +41,17 @@ class Editor:
         age = subject.metadata.get("gestational_age_weeks")
         records: dict[str, Any] = {}
         for edit in case.edits:
-            for name, parameters in edit.items():
-                run = operator_function(name)
-                grid, table = subject.grid, subject.table
-                known = {"age_weeks": age} if operator_class(name).wants_age else {}
-                try:
-                    label, image, *record = run(
-                        label, grid.spacing, table, image=image, **parameters, **known
-                    )
-                except AnatomyError as error:
-                    raise AnatomyError(f"{case.id}: {error}") from error
-                for written in record:
-                    own = parameters.get("name", name)
-                    age = written.get("age_weeks", age)
-                    records |= {f"{own}_{key}": value for key, value in written.items()}
+            name, parameters = of(edit)
+            run = operator_function(name)
+            known = {"age_weeks": age} if operator_class(name).wants_age else {}
+            try:
+                label, image, *record = run(
+                    label, subject.grid.spacing, subject.table, image=image, **parameters, **known
+                )
+            except AnatomyError as error:
+                raise AnatomyError(f"{case.id}: {error}") from error
+            own = parameters.get("name", edit.get("as", name))
+            for written in record:
+                age = written.get("age_weeks", age)
+                records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records

@@ -16,6 +16,7 @@ from factory.recipe import Recipe, load_recipe
 from factory.resolve import find_recipe
 from factory.subjects import grid_shape
 from factory.sweeps import axes, size
+from factory.units import unit_of
 from factory.wording import many, parameter, words
 
 FIRST = 20
@@ -128,9 +129,14 @@ def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -
 def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
     for edit in edits:
         operator, values = of(edit)
-        given = "; ".join(f"{key} {parameter(value)}" for key, value in values.items())
+        given = "; ".join(f"{_said(key)} {parameter(v, unit_of(key))}" for key, v in values.items())
         when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
         yield f"{who}: {operator.replace('_', ' ')}, {given}{when}."
+
+
+def _said(key: str) -> str:
+    """A key in words, without its unit."""
+    return key.removesuffix(f"_{unit_of(key)}").replace("_", " ")
 
 
 def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
@@ -158,7 +164,7 @@ def _row(case: Case, hidden: Set[str] = frozenset()) -> dict[str, Any]:
         "gestational_age_weeks": case.subject.get("gestational_age_weeks"),
         "variant": case.variant,
         "replicate": case.replicate,
-        "edits": ", ".join(name for edit in case.edits for name in edit),
+        "edits": ", ".join(of(edit)[0] for edit in case.edits),
         "requested": ", ".join(f"{name} {_cell(value)}" for name, value in asked.items()),
     }
 

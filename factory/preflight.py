@@ -7,6 +7,7 @@ from typing import Any
 from factory.acquisition_section import columns
 from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
+from factory.errors import AnatomyError
 from factory.groups import parts
 from factory.labels import as_painted
 from factory.recipe import Recipe
@@ -20,14 +21,18 @@ CONSIDERED = 1000
 def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     """Where the youngest, the oldest and the most edited cases leave what training saw.
 
-    Makes the label maps of a few cases (a few seconds); one line a case that leaves it. Raises
-    SubjectError, AnatomyError as rendering would.
+    Makes the label maps of a few cases (a few seconds); one line a case that leaves it, or whose
+    edits cannot be made. Raises SubjectError as rendering would.
     """
     editor = Editor()
     found = []
     for case in extremes(list(_considered(recipe))):
         spacing = editor.subject(case).grid.spacing
-        label, _, _ = editor.edited(case)
+        try:
+            label, _, _ = editor.edited(case)
+        except AnatomyError as error:  # this sample will fail, the others stand
+            found.append(str(error))
+            continue
         outside = outside_training(card, as_painted(label, case.labels), spacing, FETA)
         if outside:
             found.append(f"{case.id}: {outside}")

@@ -29,7 +29,7 @@ from factory.quantities import (
     Weeks,
 )
 from factory.scanners import with_scanner
-from factory.sweeps import check_zips, template
+from factory.sweeps import check_zips
 from factory.yaml_lines import Document
 from storage.mappings import NAMED, TISSUES
 
@@ -198,7 +198,7 @@ class RenderRecipe(Section):
     def _conditions_and_zips(self) -> "RenderRecipe":
         spec = self.model_dump(exclude_none=True)
         for group in self.groups or ("",):
-            check_zips(template(spec, "phantom", group))
+            check_zips(spec, group)
             known = {"gestational_age_weeks", "replicate"}
             _check_conditions(self.anatomy, ("anatomy",), known)
             if self.groups:

@@ -5,7 +5,7 @@ from typing import Any
 from factory.words import word_of
 
 
-def parameter(node: Any, unit: str = "") -> str:
+def parameter(node: Any, unit: str | None = None) -> str:
     """A plain parameter in words."""
     word = word_of(node)
     end = f" {unit}" if unit else ""
@@ -36,9 +36,11 @@ def parameter(node: Any, unit: str = "") -> str:
 def words(value: Any) -> str:
     """A plain value in words."""
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {words(v)}" for key, v in value.items())
+        return ", ".join(f"{words(key)}: {words(v)}" for key, v in value.items())
     if isinstance(value, tuple | list):
         return ", ".join(map(words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 

@@ -82,8 +82,8 @@ def operator_function(name: str) -> Callable[..., Any]:
 
 
 def of(edit: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The operator's name and its parameters, of a plain edit."""
-    return next((name, values) for name, values in edit.items() if name != "when")
+    """The operator's name and its parameters, of a recipe's plain edit or of a case's."""
+    return next((name, values) for name, values in edit.items() if name not in ("when", "as"))
 
 
 def number_names(edit: Edit) -> set[str]:

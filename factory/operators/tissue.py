@@ -11,8 +11,8 @@ from factory.quantities import TISSUES, Millilitres, Share, Tissue
 from storage.subject import CALLOSUM, FETA
 
 GAINS = ("external_csf", "white_matter")
-TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles")
-"""Names that no lesion may have: each has a column volume_ml_<name>."""
+TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")
+"""Names that no lesion may have: there are columns volume_ml_<name>, and requested_<parameter>."""
 
 Thickness = Annotated[float, Field(ge=0.3, le=6), allowed("0.3 to 6 mm")]
 Fissure = Annotated[float, Field(ge=0, le=20), allowed("0 to 20 mm")]

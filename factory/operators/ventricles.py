@@ -45,6 +45,14 @@ class Graded(Operator):
         return {cls.size: values["grades_mm"][values["grade"]], **others}
 
 
+def check_into(into: tuple[str, ...]) -> None:
+    """Raises the error of a validator where ventricles cannot grow into some tissues."""
+    if not into or "ventricles" in into or len(set(into)) < len(into):
+        others = listed(t for t in TISSUES if t != "ventricles")
+        text = "value {value}; allowed: a list, without repeats, of {others}"
+        raise problem(text, into, at=("into",), others=others)
+
+
 class DilateVentricles(Graded):
     """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
 
@@ -56,10 +64,7 @@ class DilateVentricles(Graded):
 
     @model_validator(mode="after")
     def _into(self) -> "DilateVentricles":
-        if not self.into or "ventricles" in self.into or len(set(self.into)) < len(self.into):
-            others = listed(t for t in TISSUES if t != "ventricles")
-            text = "value {value}; allowed: a list, without repeats, of {others}"
-            raise problem(text, self.into, at=("into",), others=others)
+        check_into(self.into)
         return self
 
 
@@ -99,4 +104,6 @@ class Ventriculomegaly(Graded):
                 raise problem(f"mode {self.mode} has no {name}; allowed: mode {mode}", at=(name,))
         if self.ratio is not None and self.side == "both":
             raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
+        if self.into is not None:
+            check_into(self.into)
         return self

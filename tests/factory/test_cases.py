@@ -261,3 +261,35 @@ def test_files_as_subjects(tmp_path) -> None:
     assert count_cases(mixed) == len(both) == 15
     phantoms = {case.id for case in cases(recipe())}
     assert phantoms < both.keys()
+
+
+TWICE = """\
+seed: 7
+subjects: {phantom: {count: 6, gestational_age_weeks: {uniform: [22, 34]}}}
+anatomy:
+  - deform: {warp_mm: 1}
+  - dilate_ventricles: {radius_mm: 1, into: [white_matter]}
+    when: gestational_age_weeks < 28
+  - dilate_ventricles: {radius_mm: 2, into: [white_matter]}
+groups:
+  ill: {share: 50 %, anatomy: [lesion: {inside: [white_matter], volume_ml: 1}]}
+  well: {share: 50 %}
+appearance: {model: fetal-spade}
+output: {path: h.zarr}
+"""
+
+
+def test_a_number_has_one_column_in_every_case_of_a_recipe() -> None:
+    every = list(cases(recipe(text=TWICE)))
+    young = [case.subject["gestational_age_weeks"] < 28 for case in every]
+    assert len(set(young)) == 2
+    for case, is_young in zip(every, young, strict=True):
+        widths = {"dilate_ventricles_2_radius_mm"}
+        widths |= {"dilate_ventricles_radius_mm"} if is_young else set()
+        smooth = {"deform_smoothness_mm"}
+        smooth |= {"lesion_smoothness_mm"} if case.group == "ill" else set()
+        assert {name for name in case.requested if name.endswith("radius_mm")} == widths
+        assert {name for name in case.requested if name.endswith("smoothness_mm")} == smooth
+        second = next(edit for edit in case.edits if "as" in edit)
+        assert second["as"] == "dilate_ventricles_2"
+        assert second["dilate_ventricles"]["radius_mm"] == 2

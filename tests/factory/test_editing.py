@@ -86,3 +86,14 @@ def test_a_head_that_outgrows_its_grid_is_told_the_shape_it_needs() -> None:
     [asked] = cases(parse(text, "r.yaml", RenderRecipe))
     with pytest.raises(AnatomyError, match=r"needs \d+ × \d+ × \d+ voxels .* that shape at least"):
         Editor().edited(asked)
+
+
+def test_each_of_two_edits_of_a_kind_is_on_record() -> None:
+    left = "ventriculomegaly: {atrial_width_mm: 11, side: left}"
+    right = "ventriculomegaly: {atrial_width_mm: 13, side: right}"
+    _, _, record = edited(f"{{{left}}}, {{{right}}}")
+    assert record["ventriculomegaly_requested_atrial_width_mm"] == 11
+    assert record["ventriculomegaly_2_requested_atrial_width_mm"] == 13
+    _, _, alone = edited(f"{{{left}, when: replicate > 0}}, {{{right}}}")
+    assert "ventriculomegaly_requested_atrial_width_mm" not in alone
+    assert alone["ventriculomegaly_2_requested_atrial_width_mm"] == 13

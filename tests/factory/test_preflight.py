@@ -45,3 +45,12 @@ def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
     assert all("ventricles volume_ml" in w and "(saw 0 to 20)" in w for w in warnings)
     assert not any("white_matter" in w or "radius_mm=0/" in w for w in warnings)
     assert label_warnings(recipe, {"training": {"labels": {"ventricles": wide}}}) == ()
+
+
+def test_an_edit_that_cannot_be_made_is_a_warning_since_the_other_samples_stand() -> None:
+    wide = "{ventriculomegaly: {atrial_width_mm: {each: [0, 30]}}}"
+    recipe = parse(RECIPE, "r.yaml", RenderRecipe, [f"anatomy=[{wide}]"])
+    warnings = label_warnings(recipe, {"training": {"labels": {}}})
+    assert warnings
+    assert all("atrial_width_mm=30/0: ventriculomegaly" in w for w in warnings)
+    assert all("the largest that can be reached is" in w for w in warnings)

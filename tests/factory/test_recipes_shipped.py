@@ -70,7 +70,9 @@ def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, model
         for spoil in spoilers:
             other = copy.deepcopy(data)
             spoil(other)
-            assert list(validator.iter_errors(other))
+            # what a recipe that includes others leaves out, they may give
+            allowed = "include" in data and other.keys() < data.keys()
+            assert allowed != bool(list(validator.iter_errors(other)))
 
 
 def test_what_the_language_allows_the_schema_allows() -> None:

@@ -1,7 +1,6 @@
 """SPADE for `factory train`: one network an orientation, their card, their scores."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from torch import nn
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
-from factory.train.families import Family
+from factory.train.families import Family, without_paths
 from factory.train.recipe import SpadeTraining
 from factory.train.run import Run
 from factory.train.slices import SliceSampler, stack
@@ -124,12 +123,6 @@ def text(table: pd.DataFrame) -> list[str]:
     from factory.evaluate.held_out import markdown
 
     return markdown(table).splitlines()
-
-
-def without_paths(data: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without where things lay on the machine that trained it."""
-    subjects = {k: v for k, v in data["subjects"].items() if k != "path"}
-    return {**{k: v for k, v in data.items() if k != "output"}, "subjects": subjects}
 
 
 FAMILY = Family(check, parts, work, export, score, text)

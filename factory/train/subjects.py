@@ -19,6 +19,11 @@ def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -
     return [load_subject(r, spacing_mm) for r in records(part) if person(r) in part.hold_out]
 
 
+def own_spacing(part: TrainingSubjects) -> float | None:
+    """The spacing to score and measure at: as stored (None); of stacks the first learnt at."""
+    return part.spacing_mm[0] if part.layout == "stacks" else None
+
+
 def person(record: dict) -> str:
     """Whose a record is: several of one person are learnt from or held out together."""
     return record.get("person", record["id"])

@@ -4,7 +4,21 @@ Within a subject, the codes of its slices are interpolated to another number of 
 two subjects, both are brought to one number of slices first, and then slice by slice to the other.
 """
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import torch
+from torch import Tensor
+
+from factory.label_maps import maps, positions
+from models.checkpoint import WeightsError, load_weights, read_card
+from models.label_vae import PATHS, LabelVae, LabelVaeConfig, path, prior
+from models.spade import one_hot
+from storage.subject import Grid, Subject
+
+BATCH = 32
+"""Maps a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
 
 def spacing_within(dz_mm: float, slices: int, wanted: int) -> float:
@@ -12,17 +26,90 @@ def spacing_within(dz_mm: float, slices: int, wanted: int) -> float:
     return (slices - 1) * dz_mm / (wanted - 1) if wanted > 1 else dz_mm
 
 
-def positions(slices: int, wanted: int) -> np.ndarray:
-    """Where `wanted` slices lie among `slices`, the first and the last of them the same."""
-    return np.linspace(0, slices - 1, wanted)
+class Latents:
+    """A label VAE of a model folder, loaded once: label maps to codes and back.
+
+    card: its JSON card. Raises WeightsError where the folder is not a label VAE.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.card, self.device = read_card(folder), device
+        if self.card["family"] != "label_vae":
+            raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'label_vae'")
+        self.config = LabelVaeConfig(**self.card["config"])
+        self.vae: Any = load_weights(folder, "vae", LabelVae(self.config), self.card).to(device)
+
+    @torch.inference_mode()
+    def encode(self, maps: np.ndarray) -> Tensor:
+        """The codes μ (N, Z) of label maps uint8 (N, *shape)."""
+        codes = []
+        for start in range(0, len(maps), BATCH):
+            part = torch.from_numpy(np.ascontiguousarray(maps[start : start + BATCH]))
+            codes.append(self.vae.encode(one_hot(part.to(self.device), self.config.labels))[0])
+        return torch.cat(codes).cpu()
+
+    @torch.inference_mode()
+    def decode(self, codes_NZ: Tensor) -> np.ndarray:
+        """Label maps uint8 (N, *shape)."""
+        maps = [
+            self.vae.decode(part.to(self.device)).argmax(1).cpu().numpy()
+            for part in codes_NZ.split(BATCH)
+        ]
+        return np.concatenate(maps).astype(np.uint8)
+
+    def prior(self, count: int, seed: int) -> np.ndarray:
+        """Label maps (count, *shape) of codes drawn from N(0, 1)."""
+        rng = torch.Generator().manual_seed(seed)
+        return self.decode(prior(count, self.config.latent, rng))
+
+    def codes(self, subject: Subject, slices: int, method: str) -> Tensor:
+        """A subject's codes: of `slices` slices (slices, Z), or of the whole volume (1, Z)."""
+        codes = self.encode(maps(subject, self.config.shape))
+        if len(self.config.shape) == 3:
+            return codes
+        return path(codes, torch.from_numpy(positions(len(codes), slices)), method)
 
 
-def equalised(label: np.ndarray, wanted: int, labels: int) -> np.ndarray:
-    """A label stack [z, y, x] brought to `wanted` slices without a network: each voxel takes the
-    label with the largest share between its two neighbours."""
-    at = positions(len(label), wanted)
-    low = np.minimum(at.astype(int), max(len(label) - 2, 0))
-    high = np.minimum(low + 1, len(label) - 1)
-    t = (at - low)[:, None, None]
-    shares = np.stack([(1 - t) * (label[low] == v) + t * (label[high] == v) for v in range(labels)])
-    return shares.argmax(axis=0).astype(label.dtype)
+def within(latents: Latents, subject: Subject, slices: int, method: str = "linear") -> Subject:
+    """The subject's anatomy in `slices` slices over the span of those that hold tissue.
+
+    method: linear or spherical. The image is left behind: no one took it there.
+    """
+    label = stacked(latents.decode(latents.codes(subject, slices, method)))
+    return made(subject, subject.id, label, depth_mm(subject, len(label)), {})
+
+
+def between(
+    latents: Latents, first: Subject, last: Subject, steps: int, slices: int, method: str = "linear"
+) -> list[Subject]:
+    """`steps` anatomies on the way from one subject to another, neither of them included.
+
+    The k-th lies at t = k / (steps + 1), slice by slice, both brought to `slices` slices first;
+    its spacing lies at t between theirs.
+    """
+    ends = [latents.codes(s, slices, method) for s in (first, last)]
+    found = []
+    for k in range(1, steps + 1):
+        t = k / (steps + 1)
+        label = stacked(latents.decode(PATHS[method](ends[0], ends[1], t)))
+        a, b = (depth_mm(s, len(label)) for s in (first, last))
+        about = {"between": [first.id, last.id], "t": round(t, 6)}
+        found.append(made(first, f"{first.id}-{last.id}-{k}", label, (1 - t) * a + t * b, about))
+    return found
+
+
+def stacked(maps: np.ndarray) -> np.ndarray:
+    """Decoded maps as one volume [z, y, x]: slices as they come, or the single volume."""
+    return maps[0] if maps.ndim == 4 else maps
+
+
+def depth_mm(subject: Subject, wanted: int) -> float:
+    """Spacing of `wanted` slices over the span of the subject's slices that hold tissue."""
+    filled = np.flatnonzero(subject.label.any(axis=(1, 2)))
+    return spacing_within(subject.grid.spacing[0], int(np.ptp(filled)) + 1, wanted)
+
+
+def made(like: Subject, id: str, label: np.ndarray, dz: float, about: dict) -> Subject:
+    z, y, x = label.shape
+    grid = Grid.centred((z, y, x), (dz, *like.grid.spacing[1:]))
+    return Subject(id, label, grid, like.table, None, {**like.metadata, **about})

@@ -144,7 +144,7 @@ def spherical(first_BZ: Tensor, last_BZ: Tensor, t: Tensor | float) -> Tensor:
     sine = torch.sin(angle)
     direction = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine.clamp(min=1e-6)
     norm = linear(sizes[0], sizes[1], t)
-    straight = (sine < 1e-4) | (sizes[0] < 1e-12) | (sizes[1] < 1e-12)
+    straight = (sine < 1e-3) | (sizes[0] < 1e-12) | (sizes[1] < 1e-12)
     return torch.where(straight, linear(first_BZ, last_BZ, t), norm * direction)
 
 

@@ -111,7 +111,9 @@ def load_stack(record: dict[str, Any], in_plane_mm: float | None, side: int = SI
         )
     factor = np.array([mm / dy, mm / dx])
     middle = np.array([(b[0] + b[-1]) / 2 for b in box])
-    window = (factor, middle - factor * (side - 1) / 2, side)
+    start = middle - factor * (side - 1) / 2
+    # Halfway between two voxels their labels would tie.
+    window = (factor, np.where(factor > 1, start, np.round(start)), side)
     blurred = [_planes((label == v).astype(np.float32), *window) for v in range(len(HEART.names))]
     blurred[0] = 1 - np.sum(blurred[1:], axis=0)  # what lies outside the file is background
     grid = Grid.centred((len(label), side, side), (dz, mm, mm))
@@ -128,11 +130,11 @@ def load_stack(record: dict[str, Any], in_plane_mm: float | None, side: int = SI
 
 def apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
     """label and its companions [z, y, x] turned so that z runs from the apex to the base: the
-    half of the heart's slices with the smaller cavities comes first."""
-    cavities = np.isin(label, (1, 3)).sum(axis=(1, 2))
+    half of the heart's slices with the smaller LV pool comes first."""
+    pool = (label == 1).sum(axis=(1, 2))
     filled = np.flatnonzero(label.any(axis=(1, 2)))
     half = len(filled) // 2
-    reverse = half and cavities[filled[:half]].sum() > cavities[filled[-half:]].sum()
+    reverse = half and pool[filled[:half]].sum() > pool[filled[-half:]].sum()
     return tuple(a[:: -1 if reverse else 1] for a in (label, *others))
 
 

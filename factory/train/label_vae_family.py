@@ -1,17 +1,17 @@
 """The label VAE for `factory train`: one part, its card, its scores."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from factory.label_maps import maps
 from factory.loading import Loaded
 from factory.train.families import Family, without_paths
 from factory.train.label_vae import network, train
 from factory.train.label_vae_recipe import LabelVaeTraining
-from factory.train.maps import MapSampler, maps
+from factory.train.maps import MapSampler
 from factory.train.run import Run
 from factory.train.subjects import held_out_subjects, records, seen_ranges, training_subjects
 from models.checkpoint import load_state, save_model
@@ -83,11 +83,19 @@ def export(loaded: Loaded[LabelVaeTraining], output: Path) -> Path:
 
 def score(folder: Path, recipe: LabelVaeTraining, output: Path) -> pd.DataFrame | None:
     """Scores on held-out subjects and on draws from the prior; tables and pictures to output."""
-    return None
+    from factory.evaluate.latents import evaluate
+
+    subjects = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
+    return evaluate(folder, subjects, output) if subjects else None
 
 
-def text(table: Any) -> list[str]:
-    return table.to_string(index=False).splitlines()
+def text(table: pd.DataFrame) -> list[str]:
+    width = table["measure"].str.len().max()
+    lines = [f"{'':{width}}   model   real"]
+    for row in table.itertuples():
+        real = "" if np.isnan(row.real) else f"{row.real:7.3f}"
+        lines.append(f"{row.measure:{width}} {row.model:7.3f}{real}")
+    return lines
 
 
 FAMILY = Family(check, parts, work, export, score, text)

@@ -6,29 +6,7 @@ What a step sees is a function of (seed, step) alone, as in factory.train.slices
 import numpy as np
 from scipy import ndimage
 
-from factory.latents import equalised
 from factory.train.label_vae_recipe import Augment
-from storage.resample import fit
-from storage.subject import Subject
-
-
-def maps(subject: Subject, shape: tuple[int, ...]) -> np.ndarray:
-    """A subject as uint8 maps (N, *shape): with two sides its slices from the first to the last
-    that hold tissue, with three one volume, a stack brought to its number of slices.
-
-    Raises SubjectError where the labels do not fit.
-    """
-    label = subject.label
-    filled = np.flatnonzero(label.any(axis=(1, 2)))
-    depth = len(label) if len(shape) == 2 else max(shape[0], len(label))
-    plane = fit(subject, (depth, shape[-2], shape[-1]))
-    filled = np.flatnonzero(plane.label.any(axis=(1, 2)))
-    stack = plane.label[filled[0] : filled[-1] + 1]
-    if len(shape) == 2:
-        return stack
-    if "phase" in subject.metadata:  # a stack's depth is its number of slices, not millimetres
-        return equalised(stack, shape[0], len(subject.table.names))[None]
-    return fit(subject, (shape[0], shape[1], shape[2])).label[None]
 
 
 class MapSampler:

@@ -1,4 +1,5 @@
-"""Subjects as label maps of one shape: slices for a 2D network, volumes for a 3D one."""
+"""Subjects as label maps of one shape, slices for a 2D network, volumes for a 3D one; and how
+well two such maps agree."""
 
 import numpy as np
 
@@ -37,3 +38,9 @@ def equalised(label: np.ndarray, wanted: int, labels: int) -> np.ndarray:
     t = (at - low)[:, None, None]
     shares = np.stack([(1 - t) * (label[low] == v) + t * (label[high] == v) for v in range(labels)])
     return shares.argmax(axis=0).astype(label.dtype)
+
+
+def dice(a: np.ndarray, b: np.ndarray, value: int) -> float:
+    """Dice of one structure; NaN where neither map has it."""
+    size = int((a == value).sum() + (b == value).sum())
+    return 2 * int(((a == value) & (b == value)).sum()) / size if size else np.nan

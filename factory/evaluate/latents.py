@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from factory.anatomy.heart import STRUCTURES, checked, checked_stack, reversal, volumes_ml
-from factory.label_maps import maps
+from factory.label_maps import dice, maps
 from factory.latents import Latents, between, stacked, within
 from factory.train.pictures import label_grid
 from models.losses import kl_divergence
@@ -29,12 +29,6 @@ SLICES, STEPS = 32, 8
 
 PAIRS = 8
 """Pairs of held-out subjects between which a path is walked."""
-
-
-def dice(a: np.ndarray, b: np.ndarray, value: int) -> float:
-    """Dice of one structure; NaN where neither map has it."""
-    size = int((a == value).sum() + (b == value).sum())
-    return 2 * int(((a == value) & (b == value)).sum()) / size if size else np.nan
 
 
 def reconstructions(latents: Latents, subjects: list[Subject]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from factory.label_maps import dice
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.maps import MapSampler
 from factory.train.pictures import label_grid
@@ -144,17 +145,9 @@ def held_out_scores(
         drawn.append(model.decode(mu).argmax(1).cpu().numpy())
     parts = {f"held_out_{k}": v / len(label_NS) for k, v in totals.items()}
     loss = parts["held_out_cross_entropy"] + recipe.loss.beta * parts["held_out_kl"]
-    scores = dice(np.concatenate(drawn), label_NS, model.config.labels)
-    return {"held_out_loss": loss, **parts, "held_out_dice": float(np.nanmean(scores))}
-
-
-def dice(a: np.ndarray, b: np.ndarray, labels: int) -> list[float]:
-    """Dice of each structure but the background; NaN where neither map has it."""
-    scores = []
-    for value in range(1, labels):
-        both, size = ((a == value) & (b == value)).sum(), (a == value).sum() + (b == value).sum()
-        scores.append(2 * both / size if size else math.nan)
-    return scores
+    made = np.concatenate(drawn)
+    overlap = np.nanmean([dice(made, label_NS, v) for v in range(1, model.config.labels)])
+    return {"held_out_loss": loss, **parts, "held_out_dice": float(overlap)}
 
 
 @torch.no_grad()

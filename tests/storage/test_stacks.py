@@ -77,8 +77,8 @@ def test_what_is_not_there_is_named(hearts: Path, tmp_path: Path) -> None:
         stack_subjects(tmp_path)
     with pytest.raises(SubjectError, match="no participant P33; did you mean P3"):
         stack_subjects(hearts, ["P33"])
-    with pytest.raises(SubjectError, match=r"the heart is \d+ voxels of 0.4 mm wide; at most 128"):
-        load_stack(stack_subjects(hearts)[4], 0.4)
+    with pytest.raises(SubjectError, match=r"the heart is \d+ voxels of 0.3 mm wide; at most 128"):
+        load_stack(stack_subjects(hearts)[4], 0.3)
     (tmp_path / "participants.csv").write_text("External code,VendorName\nQ,Siemens\n")
     with pytest.raises(SubjectError, match=r"Q_ED_sa\.nii\.gz: no such file"):
         stack_subjects(tmp_path)

@@ -41,7 +41,7 @@ def find_model(name: str) -> Path:
     Raises FactoryError naming those there are.
     """
     here = Path(name)
-    roots = (Path("models/weights"), _installed("models") / "weights")
+    roots = _weights()
     named = [root / name for root in roots] if len(here.parts) == 1 else []
     for folder in (here, *named):
         if _is(Path.is_file, folder / CARD):
@@ -50,6 +50,19 @@ def find_model(name: str) -> Path:
         raise FactoryError(f"{name}: a folder without {CARD}, so not a model")
     there = {p.parent.name for root in roots for p in root.glob(f"*/{CARD}")}
     raise FactoryError(f"appearance.model: {name}: no such model{_there(name, there)}")
+
+
+def model_folders() -> list[Path]:
+    """Every model in models/weights here and installed, by name; of one name the first."""
+    found: dict[str, Path] = {}
+    for root in _weights():
+        for card in sorted(root.glob(f"*/{CARD}")):
+            found.setdefault(card.parent.name, card.parent)
+    return [found[name] for name in sorted(found)]
+
+
+def _weights() -> tuple[Path, ...]:
+    return Path("models/weights"), _installed("models") / "weights"
 
 
 def _installed(package: str) -> Path:

@@ -82,20 +82,21 @@ def within(latents: Latents, subject: Subject, slices: int, method: str = "linea
 def between(
     latents: Latents, first: Subject, last: Subject, steps: int, slices: int, method: str = "linear"
 ) -> list[Subject]:
-    """`steps` anatomies on the way from one subject to another, neither of them included.
+    """`steps` anatomies on the way from one subject to another, neither of them included, the k-th
+    at t = k / (steps + 1)."""
+    return [at(latents, first, last, k / (steps + 1), slices, method) for k in range(1, steps + 1)]
 
-    The k-th lies at t = k / (steps + 1), slice by slice, both brought to `slices` slices first;
-    its spacing lies at t between theirs.
-    """
+
+def at(
+    latents: Latents, first: Subject, last: Subject, t: float, slices: int, method: str = "linear"
+) -> Subject:
+    """The anatomy at t in [0, 1] between two subjects: both brought to `slices` slices, then slice
+    by slice from one to the other; its spacing lies at t between theirs."""
     ends = [latents.codes(s, slices, method) for s in (first, last)]
-    found = []
-    for k in range(1, steps + 1):
-        t = k / (steps + 1)
-        label = stacked(latents.decode(PATHS[method](ends[0], ends[1], t)))
-        a, b = (depth_mm(s, len(label)) for s in (first, last))
-        about = {"between": [first.id, last.id], "t": round(t, 6)}
-        found.append(made(first, f"{first.id}-{last.id}-{k}", label, (1 - t) * a + t * b, about))
-    return found
+    label = stacked(latents.decode(PATHS[method](ends[0], ends[1], t)))
+    a, b = (depth_mm(s, len(label)) for s in (first, last))
+    about = {"between": [first.id, last.id], "t": round(t, 6)}
+    return made(first, f"{first.id}-{last.id}-{t:.4f}", label, (1 - t) * a + t * b, about)
 
 
 def stacked(maps: np.ndarray) -> np.ndarray:

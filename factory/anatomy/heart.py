@@ -1,6 +1,6 @@
 """Whether heart labels can be a heart's, and how much blood its ventricles hold.
 
-Labels are those of storage.stacks.HEART: 1 LV blood pool, 2 LV myocardium, 3 RV blood pool.
+Labels are those of storage.short_axis.HEART: 1 LV blood pool, 2 LV myocardium, 3 RV blood pool.
 """
 
 from collections.abc import Callable

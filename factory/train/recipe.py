@@ -23,7 +23,7 @@ class TrainingSubjects(Section):
     """
 
     path: Text
-    layout: Annotated[Literal["bids", "stacks"], one_of(("bids", "stacks"))] = "bids"
+    layout: Annotated[Literal["bids", "short_axis"], one_of(("bids", "short_axis"))] = "bids"
     rec: Text | None = None
     mapping: Text | dict[int, str] | None = None
     hold_out: tuple[Text, ...] = ()

@@ -33,7 +33,7 @@ def check(recipe: SpadeTraining) -> None:
     records(recipe.subjects)
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
-    if recipe.subjects.layout == "stacks" and recipe.orientations != ("axial",):
+    if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
         raise RecipeError(
             f"orientations: {', '.join(recipe.orientations)}; allowed for stacks: axial, the only "
             "direction in which their slices are thin enough to draw"
@@ -53,7 +53,7 @@ def work(recipe: SpadeTraining, orientation: str, run: Run) -> None:
         learnt += training_subjects(recipe.subjects, spacing)
     stacks = [stack(s, orientation) for s in learnt]
     # A sagittal slice mirrored in its plane would swap front and back; a heart's, its ventricles.
-    mirror = orientation != "sagittal" and recipe.subjects.layout != "stacks"
+    mirror = orientation != "sagittal" and recipe.subjects.layout != "short_axis"
     sampler = SliceSampler(stacks, recipe.crop, mirror=mirror, seed=recipe.seed)
     shown = held_out_slices(recipe, orientation, learnt)
     train(recipe, orientation, sampler, shown, len(learnt[0].table.names), run)
@@ -127,8 +127,8 @@ def class_means_of(learnt: list[Subject]) -> list[float]:
 
 def score(folder: Path, recipe: SpadeTraining, output: Path) -> pd.DataFrame | None:
     """Scores on held-out subjects; pictures and tables to output."""
-    if recipe.subjects.layout == "stacks":
-        from factory.evaluate.stacks import evaluate
+    if recipe.subjects.layout == "short_axis":
+        from factory.evaluate.short_axis import evaluate
     else:
         from factory.evaluate.held_out import evaluate
 

@@ -4,8 +4,8 @@ from factory.errors import RecipeError
 from factory.train.recipe import TrainingSubjects
 from factory.training_ranges import label_size
 from storage.bids import bids_subjects
+from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
-from storage.stacks import stack_subjects
 from storage.subject import Subject
 
 
@@ -21,7 +21,7 @@ def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -
 
 def own_spacing(part: TrainingSubjects) -> float | None:
     """The spacing to score and measure at: as stored (None); of stacks the first learnt at."""
-    return part.spacing_mm[0] if part.layout == "stacks" else None
+    return part.spacing_mm[0] if part.layout == "short_axis" else None
 
 
 def person(record: dict) -> str:
@@ -31,8 +31,8 @@ def person(record: dict) -> str:
 
 def records(part: TrainingSubjects) -> list[dict]:
     """Every subject's record. Raises RecipeError where hold_out names one that is not there."""
-    if part.layout == "stacks":
-        found = stack_subjects(part.path)
+    if part.layout == "short_axis":
+        found = short_axis_subjects(part.path)
     else:
         found = bids_subjects(part.path, part.rec, part.mapping)
     ids = list(dict.fromkeys(person(r) for r in found))

@@ -10,8 +10,8 @@ from factory.label_maps import dice, equalised, maps, positions
 from factory.latents import Latents, between, spacing_within, stacked, within
 from models.checkpoint import WeightsError, save_model
 from models.label_vae import LabelVae, LabelVaeConfig
+from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
-from storage.stacks import stack_subjects
 from storage.subject import Subject
 
 
@@ -26,7 +26,7 @@ def model(folder: Path, shape: tuple[int, ...]) -> Latents:
 
 @pytest.fixture
 def pair(hearts: Path) -> tuple[Subject, Subject]:
-    first, last = (load_subject(stack_subjects(hearts, [p])[0], 3.0) for p in ("P0", "P1"))
+    first, last = (load_subject(short_axis_subjects(hearts, [p])[0], 3.0) for p in ("P0", "P1"))
     assert len(first.label) != len(last.label)
     return first, last
 

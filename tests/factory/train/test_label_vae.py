@@ -23,15 +23,15 @@ from factory.train.launch import work
 from factory.train.maps import MapSampler, moved
 from factory.train.run import Run, TrainingDiverged
 from models.checkpoint import load_state, read_card
+from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
-from storage.stacks import stack_subjects
 
 RECIPE = """
 family: label_vae
 name: small
 seed: 3
 licence: none
-subjects: {{path: {path}, layout: stacks, hold_out: [P0, P1], spacing_mm: [3.0]}}
+subjects: {{path: {path}, layout: short_axis, hold_out: [P0, P1], spacing_mm: [3.0]}}
 shape: [32, 32]
 model: {{latent: 4, width: 4, most: 8}}
 augment: {{rotate_degrees: 10, zoom: 0.1, shift_voxels: 1}}
@@ -185,7 +185,7 @@ def test_the_kl_is_annealed_and_the_rate_falls(recipe: Recipe) -> None:
 
 
 def test_what_is_augmented_moves_in_its_planes_and_keeps_its_labels(hearts: Path) -> None:
-    label = maps(load_subject(stack_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
+    label = maps(load_subject(short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
     rng = np.random.Generator(np.random.Philox(key=1))
     assert np.array_equal(moved(label, Augment(), rng), label)
     turned = moved(label, Augment(rotate_degrees=20, zoom=0.2, shift_voxels=2), rng)

@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 
 from factory.evaluate.paired import comparable, ssim_map
-from factory.stack_painting import StackPainter
+from factory.slice_painting import SlicePainter
 from storage.subject import Subject
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 
-def paintings(painter: StackPainter, subject: Subject) -> dict[str, np.ndarray]:
+def paintings(painter: SlicePainter, subject: Subject) -> dict[str, np.ndarray]:
     """Images of a subject's labels by style, and by class means (the background black)."""
     assert subject.image is not None
     own = painter.style_of(subject.image, subject.label)
@@ -32,7 +32,7 @@ def paintings(painter: StackPainter, subject: Subject) -> dict[str, np.ndarray]:
     }
 
 
-def scores(painter: StackPainter, subjects: list[Subject]) -> pd.DataFrame:
+def scores(painter: SlicePainter, subjects: list[Subject]) -> pd.DataFrame:
     """A row a subject and style: SSIM slice by slice, MSE and correlation inside the labels, and
     over all of the slices that have labels (whole_)."""
     rows: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def scores(painter: StackPainter, subjects: list[Subject]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def picture(painter: StackPainter, subjects: list[Subject], path: Path) -> None:
+def picture(painter: SlicePainter, subjects: list[Subject], path: Path) -> None:
     """A PNG: the middle slice of each subject, its labels, the real image and the painted ones."""
     figure, axes = plt.subplots(5, len(subjects), figsize=(2 * len(subjects), 10), squeeze=False)
     for column, subject in zip(axes.T, subjects, strict=True):
@@ -77,7 +77,7 @@ def picture(painter: StackPainter, subjects: list[Subject], path: Path) -> None:
 def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame:
     """Score a model on subjects with images; writes held_out.csv and .png into output. Returns the
     means over subjects, a row a style."""
-    painter = StackPainter(model, torch.device("cpu"))
+    painter = SlicePainter(model, torch.device("cpu"))
     table = scores(painter, subjects)
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "held_out.csv", index=False)

@@ -32,11 +32,13 @@ SIDE = 128
 """Voxels a side of the square about the heart."""
 
 
-def stack_subjects(root: str | Path, participants: list[str] | None = None) -> list[dict[str, Any]]:
+def short_axis_subjects(
+    root: str | Path, participants: list[str] | None = None
+) -> list[dict[str, Any]]:
     """Records of a folder's stacks, one a person and phase, sorted by id; no voxel is read.
 
     participants: the persons wanted, all by default. A record is plain JSON for load_subject:
-    {"source": "stacks", "id" (PERSON-PHASE), "person", "phase", "vendor", "label", "image"}.
+    {"source": "short_axis", "id" (PERSON-PHASE), "person", "phase", "vendor", "label", "image"}.
 
     Raises SubjectError where root has no participants.csv, a participant is unknown, a file is
     missing, or nobody is left.
@@ -58,7 +60,7 @@ def stack_subjects(root: str | Path, participants: list[str] | None = None) -> l
                     raise SubjectError(f"{path}: no such file")
             records.append(
                 {
-                    "source": "stacks",
+                    "source": "short_axis",
                     "id": f"{person}-{phase}",
                     "person": person,
                     "phase": phase,
@@ -84,7 +86,7 @@ def _participants(path: Path) -> dict[str, str]:
         return {row["External code"]: row["VendorName"] for row in rows}
 
 
-def load_stack(record: dict[str, Any], in_plane_mm: float | None, side: int = SIDE) -> Subject:
+def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int = SIDE) -> Subject:
     """The Subject of a record: its planes at in_plane_mm (None: the file's own), side² voxels
     about the box of its labels; beyond the file's edge image and label are 0.
 

@@ -14,7 +14,7 @@ BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
 
-class StackPainter:
+class SlicePainter:
     """The axial generator of a model folder and its style encoder, loaded once.
 
     card: its JSON card. Raises WeightsError where the folder holds no SPADE model with a latent.

@@ -32,7 +32,7 @@ def records(part: Interpolate, found: Sequence[Record], seed: int, mm: float) ->
     Raises RecipeError where `between` names one that is not there or more pairs are asked for than
     there are.
     """
-    common = {"source": "interpolated", "model": part.model}
+    common: Record = {"source": "interpolated", "model": part.model}
     common |= {"slices": part.slices, "method": part.method}
     if not part.between and not part.pairs:
         return [

@@ -22,7 +22,7 @@ class Editor:
         """The case's subject on the case's grid. Raises SubjectError."""
         key = (case.subject, case.grid)
         if self.last is None or self.last[0] != key:
-            whole = load_subject(case.subject, case.grid["spacing_mm"])
+            whole = _made(case.subject, case.grid["spacing_mm"])
             self.last = (key, fit(whole, tuple(case.grid["shape"])))
         return self.last[1]
 
@@ -47,3 +47,11 @@ class Editor:
                 for written in record:
                     records |= {f"{name}_{key}": value for key, value in written.items()}
         return label, image, records
+
+
+def _made(record: dict[str, Any], spacing_mm: float) -> Subject:
+    if record["source"] != "interpolated":
+        return load_subject(record, spacing_mm)
+    from factory.interpolated import make  # and torch with it
+
+    return make(record, spacing_mm)

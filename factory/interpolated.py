@@ -32,14 +32,20 @@ def records(part: Interpolate, found: Sequence[Record], seed: int, mm: float) ->
     Raises RecipeError where `between` names one that is not there or more pairs are asked for than
     there are.
     """
+    return list(_records(part, json.dumps(found, sort_keys=True), seed, mm))
+
+
+@functools.lru_cache(maxsize=8)
+def _records(part: Interpolate, found_json: str, seed: int, mm: float) -> tuple[Record, ...]:
+    found = json.loads(found_json)
     common: Record = {"source": "interpolated", "model": part.model}
     common |= {"slices": part.slices, "method": part.method}
     if not part.between and not part.pairs:
-        return [
+        return tuple(
             {**common, "id": f"{r['id']}-{part.slices}", "first": r, "last": None, "t": 0.0}
             for r in found
-        ]
-    return [
+        )
+    return tuple(
         {
             **common,
             "id": f"{a['id']}-to-{b['id']}-{k}of{part.steps}",
@@ -49,7 +55,7 @@ def records(part: Interpolate, found: Sequence[Record], seed: int, mm: float) ->
         }
         for a, b in pairs(part, found, seed, mm)
         for k in range(1, part.steps + 1)
-    ]
+    )
 
 
 def pairs(

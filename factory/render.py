@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from factory.anatomy.heart import checked_stack
 from factory.anatomy.measure import measure
 from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
 from factory.painting import SpadePainter
+from factory.slice_painting import SlicePainter, of_hearts
 from factory.training_ranges import outside_training
+from models.checkpoint import read_card
+from storage.short_axis import HEART
 from storage.subject import Grid, LabelTable
 
 
@@ -49,25 +53,40 @@ class Renderer:
 
     def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
-        self.painter = SpadePainter(model, torch.device(device))
+        kind = SlicePainter if of_hearts(read_card(model)) else SpadePainter
+        self.painter: SlicePainter | SpadePainter = kind(model, torch.device(device))
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
-        painted, disagreement = self.painter.render(label, case.appearance)
+        painted, disagreement = self.painted(case, label)
         measures = measure(label, subject.grid.spacing, subject.table)
+        if subject.table == HEART:
+            measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
         measures["outside_training"] = outside_training(
             self.painter.card, label, subject.grid.spacing, subject.table
         )
         extra = {}
-        if case.appearance.get("uncertainty"):
+        if disagreement is not None and case.appearance.get("uncertainty"):
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
         return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
+
+    def painted(self, case: Case, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The image, and where orientations are fused their disagreement."""
+        if isinstance(self.painter, SpadePainter):
+            return self.painter.render(label, case.appearance)
+        if case.subject["source"] == "interpolated":
+            from factory.interpolated import style
+
+            code = style(self.painter, case.subject, case.grid["spacing_mm"])
+        else:
+            code = self.painter.style_from(case.appearance["style_seed"])
+        return self.painter.paint(label, code), None
 
 
 def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:

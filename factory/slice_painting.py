@@ -1,6 +1,7 @@
 """Label stack -> image stack: one SPADE network, slice by slice, in a style that can be chosen."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,17 @@ from torch import Tensor
 from factory.intensities import from_network, normalise, to_network
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder, one_hot
+from storage.short_axis import HEART
+
+ENCODER = "axial-encoder"
 
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+
+
+def of_hearts(card: dict[str, Any]) -> bool:
+    """Whether a card is of a model for SlicePainter."""
+    return card.get("label_table", {}).get("names") == list(HEART.names)
 
 
 class SlicePainter:
@@ -25,11 +34,11 @@ class SlicePainter:
         if self.card["family"] != "spade":
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
         config = self.config = SpadeConfig(**self.card["config"])
-        if not config.latent or "axial-encoder.safetensors" not in self.card["sha256"]:
+        if not config.latent or f"{ENCODER}.safetensors" not in self.card["sha256"]:
             raise WeightsError(f"{folder}: no style encoder; train it with model.latent above 0")
         encoder = StyleEncoder(config.latent, config.width)
         generator = SpadeGenerator(config)
-        self.encoder = load_weights(folder, "axial-encoder", encoder, self.card).to(device)
+        self.encoder = load_weights(folder, ENCODER, encoder, self.card).to(device)
         self.generator = load_weights(folder, "axial", generator, self.card).to(device)
 
     @torch.inference_mode()

@@ -116,13 +116,13 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
     start = middle - factor * (side - 1) / 2
     # Halfway between two voxels their labels would tie.
     window = (factor, np.where(factor > 1, start, np.round(start)), side)
-    blurred = [_planes((label == v).astype(np.float32), *window) for v in range(len(HEART.names))]
-    blurred[0] = 1 - np.sum(blurred[1:], axis=0)  # what lies outside the file is background
+    shares = [_planes((label == v).astype(np.float32), *window) for v in (1, 2, 3)]
+    background = 1 - np.sum(shares, axis=0)  # and what lies outside the file
     grid = Grid.centred((len(label), side, side), (dz, mm, mm))
     about = {key: record[key] for key in ("person", "phase", "vendor")}
     return Subject(
         record["id"],
-        np.argmax(blurred, axis=0).astype(np.uint8),
+        np.argmax([background, *shares], axis=0).astype(np.uint8),
         grid,
         HEART,
         np.maximum(_planes(image, *window), 0),

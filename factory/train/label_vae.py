@@ -76,8 +76,8 @@ def train(
         if step == 1 or step % recipe.log_every == 0 or last:
             values = {**run.averaged(losses, step), "beta": beta}
             values |= held_out_scores(ema, held_out, recipe, run)
-            # a loss with less KL than in the end would look better than it is
-            if beta == recipe.loss.beta:
+            # while beta rises, codes are not yet pressed together, and a least loss means little
+            if beta == recipe.loss.beta or last:
                 least = state["least"]
                 better = least is None or values["held_out_loss"] < least
                 state["waited"] = 0 if better else state["waited"] + 1

@@ -19,6 +19,7 @@ from factory.anatomy import measure, warp
 from factory.anatomy.deform import LATTICE_MM, random_velocity
 from factory.anatomy.ventricles import lateral_ventricles
 from factory.errors import AnatomyError
+from factory.labels import table_of
 from factory.operators import operator_class, operator_function, operator_names
 from storage.phantom import phantom
 from storage.subject import FETA
@@ -37,6 +38,17 @@ EDITS: dict[str, list[tuple[str, float | None, dict[str, Any]]]] = {
         ("displace to 13 mm", WARP_S, {"atrial_width_mm": 13.0, "mode": "displace"}),
     ],
     "deform": [("2 mm, 5°", None, {"warp_mm": 2.0, "rotation_degrees": (5.0, 0.0, 0.0)})],
+    "cortical_thinning": [
+        ("by 0.3", EDIT_S, {"share": 0.3}),
+        ("by 0.3 from inside", EDIT_S, {"share": 0.3, "gains": "white_matter"}),
+        ("to 1.5 mm", None, {"thickness_mm": 1.5}),
+    ],
+    "external_csf": [("4 mm", EDIT_S, {"wider_mm": 4.0})],
+    "lesion": [
+        ("2 ml", EDIT_S, {"volume_ml": 2.0, "inside": INTO}),
+        ("20 ml", EDIT_S, {"volume_ml": 20.0, "inside": INTO}),
+        ("2 ml in 10", EDIT_S, {"volume_ml": 2.0, "inside": INTO, "number": 10}),
+    ],
 }
 
 Head = tuple[np.ndarray, tuple[float, float, float]]
@@ -88,6 +100,7 @@ def measures(large: Head, small: Head, repeats: int) -> None:
 
 def edits(large: Head, repeats: int) -> None:
     label, spacing = large
+    table = table_of([{"name": "lesion", "looks_like": "white_matter"}])
     for operator in operator_names():
         if operator not in EDITS:
             print(f"| {operator} | | | not timed: no line in EDITS |")
@@ -97,7 +110,7 @@ def edits(large: Head, repeats: int) -> None:
             name = f"{operator}, {what}"
             try:
                 took, result = seconds(
-                    lambda e=edit, p=parameters | seed: e(label, spacing, FETA, **p), repeats
+                    lambda e=edit, p=parameters | seed: e(label, spacing, table, **p), repeats
                 )
             except AnatomyError as error:
                 print(f"| {name} | | | refused: {error} |", flush=True)

@@ -7,13 +7,16 @@ other cases as they were.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from factory import acquisition_section
+from factory.brightness import brightness
 from factory.conditions import holds, names_in
 from factory.draws import draw, rng, seed_of
 from factory.errors import RecipeError
 from factory.groups import Part, parts, subjects_in
+from factory.labels import labels_of
 from factory.operators import of, operator_class
 from factory.parameters import SWEEPS
 from factory.recipe import Recipe
@@ -38,6 +41,12 @@ class Case:
     requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
         of an edit that is switched off are left out.
     group: the group's name, "" in a recipe without.
+    labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
+        "looks_like": "white_matter"}, the tissue as which they are painted; where there are none,
+        the JSON has no such key.
+    acquisition: {"scanner": str, "labels": "volume" | "stack", "parameters": what
+        factory.acquisition.acquire takes, "seed": int}; {} in a recipe without, and then not in
+        the JSON.
     """
 
     id: str
@@ -49,10 +58,16 @@ class Case:
     grid: dict[str, Any]
     requested: dict[str, Any]
     group: str = ""
+    labels: list[dict[str, str]] = field(default_factory=list)
+    acquisition: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        plain = asdict(self)
+        for optional in ("labels", "acquisition"):
+            if not plain[optional]:
+                del plain[optional]
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @staticmethod
     def from_json(text: str) -> "Case":
@@ -68,6 +83,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     """
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
+    labels = labels_of(recipe.spec)
     for part in parts(recipe):
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
@@ -76,7 +92,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
                 chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                yield _Filling(recipe, part, subject, chosen, replicate).case(grid)
+                yield _Filling(recipe, part, subject, chosen, replicate).case(grid, labels)
             start = 0
 
 
@@ -106,7 +122,7 @@ class _Filling:
         group, id = self.part.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
-    def case(self, grid: dict[str, Any]) -> Case:
+    def case(self, grid: dict[str, Any], labels: list[dict[str, str]]) -> Case:
         seed, who = self.recipe.spec.seed, self.who
         filled = fill(self.part.template, self.value)
         subject = self.subject
@@ -117,6 +133,7 @@ class _Filling:
         edits, numbers = self.edits(filled["anatomy"], known)
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
         style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
+        scan = filled.get("acquisition")
         return Case(
             id=f"{who}/{words}/{self.replicate}",
             subject=subject,
@@ -125,9 +142,24 @@ class _Filling:
             edits=edits,
             appearance=filled["appearance"] | style,
             grid=grid,
-            requested=known | _columns(numbers),
+            requested=known | _columns(numbers | acquisition_section.numbers(scan or {})),
             group=self.part.group,
+            labels=labels,
+            acquisition=self.acquisition(scan) if scan else {},
         )
+
+    def acquisition(self, section: dict[str, Any]) -> dict[str, Any]:
+        """The scan of this case: a section of which every parameter has its value."""
+        parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
+        if "histogram" in parameters:
+            parameters["histogram"] = {"values": brightness(**parameters["histogram"])}
+        identity = (self.who, sorted(self.variant.items()), self.replicate, "acquisition")
+        return {
+            **({"scanner": section["scanner"]["name"]} if "scanner" in section else {}),
+            "labels": section["labels"],
+            "parameters": parameters,
+            "seed": seed_of(self.recipe.spec.seed, *identity),
+        }
 
     def value(self, name: str, word: str, node: Any) -> Any:
         """A parameter's value: swept, or drawn for what it belongs to."""
@@ -183,7 +215,12 @@ def _listed(value: Any) -> Any:
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
     """Full parameter names to short ones: the last word where no other parameter has it."""
-    last = [name.rpartition(".")[2] for name in values]
+    last = [
+        acquisition_section.column(name)
+        if name.startswith("acquisition.")
+        else name.rpartition(".")[2]
+        for name in values
+    ]
     return {
         word if last.count(word) == 1 else name.replace(".", "_"): value
         for word, (name, value) in zip(last, values.items(), strict=True)

@@ -4,11 +4,14 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from factory.acquisition_section import columns
 from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
 from factory.groups import parts
+from factory.labels import as_painted
 from factory.recipe import Recipe
 from factory.training_ranges import outside_training
+from storage.subject import FETA
 
 CONSIDERED = 1000
 """Cases a group among which the extremes are looked for; a plan of millions stays quick."""
@@ -23,9 +26,9 @@ def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     editor = Editor()
     found = []
     for case in extremes(list(_considered(recipe))):
-        subject = editor.subject(case)
+        spacing = editor.subject(case).grid.spacing
         label, _, _ = editor.edited(case)
-        outside = outside_training(card, label, subject.grid.spacing, subject.table)
+        outside = outside_training(card, as_painted(label, case.labels), spacing, FETA)
         if outside:
             found.append(f"{case.id}: {outside}")
     return tuple(found)
@@ -41,9 +44,10 @@ def _considered(recipe: Recipe) -> Iterator[Case]:
 
 
 def extremes(some: list[Case]) -> list[Case]:
-    """The cases with the least and the most of each number that they were asked for."""
+    """The cases with the least and the most of each number that their anatomy was asked for."""
     chosen = {}
-    for key in sorted({key for case in some for key in case.requested}):
+    scans = {name for case in some[:1] for name in columns(case.acquisition)}
+    for key in sorted({key for case in some for key in case.requested} - scans):
         having = [case for case in some if isinstance(case.requested.get(key), int | float)]
         for pick in (min, max) if having else ():
             case = pick(having, key=lambda case: case.requested[key])

@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from factory.acquisition_section import Acquisition
 from factory.conditions import check
 from factory.interpolation_section import Interpolate
+from factory.labels import check_labels
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
 from factory.parameters import Number
@@ -27,12 +29,13 @@ from factory.quantities import (
     Voxels,
     Weeks,
 )
+from factory.scanners import with_scanner
 from factory.sweeps import check_zips, template
-from storage.mappings import NAMED
-from storage.subject import FETA
+from factory.yaml_lines import Document
+from storage.mappings import NAMED, TISSUES
 
 Mapping = Annotated[
-    Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
+    Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
@@ -185,8 +188,13 @@ class RenderRecipe(Section):
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance
+    acquisition: Acquisition | None = None
     replicates: Count = 1
     output: Output
+
+    @classmethod
+    def prepared(cls, document: Document, folder: Path) -> Document:
+        return with_scanner(document, folder)
 
     @model_validator(mode="after")
     def _shares(self) -> "RenderRecipe":
@@ -209,6 +217,11 @@ class RenderRecipe(Section):
             if self.groups:
                 own = self.groups[group].anatomy
                 _check_conditions(own, ("groups", group, "anatomy"), known)
+        return self
+
+    @model_validator(mode="after")
+    def _labels(self) -> "RenderRecipe":
+        check_labels(self)
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,12 @@ def _weights() -> tuple[Path, ...]:
     return Path("models/weights"), _installed("models") / "weights"
 
 
+def scanner_files() -> dict[str, Path]:
+    """The scanners that may be named, with their files: those here before the installed ones."""
+    roots = (_installed("recipes"), Path("recipes"))
+    return {file.stem: file for root in roots for file in sorted(root.glob("scanners/*.yaml"))}
+
+
 def _installed(package: str) -> Path:
     """The folder of an installed package: the neighbour of this one, in a checkout or a wheel."""
     return Path(__file__).resolve().parent.parent / package

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from factory.errors import RecipeError
+from factory.operators import of, operator_class
 from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
@@ -72,7 +73,10 @@ def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
 
 
 def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of the largest subject. Raises SubjectError where one cannot be read."""
+    """Voxels (z, y, x) of the largest subject, grown as far as edits may make it grow.
+
+    Raises SubjectError where one cannot be read.
+    """
     if recipe.spec.subjects.short_axis:
         part = recipe.spec.interpolate
         return part.slices if part else _most_slices(recipe), SIDE, SIDE
@@ -80,8 +84,17 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     if ages := age_range(recipe):
         extents += [phantom_extent_mm(age) for age in ages]
     spacing = recipe.spec.output.spacing_mm
-    z, y, x = (math.ceil(max(axis) / spacing) for axis in zip(*extents, strict=True))
+    grown = 2 * _grows_mm(recipe)
+    z, y, x = (math.ceil((max(axis) + grown) / spacing) for axis in zip(*extents, strict=True))
     return z, y, x
+
+
+def _grows_mm(recipe: Recipe) -> float:
+    """How far edits may make a head reach beyond itself, on each side."""
+    spec = recipe.spec.model_dump(exclude_none=True)
+    own = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
+    every = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
+    return max(sum(operator_class(name).grows_mm(v) for name, v in edits) for edits in every)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ def template(spec: dict[str, Any], source: str, group: str) -> Template:
         "subject": age,
         "anatomy": (*spec["anatomy"], *own),
         "appearance": spec["appearance"] | output,
+        **({"acquisition": spec["acquisition"]} if "acquisition" in spec else {}),
     }
 
 

@@ -10,16 +10,25 @@ class Operator(Section):
     """An edit of the label map: its fields are its parameters, with their units in their names.
 
     function: "module:name", imported when it is first run. random: whether it takes `seed`, a
-    whole number that belongs to the case.
+    whole number that belongs to the case. wants_age: whether it takes `age_weeks`, the subject's
+    gestational age, None where it is not known. needs: labels beside FETA's that it cannot do
+    without.
     """
 
     function: ClassVar[str]
     random: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
+    wants_age: ClassVar[bool] = False
 
     @classmethod
     def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Parameters as the function takes them, from those a case has been given."""
         return values
+
+    @classmethod
+    def grows_mm(cls, values: dict[str, Any]) -> float:
+        """How far a head may come to reach beyond itself on each side, by plain parameters."""
+        return 0.0
 
 
 def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:

@@ -52,7 +52,8 @@ class Ventriculomegaly(Operator):
     """The lateral ventricles widened until the atrium measures atrial_width_mm.
 
     mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
-    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max.
+    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max; of what they gain, the
+    skull gives way by the share head_growth.
     """
 
     function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
@@ -61,6 +62,7 @@ class Ventriculomegaly(Operator):
         "mantle_min_mm": "displace",
         "csf_min_share": "displace",
         "parenchyma_loss_max": "displace",
+        "head_growth": "displace",
     }
 
     atrial_width_mm: Number[Millimetres]
@@ -71,6 +73,7 @@ class Ventriculomegaly(Operator):
     mantle_min_mm: Millimetres | None = None
     csf_min_share: Share | None = None
     parenchyma_loss_max: Share | None = None
+    head_growth: Number[Share] | None = None
 
     @model_validator(mode="after")
     def _of_its_mode(self) -> "Ventriculomegaly":

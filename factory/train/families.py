@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, model_validator
 
-from factory.loading import Loaded, load, one_of
+from factory.loading import Loaded, Section, load, one_of
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
 
@@ -52,11 +52,16 @@ def family_of(recipe: Training) -> Family:
     return family
 
 
-class _OfAFamily(BaseModel):
+class _OfAFamily(Section):
     """All that is read of a recipe before its schema is known."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
     family: Annotated[Literal[tuple(SCHEMAS)], one_of(tuple(SCHEMAS))]  # type: ignore[valid-type]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        return data  # the family's own schema knows which there are
 
 
 def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:

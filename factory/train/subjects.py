@@ -4,9 +4,10 @@ from factory.errors import RecipeError
 from factory.train.recipe import TrainingSubjects
 from factory.training_ranges import label_size
 from storage.bids import bids_subjects
+from storage.mappings import table_of
 from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
-from storage.subject import Subject
+from storage.subject import CALLOSUM, FETA, Subject
 
 
 def training_subjects(part: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
@@ -35,6 +36,8 @@ def records(part: TrainingSubjects) -> list[dict]:
         found = short_axis_subjects(part.path)
     else:
         found = bids_subjects(part.path, part.rec, part.mapping)
+    if table_of(part.mapping) is not FETA:
+        raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
     ids = list(dict.fromkeys(person(r) for r in found))
     for name in part.hold_out:
         if name not in ids:

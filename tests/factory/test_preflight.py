@@ -25,6 +25,17 @@ def test_the_extremes_hold_the_least_and_the_most_of_every_number() -> None:
         assert {min(values), max(values)} <= {case.requested[key] for case in picked}
 
 
+def test_what_the_scanner_does_asks_for_no_further_label_maps() -> None:
+    from factory.cases import cases
+
+    scan = "acquisition={noise: {snr: {uniform: [5, 30]}}}"
+    plain, scanned = (
+        extremes(list(cases(parse(RECIPE, "r.yaml", RenderRecipe, overrides))))
+        for overrides in ([], [scan])
+    )
+    assert [case.id for case in scanned] == [case.id for case in plain]
+
+
 def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
     recipe = parse(RECIPE, "r.yaml", RenderRecipe)
     wide = {"volume_ml": [0, 1e6], "depth_mm": [0, 1e3]}

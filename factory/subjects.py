@@ -9,9 +9,11 @@ import numpy as np
 
 from factory.errors import RecipeError
 from factory.operators import of, operator_class
+from factory.operators.base import Operator
 from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
+from storage.growth import intracranial_mm
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
 from storage.short_axis import SIDE, short_axis_subjects
@@ -80,26 +82,30 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     if recipe.spec.subjects.short_axis:
         part = recipe.spec.interpolate
         return part.slices if part else _most_slices(recipe), SIDE, SIDE
-    extents = [_label_extent_mm(json.dumps(record)) for record in subject_records(recipe)]
+    every = _edits(recipe)
+    oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
+    extents = [
+        _label_extent_mm(json.dumps(record), oldest or None) for record in subject_records(recipe)
+    ]
     if ages := age_range(recipe):
-        extents += [phantom_extent_mm(age) for age in ages]
+        extents += [phantom_extent_mm(max(age, oldest)) for age in ages]
     spacing = recipe.spec.output.spacing_mm
-    grown = 2 * _grows_mm(recipe)
+    grown = 2 * max(sum(kind.grows_mm(v) for kind, v in edits) for edits in every)
     z, y, x = (math.ceil((max(axis) + grown) / spacing) for axis in zip(*extents, strict=True))
     return z, y, x
 
 
-def _grows_mm(recipe: Recipe) -> float:
-    """How far edits may make a head reach beyond itself, on each side."""
+def _edits(recipe: Recipe) -> list[list[tuple[type[Operator], dict[str, Any]]]]:
+    """The edits that a subject of each group may undergo."""
     spec = recipe.spec.model_dump(exclude_none=True)
     own = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
-    every = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
-    return max(sum(operator_class(name).grows_mm(v) for name, v in edits) for edits in every)
+    named = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
+    return [[(operator_class(name), values) for name, values in edits] for edits in named]
 
 
 @functools.lru_cache(maxsize=4096)
-def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
-    """Size (z, y, x) in mm of the box of a file's labels.
+def _label_extent_mm(record_json: str, to_weeks: float | None) -> tuple[float, float, float]:
+    """Size (z, y, x) in mm of the box of a file's labels, the head grown to an age if one is given.
 
     The image is read too: a subject that cannot be used is refused before anything is rendered.
     """
@@ -108,6 +114,12 @@ def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
         float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
         for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
     ]
+    age = subject.metadata.get("gestational_age_weeks")
+    if to_weeks and age and to_weeks > age:
+        # Diameters inside the skull: of the two curves the faster.
+        now, then = intracranial_mm(age), intracranial_mm(to_weeks)
+        factor = max(b / a for a, b in zip(now, then, strict=True))
+        sizes = [size * factor for size in sizes]
     return sizes[0], sizes[1], sizes[2]
 
 

@@ -19,8 +19,8 @@ from factory.anatomy.carry import (
     swelling,
     warped,
 )
-from factory.anatomy.measure import CEREBRUM
 from factory.anatomy.midline import midline_x
+from factory.anatomy.tissues import CEREBRUM
 from factory.anatomy.ventricles import box_of, lateral_ventricles
 from factory.anatomy.warp import pull_image, pull_label
 from factory.errors import AnatomyError

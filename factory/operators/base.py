@@ -26,6 +26,11 @@ class Operator(Section):
         return values
 
     @classmethod
+    def reaches_weeks(cls, values: dict[str, Any]) -> float:
+        """The gestational age to which a subject may come, by plain parameters; 0 for its own."""
+        return 0.0
+
+    @classmethod
     def grows_mm(cls, values: dict[str, Any]) -> float:
         """How far a head may come to reach beyond itself on each side, by plain parameters."""
         return 0.0

@@ -1,12 +1,12 @@
 """Parameters of the edits that give a head or a part of it another shape or size."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from factory.loading import allowed, one_of, problem
 from factory.operators.base import Operator
-from factory.parameters import Number, Option
+from factory.parameters import Number, Option, extremes
 from factory.quantities import Scale, Shear, Smoothness, Turn, WarpMillimetres, Weeks
 
 HeadMillimetres = Annotated[float, Field(ge=20, le=150), allowed("20 to 150 mm")]
@@ -59,6 +59,10 @@ class Grow(Operator):
     wants_age: ClassVar[bool] = True
 
     to_weeks: Number[Weeks]
+
+    @classmethod
+    def reaches_weeks(cls, values: dict[str, Any]) -> float:
+        return max(extremes(values["to_weeks"]))
 
 
 class Asymmetry(Operator):

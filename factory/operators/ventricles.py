@@ -10,22 +10,22 @@ from factory.parameters import Number, Option
 from factory.quantities import TISSUES, Grade, Millimetres, Share, Tissue
 
 
-class DilateVentricles(Operator):
-    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
+class Graded(Operator):
+    """An edit whose size in mm is given, or a grade that grades_mm translates."""
 
-    function: ClassVar[str] = "factory.anatomy.ventricles:dilate_ventricles"
+    size: ClassVar[str]
 
     grade: Option[Grade] | None = None
     grades_mm: dict[Grade, Millimetres] | None = None
-    radius_mm: Number[Millimetres] | None = None
-    into: tuple[Tissue, ...]
 
     @model_validator(mode="after")
-    def _consistent(self) -> "DilateVentricles":
-        if (self.radius_mm is None) == (self.grade is None):
+    def _sized(self) -> "Graded":
+        if (getattr(self, self.size) is None) == (self.grade is None):
             both = self.grade is not None
-            text = "both radius_mm and grade are given" if both else "no radius_mm and no grade"
-            raise problem(f"{text}; allowed: radius_mm, or grade with grades_mm")
+            text = (
+                f"both {self.size} and grade are given" if both else f"no {self.size} and no grade"
+            )
+            raise problem(f"{text}; allowed: {self.size}, or grade with grades_mm")
         if self.grade is not None and not self.grades_mm:
             raise problem("grade needs grades_mm; allowed: e.g. {0: 0, 1: 1.5}", at=("grade",))
         if self.grade is None and self.grades_mm is not None:
@@ -35,21 +35,37 @@ class DilateVentricles(Operator):
                 words = f"{listed(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
                 text = "value {value}; allowed: {words}"
                 raise problem(text, grade, at=("grade", *at), words=words)
-        if not self.into or "ventricles" in self.into or len(set(self.into)) < len(self.into):
-            others = listed(t for t in TISSUES if t != "ventricles")
-            text = "value {value}; allowed: a list, without repeats, of {others}"
-            raise problem(text, self.into, at=("into",), others=others)
         return self
 
     @classmethod
     def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
         if "grade" not in values:
             return values
-        return {"radius_mm": values["grades_mm"][values["grade"]], "into": values["into"]}
+        others = {k: v for k, v in values.items() if k not in ("grade", "grades_mm")}
+        return {cls.size: values["grades_mm"][values["grade"]], **others}
 
 
-class Ventriculomegaly(Operator):
-    """The lateral ventricles widened until the atrium measures atrial_width_mm.
+class DilateVentricles(Graded):
+    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
+
+    function: ClassVar[str] = "factory.anatomy.ventricles:dilate_ventricles"
+    size: ClassVar[str] = "radius_mm"
+
+    radius_mm: Number[Millimetres] | None = None
+    into: tuple[Tissue, ...]
+
+    @model_validator(mode="after")
+    def _into(self) -> "DilateVentricles":
+        if not self.into or "ventricles" in self.into or len(set(self.into)) < len(self.into):
+            others = listed(t for t in TISSUES if t != "ventricles")
+            text = "value {value}; allowed: a list, without repeats, of {others}"
+            raise problem(text, self.into, at=("into",), others=others)
+        return self
+
+
+class Ventriculomegaly(Graded):
+    """The lateral ventricles widened until the atrium measures atrial_width_mm; 0 leaves them as
+    they are, and so does a grade that grades_mm translates to 0.
 
     mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
     outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max; of what they gain, the
@@ -57,6 +73,7 @@ class Ventriculomegaly(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
+    size: ClassVar[str] = "atrial_width_mm"
     of_one_mode: ClassVar[dict[str, str]] = {
         "into": "dilate",
         "mantle_min_mm": "displace",
@@ -65,7 +82,7 @@ class Ventriculomegaly(Operator):
         "head_growth": "displace",
     }
 
-    atrial_width_mm: Number[Millimetres]
+    atrial_width_mm: Number[Millimetres] | None = None
     mode: Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))] = "dilate"
     side: Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))] = "both"
     ratio: Number[Share] | None = None

@@ -129,4 +129,4 @@ def end(record: str, mm: float) -> Subject:
 
 @functools.lru_cache(maxsize=2)
 def latents_of(model: str) -> Latents:
-    return Latents(find_model(model), torch.device("cpu"))
+    return Latents(find_model(model, "interpolate.model"), torch.device("cpu"))

@@ -83,6 +83,9 @@ def render_recipe(
     recipe, card = made.recipe, read_card(model)
     device = best_device()
     weights = card["sha256"]
+    if part := recipe.spec.interpolate:
+        anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
+        weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
     dataset = create(
         recipe.spec.output.path,
         made.layout,
@@ -147,7 +150,8 @@ def train_recipe(
     loaded = load_training(find_recipe(name), changes)
     from factory.train.launch import train  # and torch with it, once the recipe is sound
 
-    return TrainReport(train(loaded, address, serial))
+    kind = f"{loaded.spec.family} {loaded.spec.subjects.layout}"
+    return TrainReport(train(loaded, address, serial), kind)
 
 
 def evaluate_recipe(

@@ -70,20 +70,30 @@ class RenderReport:
         ]
 
 
+USES = {
+    "spade bids": "hydrocephalus --set appearance.model={}",
+    "spade short_axis": "cardiac-interpolation --set appearance.model={}",
+    "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
+}
+"""How a render recipe is told of a model, by its family and the layout of its subjects."""
+
+
 @dataclass(frozen=True)
 class TrainReport:
-    """A finished training. model: the folder of its weights and card."""
+    """A finished training. model: the folder of its weights and card. kind: a key of USES, if it
+    is one."""
 
     model: Path
+    kind: str
 
     def to_json(self) -> dict[str, Any]:
         return {"model": str(self.model), "complete": True}
 
     def lines(self) -> list[str]:
-        return [
-            f"model    {self.model}",
-            f"use      factory render hydrocephalus --set appearance.model={self.model}",
-        ]
+        lines = [f"model    {self.model}"]
+        if self.kind in USES:
+            lines.append(f"use      factory render {USES[self.kind].format(self.model)}")
+        return lines
 
 
 @dataclass(frozen=True)

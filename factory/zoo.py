@@ -36,7 +36,7 @@ def models(names: Sequence[str] = ()) -> ModelsReport:
 
     Raises FactoryError for a name that is none.
     """
-    folders = [find_model(name) for name in names] if names else model_folders()
+    folders = [find_model(name, "models") for name in names] if names else model_folders()
     return ModelsReport([entry(folder) for folder in folders])
 
 

@@ -65,6 +65,7 @@ def test_a_recipe_becomes_a_dataset_of_new_hearts(
     assert not np.array_equal(first.arrays["image"], last.arrays["image"])
     assert "volume_ml_lv_pool" in first.columns
     assert "check: myocardium in one piece" in first.columns
+    assert "interpolate/vae.safetensors" in dataset.record["weights"]
     assert cli.main(["plan", str(file), "--explain"]) == 0
     assert "2 new hearts of 6 slices" in capsys.readouterr().out
 

@@ -51,7 +51,7 @@ def small(model: str) -> list[str]:
         "--set=output.spacing_mm=3",
         "--set=subjects.phantom.count=1",
         "--set=subjects.phantom.gestational_age_weeks=21",
-        "--set=anatomy.0.dilate_ventricles.grade={each: [0, 4]}",
+        "--set=anatomy.0.ventriculomegaly.grade={each: [0, 4]}",
     ]
 
 

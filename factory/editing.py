@@ -10,6 +10,7 @@ from factory.errors import AnatomyError
 from factory.labels import table_of
 from factory.operators import of, operator_class, operator_function
 from storage.resample import fit
+from storage.short_axis import HEART
 from storage.sources import load_subject
 from storage.subject import Subject
 
@@ -24,9 +25,10 @@ class Editor:
         """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
         key = (case.subject, case.grid, case.labels)
         if self.last is None or self.last[0] != key:
-            whole = load_subject(case.subject, case.grid["spacing_mm"])
+            whole = _made(case.subject, case.grid["spacing_mm"])
             fitted = fit(whole, tuple(case.grid["shape"]))
-            self.last = (key, replace(fitted, table=table_of(case.labels)))
+            table = HEART if whole.table == HEART else table_of(case.labels)
+            self.last = (key, replace(fitted, table=table))
         return self.last[1]
 
     def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
@@ -55,3 +57,11 @@ class Editor:
                 age = written.get("age_weeks", age)
                 records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records
+
+
+def _made(record: dict[str, Any], spacing_mm: float) -> Subject:
+    if record["source"] != "interpolated":
+        return load_subject(record, spacing_mm)
+    from factory.interpolated import make  # and torch with it
+
+    return make(record, spacing_mm)

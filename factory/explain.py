@@ -107,8 +107,23 @@ def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
         if source == "phantom":
             age = parameter(spec["subjects"]["phantom"]["gestational_age_weeks"], "weeks")
             yield f"{many(total, 'procedural fetal brain')}, gestational age {age}."
+        elif source == "interpolated":
+            yield from _interpolated(spec["interpolate"], total)
         else:
             yield f"{many(total, 'subject')} read from {spec['subjects'][source]['path']}."
+
+
+def _interpolated(part: dict[str, Any], total: int) -> Iterable[str]:
+    ways = "within every subject"
+    if "between" in part:
+        ways = f"{part['steps']} on each way {' to '.join(part['between'])}"
+    elif "pairs" in part:
+        [(which, count)] = part["pairs"].items()
+        ways = f"{part['steps']} on the way of each of the {count} {which} pairs"
+    yield (
+        f"{many(total, 'new heart')} of {part['slices']} slices by {part['model']}, its codes "
+        f"interpolated by a {part['method']} path: {ways}. Appearance goes with them."
+    )
 
 
 def _groups(every: list[Part]) -> list[str]:

@@ -11,6 +11,7 @@ from factory.errors import FactoryError
 from factory.panels import Panel, stack_panels
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+from storage.short_axis import HEART
 from storage.stored_sample import StoredSample
 
 ROWS = 8
@@ -242,9 +243,13 @@ def _legend(
         fontsize=7,
         labelcolor="white",
     )
+    sides = (
+        "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
+    )
+    if tuple(names) == HEART.names:
+        sides = "axial: planes of the stack, turned by 180° from how the file has them"
     figure.suptitle(
-        f"{os.path.basename(path.rstrip('/'))}   (axial and coronal: the patient's right is on the "
-        "picture's left; sagittal: anterior left)",
+        f"{os.path.basename(path.rstrip('/'))}   ({sides})",
         color="white",
         fontsize=8,
         y=0.995,

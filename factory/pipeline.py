@@ -83,6 +83,9 @@ def render_recipe(
     recipe, card = made.recipe, read_card(model)
     device = best_device()
     weights = card["sha256"]
+    if part := recipe.spec.interpolate:
+        anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
+        weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
     dataset = create(
         recipe.spec.output.path,
         made.layout,
@@ -141,14 +144,14 @@ def train_recipe(
 
     serial: in this process, without Ray. Raises FactoryError, StorageError, WeightsError.
     """
-    from factory.train.launch import train_spade
-    from factory.train.recipe import SpadeTraining
-    from factory.train.subjects import records
+    from factory.train.families import load_training
 
     changes = _with(_with(overrides, "output", output), "workers", workers)
-    loaded = load(find_recipe(name), SpadeTraining, changes)
-    records(loaded.spec.subjects)  # what is wrong with them is better said before Ray starts
-    return TrainReport(train_spade(loaded, address, serial))
+    loaded = load_training(find_recipe(name), changes)
+    from factory.train.launch import train  # and torch with it, once the recipe is sound
+
+    kind = f"{loaded.spec.family} {loaded.spec.subjects.layout}"
+    return TrainReport(train(loaded, address, serial), kind)
 
 
 def evaluate_recipe(
@@ -163,18 +166,17 @@ def evaluate_recipe(
     model: a name or folder, by default the recipe's own output. Raises FactoryError, StorageError,
     WeightsError.
     """
-    from factory.evaluate.held_out import evaluate
-    from factory.train.recipe import SpadeTraining
-    from factory.train.subjects import held_out_subjects
+    from factory.train.families import family_of, load_training
 
-    loaded = load(find_recipe(name), SpadeTraining, overrides)
+    loaded = load_training(find_recipe(name), overrides)
     own = Path(loaded.spec.output) / "model"
     folder = own if model is None else find_model(model)
-    subjects = held_out_subjects(loaded.spec.subjects)
-    if not subjects:
-        raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
+    family = family_of(loaded.spec)
     written = Path(output or loaded.spec.output)
-    return EvaluateReport(evaluate(folder, subjects, written), written)
+    table = family.score(folder, loaded.spec, written)
+    if table is None:
+        raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
+    return EvaluateReport(table, written, family.text(table))
 
 
 def _planned(

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from factory.acquisition_section import Acquisition
 from factory.conditions import check
+from factory.interpolation_section import Interpolate
 from factory.labels import check_labels
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
@@ -80,15 +81,26 @@ class Nifti(Section):
         return self
 
 
+class ShortAxis(Section):
+    """Hearts as short-axis stacks in the layout of the M&Ms challenge: see storage.short_axis."""
+
+    path: Text
+    participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
+
+
 class Subjects(Section):
     phantom: Phantom | None = None
     bids: Bids | None = None
     nifti: Nifti | None = None
+    short_axis: ShortAxis | None = None
 
     @model_validator(mode="after")
     def _some(self) -> "Subjects":
-        if not (self.phantom or self.bids or self.nifti):
-            raise problem("no subjects; allowed: phantom, bids, nifti")
+        brains = bool(self.phantom or self.bids or self.nifti)
+        if not (brains or self.short_axis):
+            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis")
+        if brains and self.short_axis:
+            raise problem("hearts beside brains; allowed: short_axis alone", at=("short_axis",))
         return self
 
 
@@ -172,6 +184,7 @@ class RenderRecipe(Section):
     include: Text | tuple[Text, ...] | None = None
     seed: Seed
     subjects: Subjects
+    interpolate: Interpolate | None = None
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance
@@ -218,6 +231,18 @@ class RenderRecipe(Section):
             source = "phantom" if self.subjects.phantom else "nifti without images"
             text = f"value true; subjects.{source} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"))
+        return self
+
+    @model_validator(mode="after")
+    def _hearts(self) -> "RenderRecipe":
+        if self.interpolate and not self.subjects.short_axis:
+            raise problem("allowed: with subjects.short_axis", at=("interpolate",))
+        if self.interpolate and self.output.original:
+            text = "value true; an interpolated subject has no image; allowed: false"
+            raise problem(text, at=("output", "original"))
+        if self.subjects.short_axis and self.output.uncertainty:
+            text = "value true; hearts are painted in one direction alone; allowed: false"
+            raise problem(text, at=("output", "uncertainty"))
         return self
 
 

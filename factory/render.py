@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from factory.acquisition import Stack, acquire
+from factory.anatomy.heart import checked_stack
 from factory.anatomy.lesion import shaded
 from factory.anatomy.measure import measure
 from factory.cases import Case
@@ -16,7 +17,10 @@ from factory.errors import RenderError
 from factory.intensities import normalise
 from factory.labels import as_painted
 from factory.painting import SpadePainter
+from factory.slice_painting import SlicePainter, of_hearts
 from factory.training_ranges import outside_training
+from models.checkpoint import read_card
+from storage.short_axis import HEART
 from storage.subject import FETA, Grid, LabelTable, Subject
 
 
@@ -55,7 +59,8 @@ class Renderer:
 
     def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
-        self.painter = SpadePainter(model, torch.device(device))
+        kind = SlicePainter if of_hearts(read_card(model)) else SpadePainter
+        self.painter: SlicePainter | SpadePainter = kind(model, torch.device(device))
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
@@ -63,15 +68,17 @@ class Renderer:
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
         seen = as_painted(label, case.labels)
-        painted, disagreement = self.painter.render(seen, case.appearance)
+        painted, disagreement = self.painted(case, seen)
         painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
+        if hearts := subject.table == HEART:
+            measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
         measures["outside_training"] = outside_training(
-            self.painter.card, seen, subject.grid.spacing, FETA
+            self.painter.card, seen, subject.grid.spacing, HEART if hearts else FETA
         )
         extra = {}
-        if case.appearance.get("uncertainty"):
+        if disagreement is not None and case.appearance.get("uncertainty"):
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
@@ -83,6 +90,18 @@ class Renderer:
             painted, stacks = acquired.image, acquired.stacks
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
+
+    def painted(self, case: Case, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The image, and where orientations are fused their disagreement."""
+        if isinstance(self.painter, SpadePainter):
+            return self.painter.render(label, case.appearance)
+        if case.subject["source"] == "interpolated":
+            from factory.interpolated import style
+
+            code = style(self.painter, case.subject, case.grid["spacing_mm"])
+        else:
+            code = self.painter.style_from(case.appearance["style_seed"])
+        return self.painter.paint(label, code), None
 
 
 def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:

@@ -70,37 +70,46 @@ class RenderReport:
         ]
 
 
+USES = {
+    "spade bids": "hydrocephalus --set appearance.model={}",
+    "spade short_axis": "cardiac-interpolation --set appearance.model={}",
+    "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
+}
+"""How a render recipe is told of a model, by its family and the layout of its subjects."""
+
+
 @dataclass(frozen=True)
 class TrainReport:
-    """A finished training. model: the folder of its weights and card."""
+    """A finished training. model: the folder of its weights and card. kind: a key of USES, if it
+    is one."""
 
     model: Path
+    kind: str
 
     def to_json(self) -> dict[str, Any]:
         return {"model": str(self.model), "complete": True}
 
     def lines(self) -> list[str]:
-        return [
-            f"model    {self.model}",
-            f"use      factory render hydrocephalus --set appearance.model={self.model}",
-        ]
+        lines = [f"model    {self.model}"]
+        if self.kind in USES:
+            lines.append(f"use      factory render {USES[self.kind].format(self.model)}")
+        return lines
 
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """Scores on held-out subjects. table: a row a subject and version. folder: what was written."""
+    """Scores on held-out subjects. table: of the family's own making, and text: its lines. folder:
+    where pictures and tables were written."""
 
     table: Any
     folder: Path
+    text: list[str]
 
     def to_json(self) -> dict[str, Any]:
         return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
 
     def lines(self) -> list[str]:
-        from factory.evaluate.held_out import markdown
-
-        names = "held_out.csv, held_out.md, held_out.png"
-        return [*markdown(self.table).splitlines(), f"written  {self.folder}: {names}"]
+        return [*self.text, f"written  {self.folder}"]
 
 
 def _stacks(made: Plan) -> list[str]:

@@ -16,6 +16,7 @@ from storage.bids import bids_subjects
 from storage.growth import intracranial_mm
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
+from storage.short_axis import SIDE, short_axis_subjects
 from storage.sources import load_subject
 
 MARGIN = 4  # voxels of background kept around every brain, where shape is auto
@@ -33,6 +34,13 @@ def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
     if nifti := subjects.nifti:
         mapping = nifti.mapping
         records += nifti_subjects(nifti.path, nifti.labels, nifti.images, mapping)
+    if hearts := subjects.short_axis:
+        wanted = None if hearts.participants is None else list(hearts.participants)
+        records += short_axis_subjects(hearts.path, wanted)
+    if part := recipe.spec.interpolate:
+        from factory.interpolated import records as interpolated  # and torch with it
+
+        records = interpolated(part, records, recipe.spec.seed, recipe.spec.output.spacing_mm)
     seen: set[str] = set()
     for record in records:
         if record["id"] in seen:
@@ -51,13 +59,16 @@ def age_range(recipe: Recipe) -> tuple[float, float] | None:
 
 
 def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject.
+    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject; of hearts
+    the squares they are cropped to.
 
     Depends on what the recipe may draw, never on what it draws.
     """
     output = recipe.spec.output
     if output.shape != "auto":
         z, y, x = output.shape
+    elif recipe.spec.subjects.short_axis:
+        z, y, x = needed_shape(recipe)
     else:
         z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
     return z, y, x
@@ -68,6 +79,9 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
 
     Raises SubjectError where one cannot be read.
     """
+    if recipe.spec.subjects.short_axis:
+        part = recipe.spec.interpolate
+        return part.slices if part else _most_slices(recipe), SIDE, SIDE
     every = _edits(recipe)
     oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
     extents = [
@@ -107,6 +121,11 @@ def _label_extent_mm(record_json: str, to_weeks: float | None) -> tuple[float, f
         factor = max(b / a for a, b in zip(now, then, strict=True))
         sizes = [size * factor for size in sizes]
     return sizes[0], sizes[1], sizes[2]
+
+
+def _most_slices(recipe: Recipe) -> int:
+    spacing = recipe.spec.output.spacing_mm
+    return max(len(load_subject(r, spacing).label) for r in subject_records(recipe))
 
 
 def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:

@@ -38,7 +38,7 @@ def load_nifti_pair(
     the image has NaN or Inf; and where labels are no whole numbers, unknown or all background.
     """
     label_path = Path(label_path)
-    values, affine = _read(label_path)
+    values, affine = read_volume(label_path)
     label = mappings.apply(
         _whole_numbers(values, label_path), mappings.resolve(mapping), label_path
     )
@@ -67,7 +67,7 @@ def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarr
     image is dark throughout the brain.
     """
     label_path = Path(label_path)
-    values, affine = _read(label_path)
+    values, affine = read_volume(label_path)
     brain = _whole_numbers(values, label_path) != 0
     image = _image_on(Path(image_path), label_path, brain, affine)
     if not (image[brain] > 0).mean() > 0.005:
@@ -140,8 +140,11 @@ def _only_image(root: Path, pattern: str, name: str) -> str:
     return str(found[0])
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them."""
+def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them.
+
+    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does.
+    """
     try:
         image = nib.load(path)
         if not isinstance(image, nib.Nifti1Pair):
@@ -152,7 +155,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if len(image.shape) != 3:
             raise SubjectError(f"{path}: needs three dimensions, has shape {shape}")
         _check_affine(path, image.affine)
-        image = nib.as_closest_canonical(image)
+        if canonical:
+            image = nib.as_closest_canonical(image)
         voxels = np.asarray(image.dataobj)
     except FileNotFoundError:
         raise SubjectError(f"{path}: no such file") from None
@@ -192,7 +196,7 @@ def _whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
 
 def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The image of a label map, float32, on its grid."""
-    values, image_affine = _read(path)
+    values, image_affine = read_volume(path)
     _check_same_grid(path, values, image_affine, label_path, label, affine)
     image = values.astype(np.float32)
     bad = int(image.size - np.isfinite(image).sum())

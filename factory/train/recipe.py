@@ -1,4 +1,4 @@
-"""What a training recipe may say."""
+"""What a training recipe may say: what every family shares, and SPADE's own."""
 
 from typing import Annotated, Literal
 
@@ -16,12 +16,14 @@ Millimetres = Annotated[float, Field(gt=0, le=20), allowed("a number of mm above
 
 
 class TrainingSubjects(Section):
-    """Image and label pairs in the BIDS layout, and which of them are never learnt from.
+    """Image and label pairs in a layout of storage's, and which of them are never learnt from.
 
-    spacing_mm: every volume is learnt at each of these voxel sizes.
+    hold_out: ids; in stacks those of persons, whose phases stay together. spacing_mm: every volume
+    is learnt at each of these voxel sizes (stacks: in plane).
     """
 
     path: Text
+    layout: Annotated[Literal["bids", "short_axis"], one_of(("bids", "short_axis"))] = "bids"
     rec: Text | None = None
     mapping: Text | dict[int, str] | None = None
     hold_out: tuple[Text, ...] = ()
@@ -63,18 +65,32 @@ class Optimiser(Section):
     beta2: Decay = 0.9
 
 
-class SpadeTraining(Section):
-    """`factory train` for SPADE: one network an orientation.
+class Training(Section):
+    """What the training recipe of every family says. batch: samples a step, over all workers."""
 
-    crop: side of the training slices, a multiple of 32. batch: slices a step, over all workers.
-    niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
-    many slices as hold tissue.
-    """
-
-    family: Annotated[Literal["spade"], one_of(("spade",))]
+    family: str
     name: Text
     seed: Annotated[int, Field(ge=0, lt=2**31), allowed("a whole number from 0 to 2147483647")]
     licence: Text
+    batch: Count = 1
+    mixed_precision: bool = False
+    workers: Count = 1
+    threads: Count = 1
+    device: Annotated[Literal["auto", "cpu", "cuda"], one_of(("auto", "cpu", "cuda"))] = "auto"
+    log_every: Count = 50
+    sample_every: Count = 500
+    checkpoint_every: Count = 250
+    output: Text
+
+
+class SpadeTraining(Training):
+    """`factory train` for SPADE: one network an orientation.
+
+    crop: side of the training slices, a multiple of 32. niter, niter_decay: epochs at a constant
+    and at a linearly falling rate; one epoch shows as many slices as hold tissue.
+    """
+
+    family: Annotated[Literal["spade"], one_of(("spade",))]
     subjects: TrainingSubjects
     orientations: Annotated[
         tuple[Literal["sagittal", "coronal", "axial"], ...],
@@ -86,14 +102,5 @@ class SpadeTraining(Section):
     discriminator: Discriminator = Discriminator()
     loss: Loss = Loss()
     optimiser: Optimiser = Optimiser()
-    batch: Count = 1
     niter: Whole = 50
     niter_decay: Whole = 0
-    mixed_precision: bool = False
-    workers: Count = 1
-    threads: Count = 1
-    device: Annotated[Literal["auto", "cpu", "cuda"], one_of(("auto", "cpu", "cuda"))] = "auto"
-    log_every: Count = 50
-    sample_every: Count = 500
-    checkpoint_every: Count = 250
-    output: Text

@@ -1,0 +1,51 @@
+"""What a training recipe of the CNN fusion may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from factory.loading import Section, allowed, one_of
+from factory.quantities import Text
+from factory.train.recipe import Count, Rate, Training, TrainingSubjects, Whole
+
+Folds = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
+Depth = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
+Patch = Annotated[int, Field(ge=8, multiple_of=2), allowed("an even number of voxels, 8 or more")]
+
+
+class Spade(Section):
+    """Whose volumes are fused. recipe: how SPADE is trained on each fold. model: the one trained
+    on all of the subjects, which the fusion is made for. folds: contiguous blocks of age."""
+
+    recipe: Text
+    model: Text
+    folds: Folds = 2
+
+
+class Cnn(Section):
+    """The network: see models.cnn_fusion.CnnFusionConfig."""
+
+    width: Count = 16
+    depth: Depth = 5
+    patch: Patch = 32
+
+
+class Adam(Section):
+    lr: Rate = 1e-3
+
+
+class CnnFusionTraining(Training):
+    """`factory train` for the CNN fusion, its folds of SPADE first.
+
+    niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
+    many patches as hold tissue, half a patch apart. subjects stand in place of those of the
+    SPADE recipe.
+    """
+
+    family: Annotated[Literal["cnn_fusion"], one_of(("cnn_fusion",))]
+    subjects: TrainingSubjects
+    spade: Spade
+    model: Cnn = Cnn()
+    optimiser: Adam = Adam()
+    niter: Whole = 5
+    niter_decay: Whole = 0

@@ -35,10 +35,10 @@ def find_recipe(name: str) -> Path:
     raise FactoryError(f"{name}: no such recipe{_there(str(inside), there)}")
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, key: str = "appearance.model") -> Path:
     """A model's folder: a path to one, or a name among models/weights here or installed.
 
-    Raises FactoryError naming those there are.
+    key: where the name stands, for the message. Raises FactoryError naming those there are.
     """
     here = Path(name)
     roots = (Path("models/weights"), _installed("models") / "weights")
@@ -49,7 +49,7 @@ def find_model(name: str) -> Path:
     if name and _is(Path.is_dir, here):
         raise FactoryError(f"{name}: a folder without {CARD}, so not a model")
     there = {p.parent.name for root in roots for p in root.glob(f"*/{CARD}")}
-    raise FactoryError(f"appearance.model: {name}: no such model{_there(name, there)}")
+    raise FactoryError(f"{key}: {name}: no such model{_there(name, there)}")
 
 
 def _installed(package: str) -> Path:

@@ -54,7 +54,8 @@ def initialise(network: CnnFusion, rng: torch.Generator) -> None:
     convolutions = [layer for layer in network.layers if isinstance(layer, nn.Conv3d)]
     for layer in convolutions:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     nn.init.zeros_(convolutions[-1].weight)
 
 

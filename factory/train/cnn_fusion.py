@@ -29,9 +29,7 @@ def network(recipe: CnnFusionTraining, volumes: int) -> CnnFusion:
     return made
 
 
-def train(
-    recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, run: Run
-) -> None:
+def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, run: Run) -> None:
     """Train from where the run's folder left off.
 
     held_out patches are drawn and scored, never learnt from. Writes checkpoint.safetensors,

@@ -30,7 +30,9 @@ def check(recipe: CnnFusionTraining) -> None:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
     card = read_card(find_model(recipe.spade.model))
     if card["family"] != "spade":
-        raise RecipeError(f"spade.model: {recipe.spade.model}: family {card['family']!r}; allowed: a SPADE model")
+        raise RecipeError(
+            f"spade.model: {recipe.spade.model}: family {card['family']!r}; allowed: a SPADE model"
+        )
     seen = set(recipe.subjects.hold_out) & set(card["training"]["subjects"])
     if seen:
         raise RecipeError(
@@ -110,7 +112,9 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
     cnn = network(recipe, len(spade["orientations"]))
     folder = output / FUSION
     state = load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
-    curve = Run(folder).loss_curve()
+    curve = Run(folder).loss_curve(points=10**9)
+    described = spade_family.without_paths(loaded.data)
+    described["spade"] |= {"recipe": Path(recipe.spade.recipe).name, "model": spade["name"]}
     learnt = learning_records(recipe)
     spacings = recipe.subjects.spacing_mm
     card = {
@@ -135,10 +139,10 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
                 "middle": curve[len(curve) // 2],
                 "end": curve[-1],
             },
-            "recipe": spade_family.without_paths(loaded.data),
+            "recipe": described,
             "torch": torch.__version__,
         },
-        "loss_curve": curve,
+        "loss_curve": Run(folder).loss_curve(),
     }
     save_model(output / "model", {"cnn": cnn}, card)
     return output / "model"

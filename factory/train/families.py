@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from factory.loading import Loaded, load, one_of
+from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.recipe import SpadeTraining, Training
 
 if TYPE_CHECKING:
     from factory.train.run import Run
 
 SCHEMAS: dict[str, type[Training]] = {
+    "cnn_fusion": CnnFusionTraining,
     "spade": SpadeTraining,
 }
 

@@ -41,20 +41,17 @@ class PatchSampler:
         """The global batch of a step: volumes float32 (B, C, D, H, W), images float32 and inside
         bool (B, D, H, W)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        drawn = [self.cut(*self.where[i]) for i in rng.integers(len(self.where), size=size)]
-        mirrored = rng.random(size) < 0.5 if self.mirror else np.zeros(size, bool)
-        drawn = [
-            tuple(a[..., ::-1] for a in arrays) if flip else arrays
-            for arrays, flip in zip(drawn, mirrored, strict=True)
-        ]
+        chosen = rng.integers(len(self.where), size=size)
+        flips = rng.random(size) < (0.5 if self.mirror else 0.0)
+        drawn = [self.cut(i, flip) for i, flip in zip(chosen, flips, strict=True)]
         volumes, images, inside = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         return volumes.astype(np.float32), images.astype(np.float32), inside
 
-    def cut(
-        self, index: int, box: tuple[slice, ...]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pair = self.pairs[index]
-        return pair.volumes[:, *box], pair.image[box], pair.inside[box]
+    def cut(self, index: int, flip: bool) -> tuple[np.ndarray, ...]:
+        which, box = self.where[index]
+        pair = self.pairs[which]
+        arrays = (pair.volumes[:, *box], pair.image[box], pair.inside[box])
+        return tuple(a[..., ::-1] for a in arrays) if flip else arrays
 
 
 def boxes(shape: tuple[int, ...], patch: int) -> list[tuple[slice, ...]]:

@@ -1,0 +1,119 @@
+"""A trained fusion beside the mean of the same networks, on subjects that neither has seen.
+
+As for the networks alone (factory.evaluate.held_out), subjects of an atlas are held out between
+others like them: this is interpolation, not a test on unseen people.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import torch
+
+from factory.evaluate.paired import comparable, flicker, paired_scores
+from factory.orientations import AXES
+from factory.painting import SpadePainter
+from storage.subject import Subject
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+RULES: dict[str, str | dict] = {"mean": "mean", "cnn": {"cnn": ""}}
+"""By name; painters know their own network."""
+
+INSIDE = ("ssim", "mse", "psnr", "corr", "score")
+COLOURS = {"real": "black", "mean": "tab:blue", "cnn": "tab:red"}
+
+
+def versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndarray]:
+    """What a subject's labels become by the mean and by the trained network."""
+    volumes = painter.paint_all(subject.label, style_seed=0)
+    return {
+        name: painter.fuse(volumes, subject.label, rule).numpy() for name, rule in RULES.items()
+    }
+
+
+def scores(subject: Subject, made: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row a version: scores inside the brain, and flicker along each axis over the real one's."""
+    assert subject.image is not None
+    real = {axis: flicker(subject.image, subject.label, i) for i, axis in enumerate("zyx")}
+    rows = []
+    for name, image in made.items():
+        paired = paired_scores(image, subject.image, subject.label)
+        ratios = {
+            f"flicker_{axis}": flicker(image, subject.label, i) / real[axis]
+            for i, axis in enumerate("zyx")
+        }
+        inside = {key: paired[key] for key in INSIDE}
+        rows.append({"subject": subject.id, "version": name, **inside, **ratios})
+    return rows
+
+
+def profiles(subject: Subject, made: dict[str, np.ndarray], path: Path, title: str = "") -> None:
+    """A PNG of intensities along the three axes through the brain's middle (figure 4b of Ayaz et
+    al.), real and made, each beside the slice that its line is drawn in."""
+    assert subject.image is not None
+    shown = {"real": comparable(subject.image, subject.label)}
+    shown |= {name: comparable(image, subject.label) for name, image in made.items()}
+    centre = tuple(int(np.median(v)) for v in np.nonzero(subject.label))
+    figure, axes = plt.subplots(3, 1 + len(shown), figsize=(3 * (1 + len(shown)) + 3, 8.4),
+                                width_ratios=[2.6, *[1] * len(shown)])  # fmt: skip
+    # Each line lies in a plane of another orientation, along its rows or its columns.
+    lines = {"x (left to right)": (2, "axial"), "y (back to front)": (1, "sagittal"),
+             "z (down to up)": (0, "coronal")}  # fmt: skip
+    for row, (name, (along, plane)) in zip(axes, lines.items(), strict=True):
+        line = tuple(slice(None) if i == along else c for i, c in enumerate(centre))
+        inside = np.flatnonzero(subject.label[line])
+        span = slice(max(inside[0] - 4, 0), inside[-1] + 5)
+        mm = np.arange(subject.label.shape[along]) * subject.grid.spacing[along]
+        for version, image in shown.items():
+            row[0].plot(mm[span], image[line][span], color=COLOURS[version], label=version, lw=1.1)
+        row[0].set(xlabel=f"mm along {name}", ylabel="intensity", ylim=(0, 1.05))
+        across = AXES[plane]
+        rest = [i for i in range(3) if i != across]
+        for cell, (version, image) in zip(row[1:], shown.items(), strict=True):
+            cell.imshow(image.take(centre[across], across), cmap="gray", vmin=0, vmax=1,
+                        origin="lower")  # fmt: skip
+            draw = cell.axhline if along == rest[1] else cell.axvline
+            draw(centre[rest[0] if along == rest[1] else rest[1]], color="tab:orange", lw=0.7)
+            cell.set_title(f"{version}, {plane}", fontsize=8)
+            cell.set_axis_off()
+    axes[0][0].legend(fontsize=8, loc="upper right", ncols=3)
+    figure.suptitle(f"{subject.id}{title}", fontsize=10)
+    figure.tight_layout(pad=0.6)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def evaluate(
+    model: Path, fusion: Path, subjects: list[Subject], output: Path, title: str = ""
+) -> pd.DataFrame:
+    """Score a fusion of a SPADE model on subjects with images.
+
+    title: said in each picture after the subject's name. Writes fusion.csv, fusion.md and a
+    picture profiles-ID.png a subject into output.
+    """
+    painter = SpadePainter(model, torch.device("cpu"), fusion)
+    output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for subject in subjects:
+        made = versions(painter, subject)
+        rows += scores(subject, made)
+        profiles(subject, made, output / f"profiles-{subject.id}.png", title)
+    table = pd.DataFrame(rows)
+    table.to_csv(output / "fusion.csv", index=False)
+    (output / "fusion.md").write_text(markdown(table), encoding="utf-8")
+    return table
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table as Markdown, figures inside the brain."""
+    columns = [c for c in table.columns if c not in ("subject", "version")]
+    lines = ["| subject | version | " + " | ".join(columns) + " |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for _, row in table.iterrows():
+        figures = (f"{row[c]:.5f}" if c == "mse" else f"{row[c]:.3f}" for c in columns)
+        lines.append(f"| {row['subject']} | {row['version']} | " + " | ".join(figures) + " |")
+    return "\n".join([*lines, ""])

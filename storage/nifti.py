@@ -38,7 +38,7 @@ def load_nifti_pair(
     the image has NaN or Inf; and where labels are no whole numbers, unknown or all background.
     """
     label_path = Path(label_path)
-    values, affine = _read(label_path)
+    values, affine = read_volume(label_path)
     label = mappings.apply(
         _whole_numbers(values, label_path), mappings.resolve(mapping), label_path
     )
@@ -47,7 +47,7 @@ def load_nifti_pair(
     image = None
     if image_path is not None:
         image_path = Path(image_path)
-        values, image_affine = _read(image_path)
+        values, image_affine = read_volume(image_path)
         _check_same_grid(image_path, values, image_affine, label_path, label, affine)
         image = values.astype(np.float32)
         bad = int(image.size - np.isfinite(image).sum())
@@ -131,8 +131,11 @@ def _only_image(root: Path, pattern: str, name: str) -> str:
     return str(found[0])
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them."""
+def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them.
+
+    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does.
+    """
     try:
         image = nib.load(path)
         if not isinstance(image, nib.Nifti1Pair):
@@ -143,7 +146,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if len(image.shape) != 3:
             raise SubjectError(f"{path}: needs three dimensions, has shape {shape}")
         _check_affine(path, image.affine)
-        image = nib.as_closest_canonical(image)
+        if canonical:
+            image = nib.as_closest_canonical(image)
         voxels = np.asarray(image.dataobj)
     except FileNotFoundError:
         raise SubjectError(f"{path}: no such file") from None

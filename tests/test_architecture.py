@@ -16,6 +16,8 @@ ALLOWED = {
         "models/",
         "factory/render.py",
         "factory/painting.py",
+        "factory/stack_painting.py",
+        "factory/latents.py",
         "factory/train/",
         "factory/evaluate/",
     ),

@@ -15,7 +15,7 @@ from factory.train.crossfit import fold_recipe, learning_records, pairs_of, unse
 from factory.train.families import Family
 from factory.train.patches import PatchSampler
 from factory.train.run import Run
-from factory.train.subjects import held_out_subjects, records
+from factory.train.subjects import held_out_subjects, person, records
 from models.checkpoint import load_state, read_card, save_model
 
 HELD_OUT_PATCHES = 48
@@ -97,7 +97,7 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
 def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run) -> Patches:
     """Patches to watch the training by: of held-out subjects painted by the model that the fusion
     is for; of what is learnt from, where none is held out."""
-    held = [r for r in records(recipe.subjects) if r["id"] in recipe.subjects.hold_out]
+    held = [r for r in records(recipe.subjects) if person(r) in recipe.subjects.hold_out]
     if held:
         folder = run.folder.parent / "volumes"
         pairs = pairs_of(find_model(recipe.spade.model), held, recipe, folder, run)

@@ -23,14 +23,14 @@ from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.patches import Pair
 from factory.train.recipe import SpadeTraining
 from factory.train.run import Run
-from factory.train.subjects import records
+from factory.train.subjects import person, records
 from models.checkpoint import write_atomically
 from storage.sources import load_subject
 
 
 def learning_records(recipe: CnnFusionTraining) -> list[dict[str, Any]]:
     """Records of the subjects that are not held out, the youngest first."""
-    learnt = [r for r in records(recipe.subjects) if r["id"] not in recipe.subjects.hold_out]
+    learnt = [r for r in records(recipe.subjects) if person(r) not in recipe.subjects.hold_out]
     return sorted(learnt, key=lambda r: (r.get("gestational_age_weeks") or 0.0, r["id"]))
 
 
@@ -43,7 +43,7 @@ def unseen_by(recipe: CnnFusionTraining, fold: int) -> list[dict[str, Any]]:
 
 def fold_recipe(recipe: CnnFusionTraining, fold: int, output: Path) -> Loaded[SpadeTraining]:
     """The SPADE recipe on all subjects but the held-out ones and the fold's own block."""
-    block = [record["id"] for record in unseen_by(recipe, fold)]
+    block = [person(record) for record in unseen_by(recipe, fold)]
     subjects = recipe.subjects.model_dump(mode="json", exclude_none=True)
     subjects["hold_out"] = [*recipe.subjects.hold_out, *block]
     changes = {"subjects": subjects, "output": str(output), "workers": recipe.workers}

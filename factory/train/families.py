@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from factory.loading import Loaded, load, one_of
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
+from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMAS: dict[str, type[Training]] = {
     "cnn_fusion": CnnFusionTraining,
+    "label_vae": LabelVaeTraining,
     "spade": SpadeTraining,
 }
 
@@ -62,3 +64,9 @@ class _OfAFamily(BaseModel):
 def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     """A training recipe of any family. Raises RecipeError, as factory.loading.load does."""
     return load(file, SCHEMAS[load(file, _OfAFamily, overrides).spec.family], overrides)
+
+
+def without_paths(data: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without where things lay on the machine that trained it."""
+    subjects = {k: v for k, v in data["subjects"].items() if k != "path"}
+    return {**{k: v for k, v in data.items() if k != "output"}, "subjects": subjects}

@@ -1,7 +1,6 @@
 """`factory train` for the CNN fusion: folds, what they have not seen, the card, and a rendering."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np

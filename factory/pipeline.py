@@ -194,20 +194,26 @@ def load_renderer(
     return Renderer(model, threads, device, fusion).render
 
 
+USES = {"spade": "appearance.model={}", "cnn_fusion": "'appearance.fuse={{cnn: {}}}'"}
+"""How a render recipe is told of a model, by family."""
+
+
 @dataclass(frozen=True)
 class TrainReport:
     """A finished training. model: the folder of its weights and card."""
 
     model: Path
+    family: str
 
     def to_json(self) -> dict[str, Any]:
         return {"model": str(self.model), "complete": True}
 
     def lines(self) -> list[str]:
-        return [
-            f"model    {self.model}",
-            f"use      factory render hydrocephalus --set appearance.model={self.model}",
-        ]
+        lines = [f"model    {self.model}"]
+        if self.family in USES:
+            setting = USES[self.family].format(self.model)
+            lines.append(f"use      factory render hydrocephalus --set {setting}")
+        return lines
 
 
 def train_recipe(
@@ -229,7 +235,7 @@ def train_recipe(
     loaded = load_training(find_recipe(name), changes)
     from factory.train.launch import train  # and torch with it, once the recipe is sound
 
-    return TrainReport(train(loaded, address, serial))
+    return TrainReport(train(loaded, address, serial), loaded.spec.family)
 
 
 @dataclass(frozen=True)

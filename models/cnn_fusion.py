@@ -46,7 +46,9 @@ class CnnFusion(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv3d(channels, 1, 3, padding=1))
 
     def forward(self, volumes_BCDHW: Tensor) -> Tensor:
-        return volumes_BCDHW.mean(1) + self.layers(volumes_BCDHW)[:, 0]
+        # Channels last is faster on CPUs, forward and back.
+        x = volumes_BCDHW.contiguous(memory_format=torch.channels_last_3d)
+        return volumes_BCDHW.mean(1) + self.layers(x)[:, 0]
 
 
 def initialise(network: CnnFusion, rng: torch.Generator) -> None:

@@ -35,8 +35,7 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
     held_out patches are drawn and scored, never learnt from. Writes checkpoint.safetensors,
     losses.csv (its first row before any step: the mean) and samples/ in run.folder.
     """
-    cnn = network(recipe, held_out[0].shape[1])
-    cnn.to(run.device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    cnn = network(recipe, held_out[0].shape[1]).to(run.device)
     optimiser = torch.optim.Adam(cnn.parameters(), recipe.optimiser.lr)
     checkpoint = run.folder / "checkpoint.safetensors"
     state: dict[str, Any] = {"step": 0, "hours": 0.0}
@@ -63,7 +62,6 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
             group["lr"] = recipe.optimiser.lr * rate_factor(step, constant, decay)
         volumes, image, _ = sampler.batch(step, recipe.batch)
         volumes_BCDHW = torch.from_numpy(volumes[share]).to(run.device)
-        volumes_BCDHW = volumes_BCDHW.to(memory_format=torch.channels_last_3d)
         with autocast:
             predicted_BDHW = forward(volumes_BCDHW)
         real_BDHW = torch.from_numpy(image[share]).to(run.device)

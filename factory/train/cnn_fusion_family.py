@@ -15,7 +15,7 @@ from factory.train.crossfit import fold_recipe, learning_records, pairs_of, unse
 from factory.train.families import Family
 from factory.train.patches import PatchSampler
 from factory.train.run import Run
-from factory.train.subjects import held_out_subjects, person, records
+from factory.train.subjects import held_out_subjects, person, records, training_subjects
 from models.checkpoint import load_state, read_card, save_model
 
 HELD_OUT_PATCHES = 48
@@ -28,7 +28,7 @@ FUSION = "fusion"
 def check(recipe: CnnFusionTraining) -> None:
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
-    card = read_card(find_model(recipe.spade.model))
+    card = read_card(find_model(recipe.spade.model, "spade.model"))
     if card["family"] != "spade":
         raise RecipeError(
             f"spade.model: {recipe.spade.model}: family {card['family']!r}; allowed: a SPADE model"
@@ -56,7 +56,7 @@ def check(recipe: CnnFusionTraining) -> None:
 
 
 def folds(recipe: CnnFusionTraining) -> range:
-    return range(1, recipe.spade.folds + 1)
+    return range(0) if recipe.same_subject else range(1, recipe.spade.folds + 1)
 
 
 def parts(recipe: CnnFusionTraining) -> list[str]:
@@ -83,6 +83,9 @@ def work(recipe: CnnFusionTraining, part: str, run: Run) -> None:
 def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
     output = run.folder.parent
     pairs = []
+    if recipe.same_subject:
+        model = find_model(recipe.spade.model, "spade.model")
+        pairs = pairs_of(model, learning_records(recipe), recipe, output / "volumes", run)
     for fold in folds(recipe):
         folder = output / f"fold-{fold}"
         model = folder / "model"
@@ -100,7 +103,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
     held = [r for r in records(recipe.subjects) if person(r) in recipe.subjects.hold_out]
     if held:
         folder = run.folder.parent / "volumes"
-        pairs = pairs_of(find_model(recipe.spade.model), held, recipe, folder, run)
+        pairs = pairs_of(find_model(recipe.spade.model, "spade.model"), held, recipe, folder, run)
         sampler = PatchSampler(pairs, recipe.model.patch, mirror=False, seed=recipe.seed)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
@@ -108,7 +111,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
 def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
     """Write OUTPUT/model: cnn.safetensors and its card; returns that folder."""
     recipe = loaded.spec
-    spade = read_card(find_model(recipe.spade.model))
+    spade = read_card(find_model(recipe.spade.model, "spade.model"))
     cnn = network(recipe, len(spade["orientations"]))
     folder = output / FUSION
     state = load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
@@ -130,6 +133,7 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
             "unseen_by_fold": {
                 f"fold-{fold}": [r["id"] for r in unseen_by(recipe, fold)] for fold in folds(recipe)
             },
+            "same_subject": recipe.same_subject,
             "spacing_mm": [min(spacings), max(spacings)],
             "patches_a_step": recipe.batch,
             "steps": state["step"],
@@ -149,11 +153,16 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
 
 
 def score(folder: Path, recipe: CnnFusionTraining, output: Path) -> pd.DataFrame | None:
-    """The fusion against the mean of the same networks on held-out subjects, as stored."""
+    """The fusion against the mean of the same networks on held-out subjects, as stored; on those
+    it has learnt from in a demonstration on the same subject."""
     from factory.evaluate.fused import evaluate
 
-    subjects = held_out_subjects(recipe.subjects)
-    return evaluate(find_model(recipe.spade.model), folder, subjects, output) if subjects else None
+    subjects, title = held_out_subjects(recipe.subjects), ""
+    if recipe.same_subject and not subjects:
+        subjects = training_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
+        title = ", same subject"
+    model = find_model(recipe.spade.model, "spade.model")
+    return evaluate(model, folder, subjects, output, title) if subjects else None
 
 
 def text(table: pd.DataFrame) -> list[str]:

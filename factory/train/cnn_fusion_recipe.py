@@ -8,14 +8,15 @@ from factory.loading import Section, allowed, one_of
 from factory.quantities import Text
 from factory.train.recipe import Count, Rate, Training, TrainingSubjects, Whole
 
-Folds = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
+Folds = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Depth = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
 Patch = Annotated[int, Field(ge=8, multiple_of=2), allowed("an even number of voxels, 8 or more")]
 
 
 class Spade(Section):
     """Whose volumes are fused. recipe: how SPADE is trained on each fold. model: the one trained
-    on all of the subjects, which the fusion is made for. folds: contiguous blocks of age."""
+    on all of the subjects, which the fusion is made for. folds: contiguous blocks of age; 1 lets
+    the model itself paint the subjects it has learnt from: a demonstration, marked as such."""
 
     recipe: Text
     model: Text
@@ -49,3 +50,8 @@ class CnnFusionTraining(Training):
     optimiser: Adam = Adam()
     niter: Whole = 5
     niter_decay: Whole = 0
+
+    @property
+    def same_subject(self) -> bool:
+        """Whether what is painted has been seen in training."""
+        return self.spade.folds == 1

@@ -51,20 +51,14 @@ def fold_recipe(recipe: CnnFusionTraining, fold: int, output: Path) -> Loaded[Sp
     return load(find_recipe(recipe.spade.recipe), SpadeTraining, overrides)
 
 
-def paint_unseen(
+def paint_pair(
     painter: SpadePainter, record: dict[str, Any], spacing_mm: float, patch: int, folder: Path
 ) -> Path:
     """Write what a model paints of a subject beside the subject's own image; returns the file.
 
     Both are cut to the brain's box and half a patch about it, in units of the brain's 99.5th
-    percentile. A file that the same weights painted is left as it is. Raises FactoryError where
-    the model has learnt from the subject.
+    percentile. A file that the same weights painted is left as it is.
     """
-    if record["id"] in painter.card["training"]["subjects"]:
-        raise FactoryError(
-            f"{painter.card['name']} has learnt from {record['id']}: fusion is learnt from, and "
-            "scored on, volumes of subjects that SPADE has not seen"
-        )
     path = folder / f"{record['id']}_{spacing_mm:g}mm.safetensors"
     origin = json.dumps({"patch": patch, "weights": painter.card["sha256"]}, sort_keys=True)
     if path.exists() and origin_of(path) == origin:
@@ -100,20 +94,27 @@ def read_pair(path: Path) -> Pair:
 
 
 def pairs_of(
-    model: Path, unseen: list[dict[str, Any]], recipe: CnnFusionTraining, folder: Path, run: Run
+    model: Path, subjects: list[dict[str, Any]], recipe: CnnFusionTraining, folder: Path, run: Run
 ) -> list[Pair]:
     """What a model paints of subjects at every spacing, each worker painting its part of them.
 
-    Every worker must ask for the same.
+    Every worker must ask for the same. Raises FactoryError where the model has learnt from one of
+    them, and the recipe is no demonstration on the same subject.
     """
     painter = SpadePainter(model, run.device)
-    wanted = [(record, spacing) for record in unseen for spacing in recipe.subjects.spacing_mm]
+    seen = [r["id"] for r in subjects if r["id"] in painter.card["training"]["subjects"]]
+    if seen and not recipe.same_subject:
+        raise FactoryError(
+            f"{model}: has learnt from {', '.join(seen)}; fusion is learnt from, and scored on, "
+            "volumes of subjects that SPADE has not seen"
+        )
+    wanted = [(record, spacing) for record in subjects for spacing in recipe.subjects.spacing_mm]
     ours = wanted[run.rank :: run.world]
     for record, spacing in ours:
-        paint_unseen(painter, record, spacing, recipe.model.patch, folder)
+        paint_pair(painter, record, spacing, recipe.model.patch, folder)
     run.wait()
     # Painted already by now, every one of them.
     return [
-        read_pair(paint_unseen(painter, record, spacing, recipe.model.patch, folder))
+        read_pair(paint_pair(painter, record, spacing, recipe.model.patch, folder))
         for record, spacing in wanted
     ]

@@ -117,6 +117,20 @@ def test_a_fold_that_has_learnt_from_what_it_is_to_paint_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_one_fold_is_a_demonstration_that_says_so(
+    trained: Path, bids: Path, tmp_path: Path
+) -> None:
+    """No cross-fitting: the model paints the subjects that it has learnt from."""
+    recipe, model = trained / "small.yaml", trained / "small" / "model"
+    file = Path(fusion(tmp_path, bids, recipe, model).source)
+    folder = launch.train(load(file, CnnFusionTraining, ["spade.folds=1"]), None, serial=True)
+    card = read_card(folder)
+    assert card["training"]["same_subject"] is True
+    assert card["training"]["unseen_by_fold"] == {}
+    assert read_card(trained / "fusion" / "model")["training"]["same_subject"] is False
+    assert {p.name for p in (tmp_path / "fusion").iterdir() if p.name.startswith("fold")} == set()
+
+
 def test_a_recipe_renders_with_it(trained: Path, tmp_path: Path) -> None:
     model, network = trained / "small" / "model", trained / "fusion" / "model"
     file = tmp_path / "render.yaml"

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from factory.evaluate.paired import comparable, flicker, paired_scores
-from factory.orientations import AXES
+from factory.orientations import AXES, brain_box, cut, grown
 from factory.painting import SpadePainter
 from storage.subject import Subject
 
@@ -51,39 +51,50 @@ def scores(subject: Subject, made: dict[str, np.ndarray]) -> list[dict[str, Any]
     return rows
 
 
+LINES = {
+    "x (left to right)": (2, "axial"),
+    "y (back to front)": (1, "sagittal"),
+    "z (down to up)": (0, "coronal"),
+}
+"""The axis of each profile, and the orientation of the slice that its line is shown in."""
+
+
 def profiles(subject: Subject, made: dict[str, np.ndarray], path: Path, title: str = "") -> None:
-    """A PNG of intensities along the three axes through the brain's middle (figure 4b of Ayaz et
-    al.), real and made, each beside the slice that its line is drawn in."""
+    """A PNG of intensities along the three axes, real and made, each beside the slices that its
+    line is drawn in (figure 4b of Ayaz et al.).
+
+    The lines meet in the middle from front to back and from top to bottom, and to the left of the
+    midline, where the two hemispheres' gap would be all that they saw.
+    """
     assert subject.image is not None
-    shown = {"real": comparable(subject.image, subject.label)}
-    shown |= {name: comparable(image, subject.label) for name, image in made.items()}
-    centre = tuple(int(np.median(v)) for v in np.nonzero(subject.label))
-    figure, axes = plt.subplots(3, 1 + len(shown), figsize=(3 * (1 + len(shown)) + 3, 8.4),
-                                width_ratios=[2.6, *[1] * len(shown)])  # fmt: skip
-    # Each line lies in a plane of another orientation, along its rows or its columns.
-    lines = {"x (left to right)": (2, "axial"), "y (back to front)": (1, "sagittal"),
-             "z (down to up)": (0, "coronal")}  # fmt: skip
-    for row, (name, (along, plane)) in zip(axes, lines.items(), strict=True):
+    box = tuple(grown(side, 4, 1) for side in brain_box(subject.label))
+    shown = {"real": subject.image, **made}
+    shown = {name: cut(comparable(image, subject.label), box) for name, image in shown.items()}
+    where = np.nonzero(cut(subject.label, box))
+    centre = [int(np.percentile(v, share)) for v, share in zip(where, (50, 50, 30), strict=True)]
+    figure, axes = plt.subplots(
+        3, 1 + len(shown), figsize=(3.2 * len(shown) + 6, 9), width_ratios=[2.2, *[1] * len(shown)]
+    )
+    for row, (name, (along, plane)) in zip(axes, LINES.items(), strict=True):
         line = tuple(slice(None) if i == along else c for i, c in enumerate(centre))
-        inside = np.flatnonzero(subject.label[line])
-        span = slice(max(inside[0] - 4, 0), inside[-1] + 5)
-        mm = np.arange(subject.label.shape[along]) * subject.grid.spacing[along]
         for version, image in shown.items():
-            row[0].plot(mm[span], image[line][span], color=COLOURS[version], label=version, lw=1.1)
-        row[0].set(xlabel=f"mm along {name}", ylabel="intensity", ylim=(0, 1.05))
-        across = AXES[plane]
-        rest = [i for i in range(3) if i != across]
+            mm = np.arange(image.shape[along]) * subject.grid.spacing[along]
+            row[0].plot(mm, image[line], color=COLOURS[version], label=version, lw=1.1)
+        row[0].set(xlabel=f"mm along {name}", ylabel="intensity", ylim=(0, 1.2))
+        rows, columns = (i for i in range(3) if i != AXES[plane])
         for cell, (version, image) in zip(row[1:], shown.items(), strict=True):
-            cell.imshow(image.take(centre[across], across), cmap="gray", vmin=0, vmax=1,
-                        origin="lower")  # fmt: skip
-            draw = cell.axhline if along == rest[1] else cell.axvline
-            draw(centre[rest[0] if along == rest[1] else rest[1]], color="tab:orange", lw=0.7)
-            cell.set_title(f"{version}, {plane}", fontsize=8)
+            slice_ = image.take(centre[AXES[plane]], AXES[plane])
+            cell.imshow(slice_, cmap="gray", vmin=0, vmax=1, origin="lower")
+            if along == columns:
+                cell.axhline(centre[rows], color="tab:orange", lw=0.7)
+            else:
+                cell.axvline(centre[columns], color="tab:orange", lw=0.7)
+            cell.set_title(f"{version}, {plane}", fontsize=9)
             cell.set_axis_off()
-    axes[0][0].legend(fontsize=8, loc="upper right", ncols=3)
-    figure.suptitle(f"{subject.id}{title}", fontsize=10)
+    axes[0][0].legend(fontsize=9, loc="upper right", ncols=3)
+    figure.suptitle(f"{subject.id}{title}", fontsize=11)
     figure.tight_layout(pad=0.6)
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 

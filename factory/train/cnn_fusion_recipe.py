@@ -10,6 +10,7 @@ from factory.train.recipe import Count, Rate, Training, TrainingSubjects, Whole
 
 Folds = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Depth = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
+Smoothness = Annotated[float, Field(ge=0, le=50), allowed("0 to 50 mm")]
 Patch = Annotated[int, Field(ge=8, multiple_of=2), allowed("an even number of voxels, 8 or more")]
 
 
@@ -38,6 +39,10 @@ class Adam(Section):
 class CnnFusionTraining(Training):
     """`factory train` for the CNN fusion, its folds of SPADE first.
 
+    tone_mm: differences between the real volume and the mean of the painted ones that are smoother
+    than this are left out of what is learnt; 0 learns them too, as in the paper. SPADE's tone on a
+    subject that it has not seen is off by another amount on each, and what is learnt of it on some
+    is wrong on others.
     niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
     many patches as hold tissue, half a patch apart. subjects stand in place of those of the
     SPADE recipe.
@@ -48,6 +53,7 @@ class CnnFusionTraining(Training):
     spade: Spade
     model: Cnn = Cnn()
     optimiser: Adam = Adam()
+    tone_mm: Smoothness = 3.0
     niter: Whole = 5
     niter_decay: Whole = 0
 

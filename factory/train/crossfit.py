@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scipy.ndimage import gaussian_filter
 
 from factory.errors import FactoryError
 from factory.intensities import RANGE, normalise
@@ -85,12 +86,24 @@ def origin_of(path: Path) -> str:
         return file.metadata()["origin"]
 
 
-def read_pair(path: Path) -> Pair:
+def read_pair(path: Path, tone: float) -> Pair:
+    """What paint_pair wrote; its image without the tone smoother than so many voxels, if not 0."""
     with safe_open(path, "pt") as file:
         volumes, image, inside = (
             file.get_tensor(key).numpy() for key in ("volumes", "image", "inside")
         )
+    if tone:
+        painted = volumes.mean(0, dtype=np.float32)
+        image = untoned(image.astype(np.float32), painted, inside, tone).astype(np.float16)
     return Pair(volumes, image, inside)
+
+
+def untoned(image: np.ndarray, painted: np.ndarray, inside: np.ndarray, tone: float) -> np.ndarray:
+    """The image with the tone of a painted one: their difference inside a mask, smoothed by a
+    Gaussian of so many voxels, is taken off."""
+    difference = gaussian_filter((image - painted) * inside, tone)
+    weight = gaussian_filter(inside.astype(np.float32), tone)
+    return image - inside * difference / np.maximum(weight, 1e-3)
 
 
 def pairs_of(
@@ -113,8 +126,8 @@ def pairs_of(
     for record, spacing in ours:
         paint_pair(painter, record, spacing, recipe.model.patch, folder)
     run.wait()
-    # Painted already by now, every one of them.
-    return [
-        read_pair(paint_pair(painter, record, spacing, recipe.model.patch, folder))
-        for record, spacing in wanted
-    ]
+    read = []
+    for record, spacing in wanted:  # painted by now, every one of them
+        path = paint_pair(painter, record, spacing, recipe.model.patch, folder)
+        read.append(read_pair(path, recipe.tone_mm / spacing))
+    return read

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from factory.loading import parse
 from factory.train.cnn_fusion import network, train
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
+from factory.train.crossfit import untoned
 from factory.train.patches import Pair, PatchSampler, boxes
 from factory.train.run import Run, TrainingDiverged
 from models.checkpoint import load_state
@@ -130,6 +131,19 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None
     with pytest.raises(TrainingDiverged, match="step 4: loss mse is nan"):
         train(spec, spoilt, good.batch(0, 2), Run(tmp_path))
     assert load_state(tmp_path / "checkpoint.safetensors", {}, {})["step"] == 3
+
+
+def test_tone_is_taken_off_and_detail_stays() -> None:
+    rng = np.random.Generator(np.random.Philox(key=5))
+    inside = np.zeros((24, 24, 24), bool)
+    inside[3:21, 3:21, 3:21] = True
+    painted = rng.random(inside.shape) * inside
+    detail = rng.normal(0, 0.1, inside.shape) * inside
+    tone = 0.2 * inside
+    np.testing.assert_allclose(untoned(painted + tone, painted, inside, 3), painted, atol=1e-6)
+    left = untoned(painted + tone + detail, painted, inside, 3) - painted
+    assert np.corrcoef(left[inside], detail[inside])[0, 1] > 0.98
+    assert not left[~inside].any()
 
 
 def test_patches_cover_the_tissue_and_follow_from_seed_and_step() -> None:

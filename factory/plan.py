@@ -216,7 +216,7 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
 
 
 def fusion_memory(card: Mapping[str, Any] | None) -> int:
-    """Bytes that a trained fusion needs at its peak: two layers' activations, and torch's copies."""
+    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
     if card is None:
         return 0
     return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4

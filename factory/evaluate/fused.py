@@ -36,8 +36,14 @@ def versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndarray]:
 
 
 def scores(subject: Subject, made: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row a version: scores inside the brain, and flicker along each axis over the real one's."""
+    """A row a version: scores inside the brain, and flicker along each axis over the real one's.
+
+    ssim, mse, psnr hold volumes divided by their own 99.5th percentiles against each other, which
+    moves with a few bright voxels; as_is_ssim and so on leave what is made as it is, in units of
+    the real volume's percentile, which the networks learnt.
+    """
     assert subject.image is not None
+    unit = np.percentile(subject.image[subject.label > 0], 99.5)
     real = {axis: flicker(subject.image, subject.label, i) for i, axis in enumerate("zyx")}
     rows = []
     for name, image in made.items():
@@ -47,7 +53,9 @@ def scores(subject: Subject, made: dict[str, np.ndarray]) -> list[dict[str, Any]
             for i, axis in enumerate("zyx")
         }
         inside = {key: paired[key] for key in INSIDE}
-        rows.append({"subject": subject.id, "version": name, **inside, **ratios})
+        painted = paired_scores(image * unit, subject.image, subject.label, in_real_units=True)
+        as_is = {f"as_is_{key}": painted[key] for key in ("ssim", "mse", "psnr")}
+        rows.append({"subject": subject.id, "version": name, **inside, **as_is, **ratios})
     return rows
 
 
@@ -125,6 +133,6 @@ def markdown(table: pd.DataFrame) -> str:
     lines = ["| subject | version | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for _, row in table.iterrows():
-        figures = (f"{row[c]:.5f}" if c == "mse" else f"{row[c]:.3f}" for c in columns)
+        figures = (f"{row[c]:.5f}" if c.endswith("mse") else f"{row[c]:.3f}" for c in columns)
         lines.append(f"| {row['subject']} | {row['version']} | " + " | ".join(figures) + " |")
     return "\n".join([*lines, ""])

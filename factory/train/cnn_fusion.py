@@ -54,8 +54,10 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
     )
     run.counted = "patches"
     if step == 0:
-        mse = held_out_mse(cnn, held_out, run)
-        run.log(recipe.name, 0, total * recipe.batch, {"mse": mse, "held_out_mse": mse})
+        volumes, image, _ = sampler.batch(0, recipe.batch)
+        values = {"mse": float(np.square(volumes.mean(1) - image).mean())}
+        values["held_out_mse"] = held_out_mse(cnn, held_out, run)
+        run.log(recipe.name, 0, total * recipe.batch, values)
 
     while step < total:
         for group in optimiser.param_groups:

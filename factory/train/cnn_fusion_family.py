@@ -93,7 +93,7 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
             spade_family.export(fold_recipe(recipe, fold, output), folder)
         run.wait()
         pairs += pairs_of(model, unseen_by(recipe, fold), recipe, output / "volumes", run)
-    sampler = PatchSampler(pairs, recipe.model.patch, mirror=True, seed=recipe.seed)
+    sampler = PatchSampler(pairs, recipe.model.patch, turned=True, seed=recipe.seed)
     train(recipe, sampler, held_out_patches(recipe, sampler, run), run)
 
 
@@ -104,7 +104,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
     if held:
         folder = run.folder.parent / "volumes"
         pairs = pairs_of(find_model(recipe.spade.model, "spade.model"), held, recipe, folder, run)
-        sampler = PatchSampler(pairs, recipe.model.patch, mirror=False, seed=recipe.seed)
+        sampler = PatchSampler(pairs, recipe.model.patch, turned=False, seed=recipe.seed)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from factory.orientations import AXES
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -21,11 +23,11 @@ class Pair:
 class PatchSampler:
     """Draws global batches of patches of `patch`³ that hold tissue, half a patch apart.
 
-    Each is as likely as every other; mirrored left to right half of the time, if mirror is set.
+    Each is as likely as every other. turned: each is seen from a side drawn for it (see `turn`).
     """
 
-    def __init__(self, pairs: list[Pair], patch: int, mirror: bool, seed: int) -> None:
-        self.pairs, self.patch, self.mirror, self.seed = pairs, patch, mirror, seed
+    def __init__(self, pairs: list[Pair], patch: int, turned: bool, seed: int) -> None:
+        self.pairs, self.patch, self.turned, self.seed = pairs, patch, turned, seed
         self.where = [
             (i, box)
             for i, pair in enumerate(pairs)
@@ -41,17 +43,37 @@ class PatchSampler:
         """The global batch of a step: volumes float32 (B, C, D, H, W), images float32 and inside
         bool (B, D, H, W)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = rng.integers(len(self.where), size=size)
-        flips = rng.random(size) < (0.5 if self.mirror else 0.0)
-        drawn = [self.cut(i, flip) for i, flip in zip(chosen, flips, strict=True)]
-        volumes, images, inside = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        drawn = [self.cut(int(i)) for i in rng.integers(len(self.where), size=size)]
+        if self.turned:
+            drawn = [turn(pair, rng) for pair in drawn]
+        volumes, images, inside = (
+            np.stack([getattr(pair, name) for pair in drawn])
+            for name in ("volumes", "image", "inside")
+        )
         return volumes.astype(np.float32), images.astype(np.float32), inside
 
-    def cut(self, index: int, flip: bool) -> tuple[np.ndarray, ...]:
+    def cut(self, index: int) -> Pair:
         which, box = self.where[index]
         pair = self.pairs[which]
-        arrays = (pair.volumes[:, *box], pair.image[box], pair.inside[box])
-        return tuple(a[..., ::-1] for a in arrays) if flip else arrays
+        return Pair(pair.volumes[:, *box], pair.image[box], pair.inside[box])
+
+
+def turn(pair: Pair, rng: np.random.Generator) -> Pair:
+    """A pair with its axes flipped, and exchanged where there is a volume stacked on each: the
+    volumes are exchanged with them, so that each is stacked on the axis that it was.
+
+    What can be learnt of patches so turned is how volumes painted slice by slice err, whichever
+    way up, and not how one network does in one place: that is what passes to other networks.
+    """
+    count = len(pair.volumes)
+    order = rng.permutation(3) if count == 3 else np.arange(3)
+    flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
+    volumes = np.flip(pair.volumes.transpose(0, *(order + 1)), flips)
+    image, inside = (np.flip(a.transpose(order), flips) for a in (pair.image, pair.inside))
+    if count == 3:
+        stacked = list(AXES.values())  # the axis of each volume
+        volumes = volumes[[stacked.index(order[axis]) for axis in stacked]]
+    return Pair(volumes, image, inside)
 
 
 def boxes(shape: tuple[int, ...], patch: int) -> list[tuple[slice, ...]]:

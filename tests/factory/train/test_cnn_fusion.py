@@ -16,7 +16,7 @@ from factory.loading import parse
 from factory.train.cnn_fusion import network, train
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.crossfit import untoned
-from factory.train.patches import Pair, PatchSampler, boxes
+from factory.train.patches import Pair, PatchSampler, boxes, turn
 from factory.train.run import Run, TrainingDiverged
 from models.checkpoint import load_state
 
@@ -43,19 +43,19 @@ def recipe(*overrides: str) -> CnnFusionTraining:
 
 
 def pair(seed: int) -> Pair:
-    """A smooth image, and three volumes of it that flicker each along an axis of its own."""
+    """A smooth image, and three volumes of it that flicker each along its own axis: x, y, z."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     image = gaussian_filter(rng.random((24, 24, 24)), 2) * 2
     inside = np.zeros(image.shape, bool)
     inside[4:20, 4:20, 4:20] = True
     image *= inside
-    flicker = [rng.normal(0, 0.1, [24 if a == axis else 1 for a in range(3)]) for axis in range(3)]
+    flicker = [rng.normal(0, 0.1, [24 if a == axis else 1 for a in range(3)]) for axis in (2, 1, 0)]
     volumes = np.stack([(image + f) * inside for f in flicker])
     return Pair(volumes.astype(np.float16), image.astype(np.float16), inside)
 
 
 def sampler(*seeds: int) -> PatchSampler:
-    return PatchSampler([pair(seed) for seed in seeds], 8, mirror=True, seed=1)
+    return PatchSampler([pair(seed) for seed in seeds], 8, turned=True, seed=1)
 
 
 def losses(folder: Path) -> np.ndarray:
@@ -144,6 +144,25 @@ def test_tone_is_taken_off_and_detail_stays() -> None:
     left = untoned(painted + tone + detail, painted, inside, 3) - painted
     assert np.corrcoef(left[inside], detail[inside])[0, 1] > 0.98
     assert not left[~inside].any()
+
+
+def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
+    """Each volume of `pair` errs by a number a slice of its orientation: sagittal, the first,
+    along x, the last axis; and so it does after any turn."""
+    whole = pair(4)
+    error = whole.volumes.astype(np.float32) - whole.image
+    stacked = Pair(error, whole.image, whole.inside)
+    rng = np.random.Generator(np.random.Philox(key=6))
+    seen = set()
+    for _ in range(20):
+        turned = turn(stacked, rng)
+        assert turned.inside.sum() == whole.inside.sum()
+        seen.add(turned.image.tobytes())
+        for volume, axis in zip(turned.volumes, (2, 1, 0), strict=True):
+            inner = np.moveaxis(volume[4:20, 4:20, 4:20], axis, 0)
+            assert inner.std(axis=(1, 2)).max() < 2e-3  # float16
+            assert inner.std() > 0.03
+    assert len(seen) > 10
 
 
 def test_patches_cover_the_tissue_and_follow_from_seed_and_step() -> None:

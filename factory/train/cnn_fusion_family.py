@@ -93,7 +93,9 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
             spade_family.export(fold_recipe(recipe, fold, output), folder)
         run.wait()
         pairs += pairs_of(model, unseen_by(recipe, fold), recipe, output / "volumes", run)
-    sampler = PatchSampler(pairs, recipe.model.patch, turned=True, seed=recipe.seed)
+    sampler = PatchSampler(
+        pairs, recipe.model.patch, turned=True, seed=recipe.seed, least_error=recipe.least_error
+    )
     train(recipe, sampler, held_out_patches(recipe, sampler, run), run)
 
 

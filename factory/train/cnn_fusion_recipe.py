@@ -11,6 +11,7 @@ from factory.train.recipe import Count, Rate, Training, TrainingSubjects, Whole
 Folds = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Depth = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]
 Smoothness = Annotated[float, Field(ge=0, le=50), allowed("0 to 50 mm")]
+Share = Annotated[float, Field(gt=0, le=1), allowed("a number above 0, at most 1")]
 Patch = Annotated[int, Field(ge=8, multiple_of=2), allowed("an even number of voxels, 8 or more")]
 
 
@@ -43,6 +44,8 @@ class CnnFusionTraining(Training):
     than this are left out of what is learnt; 0 learns them too, as in the paper. SPADE's tone on a
     subject that it has not seen is off by another amount on each, and what is learnt of it on some
     is wrong on others.
+    least_error: what the painted volumes err by is scaled by a factor drawn from here to 1 for
+    each patch, since the model that the fusion is for has seen more than its folds, and errs less.
     niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
     many patches as hold tissue, half a patch apart. subjects stand in place of those of the
     SPADE recipe.
@@ -54,6 +57,7 @@ class CnnFusionTraining(Training):
     model: Cnn = Cnn()
     optimiser: Adam = Adam()
     tone_mm: Smoothness = 3.0
+    least_error: Share = 0.3
     niter: Whole = 5
     niter_decay: Whole = 0
 

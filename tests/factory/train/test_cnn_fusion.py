@@ -165,6 +165,17 @@ def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
     assert len(seen) > 10
 
 
+def test_errors_are_made_smaller_and_nothing_else() -> None:
+    plain = PatchSampler([pair(4)], 8, turned=False, seed=1)
+    eased = PatchSampler([pair(4)], 8, turned=False, seed=1, least_error=0.5)
+    (volumes, image, _), (smaller, same, _) = plain.batch(0, 6), eased.batch(0, 6)
+    np.testing.assert_array_equal(image, same)
+    for before, after, real in zip(volumes, smaller, image, strict=True):
+        scale = np.abs(after - real).sum() / np.abs(before - real).sum()
+        assert 0.5 <= scale <= 1
+        np.testing.assert_allclose(after - real, scale * (before - real), atol=1e-5)
+
+
 def test_patches_cover_the_tissue_and_follow_from_seed_and_step() -> None:
     covered = np.zeros((24, 17, 8), int)
     for box in boxes(covered.shape, 8):

@@ -37,7 +37,7 @@ def plan_recipe(
     from factory.preflight import label_warnings
     from models.checkpoint import read_card
 
-    made, model = _planned(name, overrides, output, actors)
+    made, model, _ = _planned(name, overrides, output, actors)
     outside = label_warnings(made.recipe, read_card(model))
     made = replace(made, warnings=(*made.warnings, *outside))
     try:
@@ -70,7 +70,7 @@ def render_recipe(
     stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
     where some shards could not be rendered and the others stand.
     """
-    made, model = _planned(name, overrides, output, actors, address)
+    made, model, fusion = _planned(name, overrides, output, actors, address)
     from factory.execute import execute
     from factory.montage import montage
     from factory.render import best_device
@@ -86,6 +86,8 @@ def render_recipe(
     if part := recipe.spec.interpolate:
         anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
         weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
+    if fusion:
+        weights = weights | {f"fusion/{k}": v for k, v in read_card(fusion)["sha256"].items()}
     dataset = create(
         recipe.spec.output.path,
         made.layout,
@@ -102,7 +104,8 @@ def render_recipe(
             f"{recipe.spec.appearance.model}; choose another output or pass --overwrite"
         )
     done = dataset.done(made.shards())
-    load = functools.partial(load_renderer, model.resolve(), device)
+    fuser = fusion.resolve() if fusion else None
+    load = functools.partial(load_renderer, model.resolve(), fuser, device)
     report = execute(
         replace(made, done=done).remaining(),
         functools.partial(RenderWorker, dataset, load, made.threads),
@@ -124,11 +127,13 @@ def render_recipe(
     return RenderReport(dataset, report.rendered, report.seconds, preview)
 
 
-def load_renderer(model: Path, device: str, threads: int) -> "Callable[[Case], Sample]":
+def load_renderer(
+    model: Path, fusion: Path | None, device: str, threads: int
+) -> "Callable[[Case], Sample]":
     """What a renderer's process loads, once."""
     from factory.render import Renderer
 
-    return Renderer(model, threads, device).render
+    return Renderer(model, threads, device, fusion).render
 
 
 def train_recipe(
@@ -150,7 +155,8 @@ def train_recipe(
     loaded = load_training(find_recipe(name), changes)
     from factory.train.launch import train  # and torch with it, once the recipe is sound
 
-    kind = f"{loaded.spec.family} {loaded.spec.subjects.layout}"
+    layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
+    kind = f"{loaded.spec.family} {layout}".strip()
     return TrainReport(train(loaded, address, serial), kind)
 
 
@@ -185,16 +191,21 @@ def _planned(
     output: str | None,
     actors: int | None,
     address: str | None = None,
-) -> tuple[Plan, Path]:
-    """The plan, and the folder of its model."""
+) -> tuple[Plan, Path, Path | None]:
+    """The plan, the folder of its model, and that of a trained fusion if it names one."""
     recipe = load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
-    model = find_model(recipe.spec.appearance.model)
+    appearance = recipe.spec.appearance
+    model = find_model(appearance.model)
+    fusion = find_model(appearance.fusion, "appearance.fuse.cnn") if appearance.fusion else None
     from models.checkpoint import read_card
 
-    weights = sum(path.stat().st_size for path in model.glob("*.safetensors"))
+    folders = (model, fusion) if fusion else (model,)
+    weights = sum(path.stat().st_size for f in folders for path in f.glob("*.safetensors"))
     # a cluster's memory is Ray's to know
     machine = ANY if address else Machine.here(recipe.spec.output.path)
-    return plan(recipe, read_card(model), weights, machine, actors), model
+    fuser = read_card(fusion) if fusion else None
+    made = plan(recipe, read_card(model), weights, machine, actors, fuser)
+    return made, model, fusion
 
 
 def _with(overrides: Sequence[str], key: str, value: Any) -> list[str]:

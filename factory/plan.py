@@ -9,6 +9,7 @@ from typing import Any
 
 from factory.cases import Case, cases, count_cases
 from factory.errors import PlanError
+from factory.fusing import check_fusion, fusion_warnings
 from factory.labels import labels_of, table_of
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
@@ -26,9 +27,11 @@ PROCESS_BYTES = 600_000_000  # Python, torch, Ray's worker
 VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
 STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
+PATCHES = 8  # patches a trained fusion restores at a time
 
 SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
+FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
 NOISY = 1.8  # bytes a voxel of an image with noise, which does not compress
 
@@ -157,19 +160,23 @@ def plan(
     weights_bytes: int,
     machine: Machine,
     actors: int | None = None,
+    fusion: Mapping[str, Any] | None = None,
 ) -> Plan:
     """What a recipe will make with a model, on a machine.
 
     card, weights_bytes: the model's JSON card and the size of its weight files. actors: how many
-    renderers; by default as many as cores and memory allow.
+    renderers; by default as many as cores and memory allow. fusion: the card of a trained fusion,
+    whose weights count among the bytes.
 
     Raises PlanError, with the number, where memory cannot hold it, a subject does not fit
     output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
     """
     _check_labels(recipe, card)
+    if fusion is not None:
+        check_fusion(str(recipe.spec.appearance.fusion), fusion, card)
     layout = layout_of(recipe)
     _check_shape(recipe, layout.shape)
-    per_actor = memory_per_actor(layout, card, weights_bytes)
+    per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
     fitting = machine.memory_bytes // per_actor
     if fitting < (actors or 1):
         raise PlanError(
@@ -179,9 +186,12 @@ def plan(
         )
     actors = actors or max(1, min(machine.cores // THREADS, fitting, layout.shards))
     rate = float(card.get("seconds_per_megavoxel", SECONDS_PER_MEGAVOXEL))
+    if fusion is not None:
+        rate += float(fusion.get("seconds_per_megavoxel", FUSION_SECONDS_PER_MEGAVOXEL))
     seconds = rate * math.prod(layout.shape) / 1e6
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
-    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, warnings(recipe, card))
+    told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
+    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told)
     free = machine.disk_bytes
     if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse
         disk = f"disk: about {_gb(made.stored_bytes)} are needed in all, {_gb(free)} are free"
@@ -225,6 +235,13 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
     stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
     # weights lie on disk as float16 and are computed with as float32
     return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + stacks + shard
+
+
+def fusion_memory(card: Mapping[str, Any] | None) -> int:
+    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
+    if card is None:
+        return 0
+    return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
 
 
 def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:

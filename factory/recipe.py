@@ -108,15 +108,24 @@ class RejectOutliersValues(Section):
     m: Factor
 
 
-class RejectOutliers(Section):
-    """Values m or more median distances from the median give way to the median."""
+class FuseBy(Section):
+    """reject_outliers: values m or more median distances from the median give way to the median.
+    cnn: a trained fusion, by its name or folder."""
 
-    reject_outliers: RejectOutliersValues
+    reject_outliers: RejectOutliersValues | None = None
+    cnn: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "FuseBy":
+        if (self.reject_outliers is None) == (self.cnn is None):
+            raise problem("allowed: one of reject_outliers, cnn")
+        return self
 
 
+FUSE_OTHERS = ("{reject_outliers: {m: 0.5}}", "{cnn: MODEL}")
 Fuse = Annotated[
-    Annotated[RejectOutliers, Tag("<rule>")]
-    | Annotated[str, one_of(("mean", "closest_two"), "{reject_outliers: {m: 0.5}}"), Tag("<name>")],
+    Annotated[FuseBy, Tag("<rule>")]
+    | Annotated[str, one_of(("mean", "closest_two"), *FUSE_OTHERS), Tag("<name>")],
     Discriminator(lambda value: "<rule>" if isinstance(value, dict | Section) else "<name>"),
 ]
 
@@ -126,6 +135,11 @@ class Appearance(Section):
 
     model: Text
     fuse: Fuse = "mean"
+
+    @property
+    def fusion(self) -> str | None:
+        """The trained fusion it names, if any."""
+        return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None
 
 
 class Output(Section):

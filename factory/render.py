@@ -54,13 +54,19 @@ class Renderer:
     """Renders cases with one model, whose networks are loaded once.
 
     model: the model's folder. threads: torch's threads, part of the plan since results differ in
-    the last bits between thread counts. Raises WeightsError where the model cannot be used.
+    the last bits between thread counts. fusion: the folder of a trained fusion, where cases name
+    one. Raises WeightsError, FactoryError where a model cannot be used.
     """
 
-    def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
+    ) -> None:
         torch.set_num_threads(threads)
-        kind = SlicePainter if of_hearts(read_card(model)) else SpadePainter
-        self.painter: SlicePainter | SpadePainter = kind(model, torch.device(device))
+        self.painter: SlicePainter | SpadePainter
+        if of_hearts(read_card(model)):
+            self.painter = SlicePainter(model, torch.device(device))
+        else:
+            self.painter = SpadePainter(model, torch.device(device), fusion)
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, model_validator
 
 from factory.loading import Loaded, Section, load, one_of
+from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from factory.train.run import Run
 
 SCHEMAS: dict[str, type[Training]] = {
-    "spade": SpadeTraining,
+    "cnn_fusion": CnnFusionTraining,
     "label_vae": LabelVaeTraining,
+    "spade": SpadeTraining,
 }
 
 

@@ -88,7 +88,7 @@ def with_ray(recipe: Training) -> Callable[[dict[str, Any]], None]:
             ),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             run_config=RunConfig(
-                name=config["part"],
+                name=config["part"].replace("/", "-"),
                 storage_path=str(Path(config["output"]) / "ray"),
                 failure_config=FailureConfig(max_failures=3),
             ),

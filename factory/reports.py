@@ -74,7 +74,7 @@ USES = {
     "spade bids": "hydrocephalus --set appearance.model={}",
     "spade short_axis": "cardiac-interpolation --set appearance.model={}",
     "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
-    "cnn_fusion": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
+    "cnn_fusion bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
 }
 """How a render recipe is told of a model, by its family and the layout of its subjects."""
 

@@ -14,21 +14,25 @@ CerebellumMillimetres = Annotated[float, Field(ge=5, le=70), allowed("5 to 70 mm
 NormShare = Annotated[float, Field(ge=0.2, le=1.5), allowed("a share of the norm, 0.2 to 1.5")]
 HemisphereShare = Annotated[float, Field(ge=-0.4, le=0.2), allowed("a share from -0.4 to 0.2")]
 VentricleShare = Annotated[float, Field(ge=-0.6, le=1.5), allowed("a share from -0.6 to 1.5")]
+YesOrNo = Annotated[bool, allowed("true, false")]
 Side = Annotated[Literal["left", "right"], one_of(("left", "right"))]
 
 
 class Deform(Operator):
-    """A random diffeomorphic warp with turning, scaling and shearing, about (z, y, x)."""
+    """A random diffeomorphic warp with turning, scaling and shearing, about (z, y, x).
+
+    Each axis is a parameter of its own: rotation_degrees: [{uniform: [-10, 10]}, 0, 0].
+    """
 
     function: ClassVar[str] = "factory.anatomy.deform:deform"
     random: ClassVar[bool] = True
 
     warp_mm: Number[WarpMillimetres]
     smoothness_mm: Smoothness = 12.0
-    rotation_degrees: tuple[Turn, Turn, Turn] = (0.0, 0.0, 0.0)
-    scale: tuple[Scale, Scale, Scale] = (1.0, 1.0, 1.0)
-    shear: tuple[Shear, Shear, Shear] = (0.0, 0.0, 0.0)
-    flip: bool = False
+    rotation_degrees: tuple[Number[Turn], Number[Turn], Number[Turn]] = (0.0, 0.0, 0.0)
+    scale: tuple[Number[Scale], Number[Scale], Number[Scale]] = (1.0, 1.0, 1.0)
+    shear: tuple[Number[Shear], Number[Shear], Number[Shear]] = (0.0, 0.0, 0.0)
+    flip: Option[YesOrNo] = False
 
 
 class Microcephaly(Operator):

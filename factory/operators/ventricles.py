@@ -9,6 +9,9 @@ from factory.operators.base import Operator, options_of
 from factory.parameters import Number, Option
 from factory.quantities import TISSUES, Grade, Millimetres, Share, Tissue
 
+Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
+Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))]
+
 
 class Graded(Operator):
     """An edit whose size in mm is given, or a grade that grades_mm translates."""
@@ -88,8 +91,8 @@ class Ventriculomegaly(Graded):
     }
 
     atrial_width_mm: Number[Millimetres] | None = None
-    mode: Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))] = "dilate"
-    side: Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))] = "both"
+    mode: Option[Mode] = "dilate"
+    side: Option[Side] = "both"
     ratio: Number[Share] | None = None
     into: tuple[Tissue, ...] | None = None
     mantle_min_mm: Millimetres | None = None
@@ -100,9 +103,10 @@ class Ventriculomegaly(Graded):
     @model_validator(mode="after")
     def _of_its_mode(self) -> "Ventriculomegaly":
         for name, mode in self.of_one_mode.items():
-            if getattr(self, name) is not None and self.mode != mode:
-                raise problem(f"mode {self.mode} has no {name}; allowed: mode {mode}", at=(name,))
-        if self.ratio is not None and self.side == "both":
+            others = [given for _, given in options_of(self.mode) if given != mode]
+            if getattr(self, name) is not None and others:
+                raise problem(f"mode {others[0]} has no {name}; allowed: mode {mode}", at=(name,))
+        if self.ratio is not None and "both" in [side for _, side in options_of(self.side)]:
             raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
         if self.into is not None:
             check_into(self.into)

@@ -35,6 +35,11 @@ class Operator(Section):
         """How far a head may come to reach beyond itself on each side, by plain parameters."""
         return 0.0
 
+    @classmethod
+    def grows_by(cls, values: dict[str, Any]) -> float:
+        """By what factor, 1 or more, a head may come to be larger, by plain parameters."""
+        return 1.0
+
 
 def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     """Each value an Option may take, with its place below the parameter."""

@@ -1,5 +1,6 @@
 """Parameters of the edits that give a head or a part of it another shape or size."""
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,9 @@ VentricleShare = Annotated[float, Field(ge=-0.6, le=1.5), allowed("a share from 
 YesOrNo = Annotated[bool, allowed("true, false")]
 Side = Annotated[Literal["left", "right"], one_of(("left", "right"))]
 
+LENGTH = 1.4
+"""How many times as long as wide or high a head is, at most: about 1.3 where it is healthy."""
+
 
 class Deform(Operator):
     """A random diffeomorphic warp with turning, scaling and shearing, about (z, y, x).
@@ -33,6 +37,19 @@ class Deform(Operator):
     scale: tuple[Number[Scale], Number[Scale], Number[Scale]] = (1.0, 1.0, 1.0)
     shear: tuple[Number[Shear], Number[Shear], Number[Shear]] = (0.0, 0.0, 0.0)
     flip: Option[YesOrNo] = False
+
+    @classmethod
+    def grows_by(cls, values: dict[str, Any]) -> float:
+        """The head taken for an ellipsoid LENGTH times as long as wide or high: what its box gains
+        by turning, shearing and scaling. How far a random warp reaches is not foreseen."""
+        turned = min(sum(_furthest(axis) for axis in values["rotation_degrees"]), 90.0)
+        tilt = math.hypot(math.cos(math.radians(turned)), LENGTH * math.sin(math.radians(turned)))
+        slant = math.hypot(1.0, *(LENGTH * _furthest(axis) for axis in values["shear"]))
+        return max(tilt * slant * max(max(extremes(axis)) for axis in values["scale"]), 1.0)
+
+
+def _furthest(parameter: Any) -> float:
+    return max(map(abs, extremes(parameter)))
 
 
 class Microcephaly(Operator):

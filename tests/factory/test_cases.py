@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.cases import Case, cases, count_cases
+from factory.editing import Editor
 from factory.loading import parse
 from factory.recipe import Recipe, RenderRecipe
 from factory.subjects import grid_shape, needed_shape
@@ -229,6 +230,42 @@ def test_the_automatic_shape_holds_every_subject_with_a_margin(age: float, spaci
 def test_the_automatic_shape_does_not_depend_on_draws() -> None:
     shapes = {grid_shape(recipe(f"seed={s}", f"subjects.phantom.count={s}")) for s in (1, 2, 50)}
     assert len(shapes) == 1
+
+
+def test_the_automatic_shape_holds_a_head_that_is_scaled_and_turned() -> None:
+    def needed(edit: str) -> np.ndarray:
+        return np.array(needed_shape(recipe(f"anatomy=[{edit}]")))
+
+    plain = needed("{deform: {warp_mm: 0}}")
+    np.testing.assert_array_equal(plain, needed_shape(recipe("anatomy=[]")))
+    np.testing.assert_array_equal(plain, needed("{deform: {warp_mm: 0, scale: [0.8, 0.8, 0.8]}}"))
+    wide = "{deform: {warp_mm: 0, scale: [1, 1, {uniform: [0.9, 1.2]}]}}"
+    assert np.all(needed(wide) >= 1.2 * plain - 1.2)
+    twice = needed(f"{wide}, {wide}")
+    assert np.all(twice >= 1.44 * plain - 1.44)
+    turned = needed("{deform: {warp_mm: 0, rotation_degrees: [{uniform: [-20, 5]}, 0, 0]}}")
+    assert np.all(turned > plain)
+    assert np.all(turned < 1.1 * plain)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "scale: [1.25, 1.25, 1.25]",
+        "rotation_degrees: [15, -10, 20], shear: [0.2, 0, -0.1]",
+    ],
+)
+def test_a_deformed_head_fits_what_was_foreseen(edit: str) -> None:
+    made = recipe(
+        "subjects.phantom.gestational_age_weeks=24",
+        f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
+        "output.spacing_mm=2",
+    )
+    label, _, _ = Editor().edited(next(cases(made)))
+    for axis, (foreseen, voxels) in enumerate(zip(needed_shape(made), label.shape, strict=True)):
+        held = np.flatnonzero(label.any(axis=tuple({0, 1, 2} - {axis})))
+        assert np.ptp(held) + 1 <= foreseen + 1
+        assert 0 < held.min() <= held.max() < voxels - 1
 
 
 def test_subjects_that_cannot_be_listed(tmp_path) -> None:

@@ -200,6 +200,8 @@ class _Filling:
                 own = full_name(("anatomy", index, operator), anatomy)
                 named = {} if own == operator else {"as": own}
                 done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
+                if age := kind.reaches_weeks(given):
+                    values["gestational_age_weeks"] = age
             values |= {key: value for key, value in given.items() if _is_number(value)}
         return done, numbers
 

@@ -249,23 +249,31 @@ def test_the_automatic_shape_holds_a_head_that_is_scaled_and_turned() -> None:
 
 
 @pytest.mark.parametrize(
-    "edit",
+    ("edit", "more"),
     [
-        "scale: [1.25, 1.25, 1.25]",
-        "rotation_degrees: [15, -10, 20], shear: [0.2, 0, -0.1]",
+        ("scale: [1, 1.3, 1]", 8),
+        ("rotation_degrees: [40, 0, 0]", 4),
+        ("rotation_degrees: [0, 0, 40]", 4),
+        ("rotation_degrees: [15, -10, 20], shear: [0.3, 0, -0.2]", 2),
     ],
 )
-def test_a_deformed_head_fits_what_was_foreseen(edit: str) -> None:
+def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) -> None:
+    import nibabel as nib
+
+    z, y, x = np.ogrid[-20:21, -20:21, -20:21]
+    head = (z / 13.3) ** 2 + (y / 18.3) ** 2 + (x / 13.3) ** 2 < 1
+    label = np.where(head, 3, 0).astype(np.uint8).transpose(2, 1, 0)
+    nib.Nifti1Image(label, np.eye(4)).to_filename(tmp_path / "a_dseg.nii.gz")
     made = recipe(
-        "subjects.phantom.gestational_age_weeks=24",
+        f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
+        "subjects.phantom=null",
         f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
-        "output.spacing_mm=2",
     )
-    label, _, _ = Editor().edited(next(cases(made)))
-    for axis, (foreseen, voxels) in enumerate(zip(needed_shape(made), label.shape, strict=True)):
-        held = np.flatnonzero(label.any(axis=tuple({0, 1, 2} - {axis})))
-        assert np.ptp(held) + 1 <= foreseen + 1
-        assert 0 < held.min() <= held.max() < voxels - 1
+    after, _, _ = Editor().edited(next(cases(made)))
+    sizes = [np.ptp(np.flatnonzero(after.any(axis=o))) + 1 for o in ((1, 2), (0, 2), (0, 1))]
+    grown = [size - was for size, was in zip(sizes, (27, 37, 27), strict=True)]
+    assert max(grown) >= more  # it is not by chance that it fits
+    assert all(size <= n for size, n in zip(sizes, needed_shape(made), strict=True))
 
 
 def test_subjects_that_cannot_be_listed(tmp_path) -> None:

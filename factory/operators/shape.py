@@ -29,6 +29,7 @@ class Deform(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.deform:deform"
+    seconds_per_megavoxel: ClassVar[float] = 0.7
     random: ClassVar[bool] = True
 
     warp_mm: Number[WarpMillimetres]
@@ -59,6 +60,7 @@ class Microcephaly(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.microcephaly:microcephaly"
+    seconds_per_megavoxel: ClassVar[float] = 0.25
 
     biparietal_mm: Number[HeadMillimetres] | None = None
     occipito_frontal_mm: Number[HeadMillimetres] | None = None
@@ -77,6 +79,7 @@ class Grow(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.grow:grow"
+    seconds_per_megavoxel: ClassVar[float] = 1.3
     wants_age: ClassVar[bool] = True
 
     to_weeks: Number[Weeks]
@@ -90,6 +93,7 @@ class Asymmetry(Operator):
     """One hemisphere, or its lateral ventricle, larger or smaller by a share of its volume."""
 
     function: ClassVar[str] = "factory.anatomy.asymmetry:asymmetry"
+    seconds_per_megavoxel: ClassVar[float] = 1.7
 
     side: Option[Side]
     hemisphere_share: Number[HemisphereShare] | None = None
@@ -109,6 +113,7 @@ class CerebellarHypoplasia(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.cerebellum:cerebellar_hypoplasia"
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     wants_age: ClassVar[bool] = True
 
     transcerebellar_mm: Number[CerebellumMillimetres] | None = None

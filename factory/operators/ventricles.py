@@ -1,5 +1,6 @@
 """Parameters of the edits that enlarge the ventricles."""
 
+from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
@@ -60,6 +61,7 @@ class DilateVentricles(Graded):
     """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
 
     function: ClassVar[str] = "factory.anatomy.ventricles:dilate_ventricles"
+    seconds_per_megavoxel: ClassVar[float] = 0.05
     size: ClassVar[str] = "radius_mm"
 
     radius_mm: Number[Millimetres] | None = None
@@ -81,6 +83,8 @@ class Ventriculomegaly(Graded):
     """
 
     function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
+    seconds_per_megavoxel: ClassVar[float] = 0.3
+    displacing: ClassVar[float] = 2.0  # seconds per megavoxel
     size: ClassVar[str] = "atrial_width_mm"
     of_one_mode: ClassVar[dict[str, str]] = {
         "into": "dilate",
@@ -99,6 +103,11 @@ class Ventriculomegaly(Graded):
     csf_min_share: Share | None = None
     parenchyma_loss_max: Share | None = None
     head_growth: Number[Share] | None = None
+
+    @classmethod
+    def seconds(cls, values: dict[str, Any], megavoxels: float) -> float:
+        rates = {"dilate": cls.seconds_per_megavoxel, "displace": cls.displacing}
+        return megavoxels * fmean(rates[mode] for _, mode in options_of(values["mode"]))
 
     @model_validator(mode="after")
     def _of_its_mode(self) -> "Ventriculomegaly":

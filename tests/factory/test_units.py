@@ -40,6 +40,7 @@ def test_a_mistake_has_its_line_its_column_and_a_hint(old, new, place, says) -> 
 @pytest.mark.parametrize("name", operator_names())
 def test_an_operator_is_a_class_of_named_units_and_something_that_runs(name: str) -> None:
     assert callable(operator_function(name))
+    assert operator_class(name).seconds_per_megavoxel > 0
     for key, field in operator_class(name).model_fields.items():
         words = str(field.metadata) + str(get_args(field.annotation))
         for unit in UNITS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.cases import Case, cases, count_cases
+from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.labels import labels_of, table_of
 from factory.recipe import Recipe
@@ -71,7 +72,7 @@ class Plan:
     """Everything that will be made, before any of it is.
 
     layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
-    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, projected.
+    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
     done: indices of the shards that stand already. warnings: one line each.
     """
 
@@ -180,6 +181,7 @@ def plan(
     rate = float(card.get("seconds_per_megavoxel", SECONDS_PER_MEGAVOXEL))
     seconds = rate * math.prod(layout.shape) / 1e6
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
+    seconds += edit_seconds(recipe)
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, warnings(recipe, card))
     free = machine.disk_bytes
     if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse

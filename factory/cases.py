@@ -6,7 +6,7 @@ other cases as they were.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from factory.errors import RecipeError
 from factory.groups import Part, parts, subjects_in
 from factory.labels import labels_of
 from factory.operators import of, operator_class
-from factory.parameters import SWEEPS, extremes
+from factory.parameters import SWEEPS, extremes, word_of
 from factory.recipe import Recipe
 from factory.subjects import grid_shape
 from factory.sweeps import Variant, axes, fill, full_name, size, variant
@@ -39,8 +39,9 @@ class Case:
     appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
         "style_seed": int, "uncertainty": bool, "original": bool}.
     grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
-    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
-        of an edit that is switched off are left out. A column has one name in a whole recipe.
+    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ..., an
+        axis as rotation_degrees_z); those of an edit that is switched off are left out. A column
+        has one name in a whole recipe.
     group: the group's name, "" in a recipe without.
     labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
         "looks_like": "white_matter"}, the tissue as which they are painted; where there are none,
@@ -191,7 +192,7 @@ class _Filling:
             kind = operator_class(operator)
             if "when" not in edit or self.holds(edit["when"], values):
                 run = kind.carried_out(given)
-                numbers |= _edit_numbers(index, anatomy)
+                numbers |= _edit_numbers(index, anatomy, self.part.template["anatomy"])
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
@@ -199,6 +200,8 @@ class _Filling:
                 own = full_name(("anatomy", index, operator), anatomy)
                 named = {} if own == operator else {"as": own}
                 done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
+                if age := kind.reaches_weeks(given):
+                    values["gestational_age_weeks"] = age
             values |= {key: value for key, value in given.items() if _is_number(value)}
         return done, numbers
 
@@ -211,15 +214,21 @@ class _Filling:
         return holds(condition, values)
 
 
-def _edit_numbers(index: int, anatomy: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every number of a filled edit, as asked and as carried out, by its full name."""
+def _edit_numbers(
+    index: int, anatomy: list[dict[str, Any]], template: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Every number of a filled edit, as asked and as carried out, by its full name; of words and
+    of lists what was swept or drawn, as the edit's template says."""
     operator, given = of(anatomy[index])
-    values = {**given, **operator_class(operator).carried_out(given)}
-    return {
-        full_name(("anatomy", index, operator, key), anatomy): value
-        for key, value in values.items()
-        if _is_number(value)
-    }
+    _, asked = of(template[index])
+    found: dict[tuple[str | int, ...], Any] = {}
+    for key, value in {**given, **operator_class(operator).carried_out(given)}.items():
+        node = asked.get(key)
+        if _is_number(value) or word_of(node) is not None:
+            found[(key,)] = value
+        elif isinstance(node, tuple | list):
+            found |= {(key, i): value[i] for i, v in enumerate(node) if word_of(v) is not None}
+    return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
 
 
 def _recipe_columns(every: list[Part]) -> dict[str, str]:
@@ -229,7 +238,7 @@ def _recipe_columns(every: list[Part]) -> dict[str, str]:
     for part in every:
         filled = fill(part.template, lambda _, __, node: extremes(node)[0])
         for index in range(len(filled["anatomy"])):
-            names |= _edit_numbers(index, filled["anatomy"])
+            names |= _edit_numbers(index, filled["anatomy"], part.template["anatomy"])
         names |= acquisition_section.numbers(filled.get("acquisition", {}))
     return {name: column for column, name in _columns({name: name for name in names}).items()}
 

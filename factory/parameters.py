@@ -89,6 +89,8 @@ class Range(Section, Generic[T]):
     @model_validator(mode="after")
     def _steps(self) -> "Range[T]":
         low, high, step = self.range
+        if isinstance(low, str | bool):
+            raise problem("value {value}; allowed: numbers", self.range, at=("range",))
         if low > high:  # type: ignore[operator]
             raise problem("value {value}; allowed: [low, high, step]", self.range, at=("range",))
         if isinstance(low, int) and not step.is_integer():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.cases import Case, cases, count_cases
+from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
 from factory.labels import labels_of, table_of
@@ -75,7 +76,7 @@ class Plan:
     """Everything that will be made, before any of it is.
 
     layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
-    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, projected.
+    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
     done: indices of the shards that stand already. warnings: one line each.
     """
 
@@ -190,6 +191,7 @@ def plan(
         rate += float(fusion.get("seconds_per_megavoxel", FUSION_SECONDS_PER_MEGAVOXEL))
     seconds = rate * math.prod(layout.shape) / 1e6
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
+    seconds += edit_seconds(recipe)
     told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told)
     free = machine.disk_bytes

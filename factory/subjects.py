@@ -90,9 +90,15 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     if ages := age_range(recipe):
         extents += [phantom_extent_mm(max(age, oldest)) for age in ages]
     spacing = recipe.spec.output.spacing_mm
-    grown = 2 * max(sum(kind.grows_mm(v) for kind, v in edits) for edits in every)
-    z, y, x = (math.ceil((max(axis) + grown) / spacing) for axis in zip(*extents, strict=True))
+    largest = [max(axis) for axis in zip(*extents, strict=True)]
+    z, y, x = (math.ceil(max(_grown(mm, edits) for edits in every) / spacing) for mm in largest)
     return z, y, x
+
+
+def _grown(extent_mm: float, edits: list[tuple[type[Operator], dict[str, Any]]]) -> float:
+    """What an extent may come to, in whatever order the edits are."""
+    further = 2 * sum(kind.grows_mm(values) for kind, values in edits)
+    return (extent_mm + further) * math.prod(kind.grows_by(values) for kind, values in edits)
 
 
 def _edits(recipe: Recipe) -> list[list[tuple[type[Operator], dict[str, Any]]]]:

@@ -12,6 +12,7 @@ from factory.yaml_lines import Path, dotted
 Template = dict[str, Any]
 Variant = dict[str, Any]
 Axis = tuple[Variant, ...]
+AXES = "zyx"  # of an edit's lists of three numbers
 
 
 def template(spec: dict[str, Any], source: str, group: str) -> Template:
@@ -83,12 +84,14 @@ def fill(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
 
 def full_name(path: Path, anatomy: Any) -> str:
     """A parameter's full name. An edit goes by its operator, numbered from the second on, so
-    that its draws do not change when another edit is put before it."""
+    that its draws do not change when another edit is put before it; an axis by its letter."""
     if path[0] == "anatomy":
         index, operator, *rest = path[1:]
         assert isinstance(index, int)
         earlier = sum(operator in edit for edit in anatomy[:index])
         numbered = f"{operator}_{earlier + 1}" if earlier else operator
+        if rest and isinstance(rest[-1], int):
+            rest[-2:] = [f"{rest[-2]}_{AXES[rest[-1]]}"]
         return ".".join(map(str, (numbered, *rest)))
     return ".".join(map(str, path))
 

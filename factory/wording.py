@@ -9,6 +9,10 @@ def parameter(node: Any, unit: str | None = None) -> str:
     """A plain parameter in words."""
     word = word_of(node)
     end = f" {unit}" if unit else ""
+    if isinstance(node, tuple | list) and any(word_of(axis) for axis in node):
+        return ", ".join(
+            f"{name} {parameter(v, unit)}" for name, v in zip("zyx", node, strict=True)
+        )
     if word is None:
         return words(node) + end
     body = node[word]

@@ -192,7 +192,9 @@ def _solved(
         return float((moved & (into > 0)).sum() / volume - 1)
 
     refusal = f"{NAME}: {name} is {share:g}; the nearest this head allows is {{nearest:.2f}}"
-    most = MOST[name]
-    tolerance = TOLERANCE / 3 * max(1.0, 1 + share)
-    found = reached(measured, share, present, tolerance, most / 8, most, refusal)
+    most, tolerance = MOST[name], TOLERANCE * max(1.0, 1 + share)
+    try:
+        found = reached(measured, share, present, tolerance / 3, most / 8, most, refusal)
+    except AnatomyError:  # coarse voxels move in steps, which may pass over the share
+        found = reached(measured, share, present, tolerance, most / 8, most, refusal)
     return sign * found.amount

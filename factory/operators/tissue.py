@@ -34,6 +34,7 @@ class CorticalThinning(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.cortical_thinning:cortical_thinning"
+    seconds_per_megavoxel: ClassVar[float] = 0.15
 
     share: Number[Share] | None = None
     thickness_mm: Number[Thickness] | None = None
@@ -55,6 +56,7 @@ class CorpusCallosumAgenesis(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.corpus_callosum_agenesis:corpus_callosum_agenesis"
+    seconds_per_megavoxel: ClassVar[float] = 0.02
     needs: ClassVar[tuple[str, ...]] = (CALLOSUM,)
 
     share: Number[Share] = 1.0
@@ -65,6 +67,7 @@ class ExternalCsf(Operator):
     """The subarachnoid space wider by wider_mm, outwards: the head grows."""
 
     function: ClassVar[str] = "factory.anatomy.external_csf:external_csf"
+    seconds_per_megavoxel: ClassVar[float] = 0.1
 
     wider_mm: Number[Wider]
 
@@ -81,6 +84,7 @@ class Lesion(Operator):
     """
 
     function: ClassVar[str] = "factory.anatomy.lesion:lesion"
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     random: ClassVar[bool] = True
 
     name: LabelName = "lesion"

@@ -1,5 +1,6 @@
 """Parameters of the edits that enlarge the ventricles."""
 
+from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
@@ -8,6 +9,9 @@ from factory.loading import listed, one_of, problem
 from factory.operators.base import Operator, options_of
 from factory.parameters import Number, Option
 from factory.quantities import TISSUES, Grade, Millimetres, Share, Tissue
+
+Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
+Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))]
 
 
 class Graded(Operator):
@@ -57,6 +61,7 @@ class DilateVentricles(Graded):
     """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
 
     function: ClassVar[str] = "factory.anatomy.ventricles:dilate_ventricles"
+    seconds_per_megavoxel: ClassVar[float] = 0.05
     size: ClassVar[str] = "radius_mm"
 
     radius_mm: Number[Millimetres] | None = None
@@ -78,6 +83,8 @@ class Ventriculomegaly(Graded):
     """
 
     function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
+    seconds_per_megavoxel: ClassVar[float] = 0.3
+    displacing: ClassVar[float] = 2.0  # seconds per megavoxel
     size: ClassVar[str] = "atrial_width_mm"
     of_one_mode: ClassVar[dict[str, str]] = {
         "into": "dilate",
@@ -88,8 +95,8 @@ class Ventriculomegaly(Graded):
     }
 
     atrial_width_mm: Number[Millimetres] | None = None
-    mode: Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))] = "dilate"
-    side: Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))] = "both"
+    mode: Option[Mode] = "dilate"
+    side: Option[Side] = "both"
     ratio: Number[Share] | None = None
     into: tuple[Tissue, ...] | None = None
     mantle_min_mm: Millimetres | None = None
@@ -97,12 +104,18 @@ class Ventriculomegaly(Graded):
     parenchyma_loss_max: Share | None = None
     head_growth: Number[Share] | None = None
 
+    @classmethod
+    def seconds(cls, values: dict[str, Any], megavoxels: float) -> float:
+        rates = {"dilate": cls.seconds_per_megavoxel, "displace": cls.displacing}
+        return megavoxels * fmean(rates[mode] for _, mode in options_of(values["mode"]))
+
     @model_validator(mode="after")
     def _of_its_mode(self) -> "Ventriculomegaly":
         for name, mode in self.of_one_mode.items():
-            if getattr(self, name) is not None and self.mode != mode:
-                raise problem(f"mode {self.mode} has no {name}; allowed: mode {mode}", at=(name,))
-        if self.ratio is not None and self.side == "both":
+            others = [given for _, given in options_of(self.mode) if given != mode]
+            if getattr(self, name) is not None and others:
+                raise problem(f"mode {others[0]} has no {name}; allowed: mode {mode}", at=(name,))
+        if self.ratio is not None and "both" in [side for _, side in options_of(self.side)]:
             raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
         if self.into is not None:
             check_into(self.into)

@@ -39,6 +39,15 @@ anatomy:
     when: 24 <= gestational_age_weeks < 28 or not replicate == 0
   - cortical_thinning: {thickness_mm: {uniform: [1, 1.5]}, gains: white_matter}
   - external_csf: {wider_mm: 2}
+  - deform:
+      warp_mm: 1
+      rotation_degrees: [{uniform: [-10, 10]}, 0, {choice: {-5: 1, 5: 2}}]
+      scale: [1, {normal: {mean: 1, sd: 0.1, min: 0.8, max: 1.2}}, 1]
+      flip: {choice: [true, false]}
+  - ventriculomegaly:
+      atrial_width_mm: 9
+      mode: {choice: [dilate, displace]}
+      side: {each: [left, right]}
   - lesion: {name: cyst, inside: [white_matter], volume_ml: 1, number: {choice: [1, 3]}}
 groups:
   severe:

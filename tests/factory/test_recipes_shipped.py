@@ -10,6 +10,7 @@ import pytest
 from factory.cases import cases, count_cases
 from factory.errors import FactoryError
 from factory.explain import explained
+from factory.loading import parse
 from factory.plan import Machine, plan
 from factory.recipe import load_recipe
 from factory.schema import recipe_schema
@@ -101,3 +102,15 @@ def test_tissues_and_units_are_there_to_complete() -> None:
 def test_another_kind_of_schema_is_refused() -> None:
     with pytest.raises(FactoryError, match="did you mean render"):
         recipe_schema("rendr")
+
+
+def test_a_list_of_parameters_is_said_by_its_axes() -> None:
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    import fuzz
+
+    said = " ".join(explained(parse(fuzz.LANGUAGE, "rich.yaml", RenderRecipe)))
+    turned = "z drawn evenly from -10 to 10 degrees, y 0 degrees, x one of -5 (33.3 %)"
+    assert turned in said
+    assert "flip one of yes, no" in said

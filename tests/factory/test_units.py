@@ -40,6 +40,7 @@ def test_a_mistake_has_its_line_its_column_and_a_hint(old, new, place, says) -> 
 @pytest.mark.parametrize("name", operator_names())
 def test_an_operator_is_a_class_of_named_units_and_something_that_runs(name: str) -> None:
     assert callable(operator_function(name))
+    assert operator_class(name).seconds_per_megavoxel > 0
     for key, field in operator_class(name).model_fields.items():
         words = str(field.metadata) + str(get_args(field.annotation))
         for unit in UNITS:
@@ -56,6 +57,24 @@ EDIT = "  - dilate_ventricles: {radius_mm: 2, into: [white_matter]}\n"
     [
         ("deform: {warp: 2}", "5:14", "did you mean warp_mm? it is in millimetres"),
         ("deform: {warp_mm: 20 um}", "5:23", "warp_mm is in millimetres: write 0.02"),
+        (
+            "deform: {warp_mm: 1, rotation_degrees: [0, {uniform: [-5, 50]}]}",
+            "5:63",
+            "rotation_degrees[1].uniform[1]: value 50; allowed: -45 to 45 degrees",
+        ),
+        ("deform: {warp_mm: 1, flip: {uniform: [0, 1]}}", "5:32", "each, range, zip, choice"),
+        ("deform: {warp_mm: 1, flip: {range: [false, true, 1]}}", "5:40", "allowed: numbers"),
+        (
+            "ventriculomegaly: {atrial_width_mm: 9, mode: {each: [displace, dilate]}, "
+            "head_growth: 0.5}",
+            "5:91",
+            "mode dilate has no head_growth; allowed: mode displace",
+        ),
+        (
+            "ventriculomegaly: {atrial_width_mm: 9, side: {each: [left, both]}, ratio: 0.5}",
+            "5:79",
+            "ratio with side both",
+        ),
         ("grow: {to: 30}", "5:12", "did you mean to_weeks? it is in weeks"),
         ("grow: {to_weeks: 200 days}", "5:22", "to_weeks is in weeks: write 28.5714"),
         ("lesion: {inside: [white_matter], volume_mm3: 2}", "5:38", "volume_ml? it is in"),

@@ -16,6 +16,7 @@ from factory.anatomy.asymmetry import asymmetry
 from factory.anatomy.cerebellum import cerebellar_hypoplasia
 from factory.anatomy.grow import grow
 from factory.anatomy.microcephaly import microcephaly
+from factory.anatomy.tissues import CEREBRUM
 from factory.errors import AnatomyError
 from storage import growth
 from storage.bids import bids_subjects
@@ -150,12 +151,12 @@ def test_a_share_of_the_norm_is_of_the_norm_for_the_age() -> None:
 
 
 @settings(max_examples=4, deadline=None)
-@given(share=st.floats(-0.3, 0.01), side=st.sampled_from(["left", "right"]))
+@given(share=st.floats(-0.3, 0), side=st.sampled_from(["left", "right"]))
 def test_one_hemisphere_changes_and_neither_skull_nor_other_side_does(
     share: float, side: str
 ) -> None:
     label, _, record = asymmetry(*WHERE, side, hemisphere_share=share)
-    cerebrum = [FETA.index(n) for n in m.CEREBRUM]
+    cerebrum = [FETA.index(n) for n in CEREBRUM if n in FETA.names]
     half = HEAD.shape[2] // 2
     mine, other = (
         (slice(0, half), slice(half, None))

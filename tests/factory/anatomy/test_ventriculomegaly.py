@@ -201,7 +201,7 @@ def test_a_growing_head_gives_way_by_its_share() -> None:
     [
         ({"atrial_width_mm": 5.0}, "is there already"),
         ({"atrial_width_mm": 60.0}, r"the largest that can be reached is \d\d\.\d mm"),
-        ({"atrial_width_mm": float("nan")}, "above 0"),
+        ({"atrial_width_mm": float("nan")}, "0 or more"),
         ({"atrial_width_mm": 12.0, "mode": "stretch"}, "allowed are dilate, displace"),
         ({"atrial_width_mm": 12.0, "side": "top"}, "allowed are both, left, right"),
         ({"atrial_width_mm": 12.0, "ratio": 0.5}, "ratio is 0.5"),

@@ -12,7 +12,7 @@ from factory.errors import FactoryError
 from factory.explain import explained
 from factory.loading import parse
 from factory.plan import Machine, plan
-from factory.recipe import load_recipe
+from factory.recipe import RenderRecipe, load_recipe
 from factory.schema import recipe_schema
 from factory.train.families import load_training
 from factory.yaml_lines import read_yaml

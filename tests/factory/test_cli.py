@@ -52,6 +52,7 @@ def small(model: str) -> list[str]:
         "--set=subjects.phantom.count=1",
         "--set=subjects.phantom.gestational_age_weeks=21",
         "--set=anatomy.0.ventriculomegaly.grade={each: [0, 4]}",
+        "--set=anatomy.0.ventriculomegaly.mode=dilate",  # 3 mm voxels are too coarse to displace
     ]
 
 

@@ -105,7 +105,7 @@ def render_recipe(
         )
     done = dataset.done(made.shards())
     fuser = fusion.resolve() if fusion else None
-    load = functools.partial(load_renderer, model.resolve(), fuser, device)
+    load = functools.partial(load_renderer, model.resolve(), device, fusion=fuser)
     report = execute(
         replace(made, done=done).remaining(),
         functools.partial(RenderWorker, dataset, load, made.threads),
@@ -128,7 +128,7 @@ def render_recipe(
 
 
 def load_renderer(
-    model: Path, fusion: Path | None, device: str, threads: int
+    model: Path, device: str, threads: int, fusion: Path | None = None
 ) -> "Callable[[Case], Sample]":
     """What a renderer's process loads, once."""
     from factory.render import Renderer

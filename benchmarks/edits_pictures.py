@@ -22,7 +22,7 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.errors import AnatomyError
 from factory.labels import table_of
 from factory.operators import operator_class, operator_function, operator_names

@@ -2,8 +2,8 @@
 
 A dataset has one label table, so the table is a function of the recipe: the corpus callosum where
 a mapping keeps it apart, then each lesion's name, in order of appearance over the anatomy and then
-the groups by name. Groups may share a name, and so a
-label. A painter knows FETA's tissues alone: each label has one that it is painted as.
+the groups by name. Groups may share a name, and so a label. A painter knows FETA's tissues alone:
+each label has one that it is painted as.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,20 +8,19 @@ import numpy as np
 from factory.anatomy.carry import (
     EASE_MM,
     at_nodes,
-    before,
     below_skull,
-    certify,
     eased,
-    fill_with_fluid,
     led_along,
     offsets_mm,
     reached,
     swelling,
     warped,
 )
+from factory.anatomy.certificate import before, certify
 from factory.anatomy.midline import midline_x
-from factory.anatomy.tissues import CEREBRUM
-from factory.anatomy.ventricles import box_of, lateral_ventricles
+from factory.anatomy.repaint import fill_with_fluid
+from factory.anatomy.tissues import CEREBRUM, box_of
+from factory.anatomy.ventricles import lateral_ventricles
 from factory.anatomy.warp import pull_image, pull_label
 from factory.errors import AnatomyError
 from storage.subject import LabelTable

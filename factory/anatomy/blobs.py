@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 
 Spacing = tuple[float, float, float]
 Box = tuple[slice, ...]

@@ -1,21 +1,19 @@
-"""Label maps carried along a stationary velocity, their topology kept, and what is put on record.
+"""Label maps carried along a stationary velocity, their topology kept.
 
 A velocity here is that of the places arrays are pulled from (see warp): float32 [3, z, y, x] in
 mm on a lattice of LATTICE_MM. Arrays are [z, y, x], spacing is mm (z, y, x).
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.measure import components, euler_number, volumes_ml
 from factory.anatomy.solve import Solved, solve
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import SMOOTH_MM, WALL_VOXELS, box_of
 from factory.anatomy.warp import (
     exponential,
     jacobian,
@@ -25,14 +23,12 @@ from factory.anatomy.warp import (
     voxels_from,
 )
 from factory.errors import AnatomyError
-from storage.subject import LabelTable
 
 Spacing = tuple[float, float, float]
 
 LATTICE_MM = 3.0
 REACH_VOXELS = 1.5
 """How far tissue moves between two steps of leading the labels: what thin sheets can follow."""
-DEEP_PERCENT = 90
 EASE_MM = 6.0
 """Depth below the skull at which tissue moves freely."""
 
@@ -147,50 +143,3 @@ def reached(
     except AnatomyError:
         nearest = min(tried, key=lambda value: abs(value - wanted))
         raise AnatomyError(refusal.format(nearest=nearest)) from None
-
-
-def fill_with_fluid(
-    image: np.ndarray, fluid: np.ndarray, gap: np.ndarray, spacing: Spacing
-) -> None:
-    """Paint, in place, a gap and the old wall beside it as the nearest deep fluid, if there is any.
-
-    Deep, since thin sheets of fluid show what lies on either side of them.
-    """
-    if not (gap.any() and fluid.any()):
-        return
-    depth = edt.edt(fluid, anisotropy=spacing, black_border=False)
-    pure = depth >= np.percentile(depth[fluid], DEEP_PERCENT)
-    nearest = ndimage.distance_transform_edt(
-        ~pure, sampling=spacing, return_distances=False, return_indices=True
-    )
-    filled = ndimage.gaussian_filter(image[tuple(nearest)], [SMOOTH_MM / s for s in spacing])
-    beside = edt.edt(~gap, anisotropy=spacing, black_border=False) <= WALL_VOXELS * max(spacing)
-    paint = gap | (fluid & beside)
-    image[paint] = filled[paint]
-
-
-def certify(
-    old: np.ndarray,
-    new: np.ndarray,
-    table: LabelTable,
-    record: dict[str, Any],
-    name: str,
-    free: Collection[str] = (),
-) -> None:
-    """Raises AnatomyError where the map folds, or a tissue's components or Euler number changed.
-
-    free: tissues whose topology may change.
-    """
-    if record["jacobian_min"] <= 0:
-        raise AnatomyError(f"{name}: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    old, new = (a[box_of(a > 0, (0, 0, 0))] if a.any() else a for a in (old, new))
-    for count in (components, euler_number):
-        before, after = count(old, table), count(new, table)
-        changed = [n for n in before if before[n] != after[n] and n not in free]
-        if changed:
-            raise AnatomyError(f"{name}: the topology of {', '.join(changed)} would change")
-
-
-def before(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
-    """Every tissue's millilitres before an edit, as its record has them."""
-    return {f"before_volume_ml_{n}": ml for n, ml in volumes_ml(label, spacing, table).items()}

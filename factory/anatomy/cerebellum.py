@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.carry import before, certify, fill_with_fluid, reached
+from factory.anatomy.carry import reached
+from factory.anatomy.certificate import before, certify
 from factory.anatomy.measure import transcerebellar_mm as measured_diameter
+from factory.anatomy.repaint import fill_with_fluid
+from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import box_of
 from factory.errors import AnatomyError
 from storage.growth import MAX_WEEKS, MIN_WEEKS
 from storage.growth import transcerebellar_mm as norm_mm

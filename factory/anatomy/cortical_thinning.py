@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from factory.anatomy.cortical_thickness import cortical_thickness_mm
 from factory.anatomy.repaint import repainted
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
 

@@ -12,9 +12,9 @@ from scipy import ndimage
 from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
-from factory.anatomy.measure import components, euler_number
+from factory.anatomy.certificate import certify, stays_within
+from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import box_of
 from factory.anatomy.warp import (
     Shape,
     compose,
@@ -94,7 +94,8 @@ def deform(
         }
         if picture is not None:
             picture = pull_image(picture, voxels_from(displacement, shape, spacing, LATTICE_MM))
-    _certify(before, led, table, record)
+    stays_within(before, led, "deform")
+    certify(before, led, table, record, "deform", least=JACOBIAN_MIN)
     new = np.zeros_like(label)
     new[head] = led
     return new, picture, record
@@ -189,17 +190,3 @@ def _check(
     ):
         if len(values) not in (1, 3) or not all(low <= v <= high for v in values):
             raise AnatomyError(f"deform: {name} is {values}; allowed are {low:g} to {high:g}")
-
-
-def _certify(old: np.ndarray, new: np.ndarray, table: LabelTable, record: dict[str, Any]) -> None:
-    if record["jacobian_min"] < JACOBIAN_MIN:
-        raise AnatomyError(f"deform: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    faces = [np.take(new, [0, -1], axis).any() for axis in range(3)]
-    was = [np.take(old, [0, -1], axis).any() for axis in range(3)]
-    if any(now and not before for now, before in zip(faces, was, strict=True)):
-        raise AnatomyError("deform: the head would leave the array; give it a wider shape")
-    for count in (components, euler_number):
-        before, after = count(old, table), count(new, table)
-        changed = [name for name in before if before[name] != after[name]]
-        if changed:
-            raise AnatomyError(f"deform: the topology of {', '.join(changed)} would change")

@@ -5,12 +5,14 @@ from typing import Any
 import edt
 import numpy as np
 
+from factory.anatomy.certificate import before, certify, stays_within
 from factory.anatomy.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
-from factory.anatomy.measure import atrial_width_mm, components, euler_number, volumes_ml
+from factory.anatomy.measure import atrial_width_mm
 from factory.anatomy.solve import solve
 from factory.anatomy.surfaces import Surfaces
+from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import box_of, lateral_ventricles
+from factory.anatomy.ventricles import lateral_ventricles
 from factory.anatomy.warp import jacobian, pull_image, voxels_from
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
@@ -127,9 +129,10 @@ def displaced_ventricles(
         "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
         "mantle_before_mm": brain.mantle_mm,
         "mantle_mm": brain.mantle_of(new),
-        **{f"before_volume_ml_{n}": ml for n, ml in volumes_ml(old, spacing, table).items()},
+        **before(old, spacing, table),
     }
-    _certify(old, new, table, record)
+    stays_within(old, new, NAME)
+    certify(old, new, table, record, NAME)
     edited = label.copy()
     edited[box] = new
     painted = None if image is None else image.astype(np.float32)
@@ -187,16 +190,3 @@ class _Brain:
         outside = (label == 0) | ((label == self.csf) & self.convexity)
         inside = edt.edt(~outside, anisotropy=self.spacing, black_border=True)
         return float(inside[lateral_ventricles(label, self.spacing, self.table)].min())
-
-
-def _certify(old: np.ndarray, new: np.ndarray, table: LabelTable, record: dict[str, Any]) -> None:
-    if record["jacobian_min"] <= 0:
-        raise AnatomyError(f"{NAME}: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    for axis in range(3):
-        if np.take(new, [0, -1], axis).any() > np.take(old, [0, -1], axis).any():
-            raise AnatomyError(f"{NAME}: the head would leave the array; give it a wider shape")
-    for count in (components, euler_number):
-        before, after = count(old, table), count(new, table)
-        changed = [name for name in before if before[name] != after[name]]
-        if changed:
-            raise AnatomyError(f"{NAME}: the topology of {', '.join(changed)} would change")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from factory.anatomy.repaint import repainted
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.anatomy.ventriculomegaly import smooth_distance
 from factory.errors import AnatomyError
 from storage.subject import LabelTable

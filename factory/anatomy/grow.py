@@ -7,17 +7,16 @@ import numpy as np
 
 from factory.anatomy.carry import (
     LATTICE_MM,
-    before,
     below_skull,
-    certify,
     gain_per_mm,
     led_along,
     swelling,
     warped,
 )
+from factory.anatomy.certificate import before, certify
 from factory.anatomy.measure import biparietal_mm, occipito_frontal_mm, volumes_ml
 from factory.anatomy.scaling import Scaling, led_smaller
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.anatomy.warp import exponential, jacobian, pull_image
 from factory.errors import AnatomyError
 from storage import growth

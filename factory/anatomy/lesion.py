@@ -11,7 +11,7 @@ import edt
 import numpy as np
 
 from factory.anatomy.blobs import Field, blobs, with_neighbours
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
 

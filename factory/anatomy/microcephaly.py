@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.carry import before, certify, reached
+from factory.anatomy.carry import reached
+from factory.anatomy.certificate import before, certify
 from factory.anatomy.measure import biparietal_mm as measured_biparietal
 from factory.anatomy.measure import occipito_frontal_mm as measured_occipito_frontal
 from factory.anatomy.scaling import Scaling, led_smaller
-from factory.anatomy.ventricles import box_of
+from factory.anatomy.tissues import box_of
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
 

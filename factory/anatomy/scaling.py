@@ -10,8 +10,8 @@ import math
 import numpy as np
 from scipy import ndimage
 
+from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import box_of
 
 Scale = tuple[float, float, float]
 

@@ -21,3 +21,12 @@ def brain_box(label: np.ndarray) -> np.ndarray:
     spans = [np.flatnonzero(label.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     box = tuple(slice(int(s[0]), int(s[-1]) + 1) if s.size else slice(0) for s in spans)
     return np.pad(label[box], 1)
+
+
+def box_of(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
+    """The box of a mask, a margin (voxels) wider on every side, within the array."""
+    spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
+    z, y, x = (
+        slice(max(0, int(s[0]) - m), int(s[-1]) + m + 1) for s, m in zip(spans, margin, strict=True)
+    )
+    return z, y, x

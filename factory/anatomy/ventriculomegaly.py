@@ -13,12 +13,12 @@ from scipy import ndimage
 from factory.anatomy.displace import displaced_ventricles
 from factory.anatomy.measure import atrial_width_mm as measured_widths
 from factory.anatomy.midline import midline_x
+from factory.anatomy.repaint import paint_fluid
 from factory.anatomy.solve import solve
+from factory.anatomy.tissues import box_of
 from factory.anatomy.ventricles import (
-    box_of,
     gained_within,
     lateral_ventricles,
-    paint_fluid,
     soft_tissues,
 )
 from factory.errors import AnatomyError

@@ -33,7 +33,7 @@ def test_of_a_shell_to_a_tenth_of_a_voxel(
     label = layered(20 * voxel - radius(*frame(23 * voxel, (voxel,) * 3, turn, centre)), thickness)
     found = m.cortical_thickness_mm(label, (voxel,) * 3, FETA)
     assert found["mean"] == pytest.approx(thickness, abs=0.1 * voxel)
-    assert found["p5"] == pytest.approx(thickness, abs=0.33 * voxel)
+    assert found["p5"] == pytest.approx(thickness, abs=0.5 * voxel)
     assert found["p5"] < found["mean"]
 
 

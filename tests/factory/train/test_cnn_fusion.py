@@ -1,7 +1,6 @@
 """The CNN fusion's training loop: it beats the mean; workers, resuming, NaN."""
 
-import os
-import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from scipy.ndimage import gaussian_filter
 
 from factory.loading import parse
@@ -19,6 +17,9 @@ from factory.train.crossfit import untoned
 from factory.train.patches import Pair, PatchSampler, boxes, turn
 from factory.train.run import Run, TrainingDiverged
 from models.checkpoint import load_state
+
+sys.path.insert(0, str(Path(__file__).parent))
+from killing import Mortal, killed
 
 RECIPE = """
 family: cnn_fusion
@@ -89,28 +90,18 @@ def test_two_workers_have_the_losses_of_one(
     np.testing.assert_allclose(losses(tmp_path / "one"), losses(two), rtol=1e-3, atol=1e-6)
 
 
-class Mortal(Run):
-    def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
-        super().log(title, images, total, values)
-        if images >= 15 * 8:  # five steps after the checkpoint
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def die_at_step_15(folder: Path) -> None:
-    learn(Mortal(folder))
+    learn(Mortal(folder, dies_at=15 * 8))  # five steps after the checkpoint
 
 
 def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
     learn(Run(undisturbed))
-    victim = mp.get_context("spawn").Process(target=die_at_step_15, args=(killed,))
-    victim.start()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL
-    learn(Run(killed))
-    np.testing.assert_array_equal(losses(undisturbed), losses(killed))
+    killed(die_at_step_15, resumed)
+    learn(Run(resumed))
+    np.testing.assert_array_equal(losses(undisturbed), losses(resumed))
     states = []
-    for folder in (undisturbed, killed):
+    for folder in (undisturbed, resumed):
         cnn = network(recipe(), 3)
         load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
         states.append(cnn.state_dict())

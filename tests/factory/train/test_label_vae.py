@@ -1,8 +1,7 @@
 """The label VAE's training on small made-up hearts: workers, resuming, NaN, what the card says."""
 
 import json
-import os
-import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from factory.errors import RecipeError
 from factory.label_maps import maps
@@ -25,6 +23,9 @@ from factory.train.run import Run, TrainingDiverged
 from models.checkpoint import load_state, read_card
 from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
+
+sys.path.insert(0, str(Path(__file__).parent))
+from killing import Mortal, killed
 
 RECIPE = """
 family: label_vae
@@ -86,32 +87,20 @@ def test_two_workers_have_the_losses_of_one(
     np.testing.assert_allclose(*first, rtol=1e-4)
 
 
-class Mortal(Run):
-    def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
-        super().log(title, images, total, values)
-        if images >= 48:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def die_at_48_images(settings: dict[str, Any], folder: Path) -> None:
-    work(settings, Mortal(folder / "vae"))
+    work(settings, Mortal(folder / "vae", dies_at=48))
 
 
 def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
     work(config(recipe, undisturbed), Run(undisturbed / "vae"))
-    victim = mp.get_context("spawn").Process(
-        target=die_at_48_images, args=(config(recipe, killed), killed)
-    )
-    victim.start()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL
-    work(config(recipe, killed), Run(killed / "vae"))
+    killed(die_at_48_images, config(recipe, resumed), resumed)
+    work(config(recipe, resumed), Run(resumed / "vae"))
 
-    np.testing.assert_array_equal(losses(undisturbed / "vae"), losses(killed / "vae"))
+    np.testing.assert_array_equal(losses(undisturbed / "vae"), losses(resumed / "vae"))
     for name, key in (("checkpoint", "vae"), ("checkpoint", "ema"), ("best", "ema")):
         states = []
-        for folder in (undisturbed, killed):
+        for folder in (undisturbed, resumed):
             model = network(recipe().spec, 4)
             load_state(folder / "vae" / f"{name}.safetensors", {key: model}, {})
             states.append(model.state_dict())

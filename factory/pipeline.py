@@ -218,31 +218,28 @@ def train_recipe(
 
     serial: in this process, without Ray. Raises FactoryError, StorageError, WeightsError.
     """
-    from factory.train.launch import train_spade
-    from factory.train.recipe import SpadeTraining
-    from factory.train.subjects import records
+    from factory.train.families import load_training
 
     changes = _with(_with(overrides, "output", output), "workers", workers)
-    loaded = load(find_recipe(name), SpadeTraining, changes)
-    records(loaded.spec.subjects)  # what is wrong with them is better said before Ray starts
-    return TrainReport(train_spade(loaded, address, serial))
+    loaded = load_training(find_recipe(name), changes)
+    from factory.train.launch import train  # and torch with it, once the recipe is sound
+
+    return TrainReport(train(loaded, address, serial))
 
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """Scores on held-out subjects. table: a row a subject and version. folder: what was written."""
+    """Scores on held-out subjects. table: of the family's own making. folder: what was written."""
 
     table: Any
     folder: Path
+    text: list[str]
 
     def to_json(self) -> dict[str, Any]:
         return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
 
     def lines(self) -> list[str]:
-        from factory.evaluate.held_out import markdown
-
-        names = "held_out.csv, held_out.md, held_out.png"
-        return [*markdown(self.table).splitlines(), f"written  {self.folder}: {names}"]
+        return [*self.text, f"written  {self.folder}"]
 
 
 def evaluate_recipe(
@@ -257,18 +254,17 @@ def evaluate_recipe(
     model: a name or folder, by default the recipe's own output. Raises FactoryError, StorageError,
     WeightsError.
     """
-    from factory.evaluate.held_out import evaluate
-    from factory.train.recipe import SpadeTraining
-    from factory.train.subjects import held_out_subjects
+    from factory.train.families import family_of, load_training
 
-    loaded = load(find_recipe(name), SpadeTraining, overrides)
+    loaded = load_training(find_recipe(name), overrides)
     own = Path(loaded.spec.output) / "model"
     folder = own if model is None else find_model(model)
-    subjects = held_out_subjects(loaded.spec.subjects)
-    if not subjects:
-        raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
+    family = family_of(loaded.spec)
     written = Path(output or loaded.spec.output)
-    return EvaluateReport(evaluate(folder, subjects, written), written)
+    table = family.score(folder, loaded.spec, written)
+    if table is None:
+        raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
+    return EvaluateReport(table, written, family.text(table))
 
 
 def _planned(

@@ -1,10 +1,12 @@
 """JSON Schemas of recipes, so that editors complete and check them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
+
+from pydantic import TypeAdapter
 
 from factory.errors import FactoryError
-from factory.loading import Section, listed, nearest
+from factory.loading import listed, nearest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,19 +32,25 @@ def recipe_schema(kind: str) -> SchemaReport:
     What is required is required of files that include nothing: what an included file gives, no
     editor knows.
     """
-    kinds = _kinds()
+    kinds = {"render": _render, "train": _train}
     if kind not in kinds:
         hint = nearest(kind, kinds)
         raise FactoryError(f"schema: value {kind}; allowed: {listed(kinds)}{hint}")
-    schema = kinds[kind].model_json_schema()
-    if "include" in schema["properties"]:
-        required = {"required": schema.pop("required")}
-        schema |= {"if": {"required": ["include"]}, "then": {}, "else": required}
+    schema = kinds[kind]()
     return SchemaReport({"$schema": DIALECT, **schema, "title": f"A {kind} recipe of the factory"})
 
 
-def _kinds() -> dict[str, type[Section]]:
+def _render() -> dict[str, Any]:
     from factory.recipe import RenderRecipe
-    from factory.train.recipe import SpadeTraining
 
-    return {"render": RenderRecipe, "train": SpadeTraining}
+    schema = RenderRecipe.model_json_schema()
+    required = {"required": schema.pop("required")}
+    return schema | {"if": {"required": ["include"]}, "then": {}, "else": required}
+
+
+def _train() -> dict[str, Any]:
+    """One schema a family, told apart by the key `family`."""
+    from factory.train.families import SCHEMAS
+
+    any_family: Any = Union[tuple(SCHEMAS.values())]  # noqa: UP007  (a union made at run time)
+    return TypeAdapter(any_family).json_schema()

@@ -1,4 +1,4 @@
-"""What a training recipe may say."""
+"""What a training recipe may say: what every family shares, and SPADE's own."""
 
 from typing import Annotated, Literal
 
@@ -63,18 +63,32 @@ class Optimiser(Section):
     beta2: Decay = 0.9
 
 
-class SpadeTraining(Section):
-    """`factory train` for SPADE: one network an orientation.
+class Training(Section):
+    """What the training recipe of every family says. batch: samples a step, over all workers."""
 
-    crop: side of the training slices, a multiple of 32. batch: slices a step, over all workers.
-    niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
-    many slices as hold tissue.
-    """
-
-    family: Annotated[Literal["spade"], one_of(("spade",))]
+    family: str
     name: Text
     seed: Annotated[int, Field(ge=0, lt=2**31), allowed("a whole number from 0 to 2147483647")]
     licence: Text
+    batch: Count = 1
+    mixed_precision: bool = False
+    workers: Count = 1
+    threads: Count = 1
+    device: Annotated[Literal["auto", "cpu", "cuda"], one_of(("auto", "cpu", "cuda"))] = "auto"
+    log_every: Count = 50
+    sample_every: Count = 500
+    checkpoint_every: Count = 250
+    output: Text
+
+
+class SpadeTraining(Training):
+    """`factory train` for SPADE: one network an orientation.
+
+    crop: side of the training slices, a multiple of 32. niter, niter_decay: epochs at a constant
+    and at a linearly falling rate; one epoch shows as many slices as hold tissue.
+    """
+
+    family: Annotated[Literal["spade"], one_of(("spade",))]
     subjects: TrainingSubjects
     orientations: Annotated[
         tuple[Literal["sagittal", "coronal", "axial"], ...],
@@ -86,14 +100,5 @@ class SpadeTraining(Section):
     discriminator: Discriminator = Discriminator()
     loss: Loss = Loss()
     optimiser: Optimiser = Optimiser()
-    batch: Count = 1
     niter: Whole = 50
     niter_decay: Whole = 0
-    mixed_precision: bool = False
-    workers: Count = 1
-    threads: Count = 1
-    device: Annotated[Literal["auto", "cpu", "cuda"], one_of(("auto", "cpu", "cuda"))] = "auto"
-    log_every: Count = 50
-    sample_every: Count = 500
-    checkpoint_every: Count = 250
-    output: Text

@@ -10,11 +10,10 @@ import pytest
 from factory.cases import cases, count_cases
 from factory.errors import FactoryError
 from factory.explain import explained
-from factory.loading import load
 from factory.plan import Machine, plan
-from factory.recipe import RenderRecipe, load_recipe
+from factory.recipe import load_recipe
 from factory.schema import recipe_schema
-from factory.train.recipe import SpadeTraining
+from factory.train.families import load_training
 from factory.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -47,17 +46,17 @@ def test_a_render_recipe_plans(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "paths", "model"),
-    [("render", RENDER, RenderRecipe), ("train", TRAIN, SpadeTraining)],
+    ("kind", "paths", "load"),
+    [("render", RENDER, load_recipe), ("train", TRAIN, load_training)],
     ids=["render", "train"],
 )
-def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, model) -> None:
+def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, load) -> None:
     schema = recipe_schema(kind).to_json()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     assert paths
     for path in paths:
-        load(path, model)
+        load(path)
         data = plain(path)
         assert [error.message for error in validator.iter_errors(data)] == []
         for spoil in (

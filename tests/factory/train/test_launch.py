@@ -9,8 +9,8 @@ import ray
 
 from factory.errors import FactoryError
 from factory.loading import Loaded
+from factory.train import launch
 from factory.train.follow import following
-from factory.train.launch import train_spade
 from factory.train.recipe import SpadeTraining
 from models.checkpoint import read_card
 
@@ -27,7 +27,7 @@ def own_ray() -> Iterator[None]:
 def test_two_ray_workers_train_a_model_and_show_progress(
     recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = train_spade(recipe("workers=2"), address=None, serial=False)
+    folder = launch.train(recipe("workers=2"), address=None, serial=False)
     card = read_card(folder)
     assert card["training"]["steps"]["axial"] > 0
     assert (folder / "axial.safetensors").exists()
@@ -42,7 +42,7 @@ def test_a_training_that_diverges_on_ray_stops_with_one_line(recipe: Recipe) -> 
     """A rate of 1 blows a small network up within a few steps."""
     wild = recipe("optimiser.lr_generator=1.0", "loss.feature_matching=1e38", "log_every=1")
     with pytest.raises(FactoryError, match=r"step \d+: loss \w+ is (nan|inf)") as caught:
-        train_spade(wild, address=None, serial=False)
+        launch.train(wild, address=None, serial=False)
     assert "\n" not in str(caught.value)
 
 

@@ -15,7 +15,8 @@ import torch.multiprocessing as mp
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
-from factory.train.launch import train_spade, work
+from factory.train import launch
+from factory.train.launch import work
 from factory.train.recipe import SpadeTraining
 from factory.train.run import Run, TrainingDiverged
 from factory.train.slices import SliceSampler, SliceStack
@@ -27,7 +28,7 @@ Recipe = Callable[..., Loaded[SpadeTraining]]
 
 def config(recipe: Recipe, output: Path, *overrides: str) -> dict[str, Any]:
     loaded = recipe(*overrides, output=output)
-    return {"recipe": loaded.data, "output": str(output), "orientation": "axial"}
+    return {"recipe": loaded.data, "output": str(output), "part": "axial"}
 
 
 def losses(folder: Path) -> np.ndarray:
@@ -110,7 +111,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
 
 def test_the_command_writes_a_model_that_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
-    folder = train_spade(recipe(), address=None, serial=True)
+    folder = launch.train(recipe(), address=None, serial=True)
     card = read_card(folder)
     assert card["training"]["subjects"] == ["sub-0", "sub-1"]
     assert card["training"]["held_out"] == ["sub-2"]
@@ -136,7 +137,7 @@ def test_what_cannot_be_trained_is_refused(recipe: Recipe, tmp_path: Path) -> No
         ("subjects.hold_out=[sub-9]", "'sub-9' is not in"),
     ):
         with pytest.raises(RecipeError, match=message):
-            train_spade(recipe(override), address=None, serial=True)
+            launch.train(recipe(override), address=None, serial=True)
 
 
 def test_the_rate_is_constant_then_falls_to_zero() -> None:

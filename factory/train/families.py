@@ -1,0 +1,62 @@
+"""The model families that `factory train` knows: a line each in SCHEMAS, a module each.
+
+The module factory/train/NAME_family.py defines FAMILY. Schemas are listed apart from it, so that
+a mistake in a recipe is told before torch is loaded.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from factory.loading import Loaded, load, one_of
+from factory.train.recipe import SpadeTraining, Training
+
+if TYPE_CHECKING:
+    from factory.train.run import Run
+
+SCHEMAS: dict[str, type[Training]] = {
+    "spade": SpadeTraining,
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the launch needs of a family. `recipe` is one of its own schema.
+
+    check(recipe): raises RecipeError for what cannot be trained, before Ray starts.
+    parts(recipe): names of what is trained one after the other, a folder of the output each.
+    work(recipe, part, run): one worker's share of a part, from its checkpoint on; raises
+    TrainingDiverged at the first loss that is not finite.
+    export(loaded, output): writes OUTPUT/model, weights and card, from the parts' checkpoints.
+    score(folder, recipe, output): a DataFrame of how a model does on what was held out, its
+    pictures and tables written to output; None where nothing is held out.
+    text(table): the score's table as lines to print.
+    """
+
+    check: Callable[[Any], None]
+    parts: Callable[[Any], Sequence[str]]
+    work: Callable[[Any, str, "Run"], None]
+    export: Callable[[Loaded[Any], Path], Path]
+    score: Callable[[Path, Any, Path], Any]
+    text: Callable[[Any], list[str]]
+
+
+def family_of(recipe: Training) -> Family:
+    family: Family = importlib.import_module(f"factory.train.{recipe.family}_family").FAMILY
+    return family
+
+
+class _OfAFamily(BaseModel):
+    """All that is read of a recipe before its schema is known."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    family: Annotated[Literal[tuple(SCHEMAS)], one_of(tuple(SCHEMAS))]  # type: ignore[valid-type]
+
+
+def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
+    """A training recipe of any family. Raises RecipeError, as factory.loading.load does."""
+    return load(file, SCHEMAS[load(file, _OfAFamily, overrides).spec.family], overrides)

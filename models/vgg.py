@@ -71,6 +71,17 @@ class VggFeatures(nn.Module):
                     features.append(x)
         return features
 
+    def pooled(self, image_B1HW: Tensor) -> Tensor:
+        """The last activation, averaged over its pixels: (B, 512), what generators are judged
+        by."""
+        x = (image_B1HW.expand(-1, 3, -1, -1) - self.shift) / self.scale
+        convolutions: Any
+        for stage, convolutions in enumerate(self.stages):
+            x = self.pool(x) if stage else x
+            for convolution in convolutions:
+                x = F.relu(convolution(x))
+        return x.mean((2, 3))
+
     def pool(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         x = F.pad(F.max_pool2d(x, 2, stride=1), (2, 2, 2, 2), mode="replicate")

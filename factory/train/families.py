@@ -14,12 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from factory.loading import Loaded, load, one_of
 from factory.train.recipe import SpadeTraining, Training
+from factory.train.stylegan2_recipe import StyleGanTraining
 
 if TYPE_CHECKING:
     from factory.train.run import Run
 
 SCHEMAS: dict[str, type[Training]] = {
     "spade": SpadeTraining,
+    "stylegan2": StyleGanTraining,
 }
 
 

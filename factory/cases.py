@@ -6,16 +6,19 @@ other cases as they were.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from factory import acquisition_section
+from factory.brightness import brightness
 from factory.conditions import holds, names_in
 from factory.draws import draw, rng, seed_of
 from factory.errors import RecipeError
 from factory.groups import Part, parts, subjects_in
+from factory.labels import labels_of
 from factory.operators import of, operator_class
-from factory.parameters import SWEEPS
+from factory.parameters import SWEEPS, extremes, word_of
 from factory.recipe import Recipe
 from factory.subjects import grid_shape
 from factory.sweeps import Variant, axes, fill, full_name, size, variant
@@ -31,13 +34,21 @@ class Case:
         it: for a phantom gestational_age_weeks and seed, for files path, rec, mapping, ...}.
     variant: the swept values in words, e.g. "grade=2"; "" where nothing is swept.
     edits: [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}, ...] in order,
-        without those that `when` switches off.
+        without those that `when` switches off; the recipe's second of an operator has beside it
+        {"as": "dilate_ventricles_2"}, what its columns are named after.
     appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
         "style_seed": int, "uncertainty": bool, "original": bool}.
     grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
-    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ...); those
-        of an edit that is switched off are left out.
+    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ..., an
+        axis as rotation_degrees_z); those of an edit that is switched off are left out. A column
+        has one name in a whole recipe.
     group: the group's name, "" in a recipe without.
+    labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
+        "looks_like": "white_matter"}, the tissue as which they are painted; where there are none,
+        the JSON has no such key.
+    acquisition: {"scanner": str, "labels": "volume" | "stack", "parameters": what
+        factory.acquisition.acquire takes, "seed": int}; {} in a recipe without, and then not in
+        the JSON.
     """
 
     id: str
@@ -49,10 +60,16 @@ class Case:
     grid: dict[str, Any]
     requested: dict[str, Any]
     group: str = ""
+    labels: list[dict[str, str]] = field(default_factory=list)
+    acquisition: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        plain = asdict(self)
+        for optional in ("labels", "acquisition"):
+            if not plain[optional]:
+                del plain[optional]
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @staticmethod
     def from_json(text: str) -> "Case":
@@ -68,7 +85,10 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     """
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
-    for part in parts(recipe):
+    labels = labels_of(recipe.spec)
+    every = parts(recipe)
+    columns = _recipe_columns(every)
+    for part in every:
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
         skipped = min(start // each, part.count)
@@ -76,7 +96,8 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
                 chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                yield _Filling(recipe, part, subject, chosen, replicate).case(grid)
+                filling = _Filling(recipe, part, subject, chosen, replicate, columns)
+                yield filling.case(grid, labels)
             start = 0
 
 
@@ -99,6 +120,7 @@ class _Filling:
     subject: dict[str, Any]
     variant: Variant
     replicate: int
+    columns: dict[str, str]
 
     @property
     def who(self) -> str:
@@ -106,7 +128,7 @@ class _Filling:
         group, id = self.part.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
-    def case(self, grid: dict[str, Any]) -> Case:
+    def case(self, grid: dict[str, Any], labels: list[dict[str, str]]) -> Case:
         seed, who = self.recipe.spec.seed, self.who
         filled = fill(self.part.template, self.value)
         subject = self.subject
@@ -117,6 +139,8 @@ class _Filling:
         edits, numbers = self.edits(filled["anatomy"], known)
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
         style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
+        scan = filled.get("acquisition")
+        numbers |= acquisition_section.numbers(scan or {})
         return Case(
             id=f"{who}/{words}/{self.replicate}",
             subject=subject,
@@ -125,9 +149,24 @@ class _Filling:
             edits=edits,
             appearance=filled["appearance"] | style,
             grid=grid,
-            requested=known | _columns(numbers),
+            requested=known | {self.columns[name]: value for name, value in numbers.items()},
             group=self.part.group,
+            labels=labels,
+            acquisition=self.acquisition(scan) if scan else {},
         )
+
+    def acquisition(self, section: dict[str, Any]) -> dict[str, Any]:
+        """The scan of this case: a section of which every parameter has its value."""
+        parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
+        if "histogram" in parameters:
+            parameters["histogram"] = {"values": brightness(**parameters["histogram"])}
+        identity = (self.who, sorted(self.variant.items()), self.replicate, "acquisition")
+        return {
+            **({"scanner": section["scanner"]["name"]} if "scanner" in section else {}),
+            "labels": section["labels"],
+            "parameters": parameters,
+            "seed": seed_of(self.recipe.spec.seed, *identity),
+        }
 
     def value(self, name: str, word: str, node: Any) -> Any:
         """A parameter's value: swept, or drawn for what it belongs to."""
@@ -146,21 +185,23 @@ class _Filling:
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The edits that are carried out, and every number of them as asked and as carried out."""
         values = known | {"replicate": self.replicate}
-        done, numbers = [], {}
+        done: list[dict[str, Any]] = []
+        numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
             operator, given = of(edit)
             kind = operator_class(operator)
             if "when" not in edit or self.holds(edit["when"], values):
                 run = kind.carried_out(given)
-                for key, value in {**given, **run}.items():
-                    if _is_number(value):
-                        name = full_name(("anatomy", index, operator, key), anatomy)
-                        numbers[name] = value
+                numbers |= _edit_numbers(index, anatomy, self.part.template["anatomy"])
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
                     run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
-                done.append({operator: {k: _listed(v) for k, v in run.items()}})
+                own = full_name(("anatomy", index, operator), anatomy)
+                named = {} if own == operator else {"as": own}
+                done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
+                if age := kind.reaches_weeks(given):
+                    values["gestational_age_weeks"] = age
             values |= {key: value for key, value in given.items() if _is_number(value)}
         return done, numbers
 
@@ -173,6 +214,35 @@ class _Filling:
         return holds(condition, values)
 
 
+def _edit_numbers(
+    index: int, anatomy: list[dict[str, Any]], template: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Every number of a filled edit, as asked and as carried out, by its full name; of words and
+    of lists what was swept or drawn, as the edit's template says."""
+    operator, given = of(anatomy[index])
+    _, asked = of(template[index])
+    found: dict[tuple[str | int, ...], Any] = {}
+    for key, value in {**given, **operator_class(operator).carried_out(given)}.items():
+        node = asked.get(key)
+        if _is_number(value) or word_of(node) is not None:
+            found[(key,)] = value
+        elif isinstance(node, tuple | list):
+            found |= {(key, i): value[i] for i, v in enumerate(node) if word_of(v) is not None}
+    return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
+
+
+def _recipe_columns(every: list[Part]) -> dict[str, str]:
+    """Columns by full parameter name: of every group, and of edits that `when` may switch off,
+    so that one number never has two columns in a dataset."""
+    names: dict[str, Any] = {}
+    for part in every:
+        filled = fill(part.template, lambda _, __, node: extremes(node)[0])
+        for index in range(len(filled["anatomy"])):
+            names |= _edit_numbers(index, filled["anatomy"], part.template["anatomy"])
+        names |= acquisition_section.numbers(filled.get("acquisition", {}))
+    return {name: column for column, name in _columns({name: name for name in names}).items()}
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -183,7 +253,12 @@ def _listed(value: Any) -> Any:
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
     """Full parameter names to short ones: the last word where no other parameter has it."""
-    last = [name.rpartition(".")[2] for name in values]
+    last = [
+        acquisition_section.column(name)
+        if name.startswith("acquisition.")
+        else name.rpartition(".")[2]
+        for name in values
+    ]
     return {
         word if last.count(word) == 1 else name.replace(".", "_"): value
         for word, (name, value) in zip(last, values.items(), strict=True)

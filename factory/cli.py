@@ -160,6 +160,19 @@ def evaluate(
 
 
 @app.command()
+def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL", help="A model's name or folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the models there are: family, licence, training and held-out score."""
+    from factory.zoo import models as listed
+
+    show(listed(names or ()), json)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import PackageNotFoundError, version

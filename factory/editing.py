@@ -1,13 +1,16 @@
 """Case -> its subject on the case's grid, and the label map after the case's edits."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from factory.cases import Case
 from factory.errors import AnatomyError
-from factory.operators import operator_function
+from factory.labels import table_of
+from factory.operators import of, operator_class, operator_function
 from storage.resample import fit
+from storage.short_axis import HEART
 from storage.sources import load_subject
 from storage.subject import Subject
 
@@ -19,31 +22,46 @@ class Editor:
         self.last: tuple[tuple[Any, ...], Subject] | None = None
 
     def subject(self, case: Case) -> Subject:
-        """The case's subject on the case's grid. Raises SubjectError."""
-        key = (case.subject, case.grid)
+        """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
+        key = (case.subject, case.grid, case.labels)
         if self.last is None or self.last[0] != key:
-            whole = load_subject(case.subject, case.grid["spacing_mm"])
-            self.last = (key, fit(whole, tuple(case.grid["shape"])))
+            whole = _made(case.subject, case.grid["spacing_mm"])
+            fitted = fit(whole, tuple(case.grid["shape"]))
+            table = HEART if whole.table == HEART else table_of(case.labels)
+            self.last = (key, replace(fitted, table=table))
         return self.last[1]
 
     def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
 
-        A record's numbers go by "<operator>_<name>". Raises AnatomyError, naming the case.
+        A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one;
+        those of the recipe's second edit of an operator by "<operator>_2_<name>".
+        Raises AnatomyError, naming the case.
         """
         subject = self.subject(case)
         label, image = subject.label, subject.image
+        age = subject.metadata.get("gestational_age_weeks")
         records: dict[str, Any] = {}
         for edit in case.edits:
-            for name, parameters in edit.items():
-                run = operator_function(name)
-                grid, table = subject.grid, subject.table
-                try:
-                    label, image, *record = run(
-                        label, grid.spacing, table, image=image, **parameters
-                    )
-                except AnatomyError as error:
-                    raise AnatomyError(f"{case.id}: {error}") from error
-                for written in record:
-                    records |= {f"{name}_{key}": value for key, value in written.items()}
+            name, parameters = of(edit)
+            run = operator_function(name)
+            known = {"age_weeks": age} if operator_class(name).wants_age else {}
+            try:
+                label, image, *record = run(
+                    label, subject.grid.spacing, subject.table, image=image, **parameters, **known
+                )
+            except AnatomyError as error:
+                raise AnatomyError(f"{case.id}: {error}") from error
+            own = parameters.get("name", edit.get("as", name))
+            for written in record:
+                age = written.get("age_weeks", age)
+                records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records
+
+
+def _made(record: dict[str, Any], spacing_mm: float) -> Subject:
+    if record["source"] != "interpolated":
+        return load_subject(record, spacing_mm)
+    from factory.interpolated import make  # and torch with it
+
+    return make(record, spacing_mm)

@@ -2,19 +2,22 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from factory.acquisition_section import columns
 from factory.cases import Case, cases_each, count_cases
 from factory.cases import cases as every_case
+from factory.explain_scan import scan
 from factory.groups import Part, parts
 from factory.operators import of
-from factory.parameters import word_of
 from factory.recipe import Recipe, load_recipe
 from factory.resolve import find_recipe
 from factory.subjects import grid_shape
 from factory.sweeps import axes, size
+from factory.units import unit_of
+from factory.wording import many, parameter, words
 
 FIRST = 20
 """How many cases a table lists."""
@@ -49,7 +52,8 @@ class Description:
     def lines(self) -> list[str]:
         lines = list(self.sentences or ())
         if self.first is not None:
-            rows = [_row(case) for case in self.first]
+            hidden = _alike(self.first)
+            rows = [_row(case, hidden) for case in self.first]
             names = [name for name in COLUMNS if any(_cell(row[name]) for row in rows)]
             table = [names, *([_cell(row[name]) for name in names] for row in rows)]
             widths = [max(len(row[i]) for row in table) for i in range(len(names))]
@@ -85,14 +89,15 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     every, output = parts(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
     return (
-        f"Makes {_many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
+        f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
         f"of {output['spacing_mm']:g} mm, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
         *_variants(recipe, every),
         f"Painted by {spec['appearance']['model']}, its orientations fused by "
-        f"{_words(spec['appearance']['fuse'])}; every draw follows from seed {spec['seed']}.",
+        f"{words(spec['appearance']['fuse'])}; every draw follows from seed {spec['seed']}.",
+        *scan(spec.get("acquisition")),
     )
 
 
@@ -101,9 +106,24 @@ def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
     for source, total in totals.items():
         if source == "phantom":
             age = parameter(spec["subjects"]["phantom"]["gestational_age_weeks"], "weeks")
-            yield f"{_many(total, 'procedural fetal brain')}, gestational age {age}."
+            yield f"{many(total, 'procedural fetal brain')}, gestational age {age}."
+        elif source == "interpolated":
+            yield from _interpolated(spec["interpolate"], total)
         else:
-            yield f"{_many(total, 'subject')} read from {spec['subjects'][source]['path']}."
+            yield f"{many(total, 'subject')} read from {spec['subjects'][source]['path']}."
+
+
+def _interpolated(part: dict[str, Any], total: int) -> Iterable[str]:
+    ways = "within every subject"
+    if "between" in part:
+        ways = f"{part['steps']} on each way {' to '.join(part['between'])}"
+    elif "pairs" in part:
+        [(which, count)] = part["pairs"].items()
+        ways = f"{part['steps']} on the way of each of the {count} {which} pairs"
+    yield (
+        f"{many(total, 'new heart')} of {part['slices']} slices by {part['model']}, its codes "
+        f"interpolated by a {part['method']} path: {ways}. Appearance goes with them."
+    )
 
 
 def _groups(every: list[Part]) -> list[str]:
@@ -116,7 +136,7 @@ def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -
     samples = sum(part.count * cases_each(recipe, part) for part in mine)
     yield (
         f"Group {name}: {group['share']:g} % of the subjects, "
-        f"{_many(sum(part.count for part in mine), 'subject')}, {_many(samples, 'sample')}."
+        f"{many(sum(part.count for part in mine), 'subject')}, {many(samples, 'sample')}."
     )
     yield from _edits(f"Group {name}", group["anatomy"])
 
@@ -124,9 +144,14 @@ def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -
 def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
     for edit in edits:
         operator, values = of(edit)
-        given = "; ".join(f"{key} {parameter(value)}" for key, value in values.items())
+        given = "; ".join(f"{_said(key)} {parameter(v, unit_of(key))}" for key, v in values.items())
         when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
         yield f"{who}: {operator.replace('_', ' ')}, {given}{when}."
+
+
+def _said(key: str) -> str:
+    """A key in words, without its unit."""
+    return key.removesuffix(f"_{unit_of(key)}").replace("_", " ")
 
 
 def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
@@ -136,61 +161,28 @@ def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
         if count * replicates > 1:
             which = f"Each subject of {group}" if group else "Each subject"
             times = f", each drawn {replicates} times" if replicates > 1 else ""
-            yield f"{which} comes in {_many(count, 'variant')}{times}."
+            yield f"{which} comes in {many(count, 'variant')}{times}."
 
 
-def parameter(node: Any, unit: str = "") -> str:
-    """A plain parameter in words."""
-    word = word_of(node)
-    end = f" {unit}" if unit else ""
-    if word is None:
-        return _words(node) + end
-    body = node[word]
-    count = f", {node['count']} draws a case each" if "count" in node else ""
-    if word in ("each", "zip"):
-        step = " in step" if word == "zip" else ""
-        return f"each of {_words(body)}{end}{step}"
-    if word == "range":
-        return f"each from {body[0]:g} to {body[1]:g}{end} by {body[2]:g}"
-    if word == "uniform":
-        return f"drawn evenly from {body[0]:g} to {body[1]:g}{end}{count}"
-    if word == "normal":
-        shape = f"normal about {body['mean']:g}, sd {body['sd']:g}"
-        return f"drawn {shape}, from {body['min']:g} to {body['max']:g}{end}{count}"
-    if word == "lognormal":
-        shape = f"lognormal about {body['median']:g}, spread {body['spread']:g}"
-        return f"drawn {shape}, from {body['min']:g} to {body['max']:g}{end}{count}"
-    if isinstance(body, dict):
-        whole = sum(body.values())
-        shares = (f"{_words(value)} ({100 * w / whole:.3g} %)" for value, w in body.items())
-        return f"one of {', '.join(shares)}{end}{count}"
-    return f"one of {_words(body)}{end}{count}"
+def _alike(some: tuple[Case, ...]) -> set[str]:
+    """Numbers of the scanner that are the same in all of some cases: too many for a table."""
+    scans = {name for case in some for name in columns(case.acquisition)}
+    return {name for name in scans if len({case.requested.get(name) for case in some}) == 1}
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_words(v)}" for key, v in value.items())
-    if isinstance(value, tuple | list):
-        return ", ".join(map(_words, value))
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-
-
-def _row(case: Case) -> dict[str, Any]:
-    asked = {k: v for k, v in case.requested.items() if k != "gestational_age_weeks"}
+def _row(case: Case, hidden: Set[str] = frozenset()) -> dict[str, Any]:
+    hidden = hidden | {"gestational_age_weeks"}
+    asked = {k: v for k, v in case.requested.items() if k not in hidden}
     return {
         "group": case.group,
         "subject": case.subject["id"],
         "gestational_age_weeks": case.subject.get("gestational_age_weeks"),
         "variant": case.variant,
         "replicate": case.replicate,
-        "edits": ", ".join(name for edit in case.edits for name in edit),
+        "edits": ", ".join(of(edit)[0] for edit in case.edits),
         "requested": ", ".join(f"{name} {_cell(value)}" for name, value in asked.items()),
     }
 
 
 def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -22,14 +22,15 @@ class DatasetReport:
     def lines(self) -> list[str]:
         c = self.content
         state = "complete" if c["complete"] else f"not complete: {c['standing']} samples stand"
-        size = " × ".join(map(str, c["shape"]))
         overrides = c["record"].get("recipe", {}).get("overrides")
         measures = c["measures_by_grade"]
         return [
             f"dataset   {c['path']} ({state})",
-            f"samples   {c['samples']} of {size} voxels (z, y, x)",
+            f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
             *(
-                f"array     {name}: {a['dtype']}, bricks {' × '.join(map(str, a['brick']))}, "
+                f"array     {name}: {a['dtype']}, "
+                + ("" if a["shape"] == c["shape"] else f"at most {_size(a['shape'])}, ")
+                + f"bricks {_size(a['brick'])}, "
                 f"{a['bytes'] / 1e6:.1f} MB"
                 for name, a in c["arrays"].items()
             ),
@@ -53,6 +54,10 @@ class DatasetReport:
         ]
 
 
+def _size(shape: list[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
 def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
     """What a dataset holds.
 
@@ -64,7 +69,7 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
     table = dataset.cases()
     complete = dataset.is_complete()
     stored = dataset.stored_bytes()
-    clipped = table["clipped_fraction"].max() if len(table) else None
+    clipped = table.filter(like="clipped_fraction").max().max() if len(table) else None
     return DatasetReport(
         {
             "path": dataset.path,
@@ -75,8 +80,9 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
             "shape": list(layout.shape),
             "arrays": {
                 name: {
-                    "dtype": "uint8" if name == "label" else "uint16",
-                    "brick": list(layout.brick),
+                    "dtype": "uint8" if layout.is_label(name) else "uint16",
+                    "shape": list(layout.shape_of(name)),
+                    "brick": list(layout.brick_of(name)),
                     "samples_per_shard": layout.samples_per_shard,
                     "range": list(layout.ranges[name]) if name in layout.ranges else None,
                     "bytes": stored[name],

@@ -44,6 +44,14 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @classmethod
+    def prepared(cls, document: Document, folder: File) -> Document:
+        """A file's content before it is checked; a schema may fill in what the file only names.
+
+        folder: the file's. Raises RecipeError, one line.
+        """
+        return document
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
@@ -119,7 +127,7 @@ def nearest(word: Any, names: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -184,6 +192,7 @@ def parse(text: str, name: str, schema: type[M], overrides: Sequence[str] = ()) 
         )
     for override in overrides:
         document = overridden(document, override, name)
+    document = schema.prepared(document, File(name).parent)
     try:
         return Loaded(schema.model_validate(document.data), name, tuple(overrides))
     except ValidationError as error:

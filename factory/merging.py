@@ -3,13 +3,15 @@
 include: parts/scanner.yaml        or a list of files
 
 An included file gives keys that this file may replace: mappings are joined key by key, everything
-else is replaced whole. Of two included files the later wins. An included file includes nothing.
+else (and a parameter, such as {uniform: [1, 4]}) is replaced whole. Of two included files the later
+wins. An included file includes nothing.
 """
 
 from pathlib import Path as File
 from typing import Any
 
 from factory.errors import RecipeError
+from factory.words import word_of
 from factory.yaml_lines import Document, Path, dotted, read_yaml, shown
 
 
@@ -37,9 +39,9 @@ def included(document: Document, folder: File) -> Document:
         path: Path = ("include", index) if isinstance(names, tuple) else ("include",)
         place = f"{document.places[path]}: {dotted(path)}: value {shown(name)}"
         part = _part(name, folder, place)
-        joined = _joined(joined, part, ())
+        joined = joined_with(joined, part)
     own = {key: value for key, value in document.data.items() if key != "include"}
-    return _joined(joined, Document(own, document.places, document.keys), ())
+    return joined_with(joined, Document(own, document.places, document.keys))
 
 
 def _part(name: Any, folder: File, place: str) -> Document:
@@ -56,18 +58,27 @@ def _part(name: Any, folder: File, place: str) -> Document:
         raise RecipeError(f"{place}; {words}")
     if not regular:
         raise RecipeError(f"{place}; no such file; {words}")
-    part = read_yaml(read_text(file), str(file))
-    if not isinstance(part.data, dict):
-        raise RecipeError(f"{part.places[()]}: value {shown(part.data)}; allowed: a mapping")
+    part = read_mapping(file)
     if "include" in part.data:
         at = part.keys[("include",)]
         raise RecipeError(f"{at}: include: an included file includes nothing itself")
     return part
 
 
-def _joined(under: Document, over: Document, path: Path) -> Document:
-    """Both, `over` winning: mappings joined key by key, anything else replaced whole."""
-    if not (isinstance(under.data, dict) and isinstance(over.data, dict)):
+def read_mapping(file: File) -> Document:
+    """A file that holds a mapping. Raises RecipeError, one line."""
+    part = read_yaml(read_text(file), str(file))
+    if not isinstance(part.data, dict):
+        raise RecipeError(f"{part.places[()]}: value {shown(part.data)}; allowed: a mapping")
+    return part
+
+
+def joined_with(under: Document, over: Document, path: Path = ()) -> Document:
+    """Both, `over` winning: mappings joined key by key, anything else replaced whole.
+
+    path: where both stand in their files.
+    """
+    if not (_is_section(under.data) and _is_section(over.data)):
         return over
     data = dict(under.data)
     places = {**under.places, **{p: over.places[p] for p in (path,) if p in over.places}}
@@ -81,14 +92,18 @@ def _joined(under: Document, over: Document, path: Path) -> Document:
             {p: place for p, place in over.places.items() if p[:n] == here},
             {p: place for p, place in over.keys.items() if p[:n] == here},
         )
-        if isinstance(below.data, dict) and isinstance(value, dict):
-            result = _joined(below, mine, here)
+        if _is_section(below.data) and _is_section(value):
+            result = joined_with(below, mine, here)
             data[key], places, keys = result.data, result.places, result.keys
         else:
             data[key] = value
             places = {p: v for p, v in places.items() if p[:n] != here} | mine.places
             keys = {p: v for p, v in keys.items() if p[:n] != here} | mine.keys
     return Document(data, places, keys)
+
+
+def _is_section(data: Any) -> bool:
+    return isinstance(data, dict) and word_of(data) is None
 
 
 def overridden(document: Document, override: str, name: str) -> Document:

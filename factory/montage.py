@@ -1,4 +1,5 @@
-"""A picture of a dataset: a row a grade, three planes, the image plain and with label edges."""
+"""A picture of a dataset: a row a grade, three planes, the image plain and with label edges, and
+what was scanned of it."""
 
 import os
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from factory.errors import FactoryError
+from factory.panels import Panel, stack_panels
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+from storage.short_axis import HEART
 from storage.stored_sample import StoredSample
 
 ROWS = 8
@@ -22,7 +25,8 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     One subject, by default the one with the most grades (or variants): a row each, at most ROWS.
     Axial, coronal and sagittal slices, the same in every row, through the centre of the first row's
     ventricles (the sagittal one through the right ventricle); each plain and with the edges of
-    the labels. Axial and coronal are radiological: the patient's right on the picture's left.
+    the labels; then of each stack the slice there and a cut across its slices. Axial and coronal
+    are radiological: the patient's right on the picture's left.
 
     Raises DatasetError where nothing stands or the subject is not there, FactoryError where the
     picture cannot be written.
@@ -32,17 +36,16 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     samples = [dataset.sample(i) for i in indices]
     table = dataset.layout.table
     labels = [sample.arrays["label"] for sample in samples]
-    box = _box(np.any(np.stack(labels) > 0, axis=0))
-    ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
-    centre = _centre(labels[0], ventricles)
     inside = np.concatenate(
         [s.arrays["image"][s.arrays["label"] > 0] for s in samples if s.arrays["label"].any()]
         or [np.ones(1, np.float32)]
     )
     white = float(np.quantile(inside, 0.998))
+    ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
+    centre = _centre(labels[0], ventricles)
+    box = _box(np.any(np.stack(labels) > 0, axis=0))
     panels = [
-        [_planes(sample.arrays[name], centre, box) for name in ("image", "label")]
-        for sample in samples
+        [*_panels(sample, centre, box), *stack_panels(sample, centre, box)] for sample in samples
     ]
     figure = _draw(samples, panels, table.colours, white)
     _legend(figure, path, table.names, table.colours)
@@ -123,30 +126,44 @@ def _planes(
     return [axial, coronal, sagittal]
 
 
+def _panels(
+    sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
+) -> list[Panel]:
+    """Each plane of the volume plain, then with the edges of the labels."""
+    dz, dy, dx = sample.spacing_mm
+    images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
+    panels = []
+    for title, image, label, pixel in zip(
+        ("axial", "coronal", "sagittal"),
+        images,
+        labels,
+        ((dy, dx), (dz, dx), (dz, dy)),
+        strict=True,
+    ):
+        panels += [Panel(title, image, pixel), Panel(f"{title}, labels", image, pixel, label)]
+    return panels
+
+
 def _draw(
     samples: list[StoredSample],
-    panels: list[list[list[np.ndarray]]],
+    panels: list[list[Panel]],
     colours: tuple[tuple[int, int, int], ...],
     white: float,
 ) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    dz, dy, dx = samples[0].spacing_mm
-    pixels = [(dy, dx), (dz, dx), (dz, dy)]
-    sizes = [
-        (p.shape[0] * h, p.shape[1] * w) for p, (h, w) in zip(panels[0][0], pixels, strict=True)
-    ]
-    widths = [width for _, width in sizes for _ in range(2)]
+    columns = list(zip(*panels, strict=True))
+    widths = [max(panel.size_mm[1] for panel in column) for column in columns]
     scale = _INCHES / max(widths)
     caption, top, bottom = 1.25, 0.5, 0.4
-    row = max(height for height, _ in sizes) * scale
+    row = max(panel.size_mm[0] for column in columns for panel in column) * scale
     total = (caption + sum(widths) * scale, top + row * len(samples) + bottom)
     figure = Figure(figsize=total, facecolor="black")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         len(samples),
-        6,
+        len(columns),
         width_ratios=widths,
         left=caption / total[0],
         right=1,
@@ -155,27 +172,24 @@ def _draw(
         wspace=0.02,
         hspace=0.03,
     )
-    for r, (sample, (images, labels)) in enumerate(zip(samples, panels, strict=True)):
-        for plane, name in enumerate(("axial", "coronal", "sagittal")):
-            for edges in (False, True):
-                axes = figure.add_subplot(grid[r, 2 * plane + edges])
-                axes.axis("off")
-                aspect = pixels[plane][0] / pixels[plane][1]
-                axes.imshow(
-                    images[plane],
-                    cmap="gray",
-                    vmin=0,
-                    vmax=white,
-                    aspect=aspect,
-                    interpolation="bilinear",
-                )
-                if edges:
-                    _edges(axes, labels[plane], colours)
-                if r == 0:
-                    title = f"{name}, labels" if edges else name
-                    middle = np.mean(axes.get_position(original=True).intervalx)
-                    height = 1 - 0.85 * top / total[1]
-                    figure.text(middle, height, title, color="white", fontsize=8, ha="center")
+    for r, (sample, row_panels) in enumerate(zip(samples, panels, strict=True)):
+        for c, panel in enumerate(row_panels):
+            axes = figure.add_subplot(grid[r, c])
+            axes.axis("off")
+            axes.imshow(
+                panel.image,
+                cmap="gray",
+                vmin=0,
+                vmax=white,
+                aspect=panel.pixel[0] / panel.pixel[1],
+                interpolation="bilinear",
+            )
+            if panel.label is not None:
+                _edges(axes, panel.label, colours)
+            if r == 0:
+                middle = np.mean(axes.get_position(original=True).intervalx)
+                height = 1 - 0.85 * top / total[1]
+                figure.text(middle, height, panel.title, color="white", fontsize=8, ha="center")
         place = 1 - (top + row * (r + 0.5)) / total[1]
         figure.text(
             0.1 / total[0], place, _caption(sample), color="white", fontsize=7.5, va="center"
@@ -204,6 +218,8 @@ def _caption(sample: StoredSample) -> str:
         ("gestational_age_weeks", "{:.1f} weeks"),
         ("atrial_width_mm", "atrium {:.1f} mm"),
         ("volume_ml_ventricles", "ventricles {:.1f} ml"),
+        ("scanner", "{}"),
+        ("requested_snr", "SNR {:.0f}"),
     ):
         if row.get(name) is not None:
             lines.append(words.format(row[name]))
@@ -227,9 +243,13 @@ def _legend(
         fontsize=7,
         labelcolor="white",
     )
+    sides = (
+        "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
+    )
+    if tuple(names) == HEART.names:
+        sides = "axial: planes of the stack, turned by 180° from how the file has them"
     figure.suptitle(
-        f"{os.path.basename(path.rstrip('/'))}   (axial and coronal: the patient's right is on the "
-        "picture's left; sagittal: anterior left)",
+        f"{os.path.basename(path.rstrip('/'))}   ({sides})",
         color="white",
         fontsize=8,
         y=0.995,

@@ -1,15 +1,17 @@
 """Label volume -> image volume: three SPADE networks, one a slicing direction, and their fusion."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
-from factory.intensities import from_network
+from factory.fusing import check_fusion
+from factory.intensities import RANGE, from_network
 from factory.orientations import AXES, brain_box, cut, grown, paste, slices, volume
 from models import fusion
 from models.checkpoint import WeightsError, load_weights, read_card
+from models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
 from models.spade import STRIDE, SpadeConfig, SpadeGenerator, one_hot
 
 BATCH = 8
@@ -20,12 +22,13 @@ MARGIN = 2
 
 
 class SpadePainter:
-    """The networks of one model folder, loaded once.
+    """The networks of one model folder, loaded once, and of a trained fusion if one is given.
 
-    card: its JSON card. Raises WeightsError where the folder is not a SPADE model.
+    card: the model's JSON card. Raises WeightsError where the folder is not a SPADE model,
+    FactoryError where the fusion is none, or another model's.
     """
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: torch.device, fusion: Path | None = None) -> None:
         self.card = read_card(folder)
         if self.card["family"] != "spade":
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
@@ -35,6 +38,12 @@ class SpadePainter:
             name: load_weights(folder, name, SpadeGenerator(self.config), self.card).to(device)
             for name in self.card["orientations"]
         }
+        self.cnn: CnnFusion | None = None
+        if fusion is not None:
+            card = read_card(fusion)
+            check_fusion(str(fusion), card, self.card)
+            cnn = CnnFusion(CnnFusionConfig(**card["config"]))
+            self.cnn = cast(CnnFusion, load_weights(fusion, "cnn", cnn, card).to(device))
 
     def styles(self, seed: int) -> torch.Tensor | None:
         """A style code (1, Z) drawn from its prior, or None where the model has no latent."""
@@ -78,5 +87,19 @@ class SpadePainter:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The fused image and the disagreement of its three volumes, float32 [z, y, x]."""
         volumes = self.paint_all(label, appearance["style_seed"])
-        fused = fusion.fuse(volumes, appearance["fuse"])
+        fused = self.fuse(volumes, label, appearance["fuse"])
         return fused.numpy(), fusion.disagreement(volumes).numpy()
+
+    def fuse(self, volumes: torch.Tensor, label: np.ndarray, rule: str | dict) -> torch.Tensor:
+        """By a rule of models.fusion, or within the brain's box by the trained network."""
+        if not (isinstance(rule, dict) and "cnn" in rule):
+            return fusion.fuse(volumes, rule)
+        if self.cnn is None:
+            raise WeightsError(f"fuse {rule}: no fusion is loaded")
+        fused = fusion.mean(volumes)
+        box = tuple(
+            slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in brain_box(label)
+        )
+        restored = restore(self.cnn, volumes[:, *box].to(self.device)).cpu()
+        fused[box] = restored.clamp(*RANGE)
+        return fused

@@ -16,11 +16,12 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.loading import Section, allowed, listed, nearest, problem
+from factory.words import SWEEPS, WORDS, word_of
 
 T = TypeVar("T")
 Weight = Annotated[float, Field(ge=0, le=1e9), allowed("a weight of 0 or more")]
@@ -29,21 +30,8 @@ Spread = Annotated[float, Field(gt=0, le=1e9), allowed("a number above 0")]
 Ratio = Annotated[float, Field(gt=1, le=100), allowed("a ratio above 1, at most 100")]
 Draws = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number from 1 to 10000")]
 
-SWEEPS = ("each", "range", "zip")
-DRAWS = ("uniform", "normal", "lognormal", "choice")
-WORDS = (*SWEEPS, *DRAWS)
-"""The words that make a mapping a parameter; no section has a key of these names."""
-
 MOST = 10_000
 """Values that one sweep may have."""
-
-
-def word_of(node: Any) -> str | None:
-    """The word that makes a plain mapping a parameter; None where it is none."""
-    if not isinstance(node, dict) or len(node) > 2 or not node.keys() <= {*WORDS, "count"}:
-        return None
-    words = [key for key in node if key in WORDS]
-    return words[0] if len(words) == 1 else None
 
 
 def swept(word: str, body: Any) -> tuple[Any, ...]:
@@ -101,6 +89,8 @@ class Range(Section, Generic[T]):
     @model_validator(mode="after")
     def _steps(self) -> "Range[T]":
         low, high, step = self.range
+        if isinstance(low, str | bool):
+            raise problem("value {value}; allowed: numbers", self.range, at=("range",))
         if low > high:  # type: ignore[operator]
             raise problem("value {value}; allowed: [low, high, step]", self.range, at=("range",))
         if isinstance(low, int) and not step.is_integer():
@@ -240,10 +230,13 @@ def _swept_or_given(item: Any) -> Any:
     )
 
 
-class Number(Generic[T]):
-    """Number[T]: a number, a sweep, or any distribution."""
+if TYPE_CHECKING:
+    Number: TypeAlias = T | Any
+    Option: TypeAlias = T | Any
+else:
 
-    if not TYPE_CHECKING:
+    class Number(Generic[T]):
+        """Number[T]: a number, a sweep, or any distribution."""
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[
@@ -256,11 +249,8 @@ class Number(Generic[T]):
                 _is_parameter(*WORDS),
             ]
 
-
-class Option(Generic[T]):
-    """Option[T]: a value of a kind that has no in-between: given, swept or chosen."""
-
-    if not TYPE_CHECKING:
+    class Option(Generic[T]):
+        """Option[T]: a value of a kind that has no in-between: given, swept or chosen."""
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[

@@ -8,7 +8,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,42 +16,14 @@ from factory.errors import RecipeError
 from factory.loading import load
 from factory.plan import ANY, Machine, Plan, plan
 from factory.recipe import RenderRecipe
+from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
 from factory.resolve import find_model, find_recipe
-from storage.dataset import Dataset
 from storage.dataset_open import create, open_dataset
 from storage.errors import DatasetError
 
 if TYPE_CHECKING:
     from factory.cases import Case
     from factory.render import Sample
-
-
-@dataclass(frozen=True)
-class PlanReport:
-    """A plan, and what to say of it. complete, digest: of what stands at the output already."""
-
-    plan: Plan
-    complete: bool = False
-    digest: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {**self.plan.to_json(), "complete": self.complete, "digest": self.digest}
-
-    def lines(self) -> list[str]:
-        p, layout = self.plan, self.plan.layout
-        size = " × ".join(map(str, layout.shape))
-        return [
-            f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
-            f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
-            f"samples  {layout.samples} of {size} voxels, "
-            f"{p.recipe.spec.output.spacing_mm:g} mm (z, y, x)",
-            f"shards   {layout.shards}, of which {len(p.done)} are done",
-            f"size     {amount(p.raw_bytes)}, compressed about {amount(p.stored_bytes)}",
-            f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
-            f"of {amount(p.memory_per_actor)}, {p.threads} thread each",
-            f"time     about {duration(p.seconds)}",
-            *(f"warning  {warning}" for warning in p.warnings),
-        ]
 
 
 def plan_recipe(
@@ -65,7 +37,7 @@ def plan_recipe(
     from factory.preflight import label_warnings
     from models.checkpoint import read_card
 
-    made, model = _planned(name, overrides, output, actors)
+    made, model, _ = _planned(name, overrides, output, actors)
     outside = label_warnings(made.recipe, read_card(model))
     made = replace(made, warnings=(*made.warnings, *outside))
     try:
@@ -78,39 +50,6 @@ def plan_recipe(
     made = replace(made, done=dataset.done(made.shards()))
     complete = dataset.is_complete()
     return PlanReport(made, complete, dataset.digest() if complete else None)
-
-
-@dataclass(frozen=True)
-class RenderReport:
-    """A finished dataset. preview: the picture written beside it."""
-
-    dataset: Dataset
-    rendered: int
-    seconds: float
-    preview: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": self.dataset.path,
-            "complete": self.dataset.is_complete(),
-            "samples": self.dataset.layout.samples,
-            "rendered": self.rendered,
-            "seconds": round(self.seconds, 1),
-            "digest": self.dataset.digest(),
-            "preview": self.preview,
-        }
-
-    def lines(self) -> list[str]:
-        path, layout = self.dataset.path, self.dataset.layout
-        opened = f"import zarr; g = zarr.open('{path}'); print(g['image'][0], g['label'][0])"
-        return [
-            f"{layout.samples} samples, {self.rendered} of them made now "
-            f"in {duration(self.seconds)}",
-            f"dataset  {path}",
-            *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
-            f'open     python -c "{opened}"',
-            f"look     factory inspect {path}",
-        ]
 
 
 def render_recipe(
@@ -131,7 +70,7 @@ def render_recipe(
     stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
     where some shards could not be rendered and the others stand.
     """
-    made, model = _planned(name, overrides, output, actors, address)
+    made, model, fusion = _planned(name, overrides, output, actors, address)
     from factory.execute import execute
     from factory.montage import montage
     from factory.render import best_device
@@ -144,6 +83,11 @@ def render_recipe(
     recipe, card = made.recipe, read_card(model)
     device = best_device()
     weights = card["sha256"]
+    if part := recipe.spec.interpolate:
+        anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
+        weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
+    if fusion:
+        weights = weights | {f"fusion/{k}": v for k, v in read_card(fusion)["sha256"].items()}
     dataset = create(
         recipe.spec.output.path,
         made.layout,
@@ -160,7 +104,8 @@ def render_recipe(
             f"{recipe.spec.appearance.model}; choose another output or pass --overwrite"
         )
     done = dataset.done(made.shards())
-    load = functools.partial(load_renderer, model.resolve(), device)
+    fuser = fusion.resolve() if fusion else None
+    load = functools.partial(load_renderer, model.resolve(), device, fusion=fuser)
     report = execute(
         replace(made, done=done).remaining(),
         functools.partial(RenderWorker, dataset, load, made.threads),
@@ -182,27 +127,13 @@ def render_recipe(
     return RenderReport(dataset, report.rendered, report.seconds, preview)
 
 
-def load_renderer(model: Path, device: str, threads: int) -> "Callable[[Case], Sample]":
+def load_renderer(
+    model: Path, device: str, threads: int, fusion: Path | None = None
+) -> "Callable[[Case], Sample]":
     """What a renderer's process loads, once."""
     from factory.render import Renderer
 
-    return Renderer(model, threads, device).render
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """A finished training. model: the folder of its weights and card."""
-
-    model: Path
-
-    def to_json(self) -> dict[str, Any]:
-        return {"model": str(self.model), "complete": True}
-
-    def lines(self) -> list[str]:
-        return [
-            f"model    {self.model}",
-            f"use      factory render hydrocephalus --set appearance.model={self.model}",
-        ]
+    return Renderer(model, threads, device, fusion).render
 
 
 def train_recipe(
@@ -224,22 +155,9 @@ def train_recipe(
     loaded = load_training(find_recipe(name), changes)
     from factory.train.launch import train  # and torch with it, once the recipe is sound
 
-    return TrainReport(train(loaded, address, serial))
-
-
-@dataclass(frozen=True)
-class EvaluateReport:
-    """Scores on held-out subjects. table: of the family's own making. folder: what was written."""
-
-    table: Any
-    folder: Path
-    text: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
-
-    def lines(self) -> list[str]:
-        return [*self.text, f"written  {self.folder}"]
+    layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
+    kind = f"{loaded.spec.family} {layout}".strip()
+    return TrainReport(train(loaded, address, serial), kind)
 
 
 def evaluate_recipe(
@@ -273,36 +191,23 @@ def _planned(
     output: str | None,
     actors: int | None,
     address: str | None = None,
-) -> tuple[Plan, Path]:
-    """The plan, and the folder of its model."""
+) -> tuple[Plan, Path, Path | None]:
+    """The plan, the folder of its model, and that of a trained fusion if it names one."""
     recipe = load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
-    model = find_model(recipe.spec.appearance.model)
+    appearance = recipe.spec.appearance
+    model = find_model(appearance.model)
+    fusion = find_model(appearance.fusion, "appearance.fuse.cnn") if appearance.fusion else None
     from models.checkpoint import read_card
 
-    weights = sum(path.stat().st_size for path in model.glob("*.safetensors"))
+    folders = (model, fusion) if fusion else (model,)
+    weights = sum(path.stat().st_size for f in folders for path in f.glob("*.safetensors"))
     # a cluster's memory is Ray's to know
     machine = ANY if address else Machine.here(recipe.spec.output.path)
-    return plan(recipe, read_card(model), weights, machine, actors), model
+    fuser = read_card(fusion) if fusion else None
+    made = plan(recipe, read_card(model), weights, machine, actors, fuser)
+    return made, model, fusion
 
 
 def _with(overrides: Sequence[str], key: str, value: Any) -> list[str]:
     """The overrides with an option of the command line as one more."""
     return [*overrides, *([] if value is None else [f"{key}={json.dumps(value)}"])]
-
-
-def amount(count: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.cases import Case, cases, count_cases
+from factory.edit_time import edit_seconds
 from factory.errors import PlanError
+from factory.fusing import check_fusion, fusion_warnings
+from factory.labels import labels_of, table_of
 from factory.recipe import Recipe
+from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import age_range, grid_shape, needed_shape, subject_records
 from storage.layout import Layout
 from storage.mappings import resolve
+from storage.short_axis import HEART
 from storage.subject import FETA
 
 THREADS = 1
@@ -21,10 +26,15 @@ THREADS = 1
 # What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
 PROCESS_BYTES = 600_000_000  # Python, torch, Ray's worker
 VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
+STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
+PATCHES = 8  # patches a trained fusion restores at a time
 
 SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
+SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
+FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
+NOISY = 1.8  # bytes a voxel of an image with noise, which does not compress
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Plan:
     """Everything that will be made, before any of it is.
 
     layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
-    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, projected.
+    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
     done: indices of the shards that stand already. warnings: one line each.
     """
 
@@ -102,8 +112,14 @@ class Plan:
     @property
     def stored_bytes(self) -> int:
         """An estimate of what compression leaves."""
-        per_voxel = STORED["label"] + STORED["image"] * len(self.layout.ranges)
-        return round(self.layout.samples * math.prod(self.layout.shape) * per_voxel)
+        layout, scan = self.layout, self.recipe.spec.acquisition
+        noisy = scanned(self.recipe, layout) if scan and scan.noise else ()
+        rates = {
+            name: NOISY if name in noisy else STORED["label" if layout.is_label(name) else "image"]
+            for name in layout.arrays
+        }
+        each = sum(math.prod(layout.shape_of(name)) * rate for name, rate in rates.items())
+        return round(layout.samples * each)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -125,6 +141,7 @@ class Plan:
             "samples": self.layout.samples,
             "shape": list(self.layout.shape),
             "arrays": list(self.layout.arrays),
+            "stacks": {name: list(self.layout.shape_of(name)) for name in self.layout.stacks},
             "shards": self.layout.shards,
             "done": len(self.done),
             "bytes": self.raw_bytes,
@@ -144,19 +161,23 @@ def plan(
     weights_bytes: int,
     machine: Machine,
     actors: int | None = None,
+    fusion: Mapping[str, Any] | None = None,
 ) -> Plan:
     """What a recipe will make with a model, on a machine.
 
     card, weights_bytes: the model's JSON card and the size of its weight files. actors: how many
-    renderers; by default as many as cores and memory allow.
+    renderers; by default as many as cores and memory allow. fusion: the card of a trained fusion,
+    whose weights count among the bytes.
 
     Raises PlanError, with the number, where memory cannot hold it, a subject does not fit
     output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
     """
     _check_labels(recipe, card)
+    if fusion is not None:
+        check_fusion(str(recipe.spec.appearance.fusion), fusion, card)
     layout = layout_of(recipe)
     _check_shape(recipe, layout.shape)
-    per_actor = memory_per_actor(layout, card, weights_bytes)
+    per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
     fitting = machine.memory_bytes // per_actor
     if fitting < (actors or 1):
         raise PlanError(
@@ -166,8 +187,13 @@ def plan(
         )
     actors = actors or max(1, min(machine.cores // THREADS, fitting, layout.shards))
     rate = float(card.get("seconds_per_megavoxel", SECONDS_PER_MEGAVOXEL))
+    if fusion is not None:
+        rate += float(fusion.get("seconds_per_megavoxel", FUSION_SECONDS_PER_MEGAVOXEL))
     seconds = rate * math.prod(layout.shape) / 1e6
-    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, warnings(recipe, card))
+    seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
+    seconds += edit_seconds(recipe)
+    told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
+    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told)
     free = machine.disk_bytes
     if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse
         disk = f"disk: about {_gb(made.stored_bytes)} are needed in all, {_gb(free)} are free"
@@ -183,12 +209,15 @@ def layout_of(recipe: Recipe) -> Layout:
         ranges["uncertainty"] = (0.0, output.range[1] - output.range[0])
     if output.original:
         ranges["original"] = output.range
+    stacks = stack_shapes(recipe)
+    ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
     return Layout(
         samples=count_cases(recipe),
         shape=grid_shape(recipe),
-        table=FETA,
+        table=HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec)),
         ranges=ranges,
         samples_per_shard=output.samples_per_shard,
+        shapes=stacks,
     )
 
 
@@ -199,10 +228,22 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
     z, y, x = layout.shape
     plane = max(z * y, z * x, y * x)
     voxels = z * y * x
-    shard = layout.samples_per_shard * voxels * 2 * (1 + 4 * len(layout.ranges))
+    sample = sum(
+        math.prod(layout.shape_of(name)) * (2 if layout.is_label(name) else 8)
+        for name in layout.arrays
+    )
+    shard = layout.samples_per_shard * sample
     activations = SLICES * plane * channels * 4
+    stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
     # weights lie on disk as float16 and are computed with as float32
-    return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + shard
+    return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + stacks + shard
+
+
+def fusion_memory(card: Mapping[str, Any] | None) -> int:
+    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
+    if card is None:
+        return 0
+    return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
 
 
 def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
@@ -230,7 +271,11 @@ def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
         if source is not None:
             mapping: Any = source.mapping
             tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
-    if unknown := [name for name in FETA.names if name in tissues and name not in known]:
+    tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
+    table = HEART if subjects.short_axis else FETA
+    if subjects.short_axis:
+        tissues = set(HEART.names)
+    if unknown := [name for name in table.names if name in tissues and name not in known]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.appearance.model} does not know "
             f"them; it was trained on {', '.join(known)}"

@@ -4,11 +4,15 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from factory.acquisition_section import columns
 from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
+from factory.errors import AnatomyError
 from factory.groups import parts
+from factory.labels import as_painted
 from factory.recipe import Recipe
 from factory.training_ranges import outside_training
+from storage.subject import FETA
 
 CONSIDERED = 1000
 """Cases a group among which the extremes are looked for; a plan of millions stays quick."""
@@ -17,15 +21,19 @@ CONSIDERED = 1000
 def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     """Where the youngest, the oldest and the most edited cases leave what training saw.
 
-    Makes the label maps of a few cases (a few seconds); one line a case that leaves it. Raises
-    SubjectError, AnatomyError as rendering would.
+    Makes the label maps of a few cases (a few seconds); one line a case that leaves it, or whose
+    edits cannot be made. Raises SubjectError as rendering would.
     """
     editor = Editor()
     found = []
     for case in extremes(list(_considered(recipe))):
-        subject = editor.subject(case)
-        label, _, _ = editor.edited(case)
-        outside = outside_training(card, label, subject.grid.spacing, subject.table)
+        spacing = editor.subject(case).grid.spacing
+        try:
+            label, _, _ = editor.edited(case)
+        except AnatomyError as error:  # this sample will fail, the others stand
+            found.append(str(error))
+            continue
+        outside = outside_training(card, as_painted(label, case.labels), spacing, FETA)
         if outside:
             found.append(f"{case.id}: {outside}")
     return tuple(found)
@@ -41,9 +49,10 @@ def _considered(recipe: Recipe) -> Iterator[Case]:
 
 
 def extremes(some: list[Case]) -> list[Case]:
-    """The cases with the least and the most of each number that they were asked for."""
+    """The cases with the least and the most of each number that their anatomy was asked for."""
     chosen = {}
-    for key in sorted({key for case in some for key in case.requested}):
+    scans = {name for case in some[:1] for name in columns(case.acquisition)}
+    for key in sorted({key for case in some for key in case.requested} - scans):
         having = [case for case in some if isinstance(case.requested.get(key), int | float)]
         for pick in (min, max) if having else ():
             case = pick(having, key=lambda case: case.requested[key])

@@ -11,7 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from factory.acquisition_section import Acquisition
 from factory.conditions import check
+from factory.interpolation_section import Interpolate
+from factory.labels import check_labels
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
 from factory.parameters import Number
@@ -26,12 +29,13 @@ from factory.quantities import (
     Voxels,
     Weeks,
 )
-from factory.sweeps import check_zips, template
-from storage.mappings import NAMED
-from storage.subject import FETA
+from factory.scanners import with_scanner
+from factory.sweeps import check_zips
+from factory.yaml_lines import Document
+from storage.mappings import NAMED, TISSUES
 
 Mapping = Annotated[
-    Annotated[dict[LabelValue, Annotated[str, one_of(FETA.names)]], Tag("<values>")]
+    Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
@@ -77,15 +81,26 @@ class Nifti(Section):
         return self
 
 
+class ShortAxis(Section):
+    """Hearts as short-axis stacks in the layout of the M&Ms challenge: see storage.short_axis."""
+
+    path: Text
+    participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
+
+
 class Subjects(Section):
     phantom: Phantom | None = None
     bids: Bids | None = None
     nifti: Nifti | None = None
+    short_axis: ShortAxis | None = None
 
     @model_validator(mode="after")
     def _some(self) -> "Subjects":
-        if not (self.phantom or self.bids or self.nifti):
-            raise problem("no subjects; allowed: phantom, bids, nifti")
+        brains = bool(self.phantom or self.bids or self.nifti)
+        if not (brains or self.short_axis):
+            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis")
+        if brains and self.short_axis:
+            raise problem("hearts beside brains; allowed: short_axis alone", at=("short_axis",))
         return self
 
 
@@ -93,15 +108,24 @@ class RejectOutliersValues(Section):
     m: Factor
 
 
-class RejectOutliers(Section):
-    """Values m or more median distances from the median give way to the median."""
+class FuseBy(Section):
+    """reject_outliers: values m or more median distances from the median give way to the median.
+    cnn: a trained fusion, by its name or folder."""
 
-    reject_outliers: RejectOutliersValues
+    reject_outliers: RejectOutliersValues | None = None
+    cnn: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "FuseBy":
+        if (self.reject_outliers is None) == (self.cnn is None):
+            raise problem("allowed: one of reject_outliers, cnn")
+        return self
 
 
+FUSE_OTHERS = ("{reject_outliers: {m: 0.5}}", "{cnn: MODEL}")
 Fuse = Annotated[
-    Annotated[RejectOutliers, Tag("<rule>")]
-    | Annotated[str, one_of(("mean", "closest_two"), "{reject_outliers: {m: 0.5}}"), Tag("<name>")],
+    Annotated[FuseBy, Tag("<rule>")]
+    | Annotated[str, one_of(("mean", "closest_two"), *FUSE_OTHERS), Tag("<name>")],
     Discriminator(lambda value: "<rule>" if isinstance(value, dict | Section) else "<name>"),
 ]
 
@@ -111,6 +135,11 @@ class Appearance(Section):
 
     model: Text
     fuse: Fuse = "mean"
+
+    @property
+    def fusion(self) -> str | None:
+        """The trained fusion it names, if any."""
+        return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None
 
 
 class Output(Section):
@@ -169,11 +198,17 @@ class RenderRecipe(Section):
     include: Text | tuple[Text, ...] | None = None
     seed: Seed
     subjects: Subjects
+    interpolate: Interpolate | None = None
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance
+    acquisition: Acquisition | None = None
     replicates: Count = 1
     output: Output
+
+    @classmethod
+    def prepared(cls, document: Document, folder: Path) -> Document:
+        return with_scanner(document, folder)
 
     @model_validator(mode="after")
     def _shares(self) -> "RenderRecipe":
@@ -190,12 +225,17 @@ class RenderRecipe(Section):
     def _conditions_and_zips(self) -> "RenderRecipe":
         spec = self.model_dump(exclude_none=True)
         for group in self.groups or ("",):
-            check_zips(template(spec, "phantom", group))
+            check_zips(spec, group)
             known = {"gestational_age_weeks", "replicate"}
             _check_conditions(self.anatomy, ("anatomy",), known)
             if self.groups:
                 own = self.groups[group].anatomy
                 _check_conditions(own, ("groups", group, "anatomy"), known)
+        return self
+
+    @model_validator(mode="after")
+    def _labels(self) -> "RenderRecipe":
+        check_labels(self)
         return self
 
     @model_validator(mode="after")
@@ -205,6 +245,18 @@ class RenderRecipe(Section):
             source = "phantom" if self.subjects.phantom else "nifti without images"
             text = f"value true; subjects.{source} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"))
+        return self
+
+    @model_validator(mode="after")
+    def _hearts(self) -> "RenderRecipe":
+        if self.interpolate and not self.subjects.short_axis:
+            raise problem("allowed: with subjects.short_axis", at=("interpolate",))
+        if self.interpolate and self.output.original:
+            text = "value true; an interpolated subject has no image; allowed: false"
+            raise problem(text, at=("output", "original"))
+        if self.subjects.short_axis and self.output.uncertainty:
+            text = "value true; hearts are painted in one direction alone; allowed: false"
+            raise problem(text, at=("output", "uncertainty"))
         return self
 
 

@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from factory.acquisition import Stack, acquire
+from factory.anatomy.heart import checked_stack
+from factory.anatomy.lesion import shaded
 from factory.anatomy.measure import measure
 from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
+from factory.labels import as_painted
 from factory.painting import SpadePainter
+from factory.slice_painting import SlicePainter, of_hearts
 from factory.training_ranges import outside_training
-from storage.subject import Grid, LabelTable
+from models.checkpoint import read_card
+from storage.short_axis import HEART
+from storage.subject import FETA, Grid, LabelTable, Subject
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,9 @@ class Sample:
 
     image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
     label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
-    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...}.
+    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...,
+    "acquisition_<name>": what the scanner really did, a list with one entry a stack}.
+    stacks: what was scanned of it, where stacks were asked for.
     """
 
     case: Case
@@ -33,6 +42,7 @@ class Sample:
     table: LabelTable
     measures: dict[str, Any]
     extra: dict[str, np.ndarray]
+    stacks: tuple[Stack, ...] = ()
 
 
 def best_device() -> str:
@@ -44,30 +54,69 @@ class Renderer:
     """Renders cases with one model, whose networks are loaded once.
 
     model: the model's folder. threads: torch's threads, part of the plan since results differ in
-    the last bits between thread counts. Raises WeightsError where the model cannot be used.
+    the last bits between thread counts. fusion: the folder of a trained fusion, where cases name
+    one. Raises WeightsError, FactoryError where a model cannot be used.
     """
 
-    def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
+    ) -> None:
         torch.set_num_threads(threads)
-        self.painter = SpadePainter(model, torch.device(device))
+        self.painter: SlicePainter | SpadePainter
+        if of_hearts(read_card(model)):
+            self.painter = SlicePainter(model, torch.device(device))
+        else:
+            self.painter = SpadePainter(model, torch.device(device), fusion)
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
-        painted, disagreement = self.painter.render(label, case.appearance)
+        seen = as_painted(label, case.labels)
+        painted, disagreement = self.painted(case, seen)
+        painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
+        if hearts := subject.table == HEART:
+            measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
         measures["outside_training"] = outside_training(
-            self.painter.card, label, subject.grid.spacing, subject.table
+            self.painter.card, seen, subject.grid.spacing, HEART if hearts else FETA
         )
         extra = {}
-        if case.appearance.get("uncertainty"):
+        if disagreement is not None and case.appearance.get("uncertainty"):
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)
-        return Sample(case, painted, label, subject.grid, subject.table, measures, extra)
+        grid, table = subject.grid, subject.table
+        stacks: tuple[Stack, ...] = ()
+        if scan := case.acquisition:
+            parameters, seed = scan["parameters"], scan["seed"]
+            acquired = acquire(painted, label, grid, table, parameters, seed)
+            painted, stacks = acquired.image, acquired.stacks
+            measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
+        return Sample(case, painted, label, grid, table, measures, extra, stacks)
+
+    def painted(self, case: Case, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The image, and where orientations are fused their disagreement."""
+        if isinstance(self.painter, SpadePainter):
+            return self.painter.render(label, case.appearance)
+        if case.subject["source"] == "interpolated":
+            from factory.interpolated import style
+
+            code = style(self.painter, case.subject, case.grid["spacing_mm"])
+        else:
+            code = self.painter.style_from(case.appearance["style_seed"])
+        return self.painter.paint(label, code), None
+
+
+def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:
+    """The image float32 [z, y, x], as bright inside each lesion as the case asks."""
+    for edit in case.edits:
+        if lesion := edit.get("lesion"):
+            mask = label == subject.table.index(lesion["name"])
+            image = shaded(image, mask, subject.grid.spacing, lesion["intensity"])
+    return image
 
 
 def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:

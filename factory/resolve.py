@@ -35,13 +35,13 @@ def find_recipe(name: str) -> Path:
     raise FactoryError(f"{name}: no such recipe{_there(str(inside), there)}")
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, key: str = "appearance.model") -> Path:
     """A model's folder: a path to one, or a name among models/weights here or installed.
 
-    Raises FactoryError naming those there are.
+    key: what names it in a recipe. Raises FactoryError naming those there are.
     """
     here = Path(name)
-    roots = (Path("models/weights"), _installed("models") / "weights")
+    roots = _weights()
     named = [root / name for root in roots] if len(here.parts) == 1 else []
     for folder in (here, *named):
         if _is(Path.is_file, folder / CARD):
@@ -49,7 +49,26 @@ def find_model(name: str) -> Path:
     if name and _is(Path.is_dir, here):
         raise FactoryError(f"{name}: a folder without {CARD}, so not a model")
     there = {p.parent.name for root in roots for p in root.glob(f"*/{CARD}")}
-    raise FactoryError(f"appearance.model: {name}: no such model{_there(name, there)}")
+    raise FactoryError(f"{key}: {name}: no such model{_there(name, there)}")
+
+
+def model_folders() -> list[Path]:
+    """Every model in models/weights here and installed, by name; of one name the first."""
+    found: dict[str, Path] = {}
+    for root in _weights():
+        for card in sorted(root.glob(f"*/{CARD}")):
+            found.setdefault(card.parent.name, card.parent)
+    return [found[name] for name in sorted(found)]
+
+
+def _weights() -> tuple[Path, ...]:
+    return Path("models/weights"), _installed("models") / "weights"
+
+
+def scanner_files() -> dict[str, Path]:
+    """The scanners that may be named, with their files: those here before the installed ones."""
+    roots = (_installed("recipes"), Path("recipes"))
+    return {file.stem: file for root in roots for file in sorted(root.glob("scanners/*.yaml"))}
 
 
 def _installed(package: str) -> Path:

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from factory.errors import RecipeError
+from factory.operators import of, operator_class
+from factory.operators.base import Operator
 from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
+from storage.growth import intracranial_mm
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
+from storage.short_axis import SIDE, short_axis_subjects
 from storage.sources import load_subject
 
 MARGIN = 4  # voxels of background kept around every brain, where shape is auto
@@ -30,6 +34,13 @@ def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
     if nifti := subjects.nifti:
         mapping = nifti.mapping
         records += nifti_subjects(nifti.path, nifti.labels, nifti.images, mapping)
+    if hearts := subjects.short_axis:
+        wanted = None if hearts.participants is None else list(hearts.participants)
+        records += short_axis_subjects(hearts.path, wanted)
+    if part := recipe.spec.interpolate:
+        from factory.interpolated import records as interpolated  # and torch with it
+
+        records = interpolated(part, records, recipe.spec.seed, recipe.spec.output.spacing_mm)
     seen: set[str] = set()
     for record in records:
         if record["id"] in seen:
@@ -48,31 +59,59 @@ def age_range(recipe: Recipe) -> tuple[float, float] | None:
 
 
 def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject.
+    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject; of hearts
+    the squares they are cropped to.
 
     Depends on what the recipe may draw, never on what it draws.
     """
     output = recipe.spec.output
     if output.shape != "auto":
         z, y, x = output.shape
+    elif recipe.spec.subjects.short_axis:
+        z, y, x = needed_shape(recipe)
     else:
         z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
     return z, y, x
 
 
 def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of the largest subject. Raises SubjectError where one cannot be read."""
-    extents = [_label_extent_mm(json.dumps(record)) for record in subject_records(recipe)]
+    """Voxels (z, y, x) of the largest subject, grown as far as edits may make it grow.
+
+    Raises SubjectError where one cannot be read.
+    """
+    if recipe.spec.subjects.short_axis:
+        part = recipe.spec.interpolate
+        return part.slices if part else _most_slices(recipe), SIDE, SIDE
+    every = _edits(recipe)
+    oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
+    extents = [
+        _label_extent_mm(json.dumps(record), oldest or None) for record in subject_records(recipe)
+    ]
     if ages := age_range(recipe):
-        extents += [phantom_extent_mm(age) for age in ages]
+        extents += [phantom_extent_mm(max(age, oldest)) for age in ages]
     spacing = recipe.spec.output.spacing_mm
-    z, y, x = (math.ceil(max(axis) / spacing) for axis in zip(*extents, strict=True))
+    largest = [max(axis) for axis in zip(*extents, strict=True)]
+    z, y, x = (math.ceil(max(_grown(mm, edits) for edits in every) / spacing) for mm in largest)
     return z, y, x
 
 
+def _grown(extent_mm: float, edits: list[tuple[type[Operator], dict[str, Any]]]) -> float:
+    """What an extent may come to, in whatever order the edits are."""
+    further = 2 * sum(kind.grows_mm(values) for kind, values in edits)
+    return (extent_mm + further) * math.prod(kind.grows_by(values) for kind, values in edits)
+
+
+def _edits(recipe: Recipe) -> list[list[tuple[type[Operator], dict[str, Any]]]]:
+    """The edits that a subject of each group may undergo."""
+    spec = recipe.spec.model_dump(exclude_none=True)
+    own = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
+    named = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
+    return [[(operator_class(name), values) for name, values in edits] for edits in named]
+
+
 @functools.lru_cache(maxsize=4096)
-def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
-    """Size (z, y, x) in mm of the box of a file's labels.
+def _label_extent_mm(record_json: str, to_weeks: float | None) -> tuple[float, float, float]:
+    """Size (z, y, x) in mm of the box of a file's labels, the head grown to an age if one is given.
 
     The image is read too: a subject that cannot be used is refused before anything is rendered.
     """
@@ -81,7 +120,18 @@ def _label_extent_mm(record_json: str) -> tuple[float, float, float]:
         float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
         for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
     ]
+    age = subject.metadata.get("gestational_age_weeks")
+    if to_weeks and age and to_weeks > age:
+        # Diameters inside the skull: of the two curves the faster.
+        now, then = intracranial_mm(age), intracranial_mm(to_weeks)
+        factor = max(b / a for a, b in zip(now, then, strict=True))
+        sizes = [size * factor for size in sizes]
     return sizes[0], sizes[1], sizes[2]
+
+
+def _most_slices(recipe: Recipe) -> int:
+    spacing = recipe.spec.output.spacing_mm
+    return max(len(load_subject(r, spacing).label) for r in subject_records(recipe))
 
 
 def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:

@@ -2,16 +2,17 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from factory.loading import problem
 from factory.parameters import SWEEPS, swept, word_of
+from factory.yaml_lines import Path, dotted
 
-Path = tuple[str | int, ...]
 Template = dict[str, Any]
 Variant = dict[str, Any]
 Axis = tuple[Variant, ...]
+AXES = "zyx"  # of an edit's lists of three numbers
 
 
 def template(spec: dict[str, Any], source: str, group: str) -> Template:
@@ -26,6 +27,7 @@ def template(spec: dict[str, Any], source: str, group: str) -> Template:
         "subject": age,
         "anatomy": (*spec["anatomy"], *own),
         "appearance": spec["appearance"] | output,
+        **({"acquisition": spec["acquisition"]} if "acquisition" in spec else {}),
     }
 
 
@@ -82,31 +84,53 @@ def fill(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
 
 def full_name(path: Path, anatomy: Any) -> str:
     """A parameter's full name. An edit goes by its operator, numbered from the second on, so
-    that its draws do not change when another edit is put before it."""
+    that its draws do not change when another edit is put before it; an axis by its letter."""
     if path[0] == "anatomy":
         index, operator, *rest = path[1:]
         assert isinstance(index, int)
         earlier = sum(operator in edit for edit in anatomy[:index])
         numbered = f"{operator}_{earlier + 1}" if earlier else operator
+        if rest and isinstance(rest[-1], int):
+            rest[-2:] = [f"{rest[-2]}_{AXES[rest[-1]]}"]
         return ".".join(map(str, (numbered, *rest)))
     return ".".join(map(str, path))
 
 
-def check_zips(whole: Template) -> None:
-    """Raises the error of a validator where zips are not of one length, or a row comes twice."""
-    found: dict[str, tuple[Any, ...]] = {}
+def check_zips(spec: dict[str, Any], group: str) -> None:
+    """Raises the error of a validator where zips are not of one length, or a row comes twice.
 
-    def note(name: str, word: str, node: Any) -> None:
-        if word == "zip":
-            found[name] = tuple(node[word])
-
-    fill(whole, note)
-    lengths = {name: len(values) for name, values in found.items()}
+    spec: a plain render recipe, of which the cases of one group are looked at.
+    """
+    places: list[Path] = [("subjects", "phantom"), ("anatomy",), ("acquisition",)]
+    places += [("groups", group, "anatomy")] if group else []
+    found = {path: values for place in places for path, values in _zips(_at(spec, place), place)}
+    lengths = {path: len(values) for path, values in found.items()}
     if len(set(lengths.values())) > 1:
-        words = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-        raise problem(f"zips go in step: {words}; allowed: lists of one length")
+        words = ", ".join(f"{dotted(path)} has {n}" for path, n in lengths.items())
+        first, *others = lengths.values()
+        odd = list(lengths)[1 + next(i for i, n in enumerate(others) if n != first)]
+        raise problem(f"zips go in step: {words}; allowed: lists of one length", at=odd)
     seen: dict[tuple[Any, ...], int] = {}
     for index, row in enumerate(zip(*found.values(), strict=True), 1):
         if row in seen:
-            raise problem(f"zip: rows {seen[row]} and {index} are the same: {json.dumps(row)}")
+            at = (*next(iter(found)), "zip", index - 1)
+            text = f"zip: rows {seen[row]} and {index} are the same: {json.dumps(row)}"
+            raise problem(text, at=at)
         seen[row] = index
+
+
+def _at(spec: dict[str, Any], place: Path) -> Any:
+    node: Any = spec
+    for key in place:
+        node = node.get(key, {})
+    return node
+
+
+def _zips(node: Any, path: Path) -> Iterator[tuple[Path, tuple[Any, ...]]]:
+    """Every zip below a plain value, by where it stands."""
+    if word_of(node) == "zip":
+        yield path, tuple(node["zip"])
+    elif isinstance(node, dict | tuple | list):
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in items:
+            yield from _zips(value, (*path, key))

@@ -1,10 +1,16 @@
-"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`); what to say of others."""
+"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`, `_ms`); hints on others."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-UNITS = {"mm": "millimetres", "weeks": "weeks", "ml": "millilitres", "degrees": "degrees"}
+UNITS = {
+    "mm": "millimetres",
+    "weeks": "weeks",
+    "ml": "millilitres",
+    "degrees": "degrees",
+    "ms": "milliseconds",
+}
 """The unit that a key ends in, and its name."""
 
 _SIZES = {
@@ -12,6 +18,7 @@ _SIZES = {
     "weeks": {"d": 1 / 7, "day": 1 / 7, "days": 1 / 7, "w": 1.0, "wk": 1.0, "week": 1.0},
     "ml": {"mm3": 0.001, "ul": 0.001, "ml": 1.0, "cc": 1.0, "cm3": 1.0, "l": 1000.0},
     "degrees": {"deg": 1.0, "degree": 1.0, "°": 1.0, "rad": 57.29577951308232},
+    "ms": {"us": 0.001, "ms": 1.0, "s": 1000.0},
 }
 for _unit, _table in _SIZES.items():
     _table[_unit] = 1.0
@@ -50,7 +57,7 @@ def key_hint(key: Any, keys: Sequence[str]) -> str:
     stem = words[0] if words[0] and words[2] in _OTHERS else str(key).lower()
     for known in keys:
         unit = unit_of(known)
-        if unit is None or len(stem) < 3:
+        if unit is None or len(stem) < 2:
             continue
         name = known.removesuffix(f"_{unit}")
         if stem == name or name.endswith(f"_{stem}") or name.startswith(f"{stem}_"):

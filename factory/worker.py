@@ -1,5 +1,6 @@
 """What one actor holds: the renderer, loaded once, and the dataset it writes to."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from factory.cases import Case
 from factory.plan import Shard
 from storage.dataset import Dataset
-from storage.stored_sample import StoredSample
+from storage.stored_sample import StoredSample, StoredStack
 
 if TYPE_CHECKING:
     from factory.render import Sample
@@ -48,6 +49,8 @@ def to_stored(sample: "Sample") -> StoredSample:
         for name in ("gestational_age_weeks", "pathology", "rec")
         if name in case.subject
     }
+    scanner = {"scanner": case.acquisition["scanner"]} if "scanner" in case.acquisition else {}
+    with_labels = case.acquisition.get("labels") == "stack"
     grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
     return StoredSample(
         case=case.to_json(),
@@ -61,8 +64,18 @@ def to_stored(sample: "Sample") -> StoredSample:
             "variant": case.variant,
             "replicate": case.replicate,
             **known,
+            **scanner,
             **grade,
             **{f"requested_{name}": value for name, value in case.requested.items()},
-            **sample.measures,
+            **{name: _cell(value) for name, value in sample.measures.items()},
         },
+        stacks=[
+            StoredStack(s.image, s.affine, s.spacing, s.label if with_labels else None)
+            for s in sample.stacks
+        ],
     )
+
+
+def _cell(value: Any) -> Any:
+    """A column's value: what is a list, an entry a stack, is kept as JSON."""
+    return json.dumps(value) if isinstance(value, list | tuple) else value

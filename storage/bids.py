@@ -2,7 +2,7 @@
 
 participants.tsv                        participant_id, Pathology, Gestational age
 dseg.tsv                                index, name (where the dataset has one)
-sub-*/anat/sub-*_rec-*_T2w.nii.gz       the image
+sub-*/anat/sub-*_rec-*_T2w.nii.gz       the image, or _T1w where there is no T2w
 sub-*/anat/sub-*_rec-*_dseg.nii.gz      its labels
 """
 
@@ -46,7 +46,12 @@ def bids_subjects(
         label = _choose(name, found[name], rec)
         if label is None:
             continue
-        image = label.with_name(label.name.replace("_dseg.nii", "_T2w.nii"))
+        image, t1w = (
+            label.with_name(label.name.replace("_dseg.nii", f"_{weighting}.nii"))
+            for weighting in ("T2w", "T1w")
+        )
+        if not image.is_file() and t1w.is_file():
+            image = t1w
         if not image.is_file():
             raise SubjectError(f"{image}: no such file, the image of {label.name}")
         records.append(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+STACK_AXES = ("slices", "rows", "columns")
+
 
 def scalar(value: Any) -> Any:
     """A value as JSON has it: numpy's scalars as Python's, NaN as null."""
@@ -18,7 +20,10 @@ def row(index: int, stored: Mapping[str, Any]) -> dict[str, Any]:
     """The row of cases.parquet of a sample in the ledger."""
     fractions = dict(stored["clipped_fraction"])
     found = {"sample": index, **stored["columns"], "clipped_fraction": fractions.pop("image")}
-    return found | {f"clipped_fraction_{name}": value for name, value in fractions.items()}
+    found |= {f"clipped_fraction_{name}": value for name, value in fractions.items()}
+    for name, shape in stored.get("stack_shapes", {}).items():
+        found |= {f"{name}_{axis}": n for axis, n in zip(STACK_AXES, shape, strict=True)}
+    return found
 
 
 def to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:

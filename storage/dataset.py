@@ -12,7 +12,6 @@ A shard stands once its ledger entry does; the dataset is complete once its newe
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +21,11 @@ import numpy as np
 import zarr
 
 from storage import ledger
-from storage.cases_table import row, scalar, to_parquet
+from storage.cases_table import row, to_parquet
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, dequantise, encode, quantise
+from storage.layout import Layout, dequantise, encode, padded, quantise
 from storage.stored_sample import StoredSample
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ class Dataset:
             volumes = []
             for sample, fractions in zip(samples, clipped, strict=True):
                 values = sample.checked(name, self.layout)
-                if name != "label":
+                if not self.layout.is_label(name):
                     values, fractions[name] = quantise(values, *self.layout.ranges[name])
-                volumes.append(values)
+                volumes.append(padded(values, self.layout.shape_of(name)))
             (data,) = encode(self.layout, name, np.stack(volumes)).values()
             key = f"{name}/c/{index}/0/0/0"
             self.folder.put(key, data)
@@ -95,13 +94,7 @@ class Dataset:
             "start": start,
             "cases_sha256": digest,
             "samples": [
-                {
-                    "case": json.loads(sample.case),
-                    "affine": np.asarray(sample.affine, float).tolist(),
-                    "spacing_mm": [float(s) for s in sample.spacing_mm],
-                    "clipped_fraction": fractions,
-                    "columns": {key: scalar(value) for key, value in sample.columns.items()},
-                }
+                sample.to_record(self.layout, fractions)
                 for sample, fractions in zip(samples, clipped, strict=True)
             ],
             "objects": objects,
@@ -125,7 +118,7 @@ class Dataset:
                 "the same command renders them"
             )
         samples = [sample for _, entry in entries for sample in entry["samples"]]
-        for name in ("affine", "spacing_mm"):
+        for name in self.layout.grids:
             values = np.array([sample[name] for sample in samples])
             for key, data in encode(self.layout, name, values).items():
                 self.folder.put(f"{name}/{key}", data)
@@ -176,15 +169,9 @@ class Dataset:
         arrays, group = {}, self.group
         for name in self.layout.arrays:
             values = self._volume(group, name, index)
-            is_label = name == "label"
-            arrays[name] = values if is_label else dequantise(values, *self.layout.ranges[name])
-        return StoredSample(
-            case=ledger.canonical(stored["case"]).decode(),
-            arrays=arrays,
-            affine=np.array(stored["affine"]),
-            spacing_mm=stored["spacing_mm"],
-            columns=row(index, stored),
-        )
+            known = self.layout.ranges.get(name)
+            arrays[name] = values if known is None else dequantise(values, *known)
+        return StoredSample.from_record(stored, arrays, index)
 
     def cases(self) -> "pd.DataFrame":
         """The table of cases: a row a sample that stands, in order; cases.parquet once sealed."""
@@ -248,10 +235,11 @@ class Dataset:
 
     def _small(self) -> list[str]:
         """Keys of what a seal covers besides the ledger."""
-        arrays = [*self.layout.arrays, "sample", "affine", "spacing_mm"]
+        small: dict[str, tuple[int, ...]] = {"sample": (), **self.layout.grids}
+        arrays = [*self.layout.arrays, *small]
         chunks = [
-            f"{name}/c/{'/'.join([chunk, *rest])}"
-            for name, rest in (("sample", []), ("affine", ["0", "0"]), ("spacing_mm", ["0"]))
+            "/".join([name, "c", chunk, *("0" for _ in shape)])
+            for name, shape in small.items()
             for chunk in sorted(self.folder.names(f"{name}/c"))
         ]
         return ["record.json", *FILES, *(f"{name}/zarr.json" for name in arrays), *chunks]

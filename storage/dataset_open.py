@@ -114,7 +114,8 @@ def _read_record(folder: Folder) -> dict[str, Any] | None:
 
 def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
     """Remove a dataset, seals first, so that what a kill leaves never looks complete."""
-    arrays = (*Layout.from_json(record["layout"]).arrays, "sample", "affine", "spacing_mm")
+    layout = Layout.from_json(record["layout"])
+    arrays = (*layout.arrays, "sample", *layout.grids)
     for key in (ledger.SEALS, ledger.LEDGER, *FILES, *arrays, "record.json"):
         folder.delete(key)
 

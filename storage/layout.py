@@ -5,9 +5,12 @@ One Zarr v3 group, readable by any Zarr library:
     image            uint16 [sample, z, y, x]   CF scale_factor and add_offset, lz4 + bitshuffle
     label            uint8  [sample, z, y, x]   CF flag_values and flag_meanings, zstd
     uncertainty ...  uint16 [sample, z, y, x]   further images, as image
+    stack_0 ...      uint16 [sample, slice, row, column]   scanned stacks, padded at the end with 0
+    stack_0_label ...  uint8, as stack_0        their labels, where they are asked for
     sample           int64  [sample]            0, 1, 2, ...
     affine           float64 [sample, 4, 4]     voxel (x, y, z, 1) to RAS+ mm
     spacing_mm       float64 [sample, 3]        (z, y, x)
+    stack_0_affine, stack_0_spacing_mm ...      as these, for (column, row, slice) of a stack
 
 A brick is the unit of reading, one sample by about 64³ voxels; a shard is the unit of writing,
 one object with all bricks of the samples of one task.
@@ -43,6 +46,8 @@ class Layout:
     samples: how many. shape: voxels (z, y, x) of every sample. table: the label table.
     ranges: value range stored for each image by name, e.g. {"image": (0.0, 1.2)}; values outside
     are clipped. samples_per_shard: samples that one task renders and one object holds.
+    shapes: voxels of the arrays that lie on a grid of their own, as (slices, rows, columns): the
+    most that any sample needs, e.g. {"stack_0": (40, 96, 80), "stack_0_label": (40, 96, 80)}.
     """
 
     samples: int
@@ -50,16 +55,36 @@ class Layout:
     table: LabelTable
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"image": (0.0, 1.2)})
     samples_per_shard: int = 1
+    shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names of the volumes in their fixed order: image, label, then the rest by alphabet."""
-        return ("image", "label", *sorted(set(self.ranges) - {"image"}))
+        return ("image", "label", *sorted({*self.ranges, *self.shapes} - {"image", "label"}))
 
     @property
-    def brick(self) -> tuple[int, int, int]:
-        """Voxels (z, y, x) of one brick."""
-        z, y, x = (brick_length(n) for n in self.shape)
+    def stacks(self) -> tuple[str, ...]:
+        """Names of the stacks' images, in order."""
+        return tuple(name for name in self.arrays if name in self.shapes and name in self.ranges)
+
+    @property
+    def grids(self) -> dict[str, tuple[int, ...]]:
+        """Names of the arrays that place a sample in the world, and their shape a sample."""
+        prefixes = ("", *(f"{name}_" for name in self.stacks))
+        both: tuple[tuple[str, tuple[int, ...]], ...] = (("affine", (4, 4)), ("spacing_mm", (3,)))
+        return {f"{prefix}{name}": shape for prefix in prefixes for name, shape in both}
+
+    def is_label(self, name: str) -> bool:
+        """Whether a volume holds labels; all others are images."""
+        return name not in self.ranges
+
+    def shape_of(self, name: str) -> tuple[int, int, int]:
+        """Voxels of a volume of one sample."""
+        return self.shapes.get(name, self.shape)
+
+    def brick_of(self, name: str) -> tuple[int, int, int]:
+        """Voxels of one brick of a volume."""
+        z, y, x = (brick_length(n) for n in self.shape_of(name))
         return z, y, x
 
     @property
@@ -69,13 +94,17 @@ class Layout:
     @property
     def raw_bytes_per_sample(self) -> int:
         """Bytes of one sample's arrays before compression."""
-        return math.prod(self.shape) * (1 + 2 * len(self.ranges))
+        return sum(
+            math.prod(self.shape_of(name)) * (1 if self.is_label(name) else 2)
+            for name in self.arrays
+        )
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self) | {"ranges": {k: list(v) for k, v in sorted(self.ranges.items())}}
         plain["shape"] = list(self.shape)
         plain["table"] = label_table_json(self.table)
-        return plain
+        shapes = {name: list(shape) for name, shape in sorted(plain.pop("shapes").items())}
+        return plain | ({"shapes": shapes} if shapes else {})
 
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> "Layout":
@@ -89,6 +118,7 @@ class Layout:
             ),
             ranges={name: (low, high) for name, (low, high) in plain["ranges"].items()},
             samples_per_shard=plain["samples_per_shard"],
+            shapes={name: (a, b, c) for name, (a, b, c) in plain.get("shapes", {}).items()},
         )
 
 
@@ -123,6 +153,13 @@ def quantise(values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, f
 def dequantise(levels: np.ndarray, low: float, high: float) -> np.ndarray:
     """The stored uint16 as float32, within half a level of what was written."""
     return (levels * ((high - low) / _LEVELS) + low).astype(np.float32)
+
+
+def padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Values filled up with zeros, at the end of each axis, to a shape."""
+    if values.shape == shape:
+        return values
+    return np.pad(values, [(0, most - n) for n, most in zip(values.shape, shape, strict=True)])
 
 
 def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
@@ -160,58 +197,75 @@ def encode(layout: Layout, name: str, values: np.ndarray) -> dict[str, bytes]:
     return {key: chunk.to_bytes() for key, chunk in chunks.items() if key.startswith("c/")}
 
 
+_AFFINE = {
+    "dimension_names": ("sample", "affine_row", "affine_column"),
+    "attributes": {"long_name": "voxel (x, y, z, 1) to RAS+ mm"},
+}
+_SPACING = {
+    "dimension_names": ("sample", "axis"),
+    "attributes": {"long_name": "voxel size along z, y, x", "units": "mm"},
+}
+
+
 def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
     """Arguments of zarr's create_array for every array of the group."""
-    bricks = [-(-n // b) * b for n, b in zip(layout.shape, layout.brick, strict=True)]
-    volume = {
-        "shape": (layout.samples, *layout.shape),
-        "chunks": (1, *layout.brick),
-        "shards": (layout.samples_per_shard, *bricks),
-        "dimension_names": AXES,
-        "fill_value": 0,
-    }
-    lz4 = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2)
-    images = {
-        name: {
-            **volume,
-            "dtype": "uint16",
-            "compressors": lz4,
-            "attributes": {"scale_factor": (high - low) / _LEVELS, "add_offset": low, "units": "1"},
-        }
-        for name, (low, high) in layout.ranges.items()
-    }
-    label = {
-        **volume,
-        "dtype": "uint8",
-        "compressors": ZstdCodec(level=3),
-        "attributes": {
-            "flag_values": list(range(len(layout.table.names))),
-            "flag_meanings": " ".join(layout.table.names),
-        },
-    }
     n = layout.samples
     chunk = min(n, _ROWS)
-    small: dict[str, Any] = {"dtype": "float64", "fill_value": float("nan")}
     return {
-        **{name: label if name == "label" else images[name] for name in layout.arrays},
+        **{name: _volume(layout, name) for name in layout.arrays},
         "sample": {
             "shape": (n,),
             "chunks": (chunk,),
             "dtype": "int64",
             "dimension_names": ("sample",),
         },
-        "affine": {
-            **small,
-            "shape": (n, 4, 4),
-            "chunks": (chunk, 4, 4),
-            "dimension_names": ("sample", "affine_row", "affine_column"),
-            "attributes": {"long_name": "voxel (x, y, z, 1) to RAS+ mm"},
-        },
-        "spacing_mm": {
-            **small,
-            "shape": (n, 3),
-            "chunks": (chunk, 3),
-            "dimension_names": ("sample", "axis"),
-            "attributes": {"long_name": "voxel size along z, y, x", "units": "mm"},
+        **{
+            name: {
+                "shape": (n, *shape),
+                "chunks": (chunk, *shape),
+                "dtype": "float64",
+                "fill_value": float("nan"),
+                **(_AFFINE if name.endswith("affine") else _SPACING),
+            }
+            for name, shape in layout.grids.items()
         },
     }
+
+
+def _volume(layout: Layout, name: str) -> dict[str, Any]:
+    """Arguments of zarr's create_array for an image or a label map."""
+    shape, brick = layout.shape_of(name), layout.brick_of(name)
+    whole = [-(-n // b) * b for n, b in zip(shape, brick, strict=True)]
+    volume = {
+        "shape": (layout.samples, *shape),
+        "chunks": (1, *brick),
+        "shards": (layout.samples_per_shard, *whole),
+        "dimension_names": _axes(layout, name),
+        "fill_value": 0,
+    }
+    if layout.is_label(name):
+        return {
+            **volume,
+            "dtype": "uint8",
+            "compressors": ZstdCodec(level=3),
+            "attributes": {
+                "flag_values": list(range(len(layout.table.names))),
+                "flag_meanings": " ".join(layout.table.names),
+            },
+        }
+    low, high = layout.ranges[name]
+    return {
+        **volume,
+        "dtype": "uint16",
+        "compressors": BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2),
+        "attributes": {"scale_factor": (high - low) / _LEVELS, "add_offset": low, "units": "1"},
+    }
+
+
+def _axes(layout: Layout, name: str) -> tuple[str, ...]:
+    """Names of an array's dimensions. Each stack has its own: readers take one name for one
+    length."""
+    if name not in layout.shapes:
+        return AXES
+    stack = name.removesuffix("_label")
+    return ("sample", *(f"{stack}_{axis}" for axis in ("slice", "row", "column")))

@@ -1,6 +1,7 @@
 """Label tables of other datasets, brought to the seven tissues of FETA.
 
-A mapping says which tissue each value of a label file is: {value: tissue name}. It is given by
+A mapping says which tissue each value of a label file is: {value: tissue name}; the corpus
+callosum, white matter to FETA, has a value of its own where a mapping names it. It is given by
 name ("feta", "spina-bifida-atlas"), as a dict in the recipe, or found in a dataset's dseg.tsv.
 """
 
@@ -13,9 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from storage.errors import SubjectError
-from storage.subject import FETA
+from storage.subject import CALLOSUM, FETA, FETA_WITH_CALLOSUM, LabelTable
 
 LabelMapping = Mapping[int, str] | Mapping[str, str]
+
+TISSUES = FETA_WITH_CALLOSUM.names
+"""What a value may be."""
 
 NAMED: dict[str, dict[int, str]] = {
     "feta": dict(enumerate(FETA.names)),
@@ -63,13 +67,19 @@ def resolve(mapping: str | LabelMapping) -> dict[int, str]:
     for value, tissue in mapping.items():
         if not re.fullmatch(r"-?\d+", str(value)):
             raise SubjectError(f"label mapping: {value!r} is not a whole number")
-        if tissue not in FETA.names:
+        if tissue not in TISSUES:
             raise SubjectError(
                 f"label mapping: value {value} is {tissue!r}, which is none of "
-                f"{', '.join(FETA.names)}{_nearest(str(tissue), FETA.names)}"
+                f"{', '.join(TISSUES)}{_nearest(str(tissue), TISSUES)}"
             )
         resolved[int(value)] = tissue
     return resolved
+
+
+def table_of(mapping: str | LabelMapping | None) -> LabelTable:
+    """FETA's table, with the corpus callosum after it where a mapping names that."""
+    apart = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
+    return FETA_WITH_CALLOSUM if apart else FETA
 
 
 def to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
@@ -103,7 +113,7 @@ def from_dseg(path: Path) -> dict[int, str]:
 
 
 def apply(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
-    """Label values of a file, whole numbers of any dtype, to uint8 indices of FETA.
+    """Label values of a file, whole numbers of any dtype, to uint8 indices of `table_of`.
 
     Raises SubjectError naming the file, the values the mapping does not have, and those it has.
     """
@@ -115,7 +125,7 @@ def apply(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndar
         raise SubjectError(f"{path}: label value {shown} is not in the mapping, which has {known}")
     label = np.zeros(values.shape, np.uint8)
     for value in present:
-        label[values == value] = FETA.index(mapping[value])
+        label[values == value] = TISSUES.index(mapping[value])
     return label
 
 

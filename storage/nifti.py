@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from storage import mappings
 from storage.errors import SubjectError
 from storage.resample import axis_aligned, onto
-from storage.subject import FETA, Grid, Subject
+from storage.subject import Grid, Subject
 
 MOST_OBLIQUE_DEGREES = 1.0
 
@@ -38,7 +38,7 @@ def load_nifti_pair(
     the image has NaN or Inf; and where labels are no whole numbers, unknown or all background.
     """
     label_path = Path(label_path)
-    values, affine = _read(label_path)
+    values, affine = read_volume(label_path)
     label = mappings.apply(
         _whole_numbers(values, label_path), mappings.resolve(mapping), label_path
     )
@@ -46,13 +46,7 @@ def load_nifti_pair(
         raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
     image = None
     if image_path is not None:
-        image_path = Path(image_path)
-        values, image_affine = _read(image_path)
-        _check_same_grid(image_path, values, image_affine, label_path, label, affine)
-        image = values.astype(np.float32)
-        bad = int(image.size - np.isfinite(image).sum())
-        if bad:
-            raise SubjectError(f"{image_path}: {bad} of {image.size} voxels are NaN or infinite")
+        image = _image_on(Path(image_path), label_path, label, affine)
     spacing = np.linalg.norm(affine[:3, :3], axis=0).round(4)
     dx, dy, dz = (float(s) for s in spacing)
     z, y, x = label.shape
@@ -63,7 +57,22 @@ def load_nifti_pair(
         label = onto(label, affine, grid, order=0)
         image = None if image is None else onto(image, affine, grid, order=1)
     name = subject_id or label_path.name.split(".")[0]
-    return Subject(name, label, grid, FETA, image, dict(metadata or {}))
+    return Subject(name, label, grid, mappings.table_of(mapping), image, dict(metadata or {}))
+
+
+def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """An image float32 and its brain bool, where labels of any kind are not 0: both [z, y, x].
+
+    Raises SubjectError, in one line that names the file, as load_nifti_pair does, and where the
+    image is dark throughout the brain.
+    """
+    label_path = Path(label_path)
+    values, affine = read_volume(label_path)
+    brain = _whole_numbers(values, label_path) != 0
+    image = _image_on(Path(image_path), label_path, brain, affine)
+    if not (image[brain] > 0).mean() > 0.005:
+        raise SubjectError(f"{image_path}: no voxel is bright where {label_path} has labels")
+    return image, brain
 
 
 def nifti_subjects(
@@ -131,8 +140,11 @@ def _only_image(root: Path, pattern: str, name: str) -> str:
     return str(found[0])
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them."""
+def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them.
+
+    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does.
+    """
     try:
         image = nib.load(path)
         if not isinstance(image, nib.Nifti1Pair):
@@ -143,7 +155,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if len(image.shape) != 3:
             raise SubjectError(f"{path}: needs three dimensions, has shape {shape}")
         _check_affine(path, image.affine)
-        image = nib.as_closest_canonical(image)
+        if canonical:
+            image = nib.as_closest_canonical(image)
         voxels = np.asarray(image.dataobj)
     except FileNotFoundError:
         raise SubjectError(f"{path}: no such file") from None
@@ -179,6 +192,17 @@ def _whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
             f"e.g. {bad[0]:g}"
         )
     return values.astype(np.int64)
+
+
+def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The image of a label map, float32, on its grid."""
+    values, image_affine = read_volume(path)
+    _check_same_grid(path, values, image_affine, label_path, label, affine)
+    image = values.astype(np.float32)
+    bad = int(image.size - np.isfinite(image).sum())
+    if bad:
+        raise SubjectError(f"{path}: {bad} of {image.size} voxels are NaN or infinite")
+    return image
 
 
 def _check_same_grid(

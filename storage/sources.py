@@ -7,17 +7,19 @@ from storage.errors import SubjectError
 from storage.nifti import load_nifti_pair
 from storage.phantom import phantom
 from storage.resample import resample
+from storage.short_axis import load_short_axis
 from storage.subject import Subject
 
-SOURCES = ("phantom", "bids", "nifti")
+SOURCES = ("phantom", "bids", "nifti", "short_axis")
 ABOUT = ("gestational_age_weeks", "pathology", "rec")
 
 
 def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
-    """The Subject of a record, as listed by bids_subjects or nifti_subjects, or a phantom's
+    """The Subject of a record, as listed by bids_, nifti_ or short_axis_subjects, or a phantom's
     {"source": "phantom", "id", "gestational_age_weeks", "seed"}, at an isotropic spacing.
 
-    spacing_mm None keeps a file's own spacing; a phantom is then made at 1 mm.
+    spacing_mm None keeps a file's own spacing; a phantom is then made at 1 mm. Of
+    short-axis stacks it is the spacing in plane alone.
     Raises SubjectError as storage.nifti does, and for an unknown source.
     """
     source = record["source"]
@@ -32,6 +34,8 @@ def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
         return phantom(
             record["gestational_age_weeks"], record["seed"], spacing_mm or 1.0, record["id"]
         )
+    if source == "short_axis":
+        return load_short_axis(record, spacing_mm)
     metadata = {key: record[key] for key in ABOUT if record.get(key) is not None}
     subject = load_nifti_pair(
         record["image"], record["label"], record["mapping"], record["id"], metadata

@@ -84,6 +84,11 @@ FETA = LabelTable(
 )
 """The seven tissues of the FeTA challenge, in its order of values 1–7."""
 
+CALLOSUM = "corpus_callosum"
+"""A tissue that FETA counts as white matter; a mapping may keep it apart."""
+
+FETA_WITH_CALLOSUM = LabelTable((*FETA.names, CALLOSUM), (*FETA.colours, (120, 0, 0)))
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -12,11 +12,12 @@ from scipy import ndimage
 from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
-from factory.anatomy.measure import components, euler_number
+from factory.anatomy.certificate import certify, stays_within
+from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import box_of
 from factory.anatomy.warp import (
     Shape,
+    compose,
     exponential,
     jacobian,
     lattice_shape,
@@ -71,26 +72,56 @@ def deform(
     shape = (label.shape[0], label.shape[1], label.shape[2])
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
-    fastest = float(np.sqrt((velocity**2).sum(0)).max())
-    steps = max(1, math.ceil(fastest / (REACH_VOXELS * min(spacing))))
-    led = target = old.copy()
-    places = displacement = None
-    for step in range(1, steps + 1 if fastest > 0 else 1):
-        displacement = exponential(velocity * np.float32(step / steps), LATTICE_MM)
-        places = voxels_from(displacement, shape, spacing, LATTICE_MM)
-        target = pull_label(old, places)
-        led = led_towards(led, target)
+    fastest, furthest = _speeds(_at_nodes(old > 0, spacing), velocity)
+    head = box_of(old > 0, tuple(int(f / s) + 3 for f, s in zip(furthest, spacing, strict=True)))
+    before = led = target = old[head]
+    start = np.array([b.start for b in head], np.float32)[:, None, None, None]
     record = {"jacobian_min": 1.0, "jacobian_max": 1.0, "voxels_held_by_topology": 0}
-    if places is not None and displacement is not None:
-        folding = jacobian(displacement, shape, spacing, LATTICE_MM)
+    steps = math.ceil(fastest / (REACH_VOXELS * min(spacing)))
+    if steps:
+        step = exponential(velocity / np.float32(steps), LATTICE_MM)
+        displacement = np.zeros_like(velocity)
+        for _ in range(steps):
+            displacement = compose(displacement, step, LATTICE_MM)
+            places = voxels_from(displacement, shape, spacing, LATTICE_MM, head)
+            target = pull_label(before, places - start)
+            led = led_towards(led, target)
+        folding = jacobian(displacement, shape, spacing, LATTICE_MM, head)
         record = {
             "jacobian_min": float(folding.min()),
             "jacobian_max": float(folding.max()),
             "voxels_held_by_topology": int((led != target).sum()),
         }
-        picture = None if picture is None else pull_image(picture, places)
-    _certify(old, led, table, record)
-    return led, picture, record
+        if picture is not None:
+            picture = pull_image(picture, voxels_from(displacement, shape, spacing, LATTICE_MM))
+    stays_within(before, led, "deform")
+    certify(before, led, table, record, "deform", least=JACOBIAN_MIN)
+    new = np.zeros_like(label)
+    new[head] = led
+    return new, picture, record
+
+
+def _speeds(brain: np.ndarray, velocity: np.ndarray) -> tuple[float, np.ndarray]:
+    """The fastest place that the brain (bool, at the nodes) comes by, and how far it may get
+    along each axis, mm."""
+    # A brain smaller than the lattice's step may lie between the nodes.
+    apart = ndimage.distance_transform_edt(~brain & brain.any()) * LATTICE_MM
+    reach = 0.0
+    while True:
+        near = apart <= reach + LATTICE_MM
+        fastest = float(np.sqrt((velocity[:, near] ** 2).sum(0)).max())
+        # In unit time nothing gets further than the fastest place within that reach.
+        if fastest <= reach:
+            return fastest, np.abs(velocity[:, near]).max(1)
+        reach = np.inf if near.all() else 1.01 * fastest
+
+
+def _at_nodes(brain: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Whether the voxel nearest to each node is brain."""
+    shape = lattice_shape(_shape(brain), spacing, LATTICE_MM)
+    at = [np.arange(n) * LATTICE_MM / s for n, s in zip(shape, spacing, strict=True)]
+    near = [np.clip(np.rint(a).astype(int), 0, n - 1) for a, n in zip(at, brain.shape, strict=True)]
+    return brain[np.ix_(*near)]
 
 
 def random_velocity(
@@ -104,9 +135,7 @@ def random_velocity(
     noise = rng.standard_normal((3, *shape), np.float32)
     sigma = smoothness_mm / LATTICE_MM
     smooth = ndimage.gaussian_filter(noise, (0, sigma, sigma, sigma))
-    at = [np.arange(n) * LATTICE_MM / s for n, s in zip(shape, spacing, strict=True)]
-    near = [np.clip(np.rint(a).astype(int), 0, n - 1) for a, n in zip(at, brain.shape, strict=True)]
-    inside = brain[np.ix_(*near)]
+    inside = _at_nodes(brain, spacing)
     strength = float(np.sqrt((smooth**2).sum(0)[inside].mean())) if inside.any() else 1.0
     return smooth * np.float32(rms_mm / strength)
 
@@ -161,17 +190,3 @@ def _check(
     ):
         if len(values) not in (1, 3) or not all(low <= v <= high for v in values):
             raise AnatomyError(f"deform: {name} is {values}; allowed are {low:g} to {high:g}")
-
-
-def _certify(old: np.ndarray, new: np.ndarray, table: LabelTable, record: dict[str, Any]) -> None:
-    if record["jacobian_min"] < JACOBIAN_MIN:
-        raise AnatomyError(f"deform: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    faces = [np.take(new, [0, -1], axis).any() for axis in range(3)]
-    was = [np.take(old, [0, -1], axis).any() for axis in range(3)]
-    if any(now and not before for now, before in zip(faces, was, strict=True)):
-        raise AnatomyError("deform: the head would leave the array; give it a wider shape")
-    for count in (components, euler_number):
-        before, after = count(old, table), count(new, table)
-        changed = [name for name in before if before[name] != after[name]]
-        if changed:
-            raise AnatomyError(f"deform: the topology of {', '.join(changed)} would change")

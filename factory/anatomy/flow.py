@@ -1,24 +1,20 @@
-"""How a brain in a fixed skull gives way to its ventricles.
+"""How a brain in its skull gives way to its ventricles.
 
 A potential flow on a lattice: the lateral ventricles are its source, the external CSF its sink,
-and what lies between moves and is not compressed; no flow crosses the skull. Places that have
-yielded as much as they may stop being a sink, and the parenchyma, a far stiffer one, takes over
-by and by. The flow is worked out anew as the anatomy moves, so it is a chain of stationary
-velocities, each a step of about a millimetre.
+and what lies between moves and is not compressed; no flow crosses the skull, but for the share
+that a growing head gives way by. Places that have yielded as much as they may stop being a sink,
+and the parenchyma, a far stiffer one, takes over by and by. The flow is worked out anew as the
+anatomy moves, so it is a chain of stationary velocities, each a step of about a millimetre.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import cg
 
-from factory.anatomy.warp import (
-    Shape,
-    Spacing,
-    at_displaced,
-    compose,
-    exponential,
-    lattice_shape,
-)
+from factory.anatomy.warp import Shape, Spacing, at_displaced, compose, lattice_shape
 
 FLOW_MM = 2.0
 STEP_MM = 1.0
@@ -27,7 +23,18 @@ STIFFNESS = 200.0
 """How much less readily a millilitre of parenchyma yields than one of external CSF."""
 PARENCHYMA_MIN_SHARE = 0.5
 """What parenchyma can be compressed to, at any one place."""
-SMOOTH_NODES = 0.5
+SMOOTH_NODES = 0.8
+FADING_NODES = 1.5
+ROOM_MM = 10.0
+"""How far beyond the skull a growing head is felt."""
+
+
+@dataclass(frozen=True)
+class _State:
+    displacement: np.ndarray
+    velocity: np.ndarray
+    lost_mm3: float
+    losing_mm3: float
 
 
 class Flow:
@@ -35,53 +42,93 @@ class Flow:
 
     def __init__(
         self,
-        sources: np.ndarray,
+        sources: Mapping[str, np.ndarray],
+        shares: Mapping[str, float],
         csf: np.ndarray,
         parenchyma: np.ndarray,
         skull: np.ndarray,
         spacing: Spacing,
         csf_min_share: float,
+        head_growth: float = 0.0,
     ) -> None:
-        """sources: float [z, y, x], how fast each voxel of ventricle expands, 0 elsewhere.
-        csf, parenchyma, skull (all that lies within it): bool [z, y, x]."""
-        source, fluid, solid = (on_lattice(m, spacing) for m in (sources, csf, parenchyma))
+        """sources, csf, parenchyma, skull (all that lies within it): bool [z, y, x]. shares: of
+        all that is gained, in ml, each source's part. head_growth: of all that is gained, the
+        part that the skull gives way by."""
+        named = [s for s, mask in sources.items() if shares[s] > 0 and mask.any()]
+        self.shares = np.array([shares[s] for s in named]) / sum(shares[s] for s in named)
+        masks = [*(sources[s] for s in named), csf, parenchyma]
         # Squared: nodes shared with another tissue count little, or its volume would change too.
-        self.tissues = np.stack([source**2 / source.max(), fluid**2, solid])
+        powers = [2] * len(named) + [2, 1]
+        self.tissues = np.stack(
+            [on_lattice(m, spacing) ** p for m, p in zip(masks, powers, strict=True)]
+        )
         self.csf_min_share = csf_min_share
-        inside, count = ndimage.label(on_lattice(skull, spacing) > 0.5)
-        sizes = np.bincount(inside.ravel())
-        self.inside = inside == 1 + np.argmax(sizes[1:]) if count else inside > 0
+        self.head_growth = head_growth
+        within = _largest(on_lattice(skull, spacing) > 0.5)
+        self.inside = within
+        if head_growth:
+            self.inside = ndimage.distance_transform_edt(~within) <= ROOM_MM / FLOW_MM
+        self.beyond = self.inside & ~within
+        # Beyond the skull the motion dies away by and by: a sudden stop would fold.
+        apart, nearest = ndimage.distance_transform_edt(~self.inside, return_indices=True)
+        self.nearest, self.fading = tuple(nearest), np.exp(-((apart / FADING_NODES) ** 2))
         self.laplacian = _laplacian(self.inside)
         self.potential = np.zeros(int(self.inside.sum()))
-        still = np.zeros((3, *self.inside.shape), np.float32)
-        self.states = [(still, self._velocity(still))]
+        self.states = [self._state(np.zeros((3, *within.shape), np.float32), 0.0)]
 
     def displacement(self, time: float) -> np.ndarray:
         """Where each node's tissue was, less where the node is: float32 [3, z, y, x] in mm."""
-        whole = int(time)
+        state, more = self._at(int(time)), time - int(time)
+        return _moved(state.displacement, more * state.velocity) if more else state.displacement
+
+    def lost_mm3(self, time: float) -> float:
+        """What the parenchyma has yielded."""
+        state = self._at(int(time))
+        return state.lost_mm3 + (time - int(time)) * state.losing_mm3
+
+    def _at(self, whole: int) -> _State:
         while len(self.states) <= whole:
-            moved = self._after(*self.states[-1])
-            self.states.append((moved, self._velocity(moved)))
-        displacement, velocity = self.states[whole]
-        return self._after(displacement, (time - whole) * velocity)
+            last = self.states[-1]
+            moved = _moved(last.displacement, last.velocity)
+            self.states.append(self._state(moved, last.lost_mm3 + last.losing_mm3))
+        return self.states[whole]
 
-    def _after(self, displacement: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-        return compose(displacement, exponential(-velocity, FLOW_MM), FLOW_MM)
-
-    def _velocity(self, displacement: np.ndarray) -> np.ndarray:
-        source, csf, parenchyma = at_displaced(self.tissues, displacement, FLOW_MM)
-        left = 1 / np.maximum(_determinant(displacement), 1e-3)
-        yields = csf * np.maximum(left - self.csf_min_share, 0)
-        yields += parenchyma * np.maximum(left - PARENCHYMA_MIN_SHARE, 0) / STIFFNESS
-        source, sink = source[self.inside], yields[self.inside]
-        gain = source / source.sum() - sink / sink.sum()
-        self.potential, _ = cg(
-            self.laplacian, -gain.astype(float), self.potential, rtol=1e-3, maxiter=400
+    def _state(self, displacement: np.ndarray, lost_mm3: float) -> _State:
+        *sources, csf, parenchyma = at_displaced(self.tissues, displacement, FLOW_MM)
+        now = np.maximum(_determinant(displacement), 1e-3)
+        # By what was there at first, so that the widest part does not run away from the horns.
+        gain = sum(
+            s / s.sum() * share
+            for s, share in zip([s * now * self.inside for s in sources], self.shares, strict=True)
         )
-        velocity = _gradient(self.potential, self.inside)
-        smooth = [ndimage.gaussian_filter(v, SMOOTH_NODES, mode="constant") for v in velocity]
+        solid = parenchyma * np.maximum(1 / now - PARENCHYMA_MIN_SHARE, 0) / STIFFNESS
+        fluid = csf * np.maximum(1 / now - self.csf_min_share, 0)
+        solid, fluid = solid * self.inside, fluid * self.inside
+        yielding = float(solid.sum() + fluid.sum())
+        yields = (solid + fluid) * ((1 - self.head_growth) / yielding)
+        if self.head_growth:
+            yields += self.beyond * (self.head_growth / self.beyond.sum())
+        flux = (yields - gain)[self.inside].astype(float)
+        self.potential, _ = cg(self.laplacian, flux, self.potential, rtol=1e-3, maxiter=400)
+        rough = [v[self.nearest] * self.fading for v in _gradient(self.potential, self.inside)]
+        smooth = [ndimage.gaussian_filter(v, SMOOTH_NODES, mode="constant") for v in rough]
         fastest = float(np.sqrt(sum(v**2 for v in smooth)).max())
-        return np.stack(smooth).astype(np.float32) * np.float32(STEP_MM / fastest)
+        velocity = np.stack(smooth).astype(np.float32) * np.float32(STEP_MM / fastest)
+        # A gain of 1 flows through faces of FLOW_MM squared.
+        losing_mm3 = STEP_MM / fastest * FLOW_MM**2 * (1 - self.head_growth)
+        losing_mm3 *= float(solid.sum()) / yielding
+        return _State(displacement, velocity, lost_mm3, losing_mm3)
+
+
+def _moved(displacement: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """A displacement after a short step at a stationary velocity, by the midpoint rule."""
+    step = -at_displaced(velocity, -velocity / 2, FLOW_MM, order=3)
+    return compose(displacement, step, FLOW_MM)
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    pieces, count = ndimage.label(mask)
+    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count else mask
 
 
 def on_lattice(mask: np.ndarray, spacing: Spacing) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The amount of an edit that brings a measure to what was asked for."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,7 +34,8 @@ def solve(
     most: float,
     what: str,
 ) -> Solved:
-    """The amount in [0, most] that brings a growing measure to `wanted`, by false position.
+    """The amount in [0, most] that brings a growing measure to `wanted`, by false position, and
+    by halving where that has just not halved the bracket.
 
     measured: amount -> value, and what forbids that amount, if anything. present: the value at 0.
     tolerance: how near will do. first: the amount to try first. what: the measure's name.
@@ -45,7 +47,7 @@ def solve(
     if wanted < present:
         raise AnatomyError(f"{what}: {wanted:.1f} mm asked for, {present:.1f} mm is there already")
     low, high = _Tried(0.0, present), None
-    amount = min(first, most)
+    amount, width = min(first, most), math.inf
     for count in range(1, EVALUATIONS + 1):
         value, hindrance = measured(amount)
         if hindrance is None and abs(value - wanted) <= tolerance:
@@ -56,7 +58,12 @@ def solve(
             low = _Tried(amount, value)
             if amount >= most:
                 break
-        amount = _next(low, high, wanted, present, most)
+        bracket = high.amount - low.amount if high is not None else math.inf
+        if high is not None and width / 2 < bracket < width < math.inf:
+            amount = (low.amount + high.amount) / 2
+        else:
+            amount = _next(low, high, wanted, present, most)
+        width = bracket
     reached = f"{what}: {wanted:.1f} mm asked for, the largest that can be reached is"
     why = f" ({high.hindrance})" if high and high.hindrance else ""
     raise AnatomyError(f"{reached} {low.value:.1f} mm{why}")

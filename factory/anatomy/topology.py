@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 SWEEPS = 12
+RELAYS = 3
 
 _Z, _Y, _X = np.unravel_index(np.arange(27), (3, 3, 3))
 _STEPS = np.abs(_Z - 1) + np.abs(_Y - 1) + np.abs(_X - 1)
@@ -35,7 +36,8 @@ def led_towards(label: np.ndarray, target: np.ndarray) -> np.ndarray:
     Voxels flip to the target's label where that is a simple change of the tissue they leave and
     of the one they join (background, 0, is no tissue), until nothing moves. What stays different
     is what topology forbids, or what lies too far off to be reached: lead by steps of a voxel or
-    two. Voxels of one parity are no neighbours of each other, so they flip together.
+    two. A sheet of a voxel that stands between a voxel and what it is to become is let through:
+    that voxel takes the sheet's label first, so a few may keep a label that is neither's.
     """
     grown = tuple(n + 2 for n in label.shape)
     flat, goal = np.pad(label, 1).ravel(), np.pad(target, 1).ravel()
@@ -43,9 +45,36 @@ def led_towards(label: np.ndarray, target: np.ndarray) -> np.ndarray:
     offsets = (np.stack([_Z, _Y, _X], 1) - 1) @ strides
     wanted = np.flatnonzero(flat != goal)
     z, y, x = np.unravel_index(wanted, grown)
-    parity = (z % 2) * 4 + (y % 2) * 2 + x % 2
-    waiting = [wanted[parity == p] for p in range(8)]
-    for _ in range(SWEEPS):
+    parity = np.zeros(flat.size, np.uint8)
+    parity[wanted] = (z % 2) * 4 + (y % 2) * 2 + x % 2
+    held = _sweep(flat, goal, wanted, parity, offsets, SWEEPS)
+    for _ in range(RELAYS):
+        relay = flat.copy()
+        for offset in offsets[_STEPS == 1]:
+            beside = held + offset
+            sheet = (flat[beside] != goal[beside]) & (goal[beside] == goal[held])
+            sheet &= (flat[beside] != flat[held]) & (flat[beside] != 0) & (flat[held] != 0)
+            relay[held[sheet]] = flat[beside[sheet]]
+        thickened = held[relay[held] != flat[held]]
+        if not len(thickened):
+            break
+        _sweep(flat, relay, thickened, parity, offsets, 1)
+        held = _sweep(flat, goal, held, parity, offsets, SWEEPS)
+    return flat.reshape(grown)[1:-1, 1:-1, 1:-1].copy()
+
+
+def _sweep(
+    flat: np.ndarray,
+    goal: np.ndarray,
+    wanted: np.ndarray,
+    parity: np.ndarray,
+    offsets: np.ndarray,
+    most: int,
+) -> np.ndarray:
+    """Flip, in place, what may be; what is left. Voxels of one parity are no neighbours of each
+    other, so they flip together."""
+    waiting = [wanted[parity[wanted] == p] for p in range(8)]
+    for _ in range(most):
         moved = False
         for p, places in enumerate(waiting):
             flips = _may_flip(flat, goal, places, offsets)
@@ -54,7 +83,7 @@ def led_towards(label: np.ndarray, target: np.ndarray) -> np.ndarray:
             moved = moved or bool(flips.any())
         if not moved:
             break
-    return flat.reshape(grown)[1:-1, 1:-1, 1:-1].copy()
+    return np.concatenate(waiting)
 
 
 def _may_flip(
@@ -68,7 +97,7 @@ def _may_flip(
             left |= (beside == old).astype(np.uint32) << np.uint32(bit)
             joined |= (beside == new).astype(np.uint32) << np.uint32(bit)
     joins = (new == 0) | is_simple(joined)
-    joins &= joined != 0
+    joins &= (joined & _FACES) != 0
     joins[joins] = ((old == 0) | is_simple(left))[joins]
     return joins
 

@@ -12,6 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.midline import midline_x
+from factory.anatomy.repaint import paint_fluid
+from factory.anatomy.tissues import box_of
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
 
@@ -25,10 +27,6 @@ MEDIAL_MM = 10.0
 MEDIAL_WHITE_SHARE = 0.2
 """A piece that stays this close to the midline, with fewer voxels beside white matter than this
 share, belongs to the fourth ventricle."""
-WALL_VOXELS = 2.5
-"""How deep the blur of a wall reaches into an image."""
-SMOOTH_MM = 1.5
-"""Blur of the fluid's intensity as it is carried outwards, so that it leaves no streaks."""
 OUTSIDE = ("background", "external_csf", "ventricles")
 """What ventricles cannot grow into: all that is not brain, and themselves."""
 
@@ -148,38 +146,9 @@ def gained_within(
     return candidates & np.isin(pieces, np.unique(pieces[seed])) & ~seed
 
 
-def paint_fluid(
-    image: np.ndarray, ventricle: np.ndarray, gained: np.ndarray, spacing: Spacing
-) -> None:
-    """Fill, in place, what the ventricle gained and its old wall there with its own fluid."""
-    if not gained.any():
-        return
-    wall_mm = WALL_VOXELS * max(spacing)
-    depth = edt.edt(ventricle, anisotropy=spacing, black_border=False)
-    # Where a horn is too thin to have an inside clear of the wall, its middle has to do.
-    middle = (depth == ndimage.maximum_filter(depth, 3)) & ventricle
-    fluid = (depth > wall_mm) | middle
-    nearest = ndimage.distance_transform_edt(
-        ~fluid, sampling=spacing, return_distances=False, return_indices=True
-    )
-    filled = ndimage.gaussian_filter(image[tuple(nearest)], [SMOOTH_MM / s for s in spacing])
-    beside = edt.edt(~gained, anisotropy=spacing, black_border=False) <= wall_mm
-    paint = gained | (ventricle & ~fluid & beside)
-    image[paint] = filled[paint]
-
-
 def _value(name: str, table: LabelTable) -> int:
     if name not in table.names:
         close = difflib.get_close_matches(name, table.names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise AnatomyError(f"no tissue {name!r} in the labels: {', '.join(table.names)}{hint}")
     return table.names.index(name)
-
-
-def box_of(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """The box of a mask, a margin (voxels) wider on every side, within the array."""
-    spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
-    z, y, x = (
-        slice(max(0, int(s[0]) - m), int(s[-1]) + m + 1) for s, m in zip(spans, margin, strict=True)
-    )
-    return z, y, x

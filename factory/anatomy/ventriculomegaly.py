@@ -13,12 +13,12 @@ from scipy import ndimage
 from factory.anatomy.displace import displaced_ventricles
 from factory.anatomy.measure import atrial_width_mm as measured_widths
 from factory.anatomy.midline import midline_x
+from factory.anatomy.repaint import paint_fluid
 from factory.anatomy.solve import solve
+from factory.anatomy.tissues import box_of
 from factory.anatomy.ventricles import (
-    box_of,
     gained_within,
     lateral_ventricles,
-    paint_fluid,
     soft_tissues,
 )
 from factory.errors import AnatomyError
@@ -46,7 +46,7 @@ def ventriculomegaly(
     """The lateral ventricles widened until the atrium measures atrial_width_mm.
 
     atrial_width_mm: of the named side, or of the wider with "both"; reached within half a voxel,
-    in at most eight evaluations.
+    in at most eight evaluations; 0 leaves the ventricles as they are.
     mode: "dilate" grows the ventricles by a ball into the tissues of `into`, which are eaten;
     "displace" pushes the brain outwards (see displace.displaced_ventricles, whose limits it
     takes): nothing is eaten.
@@ -67,13 +67,13 @@ def ventriculomegaly(
         where = "the label map" if side == "both" else f"the {side} side"
         raise AnatomyError(f"{NAME}: no atrium of a lateral ventricle in {where}")
     edit = _dilated if mode == "dilate" else displaced_ventricles
-    request = (atrial_width_mm, present, main)
+    request = (atrial_width_mm or present, present, main)
     edited, painted, record = edit(
         label, spacing, table, request, _sides(label, spacing, table), shares, image, **limits
     )
     after = measured_widths(edited, spacing, table)
     record |= {
-        "requested_atrial_width_mm": float(atrial_width_mm),
+        "requested_atrial_width_mm": float(atrial_width_mm) or None,
         "achieved_atrial_width_mm": max(w for s in main if (w := after[s]) is not None),
         **{f"before_atrial_width_{s}_mm": w for s, w in before.items()},
         **{f"achieved_atrial_width_{s}_mm": w for s, w in after.items()},
@@ -82,8 +82,8 @@ def ventriculomegaly(
 
 
 def _check(width: float, mode: str, side: str, ratio: float | None) -> None:
-    if not (math.isfinite(width) and width > 0):
-        raise AnatomyError(f"{NAME}: atrial_width_mm is {width}; it must be above 0")
+    if not (math.isfinite(width) and width >= 0):
+        raise AnatomyError(f"{NAME}: atrial_width_mm is {width}; allowed: 0 or more")
     if mode not in MODES:
         raise AnatomyError(f"{NAME}: mode is {mode!r}; allowed are {', '.join(MODES)}")
     if side not in SIDES:

@@ -15,6 +15,8 @@ from scipy.interpolate import make_interp_spline
 Spacing = tuple[float, float, float]
 Shape = tuple[int, int, int]
 
+EVERYWHERE = (slice(None),) * 3
+PLANES = 8
 SMALL = 0.05
 """Share of the lattice's step below which a velocity is its own displacement."""
 
@@ -63,16 +65,28 @@ def at_displaced(
 
 
 def upsampled(
-    field: np.ndarray, shape: Shape, spacing: Spacing, lattice_mm: float, derivative: int = -1
+    field: np.ndarray,
+    shape: Shape,
+    spacing: Spacing,
+    lattice_mm: float,
+    derivative: int = -1,
+    box: tuple[slice, ...] = EVERYWHERE,
 ) -> np.ndarray:
-    """A lattice's scalar field [z, y, x] at every voxel, float32; or its derivative along an axis
-    (per mm)."""
-    for axis in range(3):
-        matrix = _spline(
-            field.shape[axis], shape[axis], spacing[axis] / lattice_mm, axis == derivative
-        )
-        field = np.moveaxis(np.tensordot(matrix, field, (1, axis)), 0, axis)
-    return np.ascontiguousarray(field / lattice_mm if derivative >= 0 else field)
+    """A lattice's scalar field [z, y, x] at every voxel of a box of the array, float32; or its
+    derivative along an axis (per mm)."""
+    matrices = [
+        _spline(field.shape[a], shape[a], spacing[a] / lattice_mm, a == derivative)[box[a]]
+        for a in range(3)
+    ]
+    return _product(matrices, field / lattice_mm if derivative >= 0 else field)
+
+
+def _product(matrices: list[np.ndarray], field: np.ndarray) -> np.ndarray:
+    """Matrices [voxels, nodes] along z, y and x: contiguous, the largest product last."""
+    along_x = field @ matrices[2].T
+    along_y = matrices[1] @ along_x
+    along_z = matrices[0] @ along_y.reshape(len(along_y), -1)
+    return along_z.reshape(-1, *along_y.shape[1:])
 
 
 @functools.lru_cache(maxsize=32)
@@ -84,40 +98,73 @@ def _spline(nodes: int, voxels: int, step: float, derivative: bool) -> np.ndarra
 
 
 def jacobian(
-    displacement: np.ndarray, shape: Shape, spacing: Spacing, lattice_mm: float
+    displacement: np.ndarray,
+    shape: Shape,
+    spacing: Spacing,
+    lattice_mm: float,
+    box: tuple[slice, ...] = EVERYWHERE,
 ) -> np.ndarray:
-    """Determinant of the derivative of x -> x + u(x) at every voxel, float32 [z, y, x].
+    """Determinant of the derivative of x -> x + u(x) at every voxel of a box, float32 [z, y, x].
 
     It is the volume that a voxel's tissue had before over the volume it has now.
     """
-    rows = np.empty((3, 3, *shape), np.float32)
-    for row in range(3):
+    nodes = displacement.shape[1:]
+    plain, sloped = (
+        [_spline(nodes[a], shape[a], spacing[a] / lattice_mm, d)[box[a]] for a in range(3)]
+        for d in (False, True)
+    )
+    # Planes a few at a time, so that the nine derivatives stay in the processor's cache.
+    rows = displacement.reshape(3 * nodes[0], nodes[1], nodes[2]) / np.float32(lattice_mm)
+    in_plane = [
+        (sloped if a == 1 else plain)[1] @ (rows @ (sloped if a == 2 else plain)[2].T)
+        for a in range(3)
+    ]
+    flat = [p.reshape(3, nodes[0], -1) for p in in_plane]
+    voxels = [len(m) for m in plain]
+    determinant = np.empty((voxels[0], voxels[1] * voxels[2]), np.float32)
+    for start in range(0, voxels[0], PLANES):
+        part = slice(start, start + PLANES)
+        slopes = [(sloped if a == 0 else plain)[0][part] @ flat[a] for a in range(3)]
         for axis in range(3):
-            rows[row, axis] = upsampled(displacement[row], shape, spacing, lattice_mm, axis)
-        rows[row, row] += 1
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+            slopes[axis][axis] += 1
+        (a, d, g), (b, e, h), (c, f, i) = slopes
+        determinant[part] = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return determinant.reshape(voxels)
 
 
 def voxels_from(
-    displacement: np.ndarray, shape: Shape, spacing: Spacing, lattice_mm: float
+    displacement: np.ndarray,
+    shape: Shape,
+    spacing: Spacing,
+    lattice_mm: float,
+    box: tuple[slice, ...] = EVERYWHERE,
 ) -> np.ndarray:
-    """Where each voxel's tissue was, in voxels: float32 [3, z, y, x]."""
-    places = np.empty((3, *shape), np.float32)
+    """Where the tissue of each voxel of a box was, in voxels of the whole array: float32
+    [3, z, y, x]."""
+    along = [np.arange(n, dtype=np.float32)[b] for n, b in zip(shape, box, strict=True)]
+    places = np.empty((3, *[len(a) for a in along]), np.float32)
     for axis in range(3):
-        along = np.arange(shape[axis], dtype=np.float32)
-        places[axis] = upsampled(displacement[axis], shape, spacing, lattice_mm) / spacing[axis]
-        places[axis] += np.expand_dims(along, [a for a in range(3) if a != axis])
+        in_voxels = displacement[axis] / np.float32(spacing[axis])
+        places[axis] = upsampled(in_voxels, shape, spacing, lattice_mm, box=box)
+        places[axis] += np.expand_dims(along[axis], [a for a in range(3) if a != axis])
     return places
 
 
 def pull_label(label: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The label nearest to each place (voxels); beyond the array its border goes on."""
+    return label.ravel()[nearest_voxels(places, label.shape)]
+
+
+def nearest_voxels(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Where in a flattened array of a shape the voxel nearest to each place is: int32."""
     flat = np.zeros(places.shape[1:], np.int32)
-    for axis, n in enumerate(label.shape):
+    near = np.empty(places.shape[1:], np.float32)
+    for place, n in zip(places, shape, strict=True):
         flat *= n
-        flat += np.clip(np.rint(places[axis]), 0, n - 1).astype(np.int32)
-    return label.ravel()[flat]
+        np.rint(place, out=near)
+        np.clip(near, 0, n - 1, out=near)
+        flat += near.astype(np.int32)
+    return flat
 
 
 def pull_image(image: np.ndarray, places: np.ndarray) -> np.ndarray:

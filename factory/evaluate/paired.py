@@ -4,6 +4,8 @@ Both volumes are divided by their own 99.5th percentile inside the brain and cli
 first. `inside` figures are over label > 0, `whole` ones over the whole array.
 """
 
+import math
+
 import numpy as np
 from skimage.metrics import structural_similarity
 
@@ -31,11 +33,11 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def paired_scores(
     synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, in_real_units: bool = False
 ) -> dict[str, float]:
-    """3D SSIM, MSE, correlation and the fetal paper's (2 SSIM + correlation) / 3.
+    """3D SSIM, MSE, PSNR (dB), correlation and the fetal paper's (2 SSIM + correlation) / 3.
 
     Arrays are [z, y, x] on one grid. in_real_units: both are divided by the real volume's 99.5th
-    percentile, not each by its own. Keys: ssim, mse, corr, score inside the brain, and the same
-    with the prefix whole_.
+    percentile, not each by its own. Keys: ssim, mse, psnr, corr, score inside the brain, and the
+    same with the prefix whole_.
     """
     b = comparable(real, label)
     if in_real_units:
@@ -51,6 +53,7 @@ def paired_scores(
         scores |= {
             f"{prefix}ssim": ssim,
             f"{prefix}mse": mse,
+            f"{prefix}psnr": 10 * math.log10(1 / max(mse, 1e-12)),
             f"{prefix}corr": corr,
             f"{prefix}score": (2 * ssim + corr) / 3,
         }

@@ -3,7 +3,7 @@
 To add one: a class of its parameters in this folder, and one line in `Edit`. The class says which
 function does it, called as function(label, spacing, table, image=…, **parameters) ->
 (label, image) or (label, image, record); a record's values become columns of the dataset, after
-the operator's name.
+the operator's name. An edit that makes the subject older or younger records `age_weeks`.
 """
 
 import importlib
@@ -14,7 +14,19 @@ from pydantic import Field, model_validator
 
 from factory.loading import Section, allowed, listed, problem
 from factory.operators.base import Operator
-from factory.operators.shape import Deform
+from factory.operators.shape import (
+    Asymmetry,
+    CerebellarHypoplasia,
+    Deform,
+    Grow,
+    Microcephaly,
+)
+from factory.operators.tissue import (
+    CorpusCallosumAgenesis,
+    CorticalThinning,
+    ExternalCsf,
+    Lesion,
+)
 from factory.operators.ventricles import DilateVentricles, Ventriculomegaly
 from factory.parameters import extremes, word_of
 
@@ -26,10 +38,18 @@ class Edit(Section):
     dilate_ventricles: DilateVentricles | None = None
     ventriculomegaly: Ventriculomegaly | None = None
     deform: Deform | None = None
+    cortical_thinning: CorticalThinning | None = None
+    corpus_callosum_agenesis: CorpusCallosumAgenesis | None = None
+    external_csf: ExternalCsf | None = None
+    lesion: Lesion | None = None
+    microcephaly: Microcephaly | None = None
+    grow: Grow | None = None
+    asymmetry: Asymmetry | None = None
+    cerebellar_hypoplasia: CerebellarHypoplasia | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Edit":
-        given = [name for name in operator_names() if getattr(self, name) is not None]
+        given = _given(self)
         if len(given) != 1:
             words = listed(operator_names())
             raise problem(f"{len(given)} operators; allowed: one of {words}")
@@ -38,6 +58,15 @@ class Edit(Section):
 
 def operator_names() -> list[str]:
     return [name for name in Edit.model_fields if name != "when"]
+
+
+def operator_of(edit: Edit) -> str:
+    """The name of the operator that an edit is."""
+    return _given(edit)[0]
+
+
+def _given(edit: Edit) -> list[str]:
+    return [name for name in operator_names() if getattr(edit, name) is not None]
 
 
 def operator_class(name: str) -> type[Operator]:
@@ -53,8 +82,8 @@ def operator_function(name: str) -> Callable[..., Any]:
 
 
 def of(edit: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The operator's name and its parameters, of a plain edit."""
-    return next((name, values) for name, values in edit.items() if name != "when")
+    """The operator's name and its parameters, of a recipe's plain edit or of a case's."""
+    return next((name, values) for name, values in edit.items() if name not in ("when", "as"))
 
 
 def number_names(edit: Edit) -> set[str]:

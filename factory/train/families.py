@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, model_validator
 
-from factory.loading import Loaded, load, one_of
+from factory.loading import Loaded, Section, load, one_of
+from factory.train.cnn_fusion_recipe import CnnFusionTraining
+from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
 from factory.train.stylegan2_recipe import StyleGanTraining
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from factory.train.run import Run
 
 SCHEMAS: dict[str, type[Training]] = {
+    "cnn_fusion": CnnFusionTraining,
+    "label_vae": LabelVaeTraining,
     "spade": SpadeTraining,
     "stylegan2": StyleGanTraining,
 }
@@ -52,13 +56,24 @@ def family_of(recipe: Training) -> Family:
     return family
 
 
-class _OfAFamily(BaseModel):
+class _OfAFamily(Section):
     """All that is read of a recipe before its schema is known."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
     family: Annotated[Literal[tuple(SCHEMAS)], one_of(tuple(SCHEMAS))]  # type: ignore[valid-type]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        return data  # the family's own schema knows which there are
 
 
 def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     """A training recipe of any family. Raises RecipeError, as factory.loading.load does."""
     return load(file, SCHEMAS[load(file, _OfAFamily, overrides).spec.family], overrides)
+
+
+def without_paths(data: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without where things lay on the machine that trained it."""
+    subjects = {k: v for k, v in data["subjects"].items() if k != "path"}
+    return {**{k: v for k, v in data.items() if k != "output"}, "subjects": subjects}

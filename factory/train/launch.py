@@ -41,7 +41,7 @@ def train(loaded: Loaded[Any], address: str | None, serial: bool) -> Path:
     folder = family.export(loaded, output)
     table = family.score(folder, recipe, output)
     if table is not None:
-        rows = table.round(5).to_dict("records")
+        rows = table.round(5).astype(object).where(table.notna(), None).to_dict("records")
         write_card(folder, {**read_card(folder), "metrics": {"held_out": rows}})
     return folder
 
@@ -88,7 +88,7 @@ def with_ray(recipe: Training) -> Callable[[dict[str, Any]], None]:
             ),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             run_config=RunConfig(
-                name=config["part"],
+                name=config["part"].replace("/", "-"),
                 storage_path=str(Path(config["output"]) / "ray"),
                 failure_config=FailureConfig(max_failures=3),
             ),

@@ -16,12 +16,14 @@ Millimetres = Annotated[float, Field(gt=0, le=20), allowed("a number of mm above
 
 
 class TrainingSubjects(Section):
-    """Image and label pairs in the BIDS layout, and which of them are never learnt from.
+    """Image and label pairs in a layout of storage's, and which of them are never learnt from.
 
-    spacing_mm: every volume is learnt at each of these voxel sizes.
+    hold_out: ids; in stacks those of persons, whose phases stay together. spacing_mm: every volume
+    is learnt at each of these voxel sizes (stacks: in plane).
     """
 
     path: Text
+    layout: Annotated[Literal["bids", "short_axis"], one_of(("bids", "short_axis"))] = "bids"
     rec: Text | None = None
     mapping: Text | dict[int, str] | None = None
     hold_out: tuple[Text, ...] = ()

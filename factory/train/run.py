@@ -38,6 +38,7 @@ class Run:
     created: float = field(default_factory=time.monotonic)
     started: float = 0.0
     first_image: int | None = None
+    counted: str = "images"
 
     def hours(self) -> float:
         return (time.monotonic() - self.created) / 3600
@@ -48,6 +49,11 @@ class Run:
             raise ValueError(f"a batch of {size} cannot be shared by {self.world} workers")
         part = size // self.world
         return slice(self.rank * part, (self.rank + 1) * part)
+
+    def wait(self) -> None:
+        """Until every worker has come this far."""
+        if self.world > 1:
+            dist.barrier()
 
     def averaged(self, losses: dict[str, Tensor], step: int) -> dict[str, float]:
         """Losses averaged over workers. Raises TrainingDiverged at the first that is not finite."""
@@ -75,7 +81,8 @@ class Run:
         shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / PROGRESS).open("a", encoding="utf-8") as file:
-            print(f"{title}: {images}/{total} images  {rate:.1f}/s  {left}  {shown}", file=file)
+            counted = f"{images}/{total} {self.counted}"
+            print(f"{title}: {counted}  {rate:.1f}/s  {left}  {shown}", file=file)
         path = self.folder / "losses.csv"
         fresh = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:

@@ -70,7 +70,12 @@ class SliceSampler:
         return label, image
 
     def window(self, filled: np.ndarray, rng: np.random.Generator) -> slice:
-        """A random window of `crop` that holds the tissue, or lies within it if that is larger."""
+        """A random window of `crop` that holds the tissue, or lies within it if that is larger.
+
+        A plane of just that size is taken whole.
+        """
+        if len(filled) == self.crop:
+            return slice(0, self.crop)
         inside = np.flatnonzero(filled)
         low, high = int(inside[0]), int(inside[-1]) + 1
         a, b = sorted((low, high - self.crop))

@@ -1,7 +1,6 @@
 """SPADE for `factory train`: one network an orientation, their card, their scores."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +9,18 @@ from torch import nn
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
-from factory.train.families import Family
+from factory.train.families import Family, without_paths
 from factory.train.recipe import SpadeTraining
 from factory.train.run import Run
 from factory.train.slices import SliceSampler, stack
 from factory.train.spade import networks, train
-from factory.train.subjects import held_out_subjects, records, seen_ranges, training_subjects
+from factory.train.subjects import (
+    held_out_subjects,
+    own_spacing,
+    records,
+    seen_ranges,
+    training_subjects,
+)
 from models.checkpoint import load_state, save_model
 from models.vgg import weights_file
 from storage.subject import Subject
@@ -28,6 +33,11 @@ def check(recipe: SpadeTraining) -> None:
     records(recipe.subjects)
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
+    if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
+        raise RecipeError(
+            f"orientations: {', '.join(recipe.orientations)}; allowed for stacks: axial, the only "
+            "direction in which their slices are thin enough to draw"
+        )
     if recipe.loss.perceptual:
         weights_file()
 
@@ -42,8 +52,9 @@ def work(recipe: SpadeTraining, orientation: str, run: Run) -> None:
     for spacing in recipe.subjects.spacing_mm:
         learnt += training_subjects(recipe.subjects, spacing)
     stacks = [stack(s, orientation) for s in learnt]
-    # A sagittal slice mirrored in its plane would swap front and back.
-    sampler = SliceSampler(stacks, recipe.crop, mirror=orientation != "sagittal", seed=recipe.seed)
+    # A sagittal slice mirrored in its plane would swap front and back; a heart's, its ventricles.
+    mirror = orientation != "sagittal" and recipe.subjects.layout != "short_axis"
+    sampler = SliceSampler(stacks, recipe.crop, mirror=mirror, seed=recipe.seed)
     shown = held_out_slices(recipe, orientation, learnt)
     train(recipe, orientation, sampler, shown, len(learnt[0].table.names), run)
 
@@ -61,7 +72,7 @@ def held_out_slices(
 def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
     """Write OUTPUT/model from the checkpoints of all orientations; returns that folder."""
     recipe = loaded.spec
-    learnt = training_subjects(recipe.subjects, None)
+    learnt = training_subjects(recipe.subjects, own_spacing(recipe.subjects))
     table = learnt[0].table
     trained: dict[str, nn.Module] = {}
     curves, steps, hours = {}, {}, {}
@@ -70,6 +81,8 @@ def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
         folder = output / orientation
         state = load_state(folder / "checkpoint.safetensors", modules, {})
         trained[orientation] = modules["generator"]
+        if "encoder" in modules:
+            trained[f"{orientation}-encoder"] = modules["encoder"]
         steps[orientation], hours[orientation] = state["step"], round(state["hours"], 3)
         curves[orientation] = Run(folder).loss_curve()
     seen = seen_ranges(learnt)
@@ -114,22 +127,21 @@ def class_means_of(learnt: list[Subject]) -> list[float]:
 
 def score(folder: Path, recipe: SpadeTraining, output: Path) -> pd.DataFrame | None:
     """Scores on held-out subjects; pictures and tables to output."""
-    from factory.evaluate.held_out import evaluate
+    if recipe.subjects.layout == "short_axis":
+        from factory.evaluate.short_axis import evaluate
+    else:
+        from factory.evaluate.held_out import evaluate
 
-    subjects = held_out_subjects(recipe.subjects)
+    subjects = held_out_subjects(recipe.subjects, own_spacing(recipe.subjects))
     return evaluate(folder, subjects, output) if subjects else None
 
 
 def text(table: pd.DataFrame) -> list[str]:
+    if "style" in table:
+        return [line.rstrip() for line in table.to_string(index=False).splitlines()]
     from factory.evaluate.held_out import markdown
 
     return markdown(table).splitlines()
-
-
-def without_paths(data: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without where things lay on the machine that trained it."""
-    subjects = {k: v for k, v in data["subjects"].items() if k != "path"}
-    return {**{k: v for k, v in data.items() if k != "output"}, "subjects": subjects}
 
 
 FAMILY = Family(check, parts, work, export, score, text)

@@ -4,24 +4,41 @@ from factory.errors import RecipeError
 from factory.train.recipe import TrainingSubjects
 from factory.training_ranges import label_size
 from storage.bids import bids_subjects
+from storage.mappings import table_of
+from storage.short_axis import short_axis_subjects
 from storage.sources import load_subject
-from storage.subject import Subject
+from storage.subject import CALLOSUM, FETA, Subject
 
 
 def training_subjects(part: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
     """Those to learn from, at one spacing (None: as stored)."""
-    return [load_subject(r, spacing_mm) for r in records(part) if r["id"] not in part.hold_out]
+    return [load_subject(r, spacing_mm) for r in records(part) if person(r) not in part.hold_out]
 
 
 def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -> list[Subject]:
     """Those never learnt from, at one spacing (None: as stored)."""
-    return [load_subject(r, spacing_mm) for r in records(part) if r["id"] in part.hold_out]
+    return [load_subject(r, spacing_mm) for r in records(part) if person(r) in part.hold_out]
+
+
+def own_spacing(part: TrainingSubjects) -> float | None:
+    """The spacing to score and measure at: as stored (None); of stacks the first learnt at."""
+    return part.spacing_mm[0] if part.layout == "short_axis" else None
+
+
+def person(record: dict) -> str:
+    """Whose a record is: several of one person are learnt from or held out together."""
+    return record.get("person", record["id"])
 
 
 def records(part: TrainingSubjects) -> list[dict]:
     """Every subject's record. Raises RecipeError where hold_out names one that is not there."""
-    found = bids_subjects(part.path, part.rec, part.mapping)
-    ids = [r["id"] for r in found]
+    if part.layout == "short_axis":
+        found = short_axis_subjects(part.path)
+    else:
+        found = bids_subjects(part.path, part.rec, part.mapping)
+    if table_of(part.mapping) is not FETA:
+        raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
+    ids = list(dict.fromkeys(person(r) for r in found))
     for name in part.hold_out:
         if name not in ids:
             raise RecipeError(

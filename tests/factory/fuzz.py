@@ -22,11 +22,12 @@ from factory.cases import cases, count_cases
 from factory.errors import FactoryError
 from factory.explain import explained
 from factory.loading import parse
+from factory.plan import layout_of
 from factory.recipe import RenderRecipe
 from storage.errors import StorageError
 
 ROOT = Path(__file__).parents[2]
-RICH = """\
+LANGUAGE = """\
 seed: 3
 subjects:
   phantom: {count: 5, gestational_age_weeks: {zip: [22, 26, 30]}}
@@ -36,6 +37,18 @@ anatomy:
       grades_mm: {0: 0, 2: 3}
       into: [white_matter, deep_grey_matter]
     when: 24 <= gestational_age_weeks < 28 or not replicate == 0
+  - cortical_thinning: {thickness_mm: {uniform: [1, 1.5]}, gains: white_matter}
+  - external_csf: {wider_mm: 2}
+  - deform:
+      warp_mm: 1
+      rotation_degrees: [{uniform: [-10, 10]}, 0, {choice: {-5: 1, 5: 2}}]
+      scale: [1, {normal: {mean: 1, sd: 0.1, min: 0.8, max: 1.2}}, 1]
+      flip: {choice: [true, false]}
+  - ventriculomegaly:
+      atrial_width_mm: 9
+      mode: {choice: [dilate, displace]}
+      side: {each: [left, right]}
+  - lesion: {name: cyst, inside: [white_matter], volume_ml: 1, number: {choice: [1, 3]}}
 groups:
   severe:
     share: 30 %
@@ -54,6 +67,16 @@ appearance: {model: fetal-spade, fuse: {reject_outliers: {m: 0.5}}}
 replicates: 2
 output: {path: rich.zarr, spacing_mm: 0.8, shape: auto, range: [0, 1.2], samples_per_shard: 3}
 """
+RICH = f"""\
+{LANGUAGE}acquisition:
+  scanner: 3T-haste
+  labels: stack
+  stacks: {{orientations: [axial, axial, sagittal], thickness_mm: {{uniform: [2, 4]}}, gap_mm: 0.5}}
+  noise: {{snr: {{choice: [8, 20]}}}}
+  bias_field: {{order: {{choice: [2, 3]}}, strength: 0.4}}
+  voids: null
+  contrast: 1.2
+"""
 ODD = (
     "", "null", "-1", "0", "1e9", "1e-300", "-0.0", "1e400", ".inf", "[]", "{}", "{each: 3}", "~",
     "[1, [2]]", "é", "'", '"', "*a", "&a", "!!x", "!!python/name:os.system", "{normal: 3}", "%",
@@ -65,6 +88,7 @@ ODD = (
     "1 < 2 < 3", "not not x", "(" * 150, "x if y else z", "lambda: 0", "a.b < 3", "1e999 > 0",
     "include: clinic.yaml", "include: ../x.yaml", "include: [a.yaml, {}]", "\x00", "\ud7ff", "\x85",
     "{uniform: [1, 2], count: 3}", "{each: [0, 1, 2]}", "{normal: {mean: 2, sd: 1, min: 0}}",
+    "scanner: 3T-haste", "scanner: 3T", "acquisition: {}", "stacks: {}", "1.5T-haste", "gamma: 3",
     "{a: {a: 1}}", "<<: *a", "- ", "  ", ": ", "#", "2021-01-01", "0x1F", "0o17", "1_000",
 )  # fmt: skip
 
@@ -125,7 +149,8 @@ def outcome(text: str) -> str:
     try:
         recipe = parse(text, "recipes/fuzz.yaml", RenderRecipe)
         first = [case.to_json() for case in itertools.islice(cases(recipe), 3)]
-        words = [str(count_cases(recipe)), *explained(recipe), *first]
+        shapes = json.dumps(layout_of(recipe).to_json())
+        words = [str(count_cases(recipe)), *explained(recipe), *first, shapes]
         said = f"made {recipe.digest} {hashlib.sha256(json.dumps(words).encode()).hexdigest()}"
         again = parse(recipe.text(), "again.yaml", RenderRecipe, ["output.path=x.zarr"])
         assert again.digest == recipe.digest, "the recipe that a dataset keeps is another"

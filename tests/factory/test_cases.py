@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.cases import Case, cases, count_cases
+from factory.editing import Editor
 from factory.loading import parse
 from factory.recipe import Recipe, RenderRecipe
 from factory.subjects import grid_shape, needed_shape
@@ -231,6 +232,50 @@ def test_the_automatic_shape_does_not_depend_on_draws() -> None:
     assert len(shapes) == 1
 
 
+def test_the_automatic_shape_holds_a_head_that_is_scaled_and_turned() -> None:
+    def needed(edit: str) -> np.ndarray:
+        return np.array(needed_shape(recipe(f"anatomy=[{edit}]")))
+
+    plain = needed("{deform: {warp_mm: 0}}")
+    np.testing.assert_array_equal(plain, needed_shape(recipe("anatomy=[]")))
+    np.testing.assert_array_equal(plain, needed("{deform: {warp_mm: 0, scale: [0.8, 0.8, 0.8]}}"))
+    wide = "{deform: {warp_mm: 0, scale: [1, 1, {uniform: [0.9, 1.2]}]}}"
+    assert np.all(needed(wide) >= 1.2 * plain - 1.2)
+    twice = needed(f"{wide}, {wide}")
+    assert np.all(twice >= 1.44 * plain - 1.44)
+    turned = needed("{deform: {warp_mm: 0, rotation_degrees: [{uniform: [-20, 5]}, 0, 0]}}")
+    assert np.all(turned > plain)
+    assert np.all(turned < 1.1 * plain)
+
+
+@pytest.mark.parametrize(
+    ("edit", "more"),
+    [
+        ("scale: [1, 1.3, 1]", 8),
+        ("rotation_degrees: [40, 0, 0]", 4),
+        ("rotation_degrees: [0, 0, 40]", 4),
+        ("rotation_degrees: [15, -10, 20], shear: [0.3, 0, -0.2]", 2),
+    ],
+)
+def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) -> None:
+    import nibabel as nib
+
+    z, y, x = np.ogrid[-20:21, -20:21, -20:21]
+    head = (z / 13.3) ** 2 + (y / 18.3) ** 2 + (x / 13.3) ** 2 < 1
+    label = np.where(head, 3, 0).astype(np.uint8).transpose(2, 1, 0)
+    nib.Nifti1Image(label, np.eye(4)).to_filename(tmp_path / "a_dseg.nii.gz")
+    made = recipe(
+        f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
+        "subjects.phantom=null",
+        f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
+    )
+    after, _, _ = Editor().edited(next(cases(made)))
+    sizes = [np.ptp(np.flatnonzero(after.any(axis=o))) + 1 for o in ((1, 2), (0, 2), (0, 1))]
+    grown = [size - was for size, was in zip(sizes, (27, 37, 27), strict=True)]
+    assert max(grown) >= more  # it is not by chance that it fits
+    assert all(size <= n for size, n in zip(sizes, needed_shape(made), strict=True))
+
+
 def test_subjects_that_cannot_be_listed(tmp_path) -> None:
     with pytest.raises(SubjectError, match="no BIDS dataset"):
         next(cases(recipe(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")))
@@ -261,3 +306,35 @@ def test_files_as_subjects(tmp_path) -> None:
     assert count_cases(mixed) == len(both) == 15
     phantoms = {case.id for case in cases(recipe())}
     assert phantoms < both.keys()
+
+
+TWICE = """\
+seed: 7
+subjects: {phantom: {count: 6, gestational_age_weeks: {uniform: [22, 34]}}}
+anatomy:
+  - deform: {warp_mm: 1}
+  - dilate_ventricles: {radius_mm: 1, into: [white_matter]}
+    when: gestational_age_weeks < 28
+  - dilate_ventricles: {radius_mm: 2, into: [white_matter]}
+groups:
+  ill: {share: 50 %, anatomy: [lesion: {inside: [white_matter], volume_ml: 1}]}
+  well: {share: 50 %}
+appearance: {model: fetal-spade}
+output: {path: h.zarr}
+"""
+
+
+def test_a_number_has_one_column_in_every_case_of_a_recipe() -> None:
+    every = list(cases(recipe(text=TWICE)))
+    young = [case.subject["gestational_age_weeks"] < 28 for case in every]
+    assert len(set(young)) == 2
+    for case, is_young in zip(every, young, strict=True):
+        widths = {"dilate_ventricles_2_radius_mm"}
+        widths |= {"dilate_ventricles_radius_mm"} if is_young else set()
+        smooth = {"deform_smoothness_mm"}
+        smooth |= {"lesion_smoothness_mm"} if case.group == "ill" else set()
+        assert {name for name in case.requested if name.endswith("radius_mm")} == widths
+        assert {name for name in case.requested if name.endswith("smoothness_mm")} == smooth
+        second = next(edit for edit in case.edits if "as" in edit)
+        assert second["as"] == "dilate_ventricles_2"
+        assert second["dilate_ventricles"]["radius_mm"] == 2

@@ -61,6 +61,20 @@ def test_a_condition_may_speak_of_what_earlier_edits_were_given() -> None:
     assert "no such name radius_mm; allowed: gestational_age_weeks, replicate" in message
 
 
+def test_a_condition_after_grow_sees_the_age_that_was_reached() -> None:
+    late = "{dilate_ventricles: {radius_mm: 1, into: [white_matter]}, when: AGE >= 30}"
+    late = late.replace("AGE", "gestational_age_weeks")
+    for when, count in (("", 2), (", when: replicate > 0", 0)):  # grown, and not
+        grow = f"{{grow: {{to_weeks: 31}}{when}}}"
+        one = recipe(
+            f"anatomy=[{late}, {grow}, {late}]",
+            "subjects.phantom={count: 1, gestational_age_weeks: 24}",
+        )
+        (case,) = cases(one)
+        assert len(case.edits) == count
+        assert case.requested["gestational_age_weeks"] == 24
+
+
 @pytest.mark.parametrize(
     ("condition", "column", "says"),
     [

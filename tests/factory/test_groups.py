@@ -154,3 +154,11 @@ def test_a_recipe_in_words() -> None:
     ):
         assert part in words
     assert "each of 1, 2" in "\n".join(explained(recipe(f"{RADIUS}={{each: [1, 2]}}")))
+
+
+def test_an_edit_in_words_has_its_units_after_its_numbers() -> None:
+    edits = "{deform: {warp_mm: {uniform: [0.5, 2]}, flip: true}}, {grow: {to_weeks: 30}}"
+    text = "\n".join(explained(recipe(f"anatomy=[{edits}]")))
+    assert "deform, warp drawn evenly from 0.5 to 2 mm; " in text
+    assert "; flip yes." in text
+    assert "grow, to 30 weeks." in text

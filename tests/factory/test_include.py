@@ -73,3 +73,15 @@ def test_what_may_not_be_included(tmp_path, include: str, says: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(says)):
         load(tmp_path / "whole.yaml", RenderRecipe)
     assert "include stands in the file" in refused("include=part.yaml")
+
+
+def test_a_parameter_is_replaced_whole(tmp_path) -> None:
+    age = "gestational_age_weeks"
+    write(
+        tmp_path,
+        part=f"subjects: {{phantom: {{count: 3, {age}: {{uniform: [22, 30]}}}}}}\n",
+        whole="include: part.yaml\nseed: 1\nappearance: {model: m}\noutput: {path: h.zarr}\n"
+        f"subjects: {{phantom: {{{age}: {{choice: [24, 28]}}}}}}\n",
+    )
+    phantom = load(tmp_path / "whole.yaml", RenderRecipe).data["subjects"]["phantom"]
+    assert phantom == {"count": 3, age: {"choice": [24, 28]}}

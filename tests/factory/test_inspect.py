@@ -1,6 +1,7 @@
 """What is said of a dataset, and its picture."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from PIL import Image
 from factory.errors import FactoryError
 from factory.inspect import inspect
 from factory.montage import _planes, montage
+from factory.panels import stack_panels
 from storage.dataset_open import create
 from storage.errors import DatasetError
 from storage.layout import Layout
-from storage.stored_sample import StoredSample
+from storage.stored_sample import StoredSample, StoredStack
 from storage.subject import FETA, Grid
 
 SHAPE = (30, 40, 34)
@@ -71,6 +73,23 @@ def test_what_is_said_of_an_unfinished_one(tmp_path):
     assert "not complete: 1 samples stand" in report.lines()[0]
 
 
+def test_what_is_said_of_stacks(tmp_path):
+    ranges = {"image": (0.0, 1.2), "stack_0": (0.0, 1.2)}
+    layout = Layout(1, SHAPE, FETA, ranges, shapes={"stack_0": (10, 40, 34)})
+    dataset = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
+    image = np.ones((9, 40, 34), np.float32)
+    image[:3] = 2  # beyond what is stored
+    stack = StoredStack(image, np.eye(4), (3.0, 1.0, 1.0))
+    dataset.write_shard(0, 0, [replace(sample("s", 0), stacks=[stack])])
+    dataset.seal()
+    report = inspect(dataset.path)
+    assert report.to_json()["arrays"]["stack_0"]["shape"] == [10, 40, 34]
+    text = "\n".join(report.lines())
+    assert "array     stack_0: uint16, at most 10 × 40 × 34, bricks" in text
+    assert "array     image: uint16, bricks" in text
+    assert "clipped   at most 33.333 % of a sample" in text
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
         inspect(str(tmp_path / "nowhere.zarr"))
@@ -106,6 +125,29 @@ def test_montage_orientation():
     assert place(coronal, 3)[1] < 10
     assert place(sagittal, 1)[0] < 10
     assert place(sagittal, 2)[1] < 10
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("flips", [(), (0,), (1, 2)])
+def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
+    """Whichever way a stack's axes run: here one that has the volume's very voxels."""
+    volume = np.random.Generator(np.random.Philox(3)).random(SHAPE).astype(np.float32)
+    whole = sample("s", 0)
+    turned = volume.transpose(order)
+    to_volume = np.zeros((4, 4))  # a stack's (column, row, slice, 1) to the volume's (x, y, z, 1)
+    to_volume[3, 3] = 1
+    for own, axis in enumerate(order):
+        flipped = own in flips
+        to_volume[2 - axis, 2 - own] = -1 if flipped else 1
+        to_volume[2 - axis, 3] = turned.shape[own] - 1 if flipped else 0
+    stack = StoredStack(np.flip(turned, flips), whole.affine @ to_volume, (1.0, 1.0, 1.0))
+    centre, box = (14, 20, 9), (slice(2, 28), slice(4, 33), slice(1, 30))
+    planes = _planes(volume, centre, box)
+    shown = stack_panels(replace(whole, stacks=[stack]), centre, box)
+    through = order[0]
+    assert shown[0].title == f"{('axial', 'coronal', 'sagittal')[through]} stack 0"
+    np.testing.assert_array_equal(shown[0].image, planes[through])
+    np.testing.assert_array_equal(shown[1].image, planes[(1, 2, 0)[through]])
 
 
 def test_montage_of_nothing_and_to_nowhere(path, tmp_path):

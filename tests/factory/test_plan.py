@@ -105,8 +105,27 @@ def test_time_is_for_what_remains() -> None:
     assert made.seconds == pytest.approx(math.ceil(9 / 2) * made.seconds_per_sample)
     assert dataclasses.replace(made, done=frozenset(range(9))).seconds == 0
     card = CARD | {"seconds_per_megavoxel": 2.0}
-    faster = plan(made.recipe, card, WEIGHTS, LARGE)
+    faster = plan(recipe("anatomy=[]"), card, WEIGHTS, LARGE)
     assert faster.seconds_per_sample == pytest.approx(2 * math.prod(made.layout.shape) / 1e6)
+
+
+def test_time_is_for_the_edits_too() -> None:
+    def seconds(*overrides: str) -> float:
+        plain = planned("anatomy=[]").seconds_per_sample
+        return planned(*overrides).seconds_per_sample - plain
+
+    deform, wide = "{deform: {warp_mm: 1}}", "{ventriculomegaly: {atrial_width_mm: 12, mode: MODE}}"
+    once = seconds(f"anatomy=[{deform}]")
+    assert once > 0
+    assert seconds(f"anatomy=[{deform}, {deform}]") == pytest.approx(2 * once)
+    groups = f"groups={{ill: {{share: 33, anatomy: [{deform}]}}, well: {{share: 67}}}}"
+    assert seconds("anatomy=[]", groups) == pytest.approx(once / 3)
+    dilate, displace, both = (
+        seconds(f"anatomy=[{wide.replace('MODE', mode)}]")
+        for mode in ("dilate", "displace", "{each: [dilate, displace]}")
+    )
+    assert dilate < displace
+    assert both == pytest.approx((dilate + displace) / 2)
 
 
 def test_memory_grows_with_all_that_takes_it() -> None:

@@ -25,6 +25,17 @@ def test_the_extremes_hold_the_least_and_the_most_of_every_number() -> None:
         assert {min(values), max(values)} <= {case.requested[key] for case in picked}
 
 
+def test_what_the_scanner_does_asks_for_no_further_label_maps() -> None:
+    from factory.cases import cases
+
+    scan = "acquisition={noise: {snr: {uniform: [5, 30]}}}"
+    plain, scanned = (
+        extremes(list(cases(parse(RECIPE, "r.yaml", RenderRecipe, overrides))))
+        for overrides in ([], [scan])
+    )
+    assert [case.id for case in scanned] == [case.id for case in plain]
+
+
 def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
     recipe = parse(RECIPE, "r.yaml", RenderRecipe)
     wide = {"volume_ml": [0, 1e6], "depth_mm": [0, 1e3]}
@@ -34,3 +45,12 @@ def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
     assert all("ventricles volume_ml" in w and "(saw 0 to 20)" in w for w in warnings)
     assert not any("white_matter" in w or "radius_mm=0/" in w for w in warnings)
     assert label_warnings(recipe, {"training": {"labels": {"ventricles": wide}}}) == ()
+
+
+def test_an_edit_that_cannot_be_made_is_a_warning_since_the_other_samples_stand() -> None:
+    wide = "{ventriculomegaly: {atrial_width_mm: {each: [0, 30]}}}"
+    recipe = parse(RECIPE, "r.yaml", RenderRecipe, [f"anatomy=[{wide}]"])
+    warnings = label_warnings(recipe, {"training": {"labels": {}}})
+    assert warnings
+    assert all("atrial_width_mm=30/0: ventriculomegaly" in w for w in warnings)
+    assert all("the largest that can be reached is" in w for w in warnings)

@@ -45,7 +45,7 @@ def test_the_shipped_recipe_is_what_the_issue_describes() -> None:
     assert spec.subjects.phantom is not None
     assert spec.subjects.phantom.count == 4
     assert spec.subjects.phantom.gestational_age_weeks.uniform == (21, 34)
-    edit = spec.anatomy[0].dilate_ventricles
+    edit = spec.anatomy[0].ventriculomegaly
     assert edit is not None
     assert edit.grade.each == (0, 1, 2, 3, 4)
     assert spec.output.spacing_mm == 1.0

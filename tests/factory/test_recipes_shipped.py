@@ -10,11 +10,13 @@ import pytest
 from factory.cases import cases, count_cases
 from factory.errors import FactoryError
 from factory.explain import explained
+from factory.loading import parse
 from factory.plan import Machine, plan
-from factory.recipe import load_recipe
+from factory.recipe import RenderRecipe, load_recipe
 from factory.schema import recipe_schema
 from factory.train.families import load_training
 from factory.yaml_lines import read_yaml
+from storage.short_axis import HEART
 
 ROOT = Path(__file__).parents[2]
 RENDER = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -37,9 +39,13 @@ def test_three_lines_say_what_for_whom_and_how_long(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RENDER, ids=lambda path: path.stem)
-def test_a_render_recipe_plans(path: Path) -> None:
-    recipe = load_recipe(path)
-    made = plan(recipe, {"config": {"hidden": 32, "width": 12}}, 15_000_000, MACHINE)
+def test_a_render_recipe_plans(path: Path, hearts: Path) -> None:
+    recipe, card = load_recipe(path), {"config": {"hidden": 32, "width": 12}}
+    if recipe.spec.subjects.short_axis:  # of data that is not ours to ship
+        own = (f"subjects.short_axis.path={hearts}", "interpolate.between=[P0-ED, P1-ED]")
+        recipe = load_recipe(path, own)
+        card |= {"label_table": {"names": list(HEART.names)}}
+    made = plan(recipe, card, 15_000_000, MACHINE)
     ids = [case.id for case in cases(recipe)]
     assert made.layout.samples == count_cases(recipe) == len(set(ids)) == len(ids)
     assert explained(recipe)[0].startswith(f"Makes {len(ids)} samples")
@@ -59,15 +65,19 @@ def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, load)
         load(path)
         data = plain(path)
         assert [error.message for error in validator.iter_errors(data)] == []
-        for spoil in (
+        spoilers = [
             lambda d: d.update(sead=1),
-            lambda d: d.pop("seed"),
             lambda d: d.update(seed="one"),
             lambda d: d.update(subjects=3),
-        ):
+        ]
+        if "include" not in data:  # what an included file gives, no editor knows
+            spoilers.append(lambda d: d.pop("seed"))
+        for spoil in spoilers:
             other = copy.deepcopy(data)
             spoil(other)
-            assert list(validator.iter_errors(other))
+            # what a recipe that includes others leaves out, they may give
+            allowed = "include" in data and other.keys() < data.keys()
+            assert allowed != bool(list(validator.iter_errors(other)))
 
 
 def test_what_the_language_allows_the_schema_allows() -> None:
@@ -92,3 +102,15 @@ def test_tissues_and_units_are_there_to_complete() -> None:
 def test_another_kind_of_schema_is_refused() -> None:
     with pytest.raises(FactoryError, match="did you mean render"):
         recipe_schema("rendr")
+
+
+def test_a_list_of_parameters_is_said_by_its_axes() -> None:
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    import fuzz
+
+    said = " ".join(explained(parse(fuzz.LANGUAGE, "rich.yaml", RenderRecipe)))
+    turned = "z drawn evenly from -10 to 10 degrees, y 0 degrees, x one of -5 (33.3 %)"
+    assert turned in said
+    assert "flip one of yes, no" in said

@@ -71,3 +71,44 @@ def test_a_lognormal_has_its_median_its_spread_and_its_ends() -> None:
         f"{RADIUS}={{lognormal: {{median: 1, spread: 1.01, min: 9, max: 10}}}}"
     )
     assert "above 0" in refused(f"{RADIUS}={{lognormal: {{median: 0, spread: 2, min: 0, max: 1}}}}")
+
+
+DEFORM = """anatomy=[{deform: {
+    warp_mm: 1, rotation_degrees: [{uniform: [-9, 9]}, 0, {each: [0, 3]}],
+    scale: [1, {zip: [0.9, 1.1]}, 1], flip: {each: [false, true]}}}]"""
+
+
+def test_each_axis_is_a_parameter_of_its_own() -> None:
+    made = list(cases(recipe(DEFORM.replace("\n", " "), "subjects.phantom.count=1")))
+    assert [case.variant for case in made[:2]] == [
+        "flip=false,rotation_degrees_x=0,scale_y=0.9",
+        "flip=false,rotation_degrees_x=0,scale_y=1.1",
+    ]
+    assert len({case.variant for case in made}) == len(made) == 8
+    for case in made:
+        deform, asked = case.edits[0]["deform"], case.requested
+        turned = [asked["rotation_degrees_z"], 0, asked["rotation_degrees_x"]]
+        assert deform["rotation_degrees"] == turned
+        assert deform["scale"] == [1, asked["scale_y"], 1]
+        assert deform["flip"] is asked["flip"]
+        assert not asked.keys() & {"rotation_degrees_y", "scale_z", "scale_x", "shear_z"}
+    angles = [case.requested["rotation_degrees_z"] for case in made]
+    assert len(set(angles)) == 8
+    assert all(-9 <= angle <= 9 for angle in angles)
+
+
+def test_plain_lists_and_words_have_no_column() -> None:
+    plain = "{deform: {warp_mm: 1, rotation_degrees: [5, 0, 0], flip: true}}"
+    case = next(cases(recipe(f"anatomy=[{plain}]")))
+    assert case.edits[0]["deform"]["rotation_degrees"] == [5, 0, 0]
+    assert case.requested.keys() == {"gestational_age_weeks", "warp_mm", "smoothness_mm"}
+
+
+def test_words_that_are_swept_or_drawn_have_a_column() -> None:
+    wide = "{atrial_width_mm: 12, mode: {each: [dilate, displace]}, side: {choice: [left, right]}}"
+    made = list(cases(recipe(f"anatomy=[{{ventriculomegaly: {wide}}}]")))
+    assert [case.requested["mode"] for case in made] == ["dilate", "displace"] * 10
+    assert {case.requested["side"] for case in made} == {"left", "right"}
+    for case in made:
+        given = case.edits[0]["ventriculomegaly"]
+        assert (given["mode"], given["side"]) == (case.requested["mode"], case.requested["side"])

@@ -1,3 +1,4 @@
+import functools
 import json
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.measure import euler_number
 
 from factory.anatomy import measure as m
+from factory.anatomy.flow import Flow
 from factory.anatomy.solve import EVALUATIONS, solve
 from factory.anatomy.ventriculomegaly import ventriculomegaly
 from factory.errors import AnatomyError
@@ -45,7 +48,7 @@ def topology(label: np.ndarray) -> list[tuple[int, int]]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    wanted=st.floats(6, 30), slope=st.floats(0.3, 4), bend=st.floats(0.5, 1.5), top=st.floats(7, 40)
+    wanted=st.floats(6, 30), slope=st.floats(0.3, 4), bend=st.floats(0.7, 1.4), top=st.floats(7, 40)
 )
 def test_solving_finds_the_amount_or_says_how_far_it_goes(
     wanted: float, slope: float, bend: float, top: float
@@ -117,7 +120,7 @@ def test_what_is_displaced_is_not_eaten_and_keeps_its_topology() -> None:
         gained = after["ventricles"] - before["ventricles"]
         yielded = before["external_csf"] - after["external_csf"]
         solid = [sum(v[FETA.names[i]] for i in SOLID) for v in (before, after)]
-        assert abs(solid[1] / solid[0] - 1) < 0.05
+        assert abs(solid[1] / solid[0] - 1) < 0.02
         gains.append((gained, yielded))
         assert sum(after.values()) == pytest.approx(sum(before.values()), rel=0.01)
         assert record["jacobian_min"] > 0
@@ -126,18 +129,71 @@ def test_what_is_displaced_is_not_eaten_and_keeps_its_topology() -> None:
         # The image went where the labels went.
         assert image is not None
         assert np.abs(image - values[label])[label > 0].mean() < 5
+        # All that the ventricles gain the external CSF yields, but for the little that is lost.
+        assert yielded == pytest.approx(gained, rel=0.15)
     assert gains == sorted(gains)
-    # Less than half a voxel moves no label, so the little that the cortex moves at first is lost.
-    assert gains[-1][1] > 0.5 * gains[-1][0]
 
 
-def test_displaced_millimetres_do_not_depend_on_the_voxels() -> None:
-    fine = phantom(24, 4, 1.0)
-    spacing = fine.grid.spacing
-    label, _, _ = ventriculomegaly(fine.label, spacing, FETA, 12.0, mode="displace")
-    coarse, _, _ = widened(12.0, mode="displace")
-    volume = m.volumes_ml(label, spacing, FETA)["ventricles"]
-    assert volume == pytest.approx(m.volumes_ml(coarse, SPACING, FETA)["ventricles"], rel=0.2)
+@functools.cache
+def fine_phantom() -> np.ndarray:
+    return phantom(21, 4, 0.5).label
+
+
+@pytest.mark.parametrize("mode", ["dilate", "displace"])
+def test_the_millimetres_do_not_depend_on_the_voxels(mode: str) -> None:
+    """Every second voxel at 0.5 mm is what comes out at 1 mm, to a voxel."""
+    fine = fine_phantom()
+    coarse = np.ascontiguousarray(fine[::2, ::2, ::2])
+    wide, _, _ = ventriculomegaly(coarse, (1.0,) * 3, FETA, 11.0, mode=mode)
+    thinned = ventriculomegaly(fine, (0.5,) * 3, FETA, 11.0, mode=mode)[0][::2, ::2, ::2]
+    value = FETA.index("ventricles")
+    for a, b in ((wide, thinned), (thinned, wide)):
+        beyond = (a == value) & ~ndimage.binary_dilation(b == value, np.ones((3, 3, 3)))
+        assert beyond.sum() <= 0.01 * (a == value).sum()
+
+
+@pytest.mark.parametrize("mode", ["dilate", "displace"])
+def test_the_wider_the_width_the_larger_the_ventricles_whatever_the_arrays_order(mode: str) -> None:
+    value, volumes = FETA.index("ventricles"), []
+    for more in (0, 3, 6):
+        label, _, _ = widened(NORMAL + more, mode=mode)
+        volumes.append((label == value).sum())
+        np.testing.assert_array_equal(label == 0, LABEL == 0)
+    assert volumes == sorted(set(volumes))
+    turned = ventriculomegaly(np.asfortranarray(LABEL), SPACING, FETA, NORMAL + 6, mode=mode)[0]
+    np.testing.assert_array_equal(turned, label)
+
+
+@pytest.mark.parametrize("axes", [(2, 0, 1), (1, 0, 2)])
+def test_the_flow_is_indifferent_to_the_axes(axes: tuple[int, int, int]) -> None:
+    fluid = [np.isin(LABEL, FETA.index(name)) for name in ("ventricles", "external_csf")]
+    masks = [*fluid, np.isin(LABEL, SOLID), LABEL > 0]
+
+    def flowing(order: tuple[int, int, int]) -> np.ndarray:
+        ventricles, *others = (mask.transpose(order) for mask in masks)
+        flow = Flow({"both": ventricles}, {"both": 1.0}, *others, SPACING, 0.3, 0.2)
+        return flow.displacement(1.5)
+
+    plain, turned = flowing((0, 1, 2)), flowing(axes)
+    expected = plain[list(axes)].transpose(0, *(a + 1 for a in axes))
+    assert np.abs(plain).max() > 1
+    np.testing.assert_allclose(turned, expected, atol=0.02)
+
+
+def test_a_growing_head_gives_way_by_its_share() -> None:
+    roomy = np.pad(LABEL, 6)
+    value, gains = FETA.index("ventricles"), []
+    for share in (0.3, 1.0):
+        label, _, record = ventriculomegaly(
+            roomy, SPACING, FETA, NORMAL + 5, mode="displace", head_growth=share
+        )
+        gained = (label == value).sum() - (roomy == value).sum()
+        grown = (label > 0).sum() - (roomy > 0).sum()
+        assert grown == pytest.approx(share * gained, abs=0.1 * gained)
+        assert record["intracranial_change"] == pytest.approx(grown / (roomy > 0).sum())
+        assert record["jacobian_min"] > 0
+        gains.append(record["external_csf_left"])
+    assert gains == sorted(gains)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +201,18 @@ def test_displaced_millimetres_do_not_depend_on_the_voxels() -> None:
     [
         ({"atrial_width_mm": 5.0}, "is there already"),
         ({"atrial_width_mm": 60.0}, r"the largest that can be reached is \d\d\.\d mm"),
-        ({"atrial_width_mm": float("nan")}, "above 0"),
+        ({"atrial_width_mm": float("nan")}, "0 or more"),
         ({"atrial_width_mm": 12.0, "mode": "stretch"}, "allowed are dilate, displace"),
         ({"atrial_width_mm": 12.0, "side": "top"}, "allowed are both, left, right"),
         ({"atrial_width_mm": 12.0, "ratio": 0.5}, "ratio is 0.5"),
         ({"atrial_width_mm": 12.0, "into": ["external_csf"]}, "allowed are"),
         (
-            {"atrial_width_mm": 14.0, "mode": "displace", "parenchyma_loss_max": 0.01},
+            {
+                "atrial_width_mm": 14.0,
+                "mode": "displace",
+                "csf_min_share": 0.95,
+                "parenchyma_loss_max": 0.01,
+            },
             r"largest that can be reached is \d+\.\d mm \(parenchyma_loss_max is 0.01\)",
         ),
         (
@@ -164,6 +225,7 @@ def test_displaced_millimetres_do_not_depend_on_the_voxels() -> None:
             r"\(mantle_min_mm is 15\)",
         ),
         ({"atrial_width_mm": 12.0, "mode": "displace", "csf_min_share": 2}, "allowed are 0 to"),
+        ({"atrial_width_mm": 12.0, "mode": "displace", "head_growth": -1}, "allowed are 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(more: dict[str, Any], words: str) -> None:
@@ -183,13 +245,13 @@ def test_a_side_with_no_ventricle_and_a_table_with_none_are_refused() -> None:
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
 def test_the_real_atlas_takes_it_and_its_image_follows(real_data: Path, mode: str) -> None:
     (record,) = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga25pre"])
-    subject = load_subject(record, 1.0)
+    subject = load_subject(record, 1.25)
     spacing = subject.grid.spacing
     present = max(m.atrial_width_mm(subject.label, spacing, FETA).values())
     label, image, made = ventriculomegaly(
         subject.label, spacing, FETA, present + 1, mode=mode, image=subject.image
     )
-    assert made["achieved_atrial_width_mm"] == pytest.approx(present + 1, abs=0.5)
+    assert made["achieved_atrial_width_mm"] == pytest.approx(present + 1, abs=1.25 / 2)
     assert image is not None
     fluid, white = (image[label == FETA.index(t)].mean() for t in ("ventricles", "white_matter"))
     assert fluid > 1.2 * white

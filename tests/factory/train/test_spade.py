@@ -1,8 +1,7 @@
 """The training loop on small real networks: workers, resuming, NaN, and the command's output."""
 
 import json
-import os
-import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
@@ -22,6 +20,9 @@ from factory.train.run import Run, TrainingDiverged
 from factory.train.slices import SliceSampler, SliceStack
 from factory.train.spade import networks, rate_factor, train
 from models.checkpoint import load_state, read_card
+
+sys.path.insert(0, str(Path(__file__).parent))
+from killing import Mortal, killed
 
 Recipe = Callable[..., Loaded[SpadeTraining]]
 
@@ -59,31 +60,19 @@ def test_two_workers_have_the_losses_of_one(
     np.testing.assert_allclose(first, second, rtol=3e-2, atol=3e-3)
 
 
-class Mortal(Run):
-    def log(self, title: str, images: int, total: int, values: dict[str, float]) -> None:
-        super().log(title, images, total, values)
-        if images >= 32:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def die_at_32_images(settings: dict[str, Any], folder: Path) -> None:
-    work(settings, Mortal(folder / "axial"))
+    work(settings, Mortal(folder / "axial", dies_at=32))
 
 
 def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
     work(config(recipe, undisturbed), Run(undisturbed / "axial"))
-    victim = mp.get_context("spawn").Process(
-        target=die_at_32_images, args=(config(recipe, killed), killed)
-    )
-    victim.start()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL
-    work(config(recipe, killed), Run(killed / "axial"))
+    killed(die_at_32_images, config(recipe, resumed), resumed)
+    work(config(recipe, resumed), Run(resumed / "axial"))
 
-    np.testing.assert_array_equal(losses(undisturbed / "axial"), losses(killed / "axial"))
+    np.testing.assert_array_equal(losses(undisturbed / "axial"), losses(resumed / "axial"))
     states = []
-    for folder in (undisturbed, killed):
+    for folder in (undisturbed, resumed):
         modules = networks(recipe().spec, 8, 0)
         load_state(folder / "axial" / "checkpoint.safetensors", modules, {})
         states.append(modules["generator"].state_dict())

@@ -1,0 +1,294 @@
+"""What does each edit look like, at three strengths, on a real brain and on a phantom?
+
+    python benchmarks/edits_pictures.py DATA_FOLDER --output runs/edits [--only microcephaly …]
+
+DATA_FOLDER holds fetal-spina-bifida (a BIDS dataset, see storage.bids) and adult-brain. One
+picture an edit: rows are the real subject's image and labels and the phantom's labels, columns
+nothing and three strengths, each headed by what it shows best; and one sheet with all edits at
+the middle strength. To add an edit, add it to EDITS.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import nibabel as nib
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+from factory.anatomy.tissues import box_of
+from factory.errors import AnatomyError
+from factory.labels import table_of
+from factory.operators import operator_class, operator_function, operator_names
+from storage.bids import bids_subjects
+from storage.mappings import NAMED, apply
+from storage.phantom import phantom
+from storage.resample import fit
+from storage.sources import load_subject
+from storage.subject import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One edit's three strengths, and where to look.
+
+    axis: 0 axial, 1 coronal, 2 sagittal. tissue: the slice where the unedited subject (or, where
+    it has none, the weakest edit's) has most of it, of all that is labelled by default; the slice
+    through its middle for the corpus callosum, since the midline is thin.
+    title: a key of the record to print above each panel. on_phantom: its strengths, if others.
+    """
+
+    strengths: list[dict[str, Any]]
+    axis: int = 0
+    tissue: str | None = None
+    title: str | None = None
+    on_phantom: list[dict[str, Any]] | None = None
+
+
+INTO = ["white_matter", "deep_grey_matter"]
+LESION = table_of([{"name": "lesion", "looks_like": "white_matter"}])
+
+
+WIDTHS_MM = (16, 18, 20), (10, 13, 16)
+"""Of the real subject, whose own atria are wide already, and of the phantom."""
+
+
+def widened(mode: str) -> Shown:
+    real, small = [[{"mode": mode, "atrial_width_mm": mm} for mm in row] for row in WIDTHS_MM]
+    return Shown(real, 0, "ventricles", "achieved_atrial_width_mm", small)
+
+
+EDITS = {
+    "ventriculomegaly dilate": widened("dilate"),
+    "ventriculomegaly displace": widened("displace"),
+    "dilate_ventricles": Shown(
+        [{"radius_mm": mm, "into": INTO} for mm in (1.5, 3.0, 5.0)], tissue="ventricles"
+    ),
+    "deform": Shown([{"warp_mm": mm, "seed": 1} for mm in (1.0, 2.0, 4.0)], title="jacobian_min"),
+    "microcephaly": Shown(
+        [{"biparietal_mm": mm} for mm in (62, 55, 48)], title="achieved_biparietal_mm"
+    ),
+    "grow": Shown(
+        [{"to_weeks": weeks} for weeks in (23, 32, 36)], title="achieved_occipito_frontal_mm"
+    ),
+    "asymmetry": Shown(
+        [{"side": "left", "hemisphere_share": share} for share in (-0.1, -0.2, -0.3)],
+        tissue="ventricles",
+        title="achieved_hemisphere_share",
+    ),
+    "asymmetry of the ventricle": Shown(
+        [{"side": "right", "ventricle_share": share} for share in (-0.4, 0.5, 1.0)],
+        tissue="ventricles",
+        title="achieved_ventricle_share",
+    ),
+    "cerebellar_hypoplasia": Shown(
+        [{"transcerebellar_mm": mm} for mm in (22, 18, 13)],
+        tissue="cerebellum",
+        title="achieved_transcerebellar_mm",
+    ),
+    "cerebellar_hypoplasia, coronal": Shown(
+        [{"transcerebellar_mm": mm} for mm in (22, 18, 13)],
+        axis=1,
+        tissue="cerebellum",
+        title="achieved_transcerebellar_mm",
+    ),
+    "cortical_thinning": Shown([{"share": s} for s in (0.15, 0.3, 0.5)], title="achieved_share"),
+    "cortical_thinning from inside": Shown(
+        [{"share": s, "gains": "white_matter"} for s in (0.15, 0.3, 0.5)], title="achieved_share"
+    ),
+    "external_csf": Shown(
+        [{"wider_mm": mm} for mm in (2.0, 4.0, 8.0)], axis=1, title="gained_volume_ml"
+    ),
+    "lesion": Shown(
+        [
+            {"volume_ml": ml, "inside": ["white_matter"], "seed": 5, "intensity": 1.5}
+            for ml in (0.5, 2.0, 8.0)
+        ],
+        tissue="lesion",
+        title="achieved_volume_ml",
+    ),
+    "corpus_callosum_agenesis": Shown(
+        [{"share": s} for s in (0.33, 0.67, 1.0)], 2, CALLOSUM, "lost_volume_ml"
+    ),
+    "corpus_callosum_agenesis, coronal": Shown(
+        [{"share": s} for s in (0.33, 0.67, 1.0)], 1, CALLOSUM, "lost_volume_ml"
+    ),
+}
+
+# FreeSurfer's numbers.
+ADULT = {
+    **dict.fromkeys((2, 28, 30, 41, 60, 62, 77, 80, 85), "white_matter"),
+    **dict.fromkeys((3, 17, 18, 42, 53, 54), "grey_matter"),
+    **dict.fromkeys((4, 5, 14, 15, 31, 43, 44, 63, 72), "ventricles"),
+    **dict.fromkeys((7, 8, 46, 47), "cerebellum"),
+    **dict.fromkeys((10, 11, 12, 13, 26, 49, 50, 51, 52, 58), "deep_grey_matter"),
+    16: "brainstem",
+    24: "external_csf",
+    **dict.fromkeys(range(251, 256), CALLOSUM),
+}
+
+
+def operator_of(name: str) -> str:
+    return name.split(",")[0].split(" ")[0]
+
+
+def real_subject(folder: Path, participant: str, with_callosum: bool) -> Subject:
+    mapping = NAMED["spina-bifida-atlas"] | ({8: CALLOSUM} if with_callosum else {})
+    (record,) = bids_subjects(folder / "fetal-spina-bifida", None, mapping, [participant])
+    return fit(load_subject(record, 0.8), (144, 160, 128))
+
+
+def adult_subject(folder: Path) -> Subject:
+    path = folder / "adult-brain" / "sub-01_dseg.nii.gz"
+    values = np.asarray(nib.load(path).dataobj).astype(int)
+    # Its header says RAS, its voxels run to the left, down and to the front.
+    label = apply(values[::-1, ::-1].transpose(1, 2, 0), {0: "background"} | ADULT, path)
+    grid = Grid.centred(label.shape, (1.0, 1.0, 1.0))
+    return Subject("adult", label, grid, FETA_WITH_CALLOSUM)
+
+
+def subjects_for(name: str, folder: Path, participant: str) -> list[Subject]:
+    """The real subject and the phantom; or the adult, since phantoms have no corpus callosum."""
+    with_callosum = operator_of(name) == "corpus_callosum_agenesis"
+    real = real_subject(folder, participant, with_callosum)
+    if with_callosum:
+        return [real, adult_subject(folder)]
+    both = [real, fit(phantom(28, 1, 0.8), (144, 160, 128))]
+    if operator_of(name) == "lesion":
+        return [replace(subject, table=LESION) for subject in both]
+    return both
+
+
+@dataclass
+class Panel:
+    """One subject, edited: where there is no label, it was refused and the title says why."""
+
+    title: str
+    label: np.ndarray | None = None
+    image: np.ndarray | None = None
+
+
+def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | None) -> Panel:
+    operator = operator_of(name)
+    known = {}
+    if operator_class(operator).wants_age:
+        known = {"age_weeks": subject.metadata["gestational_age_weeks"]}
+    title = ", ".join(f"{k} {v}" for k, v in parameters.items() if k not in ("inside", "into"))
+    try:
+        label, image, *record = operator_function(operator)(
+            subject.label,
+            subject.grid.spacing,
+            subject.table,
+            image=subject.image,
+            **parameters,
+            **known,
+        )
+    except AnatomyError as error:
+        return Panel(f"{title}\n{str(error)[:60]}\n{str(error)[60:120]}")
+    if record and record[0].get(key) is not None:
+        title += f"\n{key} {record[0][key]:.3g}"
+    return Panel(title, label, image)
+
+
+def panels(name: str, shown: Shown, subject: Subject, others: bool) -> list[Panel]:
+    """Nothing and the three strengths, all cut at the same slice and cropped to the same box."""
+    strengths = shown.on_phantom if others and shown.on_phantom else shown.strengths
+    row = [Panel(f"{subject.id}, none", subject.label, subject.image)]
+    row += [edited(name, subject, parameters, shown.title) for parameters in strengths]
+    where = subject.label > 0
+    if shown.tissue:
+        value = subject.table.index(shown.tissue)
+        maps = [p.label for p in row if p.label is not None]
+        where = next(m == value for m in maps if (m == value).any())
+    at = int(np.argmax(where.sum(tuple(a for a in range(3) if a != shown.axis))))
+    if shown.tissue == CALLOSUM:
+        at = round(float(np.nonzero(where)[shown.axis].mean()))
+    kept = [panel for panel in row if panel.label is not None]
+    for panel in kept:
+        panel.label = np.take(panel.label, at, shown.axis)
+        if panel.image is not None:
+            panel.image = np.take(panel.image, at, shown.axis)
+    window = box_of(sum(panel.label > 0 for panel in kept)[None], (0, 4, 4))[1:]
+    for panel in kept:
+        panel.label = panel.label[window]
+        panel.image = None if panel.image is None else panel.image[window]
+    return row
+
+
+def draw(axes: plt.Axes, panel: Panel, subject: Subject, as_image: bool, brightest: float) -> None:
+    axes.axis("off")
+    if panel.label is None:
+        return
+    if as_image:
+        axes.imshow(panel.image, origin="lower", cmap="gray", vmin=0, vmax=brightest)
+    else:
+        colours = ListedColormap(np.array(subject.table.colours) / 255)
+        top = len(colours.colors) - 1
+        axes.imshow(
+            panel.label, origin="lower", cmap=colours, vmin=0, vmax=top, interpolation="nearest"
+        )
+
+
+def picture(name: str, shown: Shown, both: list[Subject]) -> tuple[plt.Figure, list[Any]]:
+    """The figure of one edit; and what the sheet shows of it: none and the middle strength."""
+    figure, axes = plt.subplots(3, 4, figsize=(13, 11))
+    real, other = (panels(name, shown, s, others=i > 0) for i, s in enumerate(both))
+    # One window for a row: else what an edit darkens would brighten all the rest.
+    brightest = float(np.percentile(both[0].image[both[0].label > 0], 99.8))
+    rows = (real, both[0], True), (real, both[0], False), (other, both[1], False)
+    for row, (cut, subject, as_image) in zip(axes, rows, strict=True):
+        for place, panel in zip(row, cut, strict=True):
+            draw(place, panel, subject, as_image, brightest)
+            place.set_title(panel.title, fontsize=8)
+    figure.suptitle(name)
+    figure.tight_layout()
+    triple = [(real[0], False), (real[2], False), (real[2], True)]
+    return figure, [(panel, both[0], as_image, brightest) for panel, as_image in triple]
+
+
+ROOM = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.88, "wspace": 0.02}
+
+
+def contact_sheet(cells: dict[str, list[Any]]) -> plt.Figure:
+    """All edits of the real subject at the middle strength: labels before, after, and the image."""
+    columns = 3
+    figure = plt.figure(figsize=(19, 2.5 * -(-len(cells) // columns)))
+    parts = figure.subfigures(-(-len(cells) // columns), columns, squeeze=False).ravel()
+    for part, (name, triple) in zip(parts, cells.items(), strict=False):
+        part.suptitle(f"{name}: {triple[1][0].title.splitlines()[0]}", fontsize=8)
+        for place, cell in zip(part.subplots(1, 3, gridspec_kw=ROOM), triple, strict=True):
+            draw(place, *cell)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--participant", default="ga28op")
+    parser.add_argument("--output", type=Path, default=Path("edits"))
+    parser.add_argument("--only", nargs="+", choices=sorted(EDITS))
+    options = parser.parse_args()
+    missing = set(operator_names()) - {operator_of(name) for name in EDITS}
+    assert not missing, f"no pictures of {', '.join(sorted(missing))}: add them to EDITS"
+    options.output.mkdir(parents=True, exist_ok=True)
+    cells = {}
+    for name in options.only or EDITS:
+        start = time.process_time()
+        both = subjects_for(name, options.folder, options.participant)
+        figure, cells[name] = picture(name, EDITS[name], both)
+        path = options.output / f"{name.replace(', ', '-').replace(' ', '-')}.png"
+        figure.savefig(path, dpi=65)
+        plt.close(figure)
+        print(f"{path}, {time.process_time() - start:.0f} s", flush=True)
+    if not options.only:
+        contact_sheet(cells).savefig(options.output / "all.png", dpi=80)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What each verb of the command line has to say: as JSON, and as lines to read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory.plan import Plan
+from storage.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """A plan, and what to say of it. complete, digest: of what stands at the output already."""
+
+    plan: Plan
+    complete: bool = False
+    digest: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.plan.to_json(), "complete": self.complete, "digest": self.digest}
+
+    def lines(self) -> list[str]:
+        p, layout = self.plan, self.plan.layout
+        size = " × ".join(map(str, layout.shape))
+        return [
+            f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
+            f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
+            f"samples  {layout.samples} of {size} voxels, "
+            f"{p.recipe.spec.output.spacing_mm:g} mm (z, y, x)",
+            *_stacks(p),
+            f"shards   {layout.shards}, of which {len(p.done)} are done",
+            f"size     {amount(p.raw_bytes)}, compressed about {amount(p.stored_bytes)}",
+            f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
+            f"of {amount(p.memory_per_actor)}, {p.threads} thread each",
+            f"time     about {duration(p.seconds)}",
+            *(f"warning  {warning}" for warning in p.warnings),
+        ]
+
+
+@dataclass(frozen=True)
+class RenderReport:
+    """A finished dataset. preview: the picture written beside it."""
+
+    dataset: Dataset
+    rendered: int
+    seconds: float
+    preview: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": self.dataset.path,
+            "complete": self.dataset.is_complete(),
+            "samples": self.dataset.layout.samples,
+            "rendered": self.rendered,
+            "seconds": round(self.seconds, 1),
+            "digest": self.dataset.digest(),
+            "preview": self.preview,
+        }
+
+    def lines(self) -> list[str]:
+        path, layout = self.dataset.path, self.dataset.layout
+        opened = f"import zarr; g = zarr.open('{path}'); print(g['image'][0], g['label'][0])"
+        return [
+            f"{layout.samples} samples, {self.rendered} of them made now "
+            f"in {duration(self.seconds)}",
+            f"dataset  {path}",
+            *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
+            f'open     python -c "{opened}"',
+            f"look     factory inspect {path}",
+        ]
+
+
+USES = {
+    "spade bids": "hydrocephalus --set appearance.model={}",
+    "spade short_axis": "cardiac-interpolation --set appearance.model={}",
+    "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
+    "cnn_fusion bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
+}
+"""How a render recipe is told of a model, by its family and the layout of its subjects."""
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """A finished training. model: the folder of its weights and card. kind: a key of USES, if it
+    is one."""
+
+    model: Path
+    kind: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"model": str(self.model), "complete": True}
+
+    def lines(self) -> list[str]:
+        lines = [f"model    {self.model}"]
+        if self.kind in USES:
+            lines.append(f"use      factory render {USES[self.kind].format(self.model)}")
+        return lines
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """Scores on held-out subjects. table: of the family's own making, and text: its lines. folder:
+    where pictures and tables were written."""
+
+    table: Any
+    folder: Path
+    text: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
+
+    def lines(self) -> list[str]:
+        return [*self.text, f"written  {self.folder}"]
+
+
+def _stacks(made: Plan) -> list[str]:
+    """The stacks of a plan, a line each."""
+    layout, acquisition = made.layout, made.recipe.spec.acquisition
+    if acquisition is None or acquisition.stacks is None:
+        return []
+    return [
+        f"{name:<8} {orientation}, {' × '.join(map(str, layout.shape_of(name)))} voxels "
+        "(slices, rows, columns) at the most"
+        for name, orientation in zip(layout.stacks, acquisition.stacks.orientations, strict=True)
+    ]
+
+
+def amount(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"

@@ -1,0 +1,53 @@
+"""`factory models`: what is installed, one's own by path, and what was tampered with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from factory import cli
+from factory.zoo import models
+
+SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "fetal-spade"
+
+
+def test_the_installed_models_are_listed_a_line_each(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["models"]) == 0
+    [line] = [x for x in capsys.readouterr().out.splitlines() if x.startswith("fetal-spade ")]
+    card = json.loads((SHIPPED / "card.json").read_text())
+    for word in ("spade", card["licence"], "12 subjects, 3 held out", "held-out SSIM 0."):
+        assert word in line
+    assert "REFUSED" not in line
+
+
+def test_a_folder_of_ones_own_is_listed_by_path_and_refused_once_changed(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(SHIPPED, own)
+    [entry] = models([str(own)]).models
+    assert entry["usable"]
+    weights = own / "axial.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    report = models([str(own)])
+    assert not report.models[0]["usable"]
+    assert report.lines()[0].endswith("REFUSED")
+    assert "axial.safetensors: its sha256 differs" in report.lines()[0]
+    weights.unlink()
+    assert "axial.safetensors: missing" in models([str(own)]).lines()[0]
+
+
+def test_a_card_that_is_none_is_said_in_its_line(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("{}")
+    assert "not a model card" in models([str(tmp_path)]).lines()[0]
+
+
+def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "fetal-spad"]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean fetal-spade" in error
+    assert error.count("\n") == 1

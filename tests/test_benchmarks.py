@@ -1,0 +1,16 @@
+"""The benchmarks that go over all edits of label maps leave none out."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from factory.operators import operator_names
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.parametrize("name", ["edits_pictures", "anatomy_speed"])
+def test_a_benchmark_of_edits_has_every_operator(name: str) -> None:
+    table = runpy.run_path(str(BENCHMARKS / f"{name}.py"))["EDITS"]
+    assert {entry.split(",")[0].split(" ")[0] for entry in table} == set(operator_names())

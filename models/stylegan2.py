@@ -101,8 +101,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, w_BZ: Tensor, noise_B1HW: Tensor | None) -> Tensor:
         y = self.conv(x, w_BZ)
         if noise_B1HW is not None:
-            y = y + self.strength * noise_B1HW
-        return leaky_relu(y + self.bias[:, None, None])
+            y = y + (self.strength * noise_B1HW).to(y.dtype)
+        return leaky_relu(y + self.bias[:, None, None].to(y.dtype))
 
 
 class ToImage(nn.Module):

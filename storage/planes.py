@@ -16,7 +16,7 @@ from skimage.transform import resize
 
 from storage.errors import SubjectError
 from storage.nifti import read_volume
-from storage.stacks import HEART, load_stack, stack_subjects
+from storage.short_axis import HEART, load_short_axis, short_axis_subjects
 from storage.subject import LabelTable
 
 BRIGHTEST = 99.5
@@ -67,14 +67,14 @@ def png_planes(root: str | Path, resolution: int, labels: str | Path | None = No
     return planes
 
 
-def stack_planes(
+def short_axis_planes(
     root: str | Path, resolution: int, spacing_mm: float, participants: list[str] | None = None
 ) -> list[Plane]:
-    """The slices of short-axis stacks (storage.stacks) that hold some heart, resolution² voxels
+    """The slices of short-axis stacks (storage.short_axis) that hold some heart, resolution² voxels
     of spacing_mm about it. The subject is the person: both phases belong together."""
     planes = []
-    for record in stack_subjects(root, participants):
-        stack = load_stack(record, spacing_mm, resolution)
+    for record in short_axis_subjects(root, participants):
+        stack = load_short_axis(record, spacing_mm, resolution)
         assert stack.image is not None
         bright = np.percentile(stack.image, BRIGHTEST)
         for image, label in zip(stack.image, stack.label, strict=True):
@@ -199,5 +199,5 @@ def subjects_of(planes: list[Plane]) -> Iterator[str]:
     return iter(dict.fromkeys(plane.subject for plane in planes))
 
 
-TABLES = {"stacks": HEART, "chaos": CHAOS}
+TABLES = {"short_axis": HEART, "chaos": CHAOS}
 """Label tables of the sources that have one of their own."""

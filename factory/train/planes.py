@@ -9,15 +9,15 @@ from torch import Tensor
 from factory.errors import RecipeError
 from factory.train.stylegan2_recipe import Slices
 from models.stylegan2 import soft_labels
-from storage.planes import TABLES, Plane, chaos_planes, nifti_planes, png_planes, stack_planes
+from storage.planes import TABLES, Plane, chaos_planes, nifti_planes, png_planes, short_axis_planes
 from storage.subject import LabelTable
 
 
 def read(part: Slices, resolution: int) -> list[Plane]:
     """Every slice of the recipe's source. Raises SubjectError."""
-    if part.stacks:
-        who = list(part.stacks.participants) if part.stacks.participants else None
-        return stack_planes(part.stacks.path, resolution, part.stacks.spacing_mm, who)
+    if part.short_axis:
+        who = list(part.short_axis.participants) if part.short_axis.participants else None
+        return short_axis_planes(part.short_axis.path, resolution, part.short_axis.spacing_mm, who)
     if part.png:
         return png_planes(part.png.path, resolution, part.png.labels)
     if part.nifti:

@@ -20,7 +20,7 @@ Sides = (8, 16, 32, 64, 128, 256, 512, 1024)
 Resolution = Annotated[Literal[Sides], allowed("a power of two from 8 to 1024")]  # type: ignore[valid-type]
 
 
-class Stacks(Section):
+class ShortAxis(Section):
     """Short-axis stacks in the layout of the M&Ms challenge."""
 
     path: Text
@@ -57,7 +57,7 @@ class Slices(Section):
     learnt beside the image's; mirror: the set and its mirror image (the abdominal work doubled
     its set so; wrong where a label means left or right)."""
 
-    stacks: Stacks | None = None
+    short_axis: ShortAxis | None = None
     png: Pngs | None = None
     nifti: NiftiSlices | None = None
     chaos: ChaosSlices | None = None
@@ -68,9 +68,9 @@ class Slices(Section):
 
     @model_validator(mode="after")
     def _one(self) -> "Slices":
-        given = [n for n in ("stacks", "png", "nifti", "chaos") if getattr(self, n) is not None]
+        given = [n for n in ("short_axis", "png", "nifti", "chaos") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise problem(f"{len(given)} sources; allowed: one of stacks, png, nifti, chaos")
+            raise problem(f"{len(given)} sources; allowed: one of short_axis, png, nifti, chaos")
         return self
 
 

@@ -155,10 +155,11 @@ def augment(
     if bool(moved.any()):
         x_BCHW = warp(x_BCHW, q.matrix)
     image, label = x_BCHW[:, :image_channels], x_BCHW[:, image_channels:]
-    image = colours(image, q)
-    if bool((q.bands != 1).any()):
-        image = band_gains(image, q.bands)
-    image = image + noise_BCHW * column(q.noise)
+    if image_channels:
+        image = colours(image, q)
+        if bool((q.bands != 1).any()):
+            image = band_gains(image, q.bands)
+        image = image + noise_BCHW * column(q.noise)
     whole = torch.cat([image, label], 1)
     return whole * outside_hole(whole, q.hole)
 

@@ -24,10 +24,10 @@ GROUP = 4
 
 @dataclass(frozen=True)
 class StyleGanConfig:
-    """resolution: pixels a side, a power of two from 8 on. image_channels: of the image itself.
-    labels: K soft label channels after them, 0 for none. latent: Z of z and w. mapping_layers: 8 in
-    the paper, 2 in the automatic configuration of ADA. base, most: channels at a resolution r are
-    min(base / r, most)."""
+    """resolution: pixels a side, a power of two from 8 on. image_channels: of the image itself, 0
+    where label maps alone are made. labels: K soft label channels after them, 0 for none. latent:
+    Z of z and w. mapping_layers: 8 in the paper, 2 in the automatic configuration of ADA. base,
+    most: channels at a resolution r are min(base / r, most)."""
 
     resolution: int
     image_channels: int = 1
@@ -78,9 +78,9 @@ class Mapping(nn.Module):
         return x
 
     @torch.no_grad()
-    def track(self, w_BZ: Tensor) -> None:
-        """Let the running mean follow a global batch of styles."""
-        self.average.lerp_(w_BZ.detach().mean(0), 1 - W_AVERAGE_DECAY)
+    def track(self, mean_Z: Tensor) -> None:
+        """Let the running mean follow the mean style of a global batch."""
+        self.average.lerp_(mean_Z, 1 - W_AVERAGE_DECAY)
 
     def truncated(self, w_BZ: Tensor, psi: float) -> Tensor:
         """w̄ + ψ (w − w̄): 1 leaves w, 0 gives the average."""

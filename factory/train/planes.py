@@ -14,7 +14,12 @@ from storage.subject import LabelTable
 
 
 def read(part: Slices, resolution: int) -> list[Plane]:
-    """Every slice of the recipe's source. Raises SubjectError."""
+    """Every slice of the recipe's source that can be learnt from. Raises SubjectError,
+    RecipeError."""
+    return usable(part, _source(part, resolution))
+
+
+def _source(part: Slices, resolution: int) -> list[Plane]:
     if part.short_axis:
         who = list(part.short_axis.participants) if part.short_axis.participants else None
         return short_axis_planes(part.short_axis.path, resolution, part.short_axis.spacing_mm, who)
@@ -24,6 +29,15 @@ def read(part: Slices, resolution: int) -> list[Plane]:
         return nifti_planes(part.nifti.path, part.nifti.images, part.nifti.labels, resolution)
     assert part.chaos is not None
     return chaos_planes(part.chaos.path, resolution, part.chaos.contrast)
+
+
+def usable(part: Slices, planes: list[Plane]) -> list[Plane]:
+    """Those that something can be learnt from: all, but where label maps alone are learnt.
+    Raises RecipeError where there are none."""
+    some = planes if part.image else [p for p in planes if p.label is not None]
+    if not some:
+        raise RecipeError("slices.image: value false; no slice has a label map; allowed: true")
+    return some
 
 
 def table_of(part: Slices, planes: list[Plane]) -> LabelTable | None:
@@ -75,10 +89,17 @@ class PlaneSampler:
     """
 
     def __init__(
-        self, planes: list[Plane], labels: int, blur_pixels: float, mirror: bool, seed: int
+        self,
+        planes: list[Plane],
+        labels: int,
+        blur_pixels: float,
+        mirror: bool,
+        seed: int,
+        image: bool = True,
     ) -> None:
         self.seed = seed
         images = torch.from_numpy(np.stack([p.image for p in planes]))
+        images = images if image else images[:, :0]
         known = torch.tensor([p.label is not None for p in planes])
         if labels:
             nothing = np.zeros(images.shape[-2:], np.uint8)

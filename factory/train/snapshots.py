@@ -5,22 +5,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import torch
 
 from factory.evaluate.distribution import floor, judge
+from factory.evaluate.features import extractor_of, pictures
+from factory.train import stylegan2_pictures as show
 from factory.train.stylegan2_recipe import StyleGanTraining
 from models.checkpoint import save_model
 from models.stylegan2 import Generator, image_and_label
-from models.vgg import VggFeatures, weights_file
 from storage.planes import Plane
 from storage.subject import LabelTable
-
-matplotlib.use("Agg")
-from matplotlib import colors
-from matplotlib import pyplot as plt
 
 BEST = {"precision": max, "recall": max, "fid": min, "kid": min}
 """What makes a snapshot the best by each metric."""
@@ -30,25 +26,52 @@ SHOWN = 24
 SCORES = "scores.csv"
 
 
+class Judge:
+    """Holds what is generated against real slices, by features."""
+
+    def __init__(
+        self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None
+    ) -> None:
+        self.recipe, self.names = recipe, len(table.names) if table else 0
+        self.extract = extractor_of(recipe.metrics.extractor)
+        self.owners = [p.subject for p in planes]
+        self.real = self.shown(planes)
+        self.features = self.extract(self.real)
+
+    def shown(self, planes: list[Plane]) -> np.ndarray:
+        """What is compared of real slices."""
+        if self.recipe.slices.image:
+            return np.stack([p.image for p in planes])
+        labels = np.stack([p.label for p in planes if p.label is not None])
+        return pictures(np.zeros((len(labels), 0)), labels, self.names)
+
+    def rng(self) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
+
+    def floor(self) -> dict[str, Any]:
+        return floor(self.features, self.owners, self.rng())
+
+    def draw(self, generator: Generator) -> show.Drawn:
+        metrics = self.recipe.metrics
+        return generated(generator, metrics.samples, metrics.seed, 1.0)
+
+
 class Snapshots:
     """Judges a generator against the slices it learns from, as the abdominal work did."""
 
     def __init__(
         self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None, folder: Path
     ) -> None:
-        self.recipe, self.table, self.folder = recipe, table, folder
-        self.planes = planes
-        self.real = features(np.stack([p.image for p in planes]))
-        self.floor = floor(self.real, [p.subject for p in planes], self.rng())
-
-    def rng(self) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
+        self.table, self.folder = table, folder
+        self.judge = Judge(recipe, planes, table)
+        self.floor = self.judge.floor()
 
     def __call__(self, ema: torch.nn.Module, kimg: float) -> None:
         assert isinstance(ema, Generator)
-        images, labels = generated(ema, self.recipe.metrics.samples, self.recipe.metrics.seed, 1.0)
-        made = features(images)
-        scores = {"kimg": round(kimg, 3), **judge(self.real, made, self.rng())}
+        images, labels = self.judge.draw(ema)
+        compared = pictures(images, labels, self.judge.names)
+        made = self.judge.extract(compared)
+        scores = {"kimg": round(kimg, 3), **judge(self.judge.features, made, self.judge.rng())}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SCORES
         rows = [r for r in self.rows() if r["kimg"] < scores["kimg"]] + [scores]
@@ -57,9 +80,11 @@ class Snapshots:
         card = {"family": "stylegan2", "config": vars(ema.config), "kimg": kimg, "metrics": scores}
         save_model(self.folder / "snapshots" / name, {"generator": ema}, json_only(card))
         self.prune(rows)
-        draw(self.folder / "samples" / f"{name}.png", images[:SHOWN], labels, self.table)
-        neighbours(self.folder / "neighbours.png", images, made, self.planes, self.real)
-        curves(self.folder / "scores.png", rows, self.floor)
+        few = images[:SHOWN], None if labels is None else labels[:SHOWN]
+        show.samples(self.folder / "samples" / f"{name}.png", few, self.table)
+        real = self.judge.real, self.judge.features, self.judge.owners
+        show.neighbours(self.folder / "neighbours.png", compared, made, *real)
+        show.curves(self.folder / "scores.png", rows, self.floor, list(BEST))
 
     def rows(self) -> list[dict[str, Any]]:
         path = self.folder / SCORES
@@ -88,18 +113,7 @@ def json_only(card: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def features(images_NCHW: np.ndarray) -> np.ndarray:
-    """Pooled VGG16 features of slices in [-1, 1]; of several channels their mean."""
-    extractor = VggFeatures(weights_file()).eval()
-    grey = torch.from_numpy(np.asarray(images_NCHW, np.float32)).mean(1, keepdim=True)
-    parts = [extractor.pooled(part) for part in grey.split(BATCH)]
-    return torch.cat(parts).double().numpy()
-
-
-@torch.inference_mode()
-def generated(
-    generator: Generator, count: int, seed: int, truncation: float
-) -> tuple[np.ndarray, np.ndarray | None]:
+def generated(generator: Generator, count: int, seed: int, truncation: float) -> show.Drawn:
     """count images (N, C, H, W) in [-1, 1] and label maps (N, H, W), None without label channels.
 
     Sample i depends on (seed, i) alone.
@@ -119,64 +133,3 @@ def generated(
         if label is not None:
             labels.append(label.numpy())
     return np.concatenate(images), np.concatenate(labels) if labels else None
-
-
-def draw(
-    path: Path, images: np.ndarray, labels: np.ndarray | None, table: LabelTable | None
-) -> None:
-    """A grid of samples, each image over its label map."""
-    rows = 2 if labels is not None else 1
-    columns = 12
-    lines = -(-len(images) // columns)
-    figure, axes = plt.subplots(lines * rows, columns, figsize=(columns, lines * rows))
-    for axis in axes.ravel():
-        axis.set_axis_off()
-    for i, image in enumerate(images):
-        line, column = divmod(i, columns)
-        show = image[0] if len(image) != 3 else np.moveaxis(image, 0, -1) / 2 + 0.5
-        axes[line * rows, column].imshow(show, cmap="gray", vmin=-1, vmax=1)
-        if labels is not None and table is not None:
-            palette = colors.ListedColormap(np.array(table.colours) / 255)
-            axes[line * rows + 1, column].imshow(
-                labels[i], cmap=palette, vmin=-0.5, vmax=len(table.colours) - 0.5,
-                interpolation="nearest",
-            )  # fmt: skip
-    save(figure, path)
-
-
-def neighbours(
-    path: Path, images: np.ndarray, made: np.ndarray, planes: list[Plane], real: np.ndarray
-) -> None:
-    """Samples over the training slices nearest to them: a copy would stand under itself."""
-    from scipy.spatial.distance import cdist
-
-    columns = min(12, len(images))
-    nearest = cdist(made[:columns], real).argmin(1)
-    figure, axes = plt.subplots(2, columns, figsize=(columns, 2.2), squeeze=False)
-    for axis in axes.ravel():
-        axis.set_axis_off()
-    for i, j in enumerate(nearest):
-        axes[0, i].imshow(images[i][0], cmap="gray", vmin=-1, vmax=1)
-        axes[1, i].imshow(planes[j].image[0], cmap="gray", vmin=-1, vmax=1)
-        axes[1, i].set_title(planes[j].subject, fontsize=6)
-    save(figure, path)
-
-
-def curves(path: Path, rows: list[dict[str, Any]], floor_: dict[str, Any]) -> None:
-    """Each metric over kimg, with what real against real gives as a dashed line."""
-    figure, axes = plt.subplots(1, 4, figsize=(14, 3))
-    for axis, name in zip(axes, BEST, strict=True):
-        points = [(r["kimg"], r[name]) for r in rows if r[name] is not None]
-        if points:
-            axis.plot(*zip(*points, strict=True), marker="o", markersize=3)
-        if floor_[name] is not None:
-            axis.axhline(floor_[name], linestyle="--", color="grey")
-        axis.set(title=name, xlabel="kimg")
-    save(figure, path)
-
-
-def save(figure: "plt.Figure", path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout(pad=0.3)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)

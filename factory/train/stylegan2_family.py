@@ -1,28 +1,32 @@
 """StyleGAN2-ADA for `factory train`: its slices, its card, its scores."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from factory.errors import FactoryError, RecipeError
 from factory.evaluate.distribution import judge
+from factory.evaluate.features import extractor_of, pictures
 from factory.loading import Loaded
 from factory.train.families import Family
 from factory.train.planes import PlaneSampler, read, split, table_of
 from factory.train.run import Run
-from factory.train.snapshots import Snapshots, features, generated
+from factory.train.snapshots import Judge, Snapshots
 from factory.train.stylegan2 import networks, train
 from factory.train.stylegan2_recipe import StyleGanTraining
 from models.checkpoint import load_state, load_weights, read_card, save_model
 from models.stylegan2 import Generator, StyleGanConfig
-from models.vgg import weights_file
+from storage.planes import TABLES, Plane
+from storage.subject import LabelTable
 
 PART = "stylegan2"
+SIDED = re.compile("left|right|^lv|^rv")
+"""Names of labels that a mirror would make untrue."""
 
 
 def check(recipe: StyleGanTraining) -> None:
@@ -31,7 +35,16 @@ def check(recipe: StyleGanTraining) -> None:
             f"batch {recipe.batch}: allowed: a multiple of {2 * recipe.workers}, since path "
             f"lengths are taken of half a batch on {recipe.workers} worker(s)"
         )
-    weights_file()
+    extractor_of(recipe.metrics.extractor)
+    source = recipe.slices
+    known = [table.names for name, table in TABLES.items() if getattr(source, name)]
+    given = getattr(source.png or source.nifti, "label_names", None)
+    sided = [name for name in [*(given or ()), *(known[0] if known else ())] if SIDED.search(name)]
+    if source.mirror and source.paired and sided:
+        raise RecipeError(
+            f"slices.mirror: value true; the label {sided[0]} is one of a side; allowed: false, or "
+            "paired: false"
+        )
 
 
 def parts(recipe: StyleGanTraining) -> tuple[str, ...]:
@@ -42,9 +55,9 @@ def work(recipe: StyleGanTraining, part: str, run: Run) -> None:
     planes, _ = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
     table = table_of(recipe.slices, planes)
     labels = len(table.names) if table else 0
-    config = config_of(recipe, len(planes[0].image), labels)
+    config = config_of(recipe, planes, labels)
     blur, mirror = recipe.slices.label_blur_pixels, recipe.slices.mirror
-    sampler = PlaneSampler(planes, labels, blur, mirror, recipe.seed)
+    sampler = PlaneSampler(planes, labels, blur, mirror, recipe.seed, recipe.slices.image)
     start = None
     if recipe.start:
         start = started_from(Path(recipe.start), config, networks(recipe, config)["ema"])
@@ -52,8 +65,9 @@ def work(recipe: StyleGanTraining, part: str, run: Run) -> None:
     train(recipe, config, sampler, run, start, snapshots or (lambda *_: None))
 
 
-def config_of(recipe: StyleGanTraining, image_channels: int, labels: int) -> StyleGanConfig:
-    return StyleGanConfig(recipe.resolution, image_channels, labels, **recipe.model.model_dump())
+def config_of(recipe: StyleGanTraining, planes: list[Plane], labels: int) -> StyleGanConfig:
+    channels = len(planes[0].image) if recipe.slices.image else 0
+    return StyleGanConfig(recipe.resolution, channels, labels, **recipe.model.model_dump())
 
 
 def started_from(folder: Path, config: StyleGanConfig, into: torch.nn.Module) -> torch.nn.Module:
@@ -81,7 +95,7 @@ def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
     chosen = folder / "snapshots" / f"kimg-{kimg:08.2f}"
     planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
     table = table_of(recipe.slices, planes)
-    config = config_of(recipe, len(planes[0].image), len(table.names) if table else 0)
+    config = config_of(recipe, planes, len(table.names) if table else 0)
     modules = networks(recipe, config)
     hours = load_state(folder / "checkpoint.safetensors", modules, {})["hours"]
     generator = modules["ema"]
@@ -93,14 +107,14 @@ def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
         "name": recipe.name,
         "family": "stylegan2",
         "config": asdict(config),
-        "label_table": table
-        and {"names": list(table.names), "colours": [list(c) for c in table.colours]},
+        **labelled(table),
         "licence": recipe.licence,
         "training": {
             "kimg": kimg,
             "kimg_trained": rows[-1]["kimg"],
             "best": best,
             "subjects": sorted({p.subject for p in planes}),
+            **seen(recipe),
             "slices": len(planes),
             "held_out": sorted({p.subject for p in held}),
             "scores": [r for i, r in enumerate(rows) if i in (0, len(rows) // 2, len(rows) - 1)],
@@ -114,25 +128,37 @@ def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
     return output / "model"
 
 
+def labelled(table: LabelTable | None) -> dict[str, Any]:
+    if table is None:
+        return {}
+    colours = [list(colour) for colour in table.colours]
+    return {"label_table": {"names": list(table.names), "colours": colours}}
+
+
+def seen(recipe: StyleGanTraining) -> dict[str, Any]:
+    """The width of a pixel in mm, where the source says."""
+    stacks = recipe.slices.short_axis
+    return {"spacing_mm": [stacks.spacing_mm, stacks.spacing_mm]} if stacks else {}
+
+
 def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:
     """The model against the slices learnt from, and held-out ones where there are any; real
     against real split in half beside."""
     planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
     table = table_of(recipe.slices, planes)
     output.mkdir(parents=True, exist_ok=True)
-    snapshots = Snapshots(recipe, planes, table, output)
+    judged = Judge(recipe, planes, table)
     card = read_card(folder)
     config = StyleGanConfig(**card["config"])
     rng = torch.Generator().manual_seed(0)
     generator = load_weights(folder, "generator", Generator(config, rng), card)
     assert isinstance(generator, Generator)
-    images, _ = generated(generator, recipe.metrics.samples, recipe.metrics.seed, 1.0)
-    made = features(images)
-    rows = [{"against": "training", **judge(snapshots.real, made, snapshots.rng())}]
+    made = judged.extract(pictures(*judged.draw(generator), judged.names))
+    rows = [{"against": "training", **judge(judged.features, made, judged.rng())}]
     if held:
-        of_held = features(np.stack([p.image for p in held]))
-        rows.append({"against": "held_out", **judge(of_held, made, snapshots.rng())})
-    rows.append({"against": "real, split in half", **snapshots.floor})
+        of_held = judged.extract(judged.shown(held))
+        rows.append({"against": "held_out", **judge(of_held, made, judged.rng())})
+    rows.append({"against": "real, split in half", **judged.floor()})
     return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
 
 

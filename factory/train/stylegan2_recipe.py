@@ -53,9 +53,12 @@ class ChaosSlices(Section):
 
 
 class Slices(Section):
-    """Where slices come from, one source; who is held out; paired: whether label channels are
-    learnt beside the image's; mirror: the set and its mirror image (the abdominal work doubled
-    its set so; wrong where a label means left or right)."""
+    """Where slices come from, one source, and who is held out.
+
+    paired, image: whether the label channels are learnt and the image's; without the image, SPADE
+    is to paint what is drawn. mirror: the set and its mirror image (the abdominal work doubled its
+    set so; wrong where a label means left or right).
+    """
 
     short_axis: ShortAxis | None = None
     png: Pngs | None = None
@@ -63,6 +66,7 @@ class Slices(Section):
     chaos: ChaosSlices | None = None
     hold_out: tuple[Text, ...] = ()
     paired: bool = True
+    image: bool = True
     mirror: bool = False
     label_blur_pixels: Annotated[float, Field(ge=0, le=8), allowed("0 to 8 pixels")] = 0.7
 
@@ -71,6 +75,8 @@ class Slices(Section):
         given = [n for n in ("short_axis", "png", "nifti", "chaos") if getattr(self, n) is not None]
         if len(given) != 1:
             raise problem(f"{len(given)} sources; allowed: one of short_axis, png, nifti, chaos")
+        if not (self.image or self.paired):
+            raise problem("value false; nothing would be learnt; allowed: true", at=("image",))
         return self
 
 
@@ -107,10 +113,11 @@ class StyleGanLoss(Section):
 
 class Metrics(Section):
     """Precision, recall, FID and KID of every snapshot, on so many generated slices from a seed
-    of their own."""
+    of their own. extractor: see factory.evaluate.features; figures of two cannot be compared."""
 
     samples: Annotated[int, Field(ge=16, le=100_000), allowed("16 to 100000")] = 2000
     seed: Whole = 0
+    extractor: Text | None = None
 
 
 class StyleGanTraining(Training):

@@ -92,21 +92,20 @@ class PlaneSampler:
         self,
         planes: list[Plane],
         labels: int,
-        blur_pixels: float,
-        mirror: bool,
+        part: Slices,
         seed: int,
-        image: bool = True,
     ) -> None:
         self.seed = seed
         images = torch.from_numpy(np.stack([p.image for p in planes]))
-        images = images if image else images[:, :0]
+        images = images if part.image else images[:, :0]
         known = torch.tensor([p.label is not None for p in planes])
         if labels:
             nothing = np.zeros(images.shape[-2:], np.uint8)
             maps = np.stack([nothing if p.label is None else p.label for p in planes])
-            soft = soft_labels(torch.from_numpy(maps), labels, blur_pixels)
-            images = torch.cat([images, soft * known[:, None, None, None]], 1)
-        if mirror:
+            soft = soft_labels(torch.from_numpy(maps), labels, part.label_blur_pixels)
+            soft = soft * (part.label_scale * known[:, None, None, None])
+            images = torch.cat([images, soft], 1)
+        if part.mirror:
             images, known = torch.cat([images, images.flip(-1)]), known.repeat(2)
         self.images, self.known = images, known.float()[:, None, None, None]
 

@@ -56,8 +56,7 @@ def work(recipe: StyleGanTraining, part: str, run: Run) -> None:
     table = table_of(recipe.slices, planes)
     labels = len(table.names) if table else 0
     config = config_of(recipe, planes, labels)
-    blur, mirror = recipe.slices.label_blur_pixels, recipe.slices.mirror
-    sampler = PlaneSampler(planes, labels, blur, mirror, recipe.seed, recipe.slices.image)
+    sampler = PlaneSampler(planes, labels, recipe.slices, recipe.seed)
     start = None
     if recipe.start:
         start = started_from(Path(recipe.start), config, networks(recipe, config)["ema"])

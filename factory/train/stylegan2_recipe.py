@@ -57,7 +57,9 @@ class Slices(Section):
 
     paired, image: whether the label channels are learnt and the image's; without the image, SPADE
     is to paint what is drawn. mirror: the set and its mirror image (the abdominal work doubled its
-    set so; wrong where a label means left or right).
+    set so; wrong where a label means left or right). label_blur_pixels, label_scale: how soft the
+    label channels are, and how large beside an image's [-1, 1]: as large as the image, they are so
+    plain that the discriminator looks at nothing else.
     """
 
     short_axis: ShortAxis | None = None
@@ -68,7 +70,8 @@ class Slices(Section):
     paired: bool = True
     image: bool = True
     mirror: bool = False
-    label_blur_pixels: Annotated[float, Field(ge=0, le=8), allowed("0 to 8 pixels")] = 0.7
+    label_blur_pixels: Annotated[float, Field(ge=0, le=8), allowed("0 to 8 pixels")] = 1.0
+    label_scale: Annotated[float, Field(gt=0, le=1), allowed("above 0, at most 1")] = 0.25
 
     @model_validator(mode="after")
     def _one(self) -> "Slices":

@@ -27,12 +27,12 @@ def pair() -> torch.Tensor:
 
 def shown(config: AdaConfig, p: float, x: torch.Tensor, channels: int = 1) -> torch.Tensor:
     noise = torch.randn(len(x), channels, SIDE, SIDE, generator=rng(9))
-    return augment(x, drawn(config, len(x), p, SIDE, rng(3)), channels, noise)
+    return augment(x, drawn(config, len(x), p, SIDE, rng(5)), channels, noise)
 
 
 def test_there_are_eighteen() -> None:
     assert len(NAMES) == 18
-    assert {f for f in NAMES} == {
+    assert set(NAMES) == {
         t.removesuffix("_before").removesuffix("_after") for g in GROUPS.values() for t in g
     }
 

@@ -188,6 +188,30 @@ def evaluate_recipe(
     return EvaluateReport(table, written, family.text(table))
 
 
+def evaluate_dataset(
+    dataset: str, against: str, overrides: Sequence[str] = (), *, output: str | None = None
+) -> EvaluateReport:
+    """FID, KID, precision and recall of a dataset's slices against the real ones of a stylegan2
+    training recipe, those learnt and those held out; real against real beside, as the floor.
+
+    overrides: of the training recipe. Raises FactoryError, StorageError, WeightsError.
+    """
+    from factory.train.families import load_training
+
+    loaded = load_training(find_recipe(against), overrides)
+    if loaded.spec.family != "stylegan2":
+        raise RecipeError(
+            f"{loaded.source}: family {loaded.spec.family}; --against takes one of stylegan2"
+        )
+    from factory.evaluate.slices import compare
+
+    written = Path(output or ".")
+    table = compare(dataset, loaded.spec)
+    written.mkdir(parents=True, exist_ok=True)
+    table.to_csv(written / "distribution.csv", index=False)
+    return EvaluateReport(table, written, str(table.to_string(index=False)).splitlines())
+
+
 def _planned(
     name: str,
     overrides: Sequence[str],

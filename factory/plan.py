@@ -272,6 +272,11 @@ def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
             tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
     tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
     table = FETA
+    if recipe.spec.latents and not recipe.spec.appearance and not card["config"]["image_channels"]:
+        raise PlanError(
+            f"latents.model: {recipe.spec.model} makes label maps alone; allowed: with an "
+            "appearance, which paints them"
+        )
     if subjects.short_axis or recipe.spec.latents:
         table = label_table(recipe)
         tissues = set(table.names)

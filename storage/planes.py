@@ -111,6 +111,14 @@ def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: 
     return planes
 
 
+def planes_of(subject: str, image: np.ndarray, label: np.ndarray, resolution: int) -> list[Plane]:
+    """The axial slices of a volume [z, y, x], 1 its 99.5th percentile, that hold a label; all of
+    them where none does."""
+    filled = label.any(axis=(1, 2))
+    chosen = np.flatnonzero(filled if filled.any() else ~filled)
+    return [_plane(subject, image[z][None], label[z], resolution) for z in chosen]
+
+
 def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -> list[Plane]:
     """MR/<id>/T1DUAL/DICOM_anon/<contrast>/*.dcm with T1DUAL/Ground/*.png, in order of their
     names, as in the CHAOS challenge. Slices of series without Ground have no label.

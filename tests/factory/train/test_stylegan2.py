@@ -263,7 +263,10 @@ def test_what_a_recipe_cannot_say_is_one_line(recipe: Recipe, override: str, mes
 def test_what_cannot_be_trained_is_one_line(
     recipe: Recipe, tmp_path: Path, overrides: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=message):
+    def tried() -> None:
         spec = recipe(*overrides).spec
         FAMILY.check(spec)
         FAMILY.work(spec, "stylegan2", Run(tmp_path / "x"))
+
+    with pytest.raises(RecipeError, match=message):
+        tried()

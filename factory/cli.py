@@ -147,16 +147,25 @@ def train(
 
 @app.command()
 def evaluate(
-    recipe: RecipeName,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|DATASET", help="What is scored.")],
     set: Set = None,
     model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
     output: Output = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE", help="A stylegan2 training recipe: score a dataset's slices "
+                     "against its real ones."),
+    ] = None,
     json: Json = False,
-) -> None:
-    """Score a model on the subjects that its training recipe holds out."""
-    from factory.pipeline import evaluate_recipe
+) -> None:  # fmt: skip
+    """Score a model on the subjects that its training recipe holds out; or with --against a dataset
+    by how near its slices come to a training recipe's: FID, KID, precision and recall."""
+    from factory.pipeline import evaluate_dataset, evaluate_recipe
 
-    show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
+    if against is not None:
+        show(evaluate_dataset(recipe, against, set or (), output=output), json)
+    else:
+        show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
 
 
 @app.command()

@@ -23,11 +23,12 @@ class Editor:
 
     def subject(self, case: Case) -> Subject:
         """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
-        key = (case.subject, case.grid, case.labels)
+        drawn = case.subject["source"] == "latents"
+        key = (case.subject, case.grid, case.labels, case.replicate if drawn else None)
         if self.last is None or self.last[0] != key:
-            whole = _made(case.subject, case.grid["spacing_mm"])
-            fitted = fit(whole, tuple(case.grid["shape"]))
-            table = HEART if whole.table == HEART else table_of(case.labels)
+            whole = _made(case)
+            fitted = whole if drawn else fit(whole, tuple(case.grid["shape"]))
+            table = whole.table if drawn or whole.table == HEART else table_of(case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
 
@@ -59,9 +60,14 @@ class Editor:
         return label, image, records
 
 
-def _made(record: dict[str, Any], spacing_mm: float) -> Subject:
-    if record["source"] != "interpolated":
-        return load_subject(record, spacing_mm)
-    from factory.interpolated import make  # and torch with it
+def _made(case: Case) -> Subject:
+    record, spacing_mm = case.subject, case.grid["spacing_mm"]
+    if record["source"] == "interpolated":
+        from factory.interpolated import make as between  # and torch with it
 
-    return make(record, spacing_mm)
+        return between(record, spacing_mm)
+    if record["source"] == "latents":
+        from factory.drawn import make as drawn
+
+        return drawn(record, spacing_mm, case.replicate)
+    return load_subject(record, spacing_mm)

@@ -95,9 +95,18 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
         *_variants(recipe, every),
-        f"Painted by {spec['appearance']['model']}, its orientations fused by "
-        f"{words(spec['appearance']['fuse'])}; every draw follows from seed {spec['seed']}.",
+        _painted(spec),
         *scan(spec.get("acquisition")),
+    )
+
+
+def _painted(spec: dict[str, Any]) -> str:
+    if "appearance" not in spec:
+        return f"The image is the model's own; every draw follows from seed {spec['seed']}."
+    look = spec["appearance"]
+    return (
+        f"Painted by {look['model']}, its orientations fused by {words(look['fuse'])}; "
+        f"every draw follows from seed {spec['seed']}."
     )
 
 
@@ -109,6 +118,8 @@ def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
             yield f"{many(total, 'procedural fetal brain')}, gestational age {age}."
         elif source == "interpolated":
             yield from _interpolated(spec["interpolate"], total)
+        elif source == "latents":
+            yield from _drawn(spec["latents"], total)
         else:
             yield f"{many(total, 'subject')} read from {spec['subjects'][source]['path']}."
 
@@ -124,6 +135,17 @@ def _interpolated(part: dict[str, Any], total: int) -> Iterable[str]:
         f"{many(total, 'new heart')} of {part['slices']} slices by {part['model']}, its codes "
         f"interpolated by a {part['method']} path: {ways}. Appearance goes with them."
     )
+
+
+def _drawn(part: dict[str, Any], total: int) -> Iterable[str]:
+    text = f"{many(total, 'slice')} drawn by {part['model']}, truncation {part['truncation']:g}"
+    if walk := part.get("interpolate"):
+        text += f", on the way {' to '.join(map(str, walk['between']))} in {walk['space']}"
+    if mix := part.get("mix"):
+        text += (
+            f", styles from {mix['from_resolution']}² on from {many(len(mix['seeds']), 'other')}"
+        )
+    yield text + "."
 
 
 def _groups(every: list[Part]) -> list[str]:

@@ -80,6 +80,11 @@ def subjects_in(recipe: Recipe, part: Part, start: int) -> Iterator[dict[str, An
             {"source": "phantom", "id": f"{prefix}-{i:04d}"} for i in range(start, part.count)
         )
         return
+    if latents := recipe.spec.latents:
+        from factory.drawn import record  # and torch with it
+
+        yield from (record(latents, i, recipe.spec.seed) for i in range(start, part.count))
+        return
     records = [r for r in subject_records(recipe) if r["source"] == part.source]
     if part.count < part.total:
         seed = recipe.spec.seed

@@ -48,7 +48,7 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
         [*_panels(sample, centre, box), *stack_panels(sample, centre, box)] for sample in samples
     ]
     figure = _draw(samples, panels, table.colours, white)
-    _legend(figure, path, table.names, table.colours)
+    _legend(figure, path, table.names, table.colours, dataset.layout.shape[0] == 1)
     try:
         Path(png).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(png, dpi=150, facecolor="black", format="png")
@@ -129,8 +129,12 @@ def _planes(
 def _panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[Panel]:
-    """Each plane of the volume plain, then with the edges of the labels."""
+    """Each plane of the volume plain, then with the edges of the labels; a single slice whole."""
     dz, dy, dx = sample.spacing_mm
+    if len(sample.arrays["image"]) == 1:
+        (image,), (label,) = sample.arrays["image"], sample.arrays["label"]
+        plain = Panel("slice", image, (dy, dx))
+        return [plain, Panel("slice, labels", image, (dy, dx), label)]
     images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
     panels = []
     for title, image, label, pixel in zip(
@@ -227,7 +231,11 @@ def _caption(sample: StoredSample) -> str:
 
 
 def _legend(
-    figure: Any, path: str, names: tuple[str, ...], colours: tuple[tuple[int, int, int], ...]
+    figure: Any,
+    path: str,
+    names: tuple[str, ...],
+    colours: tuple[tuple[int, int, int], ...],
+    single: bool,
 ) -> None:
     from matplotlib.lines import Line2D
 
@@ -246,7 +254,9 @@ def _legend(
     sides = (
         "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
     )
-    if tuple(names) == HEART.names:
+    if single:
+        sides = "slices, first row at the top"
+    elif tuple(names) == HEART.names:
         sides = "axial: planes of the stack, turned by 180° from how the file has them"
     figure.suptitle(
         f"{os.path.basename(path.rstrip('/'))}   ({sides})",

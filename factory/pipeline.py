@@ -86,6 +86,9 @@ def render_recipe(
     if part := recipe.spec.interpolate:
         anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
         weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
+    if (latents := recipe.spec.latents) and recipe.spec.appearance:
+        drawn = read_card(find_model(latents.model, "latents.model"))["sha256"]
+        weights = weights | {f"latents/{name}": digest for name, digest in drawn.items()}
     if fusion:
         weights = weights | {f"fusion/{k}": v for k, v in read_card(fusion)["sha256"].items()}
     dataset = create(
@@ -101,7 +104,7 @@ def render_recipe(
     if dataset.record["weights"] != weights:
         raise DatasetError(
             f"{dataset.path}: made by this recipe with other weights of "
-            f"{recipe.spec.appearance.model}; choose another output or pass --overwrite"
+            f"{recipe.spec.model}; choose another output or pass --overwrite"
         )
     done = dataset.done(made.shards())
     fuser = fusion.resolve() if fusion else None
@@ -185,6 +188,30 @@ def evaluate_recipe(
     return EvaluateReport(table, written, family.text(table))
 
 
+def evaluate_dataset(
+    dataset: str, against: str, overrides: Sequence[str] = (), *, output: str | None = None
+) -> EvaluateReport:
+    """FID, KID, precision and recall of a dataset's slices against the real ones of a stylegan2
+    training recipe, those learnt and those held out; real against real beside, as the floor.
+
+    overrides: of the training recipe. Raises FactoryError, StorageError, WeightsError.
+    """
+    from factory.train.families import load_training
+
+    loaded = load_training(find_recipe(against), overrides)
+    if loaded.spec.family != "stylegan2":
+        raise RecipeError(
+            f"{loaded.source}: family {loaded.spec.family}; --against takes one of stylegan2"
+        )
+    from factory.evaluate.slices import compare
+
+    written = Path(output or ".")
+    table = compare(dataset, loaded.spec)
+    written.mkdir(parents=True, exist_ok=True)
+    table.to_csv(written / "distribution.csv", index=False)
+    return EvaluateReport(table, written, str(table.to_string(index=False)).splitlines())
+
+
 def _planned(
     name: str,
     overrides: Sequence[str],
@@ -194,9 +221,9 @@ def _planned(
 ) -> tuple[Plan, Path, Path | None]:
     """The plan, the folder of its model, and that of a trained fusion if it names one."""
     recipe = load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
-    appearance = recipe.spec.appearance
-    model = find_model(appearance.model)
-    fusion = find_model(appearance.fusion, "appearance.fuse.cnn") if appearance.fusion else None
+    spec = recipe.spec
+    model = find_model(spec.model, "appearance.model" if spec.appearance else "latents.model")
+    fusion = find_model(spec.fusion, "appearance.fuse.cnn") if spec.fusion else None
     from models.checkpoint import read_card
 
     folders = (model, fusion) if fusion else (model,)

@@ -11,13 +11,12 @@ from factory.cases import Case, cases, count_cases
 from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
-from factory.labels import labels_of, table_of
+from factory.labels import labels_of
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
-from factory.subjects import age_range, grid_shape, needed_shape, subject_records
+from factory.subjects import age_range, grid_shape, label_table, needed_shape, subject_records
 from storage.layout import Layout
 from storage.mappings import resolve
-from storage.short_axis import HEART
 from storage.subject import FETA
 
 THREADS = 1
@@ -174,7 +173,7 @@ def plan(
     """
     _check_labels(recipe, card)
     if fusion is not None:
-        check_fusion(str(recipe.spec.appearance.fusion), fusion, card)
+        check_fusion(str(recipe.spec.fusion), fusion, card)
     layout = layout_of(recipe)
     _check_shape(recipe, layout.shape)
     per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
@@ -214,7 +213,7 @@ def layout_of(recipe: Recipe) -> Layout:
     return Layout(
         samples=count_cases(recipe),
         shape=grid_shape(recipe),
-        table=HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec)),
+        table=label_table(recipe),
         ranges=ranges,
         samples_per_shard=output.samples_per_shard,
         shapes=stacks,
@@ -272,12 +271,18 @@ def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
             mapping: Any = source.mapping
             tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
     tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
-    table = HEART if subjects.short_axis else FETA
-    if subjects.short_axis:
-        tissues = set(HEART.names)
+    table = FETA
+    if recipe.spec.latents and not recipe.spec.appearance and not card["config"]["image_channels"]:
+        raise PlanError(
+            f"latents.model: {recipe.spec.model} makes label maps alone; allowed: with an "
+            "appearance, which paints them"
+        )
+    if subjects.short_axis or recipe.spec.latents:
+        table = label_table(recipe)
+        tissues = set(table.names)
     if unknown := [name for name in table.names if name in tissues and name not in known]:
         raise PlanError(
-            f"labels: {', '.join(unknown)}: the model {recipe.spec.appearance.model} does not know "
+            f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
             f"them; it was trained on {', '.join(known)}"
         )
 

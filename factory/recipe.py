@@ -15,6 +15,7 @@ from factory.acquisition_section import Acquisition
 from factory.conditions import check
 from factory.interpolation_section import Interpolate
 from factory.labels import check_labels
+from factory.latents_section import DrawnLatents, check_latents
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
 from factory.parameters import Number
@@ -193,15 +194,17 @@ class Group(Section):
 
 
 class RenderRecipe(Section):
-    """Subjects × sweeps × replicates, rendered into one dataset."""
+    """Subjects × sweeps × replicates, rendered into one dataset; or, instead of subjects, what a
+    trained StyleGAN2 draws from its latents, with its own image unless `appearance` paints it."""
 
     include: Text | tuple[Text, ...] | None = None
     seed: Seed
-    subjects: Subjects
+    subjects: Subjects = Subjects.model_construct()  # none; DrawnLatents stand in for them
+    latents: DrawnLatents | None = None
     interpolate: Interpolate | None = None
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
-    appearance: Appearance
+    appearance: Appearance | None = None
     acquisition: Acquisition | None = None
     replicates: Count = 1
     output: Output
@@ -209,6 +212,24 @@ class RenderRecipe(Section):
     @classmethod
     def prepared(cls, document: Document, folder: Path) -> Document:
         return with_scanner(document, folder)
+
+    @property
+    def model(self) -> str:
+        """The model that makes images, by its name or folder."""
+        if self.appearance is not None:
+            return self.appearance.model
+        assert self.latents is not None
+        return self.latents.model
+
+    @property
+    def fusion(self) -> str | None:
+        """The trained fusion it names, if any."""
+        return self.appearance.fusion if self.appearance else None
+
+    @model_validator(mode="after")
+    def _whose(self) -> "RenderRecipe":
+        check_latents(self)
+        return self
 
     @model_validator(mode="after")
     def _shares(self) -> "RenderRecipe":

@@ -62,8 +62,11 @@ class Renderer:
         self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
     ) -> None:
         torch.set_num_threads(threads)
-        self.painter: SlicePainter | SpadePainter
-        if of_hearts(read_card(model)):
+        self.card = read_card(model)
+        self.painter: SlicePainter | SpadePainter | None = None
+        if self.card["family"] == "stylegan2":
+            pass  # its samples bring their own image
+        elif of_hearts(self.card):
             self.painter = SlicePainter(model, torch.device(device))
         else:
             self.painter = SpadePainter(model, torch.device(device), fusion)
@@ -74,14 +77,14 @@ class Renderer:
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
         seen = as_painted(label, case.labels)
-        painted, disagreement = self.painted(case, seen)
+        painted, disagreement = self.painted(case, seen, image)
         painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
         if hearts := subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
         measures["outside_training"] = outside_training(
-            self.painter.card, seen, subject.grid.spacing, HEART if hearts else FETA
+            self.card, seen, subject.grid.spacing, HEART if hearts else FETA
         )
         extra = {}
         if disagreement is not None and case.appearance.get("uncertainty"):
@@ -97,8 +100,13 @@ class Renderer:
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
 
-    def painted(self, case: Case, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def painted(
+        self, case: Case, label: np.ndarray, image: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """The image, and where orientations are fused their disagreement."""
+        if self.painter is None:
+            assert image is not None
+            return image, None
         if isinstance(self.painter, SpadePainter):
             return self.painter.render(label, case.appearance)
         if case.subject["source"] == "interpolated":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from factory.errors import RecipeError
+from factory.labels import labels_of, table_of
 from factory.operators import of, operator_class
 from factory.operators.base import Operator
 from factory.parameters import extremes
@@ -16,8 +17,9 @@ from storage.bids import bids_subjects
 from storage.growth import intracranial_mm
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
-from storage.short_axis import SIDE, short_axis_subjects
+from storage.short_axis import HEART, SIDE, short_axis_subjects
 from storage.sources import load_subject
+from storage.subject import LabelTable
 
 MARGIN = 4  # voxels of background kept around every brain, where shape is auto
 STEP = 16  # shape: auto gives multiples of this
@@ -65,6 +67,8 @@ def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
     Depends on what the recipe may draw, never on what it draws.
     """
     output = recipe.spec.output
+    if recipe.spec.latents:
+        return needed_shape(recipe)
     if output.shape != "auto":
         z, y, x = output.shape
     elif recipe.spec.subjects.short_axis:
@@ -74,11 +78,26 @@ def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
     return z, y, x
 
 
+def label_table(recipe: Recipe) -> LabelTable:
+    """The labels of the dataset."""
+    if latents := recipe.spec.latents:
+        from factory.drawn import drawing_card  # and torch with it
+        from factory.drawn import table_of as table_drawn
+
+        return table_drawn(drawing_card(latents.model))
+    return HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec))
+
+
 def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     """Voxels (z, y, x) of the largest subject, grown as far as edits may make it grow.
 
     Raises SubjectError where one cannot be read.
     """
+    if latents := recipe.spec.latents:
+        from factory.drawn import drawing_card  # and torch with it
+
+        side = int(drawing_card(latents.model)["config"]["resolution"])
+        return 1, side, side
     if recipe.spec.subjects.short_axis:
         part = recipe.spec.interpolate
         return part.slices if part else _most_slices(recipe), SIDE, SIDE
@@ -136,6 +155,10 @@ def _most_slices(recipe: Recipe) -> int:
 
 def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:
     """Sources in order, with the number of their subjects."""
+    if latents := recipe.spec.latents:
+        from factory.drawn import count  # and torch with it
+
+        return [("latents", count(latents))]
     counts = {"phantom": recipe.spec.subjects.phantom.count} if recipe.spec.subjects.phantom else {}
     for record in subject_records(recipe):
         counts[record["source"]] = counts.get(record["source"], 0) + 1

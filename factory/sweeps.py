@@ -26,7 +26,7 @@ def template(spec: dict[str, Any], source: str, group: str) -> Template:
     return {
         "subject": age,
         "anatomy": (*spec["anatomy"], *own),
-        "appearance": spec["appearance"] | output,
+        "appearance": spec.get("appearance", {}) | output,
         **({"acquisition": spec["acquisition"]} if "acquisition" in spec else {}),
     }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class SumOverWorkers(torch.autograd.Function):
-    """The sum of a tensor over all workers, and of its gradients on the way back."""
+    """The sum of a tensor over all workers, and of its gradients on the way back, of any order."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -21,9 +21,17 @@ class SumOverWorkers(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.clone()
-        dist.all_reduce(gradient)
-        return gradient
+        return SumOverWorkers.apply(gradient)
+
+
+def over_workers(x: Tensor) -> tuple[Tensor, slice]:
+    """The batches (B, ...) of all workers, one after another, and where this worker's own lies."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return x, slice(0, len(x))
+    rank, world = dist.get_rank(), dist.get_world_size()
+    own = slice(rank * len(x), (rank + 1) * len(x))
+    before, after = x.new_zeros(rank * len(x), *x.shape[1:]), (world - rank - 1) * len(x)
+    return SumOverWorkers.apply(torch.cat([before, x, x.new_zeros(after, *x.shape[1:])])), own
 
 
 class BatchNorm(nn.Module):

@@ -8,6 +8,7 @@ Shape suffixes: B batch, C channels, H height, W width. Images are grey, in [-1,
 """
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,18 @@ class VggFeatures(nn.Module):
                 if index == 0:
                     features.append(x)
         return features
+
+    def pooled(self, image_B1HW: Tensor) -> Tensor:
+        """What generators are judged by: the last activation, its channels brought to unit length
+        at each pixel as in LPIPS (Zhang et al. 2018, eq. 1), averaged over pixels, times √512, so
+        that KID's x·y / d lies in [0, 1]: (B, 512)."""
+        x = (image_B1HW.expand(-1, 3, -1, -1) - self.shift) / self.scale
+        convolutions: Any
+        for stage, convolutions in enumerate(self.stages):
+            x = self.pool(x) if stage else x
+            for convolution in convolutions:
+                x = F.relu(convolution(x))
+        return F.normalize(x, dim=1).mean((2, 3)) * math.sqrt(x.shape[1])
 
     def pool(self, x: Tensor) -> Tensor:
         channels = x.shape[1]

@@ -1,0 +1,135 @@
+"""Snapshots of a StyleGAN2 training: written, judged, pictured; the best by each metric kept."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from factory.evaluate.distribution import floor, judge
+from factory.evaluate.features import extractor_of, pictures
+from factory.train import stylegan2_pictures as show
+from factory.train.stylegan2_recipe import StyleGanTraining
+from models.checkpoint import save_model
+from models.stylegan2 import Generator, image_and_label
+from storage.planes import Plane
+from storage.subject import LabelTable
+
+BEST = {"precision": max, "recall": max, "fid": min, "kid": min}
+"""What makes a snapshot the best by each metric."""
+
+BATCH = 32
+SHOWN = 24
+SCORES = "scores.csv"
+
+
+class Judge:
+    """Holds what is generated against real slices, by features."""
+
+    def __init__(
+        self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None
+    ) -> None:
+        self.recipe, self.names = recipe, len(table.names) if table else 0
+        self.extract = extractor_of(recipe.metrics.extractor)
+        self.owners = [p.subject for p in planes]
+        self.real = self.shown(planes)
+        self.features = self.extract(self.real)
+
+    def shown(self, planes: list[Plane]) -> np.ndarray:
+        """What is compared of real slices."""
+        if self.recipe.slices.image:
+            return np.stack([p.image for p in planes])
+        labels = np.stack([p.label for p in planes if p.label is not None])
+        return pictures(np.zeros((len(labels), 0)), labels, self.names)
+
+    def rng(self) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
+
+    def floor(self) -> dict[str, Any]:
+        return floor(self.features, self.owners, self.rng())
+
+    def draw(self, generator: Generator) -> show.Drawn:
+        metrics = self.recipe.metrics
+        return generated(generator, metrics.samples, metrics.seed, 1.0)
+
+
+class Snapshots:
+    """Judges a generator against the slices it learns from, as the abdominal work did."""
+
+    def __init__(
+        self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None, folder: Path
+    ) -> None:
+        self.table, self.folder = table, folder
+        self.judge = Judge(recipe, planes, table)
+        self.floor = self.judge.floor()
+
+    def __call__(self, ema: torch.nn.Module, kimg: float) -> None:
+        assert isinstance(ema, Generator)
+        images, labels = self.judge.draw(ema)
+        compared = pictures(images, labels, self.judge.names)
+        made = self.judge.extract(compared)
+        scores = {"kimg": round(kimg, 3), **judge(self.judge.features, made, self.judge.rng())}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / SCORES
+        rows = [r for r in self.rows() if r["kimg"] < scores["kimg"]] + [scores]
+        pd.DataFrame(rows).to_csv(path, index=False)
+        name = f"kimg-{kimg:08.2f}"
+        card = {"family": "stylegan2", "config": vars(ema.config), "kimg": kimg, "metrics": scores}
+        save_model(self.folder / "snapshots" / name, {"generator": ema}, json_only(card))
+        self.prune(rows)
+        few = images[:SHOWN], None if labels is None else labels[:SHOWN]
+        show.samples(self.folder / "samples" / f"{name}.png", few, self.table)
+        real = self.judge.real, self.judge.features, self.judge.owners
+        show.neighbours(self.folder / "neighbours.png", compared, made, *real)
+        show.curves(self.folder / "scores.png", rows, self.floor, list(BEST))
+
+    def rows(self) -> list[dict[str, Any]]:
+        path = self.folder / SCORES
+        if not path.exists():
+            return []
+        table = pd.read_csv(path)
+        return table.astype(object).where(table.notna(), None).to_dict("records")
+
+    def prune(self, rows: list[dict[str, Any]]) -> None:
+        """Keep the newest snapshot and the best by each metric; best.json says which is which."""
+        best = {
+            name: choose((r[name], r["kimg"]) for r in scored)[1]
+            for name, choose in BEST.items()
+            if (scored := [r for r in rows if r["kimg"] and r[name] is not None])
+        }
+        keep = {f"kimg-{kimg:08.2f}" for kimg in (*best.values(), rows[-1]["kimg"])}
+        for folder in (self.folder / "snapshots").iterdir():
+            if folder.is_dir() and folder.name not in keep:
+                shutil.rmtree(folder)
+        (self.folder / "best.json").write_text(json.dumps(best, indent=2) + "\n", "utf-8")
+
+
+def json_only(card: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(card, default=float))
+    return plain
+
+
+@torch.inference_mode()
+def generated(generator: Generator, count: int, seed: int, truncation: float) -> show.Drawn:
+    """count images (N, C, H, W) in [-1, 1] and label maps (N, H, W), None without label channels.
+
+    Sample i depends on (seed, i) alone.
+    """
+    device = generator.mapping.average.device
+    images, labels = [], []
+    for start in range(0, count, BATCH):
+        size = min(BATCH, count - start)
+        rngs = [torch.Generator().manual_seed(seed * 1_000_003 + start + i) for i in range(size)]
+        z_BZ = torch.cat([torch.randn(1, generator.config.latent, generator=r) for r in rngs])
+        each = [generator.noise(1, r) for r in rngs]
+        noise = [torch.cat(layer).to(device) for layer in zip(*each, strict=True)]
+        w_BZ = generator.mapping.truncated(generator.mapping(z_BZ.to(device)), truncation)
+        out = generator(generator.styles(w_BZ), noise).float().cpu()
+        image, label = image_and_label(out, generator.config)
+        images.append(image.numpy())
+        if label is not None:
+            labels.append(label.numpy())
+    return np.concatenate(images), np.concatenate(labels) if labels else None

@@ -1,0 +1,51 @@
+"""Extractors of features: the default one, and one that a user names."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from factory.errors import FactoryError
+from factory.evaluate.features import extractor_of, pictures
+
+OWN = """
+def mean_and_sd(images):
+    return [[i.mean(), i.std()] for i in images]
+
+def wrong(images):
+    return images
+"""
+
+
+def test_vgg_features_are_of_one_length_at_most_and_tell_images_apart() -> None:
+    pytest.importorskip("stlpips_pytorch")
+    y, x = np.mgrid[:32, :32] / 16 - 1
+    images = np.stack([x, y, np.sin(9 * x)])[:, None].astype(np.float32)
+    features = extractor_of(None)(images)
+    assert features.shape == (3, 512)
+    dot = features @ features.T / 512
+    assert (np.diag(dot) <= 1 + 1e-6).all()
+    assert (np.diag(dot) > 0.1).all()
+    assert dot[0, 2] < dot[0, 0]
+
+
+def test_an_extractor_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_features.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    images = np.random.default_rng(0).normal(size=(4, 1, 8, 8))
+    values = extractor_of("my_features:mean_and_sd")(images)
+    np.testing.assert_allclose(values[:, 0], images.mean((1, 2, 3)))
+    with pytest.raises(FactoryError, match=r"gave an array of \(4, 1, 8, 8\) for 4 images"):
+        extractor_of("my_features:wrong")(images)
+    for name in ("my_features:nothing", "no_such_module:f", "my_features"):
+        with pytest.raises(FactoryError, match=r"allowed: PACKAGE\.MODULE:FUNCTION"):
+            extractor_of(name)
+    sys.modules.pop("my_features")
+
+
+def test_without_images_label_maps_are_compared_as_grey() -> None:
+    labels = np.array([[[0, 1], [2, 4]]], np.uint8)
+    assert pictures(np.zeros((1, 0, 2, 2)), labels, 5).tolist() == [[[[-1, -0.5], [0, 1]]]]
+    images = np.ones((1, 1, 2, 2))
+    assert pictures(images, labels, 5) is images

@@ -16,6 +16,7 @@ from factory.loading import Loaded, Section, load, one_of
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
+from factory.train.ultrasound_to_mri_recipe import UltrasoundToMriTraining
 
 if TYPE_CHECKING:
     from factory.train.run import Run
@@ -24,6 +25,7 @@ SCHEMAS: dict[str, type[Training]] = {
     "cnn_fusion": CnnFusionTraining,
     "label_vae": LabelVaeTraining,
     "spade": SpadeTraining,
+    "ultrasound_to_mri": UltrasoundToMriTraining,
 }
 
 

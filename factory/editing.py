@@ -9,6 +9,7 @@ from factory.cases import Case
 from factory.errors import AnatomyError
 from factory.labels import table_of
 from factory.operators import of, operator_class, operator_function
+from storage.head_ultrasound import HEAD
 from storage.resample import fit
 from storage.short_axis import HEART
 from storage.sources import load_subject
@@ -27,7 +28,8 @@ class Editor:
         if self.last is None or self.last[0] != key:
             whole = _made(case.subject, case.grid["spacing_mm"])
             fitted = fit(whole, tuple(case.grid["shape"]))
-            table = HEART if whole.table == HEART else table_of(case.labels)
+            own = whole.table in (HEART, HEAD)
+            table = whole.table if own else table_of(case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
 

@@ -129,7 +129,8 @@ def _planes(
 def _panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[Panel]:
-    """Each plane of the volume plain, then with the edges of the labels."""
+    """Each plane of the volume plain, then with the edges of the labels; of a single plane, which
+    has no others across it, first what it was drawn from."""
     dz, dy, dx = sample.spacing_mm
     images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
     panels = []
@@ -140,6 +141,11 @@ def _panels(
         ((dy, dx), (dz, dx), (dz, dy)),
         strict=True,
     ):
+        if 1 in image.shape:
+            continue
+        if len(sample.arrays["image"]) == 1 and "original" in sample.arrays:
+            drawn_from = _planes(sample.arrays["original"], centre, box)[0]
+            panels.append(Panel("original", drawn_from, pixel))
         panels += [Panel(title, image, pixel), Panel(f"{title}, labels", image, pixel, label)]
     return panels
 

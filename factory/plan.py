@@ -17,7 +17,6 @@ from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import age_range, grid_shape, needed_shape, subject_records
 from storage.layout import Layout
 from storage.mappings import resolve
-from storage.short_axis import HEART
 from storage.subject import FETA
 
 THREADS = 1
@@ -214,7 +213,7 @@ def layout_of(recipe: Recipe) -> Layout:
     return Layout(
         samples=count_cases(recipe),
         shape=grid_shape(recipe),
-        table=HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec)),
+        table=recipe.spec.subjects.table or table_of(labels_of(recipe.spec)),
         ranges=ranges,
         samples_per_shard=output.samples_per_shard,
         shapes=stacks,
@@ -272,9 +271,9 @@ def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
             mapping: Any = source.mapping
             tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
     tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
-    table = HEART if subjects.short_axis else FETA
-    if subjects.short_axis:
-        tissues = set(HEART.names)
+    table = subjects.table or FETA
+    if subjects.table:
+        tissues = set(subjects.table.names)
     if unknown := [name for name in table.names if name in tissues and name not in known]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.appearance.model} does not know "

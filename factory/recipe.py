@@ -32,8 +32,12 @@ from factory.quantities import (
 from factory.scanners import with_scanner
 from factory.sweeps import check_zips
 from factory.yaml_lines import Document
+from storage.head_ultrasound import HEAD
 from storage.mappings import NAMED, TISSUES
+from storage.short_axis import HEART
+from storage.subject import LabelTable
 
+Circumference = Annotated[float, Field(ge=0, le=1000), allowed("0 to 1000 mm")]
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
@@ -88,20 +92,39 @@ class ShortAxis(Section):
     participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
 
 
+class Ultrasound(Section):
+    """Fetal heads in ultrasound in the layout of the HC18 challenge: see storage.head_ultrasound.
+    circumference_mm: the smallest and the largest head to use."""
+
+    path: Text
+    circumference_mm: Annotated[
+        tuple[Circumference, Circumference], allowed("[smallest, largest] in mm")
+    ] = (150.0, 400.0)
+
+
 class Subjects(Section):
     phantom: Phantom | None = None
     bids: Bids | None = None
     nifti: Nifti | None = None
     short_axis: ShortAxis | None = None
+    ultrasound: Ultrasound | None = None
 
     @model_validator(mode="after")
     def _some(self) -> "Subjects":
         brains = bool(self.phantom or self.bids or self.nifti)
-        if not (brains or self.short_axis):
-            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis")
+        if not (brains or self.short_axis or self.ultrasound):
+            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis, ultrasound")
         if brains and self.short_axis:
             raise problem("hearts beside brains; allowed: short_axis alone", at=("short_axis",))
+        if self.ultrasound and (brains or self.short_axis):
+            text = "ultrasound beside other subjects; allowed: ultrasound alone"
+            raise problem(text, at=("ultrasound",))
         return self
+
+    @property
+    def table(self) -> LabelTable | None:
+        """The label table of what are no brains: hearts, or heads in ultrasound."""
+        return HEART if self.short_axis else HEAD if self.ultrasound else None
 
 
 class RejectOutliersValues(Section):
@@ -145,7 +168,7 @@ class Appearance(Section):
 class Output(Section):
     """The dataset: where, on what lattice, in what units.
 
-    range: intensities that uint16 spans, in units of the brain's 99.5th percentile.
+    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that uint16 spans, in units of the brain's 99.5th percentile.
     """
 
     path: Text
@@ -245,6 +268,20 @@ class RenderRecipe(Section):
             source = "phantom" if self.subjects.phantom else "nifti without images"
             text = f"value true; subjects.{source} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"))
+        return self
+
+    @model_validator(mode="after")
+    def _ultrasound(self) -> "RenderRecipe":
+        if not self.subjects.ultrasound:
+            return self
+        own = {"anatomy": self.anatomy, "groups": self.groups, "acquisition": self.acquisition}
+        for key, asked in own.items():
+            if asked:
+                text = "a head in ultrasound is one plane without tissues; allowed: without"
+                raise problem(text, at=(key,))
+        if self.output.uncertainty:
+            text = "value true; ultrasound gives one image alone; allowed: false"
+            raise problem(text, at=("output", "uncertainty"))
         return self
 
     @model_validator(mode="after")

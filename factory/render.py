@@ -19,7 +19,9 @@ from factory.labels import as_painted
 from factory.painting import SpadePainter
 from factory.slice_painting import SlicePainter, of_hearts
 from factory.training_ranges import outside_training
+from factory.ultrasound_painting import FAMILY, UltrasoundPainter
 from models.checkpoint import read_card
+from storage.head_ultrasound import HEAD
 from storage.short_axis import HEART
 from storage.subject import FETA, Grid, LabelTable, Subject
 
@@ -62,9 +64,12 @@ class Renderer:
         self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
     ) -> None:
         torch.set_num_threads(threads)
-        self.painter: SlicePainter | SpadePainter
-        if of_hearts(read_card(model)):
+        self.painter: SlicePainter | SpadePainter | UltrasoundPainter
+        card = read_card(model)
+        if of_hearts(card):
             self.painter = SlicePainter(model, torch.device(device))
+        elif card["family"] == FAMILY:
+            self.painter = UltrasoundPainter(model, torch.device(device))
         else:
             self.painter = SpadePainter(model, torch.device(device), fusion)
         self.editor = Editor()
@@ -74,14 +79,15 @@ class Renderer:
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
         seen = as_painted(label, case.labels)
-        painted, disagreement = self.painted(case, seen)
+        painted, disagreement = self.painted(case, seen, subject)
         painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
-        if hearts := subject.table == HEART:
+        own = subject.table in (HEART, HEAD)
+        if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
         measures["outside_training"] = outside_training(
-            self.painter.card, seen, subject.grid.spacing, HEART if hearts else FETA
+            self.painter.card, seen, subject.grid.spacing, subject.table if own else FETA
         )
         extra = {}
         if disagreement is not None and case.appearance.get("uncertainty"):
@@ -97,8 +103,12 @@ class Renderer:
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
 
-    def painted(self, case: Case, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def painted(
+        self, case: Case, label: np.ndarray, subject: Subject
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """The image, and where orientations are fused their disagreement."""
+        if isinstance(self.painter, UltrasoundPainter):
+            return self.painter.paint(subject), None
         if isinstance(self.painter, SpadePainter):
             return self.painter.render(label, case.appearance)
         if case.subject["source"] == "interpolated":

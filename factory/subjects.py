@@ -14,6 +14,8 @@ from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
 from storage.growth import intracranial_mm
+from storage.head_frame import SIDE as FRAME
+from storage.head_ultrasound import head_ultrasounds
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
 from storage.short_axis import SIDE, short_axis_subjects
@@ -37,6 +39,8 @@ def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
     if hearts := subjects.short_axis:
         wanted = None if hearts.participants is None else list(hearts.participants)
         records += short_axis_subjects(hearts.path, wanted)
+    if heads := subjects.ultrasound:
+        records += head_ultrasounds(heads.path, heads.circumference_mm)
     if part := recipe.spec.interpolate:
         from factory.interpolated import records as interpolated  # and torch with it
 
@@ -60,14 +64,14 @@ def age_range(recipe: Recipe) -> tuple[float, float] | None:
 
 def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
     """Voxels (z, y, x) of every sample: as given, or the least that hold every subject; of hearts
-    the squares they are cropped to.
+    and of heads in ultrasound the squares they are brought to.
 
     Depends on what the recipe may draw, never on what it draws.
     """
     output = recipe.spec.output
     if output.shape != "auto":
         z, y, x = output.shape
-    elif recipe.spec.subjects.short_axis:
+    elif recipe.spec.subjects.table:
         z, y, x = needed_shape(recipe)
     else:
         z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
@@ -82,6 +86,8 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     if recipe.spec.subjects.short_axis:
         part = recipe.spec.interpolate
         return part.slices if part else _most_slices(recipe), SIDE, SIDE
+    if recipe.spec.subjects.ultrasound:
+        return 1, FRAME, FRAME
     every = _edits(recipe)
     oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
     extents = [

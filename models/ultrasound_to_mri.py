@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.InstanceNorm2d(outputs, affine=True),
-        nn.LeakyReLU(0.2),
+        nn.ReLU(),
     )
 
 
@@ -164,7 +163,7 @@ class Discriminator(nn.Module):
         kernel, stride = (3, 1) if latent else (4, 2)
 
         def conv(a: int, b: int, stride: int) -> nn.Module:
-            return spectral_norm(nn.Conv2d(a, b, kernel, stride, padding=1))
+            return nn.Conv2d(a, b, kernel, stride, padding=1)
 
         self.layers = nn.Sequential(
             conv(inputs, width, stride),

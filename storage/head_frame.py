@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import EllipseModel
 
 SIDE = 128
 """Pixels a side of the frame."""
@@ -41,6 +40,8 @@ class Ellipse:
 def ellipse_of_outline(outline: np.ndarray) -> tuple[Ellipse, float]:
     """The ellipse through the true pixels of a mask [row, column], which need not close, and the
     root mean square distance of those pixels from it. Raises ValueError where none fits."""
+    from skimage.measure import EllipseModel  # slow to load, and few need it
+
     points = np.argwhere(outline).astype(float)
     model = EllipseModel.from_estimate(points) if len(points) >= 5 else None
     if not model:

@@ -19,6 +19,7 @@ ALLOWED = {
         "factory/slice_painting.py",
         "factory/latents.py",
         "factory/interpolated.py",
+        "factory/ultrasound_painting.py",
         "factory/train/",
         "factory/evaluate/",
     ),

@@ -40,14 +40,14 @@ def train(
     ema = networks(recipe)["generator"]
     modules = {**nets, **{f"judge-{k}": v for k, v in players.items()}, "ema": ema}
     for module in modules.values():
-        module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(run.device)  # type: ignore[call-overload]
     rates = recipe.optimiser
     betas = (rates.beta1, rates.beta2)
     learnt_g = [p for m in nets.values() for p in m.parameters()]
     learnt_d = [p for m in players.values() for p in m.parameters()]
-    optimisers = {"optimiser_g": torch.optim.Adam(learnt_g, rates.lr_generator, betas)}
+    optimisers = {"optimiser_g": torch.optim.Adam(learnt_g, rates.lr_generator, betas, fused=True)}
     if players:
-        optimisers["optimiser_d"] = torch.optim.Adam(learnt_d, rates.lr_discriminator, betas)
+        optimisers["optimiser_d"] = torch.optim.Adam(learnt_d, rates.lr_discriminator, betas, fused=True)
     draw = METHODS[recipe.method]
     frozen = {**nets, "edges": EdgeNet().to(run.device)}
     checkpoint = run.folder / "checkpoint.safetensors"

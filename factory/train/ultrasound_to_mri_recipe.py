@@ -71,7 +71,7 @@ class UltrasoundToMriTraining(Training):
     ultrasound: Heads
     subjects: TrainingSubjects
     model: UltrasoundModel = UltrasoundModel()
-    discriminator: Annotated[Count, allowed("a whole number, 1 or more")] = 32
+    discriminator: Annotated[Count, allowed("a whole number, 1 or more")] = 16
     loss: UltrasoundLoss = UltrasoundLoss()
     optimiser: Optimiser = Optimiser(
         lr_generator=2e-4, lr_discriminator=2e-4, beta1=0.5, beta2=0.999

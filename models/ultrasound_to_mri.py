@@ -156,17 +156,23 @@ class Backward(nn.Module):
 
 class Discriminator(nn.Module):
     """Four convolutions to scores of patches, as logits (section 2.3). Of images each of the first
-    three halves the size; of latents, which are small, none does."""
+    three halves the size; of latents, which are small, none does.
+
+    Of images it is told where a patch lies: how far from the frame's middle, along rows and along
+    columns. The paper does not say so; but a patch inside a grey brain and one of black
+    surroundings are both real wherever they lie, and without it the two came out exchanged.
+    """
 
     def __init__(self, inputs: int, width: int, *, latent: bool = False) -> None:
         super().__init__()
         kernel, stride = (3, 1) if latent else (4, 2)
+        self.latent = latent
 
         def conv(a: int, b: int, stride: int) -> nn.Module:
             return nn.Conv2d(a, b, kernel, stride, padding=1)
 
         self.layers = nn.Sequential(
-            conv(inputs, width, stride),
+            conv(inputs if latent else inputs + 2, width, stride),
             nn.LeakyReLU(0.2),
             conv(width, 2 * width, stride),
             nn.LeakyReLU(0.2),
@@ -176,5 +182,15 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.latent:
+            x_BCHW = torch.cat([x_BCHW, places(x_BCHW)], dim=1)
         scores: Tensor = self.layers(x_BCHW).float()
         return scores
+
+
+def places(x_BCHW: Tensor) -> Tensor:
+    """(B, 2, H, W): distance from the middle along rows and along columns, 0 to 1."""
+    batch, _, *sides = x_BCHW.shape
+    along = [torch.linspace(-1, 1, n, device=x_BCHW.device).abs() for n in sides]
+    grid = torch.stack(torch.meshgrid(*along, indexing="ij")).to(x_BCHW.dtype)
+    return grid.expand(batch, -1, -1, -1)

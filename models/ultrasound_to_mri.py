@@ -68,7 +68,7 @@ class Decoder(nn.Module):
         self.skips = config.skips
         up, merge = [], []
         for out, inside in zip(config.widths[-2::-1], config.widths[:0:-1], strict=True):
-            up.append(nn.ConvTranspose2d(inside, out, 2, stride=2))
+            up.append(nn.Conv2d(inside, out, 1))
             merge.append(block(out * (2 if config.skips else 1), out))
         self.up, self.merge = nn.ModuleList(up), nn.ModuleList(merge)
         self.to_image = nn.Conv2d(config.width, 1, 3, padding=1)
@@ -85,7 +85,8 @@ class Decoder(nn.Module):
         return torch.tanh(self.to_image(x).float())
 
     def stage(self, i: int, x_BCHW: Tensor, encoded: Sequence[Tensor]) -> Tensor:
-        x = self.up[i](x_BCHW)
+        # Not a transposed convolution, whose chequered pattern a short training leaves behind.
+        x = F.interpolate(self.up[i](x_BCHW), scale_factor=2.0)
         if self.skips:
             x = torch.cat([x, encoded[-2 - i]], dim=1)
         return self.merge[i](x)

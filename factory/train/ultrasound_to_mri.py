@@ -155,7 +155,8 @@ def grid(
     step: int,
 ) -> None:
     """A sample grid: held-out ultrasounds, what is drawn of them, and MR beside, not theirs."""
-    us_NHW, mri_NHW = (a[:SHOWN] for a in shown)
+    count = min(SHOWN, *(len(a) for a in shown))
+    us_NHW, mri_NHW = (a[:count] for a in shown)
     us_N1HW = torch.from_numpy(us_NHW)[:, None].to(run.device)
     mri_N1HW, again_N1HW, _ = ema(us_N1HW)
     drawn = {"MR drawn": mri_N1HW, "ultrasound by B": again_N1HW}

@@ -168,7 +168,8 @@ class Appearance(Section):
 class Output(Section):
     """The dataset: where, on what lattice, in what units.
 
-    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that uint16 spans, in units of the brain's 99.5th percentile.
+    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that
+    uint16 spans, in units of the brain's 99.5th percentile.
     """
 
     path: Text

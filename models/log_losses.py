@@ -1,4 +1,4 @@
-"""The logarithmic adversarial loss, on logits (Goodfellow et al. 2014; Jiao et al., eqs. 3, 4, 7, 8).
+"""The logarithmic adversarial loss, on logits (Goodfellow et al. 2014; Jiao et al.).
 
 Equations 3, 4, 7 and 8 of the latter lack the logarithm of their first term, E[log D(real)], and
 equation 4 names D_app where it means D_stru; both are put right here.

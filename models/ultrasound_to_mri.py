@@ -46,9 +46,7 @@ class Encoder(nn.Module):
     def __init__(self, config: UltrasoundToMriConfig) -> None:
         super().__init__()
         widths = config.widths
-        self.stages = nn.ModuleList(
-            block(a, b) for a, b in zip([1, *widths], widths, strict=False)
-        )
+        self.stages = nn.ModuleList(block(a, b) for a, b in zip([1, *widths], widths, strict=False))
 
     def forward(self, image_B1HW: Tensor) -> list[Tensor]:
         features: list[Tensor] = []

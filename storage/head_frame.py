@@ -32,9 +32,7 @@ class Ellipse:
     def circumference(self) -> float:
         """In pixels, by Ramanujan's second approximation."""
         h = ((self.long - self.short) / (self.long + self.short)) ** 2
-        return (
-            math.pi * (self.long + self.short) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
-        )
+        return math.pi * (self.long + self.short) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
 
 
 def ellipse_of_outline(outline: np.ndarray) -> tuple[Ellipse, float]:

@@ -90,7 +90,6 @@ def _record(root: Path, row: dict[str, str], line: int) -> dict[str, Any]:
     }
 
 
-
 def load_head_ultrasound(record: dict[str, Any]) -> Subject:
     """The Subject of a record, image in [0, 1].
 

@@ -1,7 +1,7 @@
 """How well MR is drawn from held-out ultrasound: how far it must be deformed to become real MR."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return max(ways, key=lambda way: float((way - way.mean()).ravel() @ wanted))
 
 
-def deformations(planes: Sequence[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
+def deformations(planes: Iterable[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
     """Each plane's score (N,): the mean over the references."""
     return np.array(
         [

@@ -51,9 +51,7 @@ def mri_planes(subject: Subject, reach: float = REACH) -> tuple[np.ndarray, np.n
     brain = subject.label > 0
     image = np.where(brain, normalise(subject.image, subject.label), 0)
     drawn = [to_network(framed(image[z], ellipse, length)) for z in chosen]
-    masks = [
-        framed(ndimage.binary_fill_holes(brain[z]), ellipse, length) > 0.5 for z in chosen
-    ]
+    masks = [framed(ndimage.binary_fill_holes(brain[z]), ellipse, length) > 0.5 for z in chosen]
     return np.stack(drawn), np.stack(masks)
 
 

@@ -1,5 +1,6 @@
 """The training loop of ultrasound to MR, one straight line (Jiao et al., equations 1–9)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,16 @@ def train(
     ema = networks(recipe)["generator"]
     modules = {**nets, **{f"judge-{k}": v for k, v in players.items()}, "ema": ema}
     for module in modules.values():
-        module.to(run.device)  # type: ignore[call-overload]
+        module.to(run.device)
     rates = recipe.optimiser
     betas = (rates.beta1, rates.beta2)
     learnt_g = [p for m in nets.values() for p in m.parameters()]
     learnt_d = [p for m in players.values() for p in m.parameters()]
     optimisers = {"optimiser_g": torch.optim.Adam(learnt_g, rates.lr_generator, betas, fused=True)}
     if players:
-        optimisers["optimiser_d"] = torch.optim.Adam(learnt_d, rates.lr_discriminator, betas, fused=True)
+        optimisers["optimiser_d"] = torch.optim.Adam(
+            learnt_d, rates.lr_discriminator, betas, fused=True
+        )
     draw = METHODS[recipe.method]
     frozen = {**nets, "edges": EdgeNet().to(run.device)}
     checkpoint = run.folder / "checkpoint.safetensors"
@@ -125,7 +128,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def descend(
-    optimiser: torch.optim.Optimizer, losses: dict[str, Tensor], learnt: list[Tensor], run: Run
+    optimiser: torch.optim.Optimizer, losses: dict[str, Tensor], learnt: Sequence[Tensor], run: Run
 ) -> None:
     """One step down the sum of losses, its gradient averaged over the workers."""
     optimiser.zero_grad()

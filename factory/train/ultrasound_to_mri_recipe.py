@@ -21,9 +21,10 @@ class Heads(Section):
 
     path: Text
     hold_out_every: Whole = 5
-    circumference_mm: Annotated[
-        tuple[Weight, Weight], allowed("[smallest, largest] in mm")
-    ] = (150.0, 400.0)
+    circumference_mm: Annotated[tuple[Weight, Weight], allowed("[smallest, largest] in mm")] = (
+        150.0,
+        400.0,
+    )
 
     @model_validator(mode="after")
     def _some_left(self) -> "Heads":
@@ -65,9 +66,7 @@ class UltrasoundToMriTraining(Training):
     """
 
     family: Annotated[Literal["ultrasound_to_mri"], one_of(("ultrasound_to_mri",))]
-    method: Annotated[
-        Literal["ours", "autoencoder", "gan", "cyclegan"], one_of(METHODS)
-    ] = "ours"
+    method: Annotated[Literal["ours", "autoencoder", "gan", "cyclegan"], one_of(METHODS)] = "ours"
     ultrasound: Heads
     subjects: TrainingSubjects
     model: UltrasoundModel = UltrasoundModel()

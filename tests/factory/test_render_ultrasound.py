@@ -1,4 +1,4 @@
-"""From a recipe with ultrasounds to a dataset of MR with the head's label, by untrained networks."""
+"""From a recipe with ultrasounds to a dataset of MR with the head's label."""
 
 import json
 from pathlib import Path
@@ -34,9 +34,7 @@ def recipe(ultrasounds: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     card = {"family": "ultrasound_to_mri", "config": config}
     card["label_table"] = {"names": list(HEAD.names)}
     save_model(root / "model", {"generator": network}, card)
-    return RECIPE.format(
-        heads=ultrasounds, model=root / "model", output=root / "us.zarr", low=268
-    )
+    return RECIPE.format(heads=ultrasounds, model=root / "model", output=root / "us.zarr", low=268)
 
 
 def run(text: str, folder: Path, *words: str) -> int:
@@ -105,5 +103,5 @@ def test_a_model_of_brains_is_refused(recipe: str, tmp_path: Path) -> None:
     card = {"family": "spade", "config": {}, "sha256": {}}
     (tmp_path / "brains").mkdir()
     (tmp_path / "brains" / "card.json").write_text(json.dumps(card))
-    with pytest.raises(FactoryError, match="labels: head: the model .* does not know"):
+    with pytest.raises(FactoryError, match=r"labels: head: the model .* does not know"):
         plan_recipe(str(file), [f"appearance.model={tmp_path / 'brains'}"])

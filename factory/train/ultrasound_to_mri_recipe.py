@@ -70,10 +70,10 @@ class UltrasoundToMriTraining(Training):
     ultrasound: Heads
     subjects: TrainingSubjects
     model: UltrasoundModel = UltrasoundModel()
-    discriminator: Annotated[Count, allowed("a whole number, 1 or more")] = 16
+    discriminator: Annotated[Count, allowed("a whole number, 1 or more")] = 24
     loss: UltrasoundLoss = UltrasoundLoss()
     optimiser: Optimiser = Optimiser(
-        lr_generator=2e-4, lr_discriminator=2e-4, beta1=0.5, beta2=0.999
+        lr_generator=3e-4, lr_discriminator=8e-4, beta1=0.5, beta2=0.999
     )
     augment: Augment = Augment(rotate_degrees=4, zoom=0.04, shift_voxels=1)
     ema: Decay = 0.998

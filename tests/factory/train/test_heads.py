@@ -1,5 +1,6 @@
 """Planes of ultrasound and MR in one frame, and their batches."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,15 @@ from factory.train.label_vae_recipe import Augment
 from storage.head_frame import LENGTH, SIDE, ellipse_of_mask
 from storage.head_ultrasound import head_ultrasounds
 from storage.sources import load_subject
-from storage.subject import FETA, Grid, Subject
+from storage.subject import Subject
+
+sys.path.insert(0, str(Path(__file__).parent))
+from ellipsoids import ellipsoid
 
 
 @pytest.fixture(scope="module")
 def volume() -> Subject:
-    """An ellipsoid of white matter at 2 mm, its middle deep grey matter."""
-    z, y, x = np.indices((44, 52, 44)) - np.array([22, 26, 22])[:, None, None, None]
-    radius = np.sqrt((z / 18) ** 2 + (y / 22) ** 2 + (x / 17) ** 2)
-    label = np.where(radius < 1, 3, 0).astype(np.uint8)
-    label[radius < 0.3] = 6
-    image = np.where(label > 0, 500 + 10 * y, 0).astype(np.float32)
-    return Subject("made", label, Grid.centred(label.shape, (2.0, 2.0, 2.0)), FETA, image)
+    return ellipsoid((18, 22, 17))
 
 
 def test_mr_of_any_size_has_the_length_of_a_brain_in_the_frame(volume: Subject) -> None:

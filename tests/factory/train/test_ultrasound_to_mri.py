@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,7 @@ from models.checkpoint import load_state, read_card
 from models.edges import EdgeNet
 
 sys.path.insert(0, str(Path(__file__).parent))
+from ellipsoids import ellipsoid
 from killing import Mortal, killed
 
 RECIPE = """
@@ -38,20 +40,37 @@ subjects: {{path: {bids}, mapping: feta, hold_out: [sub-2]}}
 model: {{width: 2, depth: 2, most: 4}}
 discriminator: 2
 batch: 2
-steps: 12
-log_every: 3
+steps: 8
+log_every: 2
 sample_every: 1000
-checkpoint_every: 4
+checkpoint_every: 3
 output: {output}
 """
 Recipe = Callable[..., Loaded[UltrasoundToMriTraining]]
 PART = "networks"
 
 
+@pytest.fixture(scope="module")
+def brains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three ellipsoids, as NIfTI in the BIDS layout."""
+    root = tmp_path_factory.mktemp("brains")
+    for i in range(3):
+        made = ellipsoid((14.0 + i, 20.0 + i, 15.0 + i))
+        folder = root / f"sub-{i}" / "anat"
+        folder.mkdir(parents=True)
+        for kind, volume in (("T2w", made.image), ("dseg", made.label)):
+            assert volume is not None
+            file = nib.Nifti1Image(volume.T.astype(np.int16), made.grid.affine)
+            nib.save(file, folder / f"sub-{i}_rec-mial_{kind}.nii.gz")
+    rows = "".join(f"sub-{i}\tNeurotypical\t{24 + i}\n" for i in range(3))
+    (root / "participants.tsv").write_text("participant_id\tPathology\tGestational age\n" + rows)
+    return root
+
+
 @pytest.fixture
-def recipe(ultrasounds: Path, bids: Path, tmp_path: Path) -> Recipe:
+def recipe(ultrasounds: Path, brains: Path, tmp_path: Path) -> Recipe:
     def make(*overrides: str, output: Path = tmp_path) -> Loaded[UltrasoundToMriTraining]:
-        text = RECIPE.format(heads=ultrasounds, bids=bids, output=output)
+        text = RECIPE.format(heads=ultrasounds, bids=brains, output=output)
         return parse(text, "small.yaml", UltrasoundToMriTraining, overrides)
 
     return make
@@ -86,15 +105,15 @@ def test_two_workers_have_the_losses_of_one(
     np.testing.assert_allclose(losses(one / PART), losses(two / PART), rtol=2e-3, atol=1e-4)
 
 
-def die_at_12_images(settings: dict[str, Any], folder: Path) -> None:
-    work(settings, Mortal(folder / PART, dies_at=12))
+def die_at_8_images(settings: dict[str, Any], folder: Path) -> None:
+    work(settings, Mortal(folder / PART, dies_at=8))
 
 
 def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
     undisturbed, resumed = tmp_path / "a", tmp_path / "b"
     work(config(recipe, undisturbed), Run(undisturbed / PART))
-    killed(die_at_12_images, config(recipe, resumed), resumed)
-    assert load_state(resumed / PART / "checkpoint.safetensors", {}, {})["step"] == 4
+    killed(die_at_8_images, config(recipe, resumed), resumed)
+    assert load_state(resumed / PART / "checkpoint.safetensors", {}, {})["step"] == 3
     work(config(recipe, resumed), Run(resumed / PART))
     np.testing.assert_array_equal(losses(undisturbed / PART), losses(resumed / PART))
     for name in ("start", "middle", "end"):

@@ -88,15 +88,19 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     spec = recipe.spec.model_dump(exclude_none=True)
     every, output = parts(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
+    heads = recipe.spec.subjects.ultrasound
+    spacing = "as large as each head has them" if heads else f"of {output['spacing_mm']:g} mm"
+    how = "from the ultrasound" if heads else "its orientations fused by "
+    how += "" if heads else words(spec["appearance"]["fuse"])
     return (
         f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
-        f"of {output['spacing_mm']:g} mm, in {output['path']}.",
+        f"{spacing}, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
         *_variants(recipe, every),
-        f"Painted by {spec['appearance']['model']}, its orientations fused by "
-        f"{words(spec['appearance']['fuse'])}; every draw follows from seed {spec['seed']}.",
+        f"Painted by {spec['appearance']['model']}, {how}; every draw follows from seed "
+        f"{spec['seed']}.",
         *scan(spec.get("acquisition")),
     )
 

@@ -11,6 +11,7 @@ from factory.errors import FactoryError
 from factory.panels import Panel, stack_panels
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+from storage.head_ultrasound import HEAD
 from storage.short_axis import HEART
 from storage.stored_sample import StoredSample
 
@@ -254,6 +255,8 @@ def _legend(
     )
     if tuple(names) == HEART.names:
         sides = "axial: planes of the stack, turned by 180° from how the file has them"
+    if tuple(names) == HEAD.names:
+        sides = "axial: the head upright; which end is the front and which side the left, unknown"
     figure.suptitle(
         f"{os.path.basename(path.rstrip('/'))}   ({sides})",
         color="white",

@@ -41,7 +41,7 @@ def head_ultrasounds(
     """Records of a folder's images, sorted by id; no image is read.
 
     circumference_mm: the least and the largest head wanted. A record is plain JSON for
-    load_subject: {"source": "head_ultrasound", "id", "person", "image", "outline",
+    load_subject: {"source": "ultrasound", "id", "person", "image", "outline",
     "pixel_mm", "circumference_mm"}.
     Raises SubjectError where the table or a file is missing, a row cannot be read, or no head is
     of the size wanted.
@@ -81,7 +81,7 @@ def _record(root: Path, row: dict[str, str], line: int) -> dict[str, Any]:
                 f"{root / TABLE}: line {line}: {column} {row[column]!r}; allowed: mm above 0"
             )
     return {
-        "source": "head_ultrasound",
+        "source": "ultrasound",
         "id": name,
         "person": name.partition("_")[0],
         "image": str(image),

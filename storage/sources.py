@@ -11,7 +11,7 @@ from storage.resample import resample
 from storage.short_axis import load_short_axis
 from storage.subject import Subject
 
-SOURCES = ("phantom", "bids", "nifti", "short_axis", "head_ultrasound")
+SOURCES = ("phantom", "bids", "nifti", "short_axis", "ultrasound")
 ABOUT = ("gestational_age_weeks", "pathology", "rec")
 
 
@@ -38,7 +38,7 @@ def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
         )
     if source == "short_axis":
         return load_short_axis(record, spacing_mm)
-    if source == "head_ultrasound":
+    if source == "ultrasound":
         return load_head_ultrasound(record)
     metadata = {key: record[key] for key in ABOUT if record.get(key) is not None}
     subject = load_nifti_pair(

@@ -31,13 +31,13 @@ from factory.quantities import (
 )
 from factory.scanners import with_scanner
 from factory.sweeps import check_zips
+from factory.ultrasound_section import Ultrasound, check_plane
 from factory.yaml_lines import Document
 from storage.head_ultrasound import HEAD
 from storage.mappings import NAMED, TISSUES
 from storage.short_axis import HEART
 from storage.subject import LabelTable
 
-Circumference = Annotated[float, Field(ge=0, le=1000), allowed("0 to 1000 mm")]
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
@@ -90,16 +90,6 @@ class ShortAxis(Section):
 
     path: Text
     participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
-
-
-class Ultrasound(Section):
-    """Fetal heads in ultrasound in the layout of the HC18 challenge: see storage.head_ultrasound.
-    circumference_mm: the smallest and the largest head to use."""
-
-    path: Text
-    circumference_mm: Annotated[
-        tuple[Circumference, Circumference], allowed("[smallest, largest] in mm")
-    ] = (150.0, 400.0)
 
 
 class Subjects(Section):
@@ -273,16 +263,8 @@ class RenderRecipe(Section):
 
     @model_validator(mode="after")
     def _ultrasound(self) -> "RenderRecipe":
-        if not self.subjects.ultrasound:
-            return self
-        own = {"anatomy": self.anatomy, "groups": self.groups, "acquisition": self.acquisition}
-        for key, asked in own.items():
-            if asked:
-                text = "a head in ultrasound is one plane without tissues; allowed: without"
-                raise problem(text, at=(key,))
-        if self.output.uncertainty:
-            text = "value true; ultrasound gives one image alone; allowed: false"
-            raise problem(text, at=("output", "uncertainty"))
+        if self.subjects.ultrasound:
+            check_plane(self)
         return self
 
     @model_validator(mode="after")

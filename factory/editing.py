@@ -7,10 +7,9 @@ import numpy as np
 
 from factory.cases import Case
 from factory.errors import AnatomyError
-from factory.labels import table_of
+from factory.labels import dataset_table
 from factory.operators import of, operator_class, operator_function
 from storage.resample import fit
-from storage.short_axis import HEART
 from storage.sources import load_subject
 from storage.subject import Subject
 
@@ -28,7 +27,7 @@ class Editor:
         if self.last is None or self.last[0] != key:
             whole = _made(case)
             fitted = whole if drawn else fit(whole, tuple(case.grid["shape"]))
-            table = whole.table if drawn or whole.table == HEART else table_of(case.labels)
+            table = dataset_table(whole.table, case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
 

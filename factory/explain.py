@@ -88,9 +88,11 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     spec = recipe.spec.model_dump(exclude_none=True)
     every, output = parts(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
+    heads = recipe.spec.subjects.ultrasound
+    spacing = "as large as each head has them" if heads else f"of {output['spacing_mm']:g} mm"
     return (
         f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
-        f"of {output['spacing_mm']:g} mm, in {output['path']}.",
+        f"{spacing}, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
@@ -104,10 +106,10 @@ def _painted(spec: dict[str, Any]) -> str:
     if "appearance" not in spec:
         return f"The image is the model's own; every draw follows from seed {spec['seed']}."
     look = spec["appearance"]
-    return (
-        f"Painted by {look['model']}, its orientations fused by {words(look['fuse'])}; "
-        f"every draw follows from seed {spec['seed']}."
-    )
+    how = f"its orientations fused by {words(look['fuse'])}"
+    if "ultrasound" in spec["subjects"]:
+        how = "from the ultrasound"
+    return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
 
 
 def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:

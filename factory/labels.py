@@ -47,8 +47,22 @@ def table_of(labels: Labels) -> LabelTable:
     return LabelTable((*FETA.names, *names), (*FETA.colours, *colours))
 
 
+def of_brains(table: LabelTable) -> bool:
+    """Whether its labels are FETA's tissues, be it with more after them."""
+    return table.names[: len(FETA.names)] == FETA.names
+
+
+def dataset_table(own: LabelTable, labels: Labels) -> LabelTable:
+    """The table of a dataset of subjects with a table of their own: brains get FETA's with the
+    recipe's labels, what is none keeps its own."""
+    return table_of(labels) if of_brains(own) else own
+
+
 def as_painted(label: np.ndarray, labels: Labels) -> np.ndarray:
-    """A label map uint8 [z, y, x] in FETA's tissues alone: each label as what it looks like."""
+    """A label map uint8 [z, y, x] in FETA's tissues alone: each label as what it looks like.
+    One without labels of the recipe's is as it is."""
+    if not labels:
+        return label
     values = [*range(len(FETA.names)), *(FETA.index(more["looks_like"]) for more in labels)]
     return np.array(values, np.uint8)[label]
 

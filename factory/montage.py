@@ -11,6 +11,7 @@ from factory.errors import FactoryError
 from factory.panels import Panel, stack_panels
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+from storage.head_ultrasound import HEAD
 from storage.short_axis import HEART
 from storage.stored_sample import StoredSample
 
@@ -129,12 +130,14 @@ def _planes(
 def _panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[Panel]:
-    """Each plane of the volume plain, then with the edges of the labels; a single slice whole."""
+    """Each plane of the volume plain, then with the edges of the labels; of a single slice, which
+    has no others across it, the whole, and first what it was drawn from."""
     dz, dy, dx = sample.spacing_mm
     if len(sample.arrays["image"]) == 1:
         (image,), (label,) = sample.arrays["image"], sample.arrays["label"]
-        plain = Panel("slice", image, (dy, dx))
-        return [plain, Panel("slice, labels", image, (dy, dx), label)]
+        names = [name for name in ("original", "image") if name in sample.arrays]
+        plain = [Panel(name, sample.arrays[name][0], (dy, dx)) for name in names]
+        return [*plain, Panel("image, labels", image, (dy, dx), label)]
     images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
     panels = []
     for title, image, label, pixel in zip(
@@ -254,7 +257,9 @@ def _legend(
     sides = (
         "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
     )
-    if single:
+    if tuple(names) == HEAD.names:
+        sides = "heads upright; which end is the front and which side the left is unknown"
+    elif single:
         sides = "slices, first row at the top"
     elif tuple(names) == HEART.names:
         sides = "axial: planes of the stack, turned by 180° from how the file has them"

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from factory.cases import Case
 from factory.fusing import check_fusion
 from factory.intensities import RANGE, from_network
 from factory.orientations import AXES, brain_box, cut, grown, paste, slices, volume
@@ -13,6 +14,7 @@ from models import fusion
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
 from models.spade import STRIDE, SpadeConfig, SpadeGenerator, one_hot
+from storage.subject import Subject
 
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
@@ -89,6 +91,12 @@ class SpadePainter:
         volumes = self.paint_all(label, appearance["style_seed"])
         fused = self.fuse(volumes, label, appearance["fuse"])
         return fused.numpy(), fusion.disagreement(volumes).numpy()
+
+    def painted(
+        self, case: Case, label: np.ndarray, subject: Subject
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See factory.painters."""
+        return self.render(label, case.appearance)
 
     def fuse(self, volumes: torch.Tensor, label: np.ndarray, rule: str | dict) -> torch.Tensor:
         """By a rule of models.fusion, or within the brain's box by the trained network."""

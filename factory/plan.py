@@ -14,7 +14,14 @@ from factory.fusing import check_fusion, fusion_warnings
 from factory.labels import labels_of
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
-from factory.subjects import age_range, grid_shape, label_table, needed_shape, subject_records
+from factory.subjects import (
+    age_range,
+    grid_shape,
+    label_table,
+    needed_shape,
+    own_table,
+    subject_records,
+)
 from storage.layout import Layout
 from storage.mappings import resolve
 from storage.subject import FETA
@@ -264,27 +271,34 @@ def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
     known = card.get("label_table", {}).get("names", FETA.names)
-    subjects = recipe.spec.subjects
-    tissues: set[str] = set(FETA.names) if subjects.phantom else set()
-    for source in (subjects.bids, subjects.nifti):
-        if source is not None:
-            mapping: Any = source.mapping
-            tissues |= set(FETA.names if mapping is None else resolve(mapping).values())
-    tissues |= {label["looks_like"] for label in labels_of(recipe.spec)}
-    table = FETA
+    tissues = _tissues(recipe)
     if recipe.spec.latents and not recipe.spec.appearance and not card["config"]["image_channels"]:
         raise PlanError(
             f"latents.model: {recipe.spec.model} makes label maps alone; allowed: with an "
             "appearance, which paints them"
         )
-    if subjects.short_axis or recipe.spec.latents:
-        table = label_table(recipe)
-        tissues = set(table.names)
-    if unknown := [name for name in table.names if name in tissues and name not in known]:
+    if recipe.spec.appearance and card.get("family") == "stylegan2":
+        raise PlanError(
+            f"appearance.model: {recipe.spec.model} paints no labels, it draws images of its own; "
+            "allowed: as latents.model"
+        )
+    if unknown := [name for name in tissues if name not in known]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
             f"them; it was trained on {', '.join(known)}"
         )
+
+
+def _tissues(recipe: Recipe) -> list[str]:
+    """The labels that a painter has to know, in order."""
+    names, subjects = own_table(recipe).names, recipe.spec.subjects
+    mapped = [source for source in (subjects.bids, subjects.nifti) if source is not None]
+    there = set(names) if subjects.phantom or not mapped else set()
+    for source in mapped:
+        mapping: Any = source.mapping
+        there |= set(names if mapping is None else resolve(mapping).values())
+    there |= {label["looks_like"] for label in labels_of(recipe.spec)}
+    return [name for name in names if name in there]
 
 
 def _check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:

@@ -32,6 +32,7 @@ from factory.quantities import (
 )
 from factory.scanners import with_scanner
 from factory.sweeps import check_zips
+from factory.ultrasound_section import Ultrasound, check_plane
 from factory.yaml_lines import Document
 from storage.mappings import NAMED, TISSUES
 
@@ -94,14 +95,18 @@ class Subjects(Section):
     bids: Bids | None = None
     nifti: Nifti | None = None
     short_axis: ShortAxis | None = None
+    ultrasound: Ultrasound | None = None
 
     @model_validator(mode="after")
     def _some(self) -> "Subjects":
         brains = bool(self.phantom or self.bids or self.nifti)
-        if not (brains or self.short_axis):
-            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis")
+        if not (brains or self.short_axis or self.ultrasound):
+            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis, ultrasound")
         if brains and self.short_axis:
             raise problem("hearts beside brains; allowed: short_axis alone", at=("short_axis",))
+        if self.ultrasound and (brains or self.short_axis):
+            text = "ultrasound beside other subjects; allowed: ultrasound alone"
+            raise problem(text, at=("ultrasound",))
         return self
 
 
@@ -146,7 +151,8 @@ class Appearance(Section):
 class Output(Section):
     """The dataset: where, on what lattice, in what units.
 
-    range: intensities that uint16 spans, in units of the brain's 99.5th percentile.
+    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that
+    uint16 spans, in units of the brain's 99.5th percentile.
     """
 
     path: Text
@@ -266,6 +272,12 @@ class RenderRecipe(Section):
             source = "phantom" if self.subjects.phantom else "nifti without images"
             text = f"value true; subjects.{source} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"))
+        return self
+
+    @model_validator(mode="after")
+    def _ultrasound(self) -> "RenderRecipe":
+        if self.subjects.ultrasound:
+            check_plane(self)
         return self
 
     @model_validator(mode="after")

@@ -15,11 +15,9 @@ from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
-from factory.labels import as_painted
-from factory.painting import SpadePainter
-from factory.slice_painting import SlicePainter, of_hearts
+from factory.labels import as_painted, of_brains
+from factory.painters import load_painter
 from factory.training_ranges import outside_training
-from models.checkpoint import read_card
 from storage.short_axis import HEART
 from storage.subject import FETA, Grid, LabelTable, Subject
 
@@ -62,14 +60,7 @@ class Renderer:
         self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
     ) -> None:
         torch.set_num_threads(threads)
-        self.card = read_card(model)
-        self.painter: SlicePainter | SpadePainter | None = None
-        if self.card["family"] == "stylegan2":
-            pass  # its samples bring their own image
-        elif of_hearts(self.card):
-            self.painter = SlicePainter(model, torch.device(device))
-        else:
-            self.painter = SpadePainter(model, torch.device(device), fusion)
+        self.painter = load_painter(model, torch.device(device), fusion)
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
@@ -77,14 +68,15 @@ class Renderer:
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
         seen = as_painted(label, case.labels)
-        painted, disagreement = self.painted(case, seen, image)
+        painted, disagreement = self.painter.painted(case, seen, subject)
         painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
-        if hearts := subject.table == HEART:
+        if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
+        known = FETA if of_brains(subject.table) else subject.table  # to the painter
         measures["outside_training"] = outside_training(
-            self.card, seen, subject.grid.spacing, HEART if hearts else FETA
+            self.painter.card, seen, subject.grid.spacing, known
         )
         extra = {}
         if disagreement is not None and case.appearance.get("uncertainty"):
@@ -99,23 +91,6 @@ class Renderer:
             painted, stacks = acquired.image, acquired.stacks
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
-
-    def painted(
-        self, case: Case, label: np.ndarray, image: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The image, and where orientations are fused their disagreement."""
-        if self.painter is None:
-            assert image is not None
-            return image, None
-        if isinstance(self.painter, SpadePainter):
-            return self.painter.render(label, case.appearance)
-        if case.subject["source"] == "interpolated":
-            from factory.interpolated import style
-
-            code = style(self.painter, case.subject, case.grid["spacing_mm"])
-        else:
-            code = self.painter.style_from(case.appearance["style_seed"])
-        return self.painter.paint(label, code), None
 
 
 def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:

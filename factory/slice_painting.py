@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from factory.cases import Case
 from factory.intensities import from_network, normalise, to_network
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder, one_hot
 from storage.short_axis import HEART
+from storage.subject import Subject
 
 ENCODER = "axial-encoder"
 
@@ -52,6 +54,14 @@ class SlicePainter:
     def style_from(self, seed: int) -> Tensor:
         """A style code (Z,) drawn from the prior."""
         return torch.randn(self.config.latent, generator=torch.Generator().manual_seed(seed))
+
+    def painted(self, case: Case, label: np.ndarray, subject: Subject) -> tuple[np.ndarray, None]:
+        """See factory.painters. The style is the case's, or between those of two real hearts."""
+        if case.subject["source"] == "interpolated":
+            from factory.interpolated import style  # which knows painters
+
+            return self.paint(label, style(self, case.subject, case.grid["spacing_mm"])), None
+        return self.paint(label, self.style_from(case.appearance["style_seed"])), None
 
     @torch.inference_mode()
     def paint(self, label: np.ndarray, style: Tensor) -> np.ndarray:

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 from factory.errors import RecipeError
-from factory.labels import labels_of, table_of
+from factory.labels import dataset_table, labels_of
 from factory.operators import of, operator_class
 from factory.operators.base import Operator
 from factory.parameters import extremes
 from factory.recipe import Recipe
 from storage.bids import bids_subjects
 from storage.growth import intracranial_mm
+from storage.head_frame import SIDE as FRAME
+from storage.head_ultrasound import HEAD, head_ultrasounds
 from storage.nifti import nifti_subjects
 from storage.phantom import phantom_extent_mm
 from storage.short_axis import HEART, SIDE, short_axis_subjects
 from storage.sources import load_subject
-from storage.subject import LabelTable
+from storage.subject import FETA, LabelTable
 
 MARGIN = 4  # voxels of background kept around every brain, where shape is auto
 STEP = 16  # shape: auto gives multiples of this
@@ -39,6 +41,8 @@ def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
     if hearts := subjects.short_axis:
         wanted = None if hearts.participants is None else list(hearts.participants)
         records += short_axis_subjects(hearts.path, wanted)
+    if heads := subjects.ultrasound:
+        records += head_ultrasounds(heads.path, heads.circumference_mm)
     if part := recipe.spec.interpolate:
         from factory.interpolated import records as interpolated  # and torch with it
 
@@ -62,30 +66,34 @@ def age_range(recipe: Recipe) -> tuple[float, float] | None:
 
 def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
     """Voxels (z, y, x) of every sample: as given, or the least that hold every subject; of hearts
-    the squares they are cropped to.
+    and of heads in ultrasound the squares they are brought to, of what is drawn those drawn.
 
     Depends on what the recipe may draw, never on what it draws.
     """
-    output = recipe.spec.output
-    if recipe.spec.latents:
-        return needed_shape(recipe)
+    output, subjects = recipe.spec.output, recipe.spec.subjects
     if output.shape != "auto":
         z, y, x = output.shape
-    elif recipe.spec.subjects.short_axis:
+    elif recipe.spec.latents or subjects.short_axis or subjects.ultrasound:
         z, y, x = needed_shape(recipe)
     else:
         z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
     return z, y, x
 
 
+def own_table(recipe: Recipe) -> LabelTable:
+    """The labels that the subjects come with: FETA's tissues, unless they are no brains."""
+    if latents := recipe.spec.latents:
+        from factory.drawn import drawing_card, table_of  # and torch with it
+
+        return table_of(drawing_card(latents.model))
+    if recipe.spec.subjects.short_axis:
+        return HEART
+    return HEAD if recipe.spec.subjects.ultrasound else FETA
+
+
 def label_table(recipe: Recipe) -> LabelTable:
     """The labels of the dataset."""
-    if latents := recipe.spec.latents:
-        from factory.drawn import drawing_card  # and torch with it
-        from factory.drawn import table_of as table_drawn
-
-        return table_drawn(drawing_card(latents.model))
-    return HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec))
+    return dataset_table(own_table(recipe), labels_of(recipe.spec))
 
 
 def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
@@ -101,6 +109,8 @@ def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
     if recipe.spec.subjects.short_axis:
         part = recipe.spec.interpolate
         return part.slices if part else _most_slices(recipe), SIDE, SIDE
+    if recipe.spec.subjects.ultrasound:
+        return 1, FRAME, FRAME
     every = _edits(recipe)
     oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
     extents = [

@@ -4,22 +4,24 @@ import difflib
 from typing import Any
 
 from storage.errors import SubjectError
+from storage.head_ultrasound import load_head_ultrasound
 from storage.nifti import load_nifti_pair
 from storage.phantom import phantom
 from storage.resample import resample
 from storage.short_axis import load_short_axis
 from storage.subject import Subject
 
-SOURCES = ("phantom", "bids", "nifti", "short_axis")
+SOURCES = ("phantom", "bids", "nifti", "short_axis", "ultrasound")
 ABOUT = ("gestational_age_weeks", "pathology", "rec")
 
 
 def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
-    """The Subject of a record, as listed by bids_, nifti_ or short_axis_subjects, or a phantom's
-    {"source": "phantom", "id", "gestational_age_weeks", "seed"}, at an isotropic spacing.
+    """The Subject of a record, as listed by bids_, nifti_ or short_axis_subjects or
+    head_ultrasounds, or a phantom's {"source": "phantom", "id", "gestational_age_weeks",
+    "seed"}, at an isotropic spacing.
 
     spacing_mm None keeps a file's own spacing; a phantom is then made at 1 mm. Of
-    short-axis stacks it is the spacing in plane alone.
+    short-axis stacks it is the spacing in plane alone; a head in ultrasound has that of its frame.
     Raises SubjectError as storage.nifti does, and for an unknown source.
     """
     source = record["source"]
@@ -36,6 +38,8 @@ def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
         )
     if source == "short_axis":
         return load_short_axis(record, spacing_mm)
+    if source == "ultrasound":
+        return load_head_ultrasound(record)
     metadata = {key: record[key] for key in ABOUT if record.get(key) is not None}
     subject = load_nifti_pair(
         record["image"], record["label"], record["mapping"], record["id"], metadata

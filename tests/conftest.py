@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch.multiprocessing as mp
 from hypothesis import settings
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,4 +84,30 @@ def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 file = nib.Nifti1Image(volume.T.astype(np.int16), np.diag([1.0, 1, 8, 1]))
                 nib.save(file, root / person / f"{person}_{phase}_{name}.nii.gz")
     (root / "participants.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def ultrasounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six made-up heads of five people in the layout of the HC18 challenge, 0.8 mm a pixel."""
+    root = tmp_path_factory.mktemp("ultrasounds")
+    rng = np.random.Generator(np.random.Philox(key=5))
+    rows = ["filename,pixel size(mm),head circumference (mm)"]
+    for i, name in enumerate(("001_HC", "002_HC", "002_2HC", "003_HC", "004_HC", "005_HC")):
+        angle = np.radians(rng.uniform(-80, 80))
+        long, short = 60 + 2 * i, 46 + 2 * i
+        y, x = np.mgrid[:150, :170] - np.array([75 + i, 85 - i])[:, None, None]
+        u = (y * np.cos(angle) + x * np.sin(angle)) / long
+        v = (x * np.cos(angle) - y * np.sin(angle)) / short
+        radius = np.hypot(u, v)
+        outline = np.abs(radius - 1) * short < 0.7
+        skull = 200 * np.exp(-(((radius - 0.95) / 0.04) ** 2))
+        midline = 90 * np.exp(-((v / 0.05) ** 2)) * (radius < 0.8)
+        speckle = rng.gamma(2.0, 15.0, y.shape)
+        image = np.clip(skull + midline + speckle, 0, 255).astype(np.uint8)
+        Image.fromarray(image).save(root / f"{name}.png")
+        Image.fromarray((255 * outline).astype(np.uint8)).save(root / f"{name}_Annotation.png")
+        size = np.pi * (3 * (long + short) - np.sqrt((3 * long + short) * (long + 3 * short)))
+        rows.append(f"{name}.png,0.8,{0.8 * size:.3f}")
+    (root / "pixel_size_and_HC.csv").write_text("\n".join(rows) + "\n")
     return root

@@ -20,6 +20,8 @@ ALLOWED = {
         "factory/latents.py",
         "factory/interpolated.py",
         "factory/drawn.py",
+        "factory/painters.py",
+        "factory/ultrasound_painting.py",
         "factory/train/",
         "factory/evaluate/",
     ),

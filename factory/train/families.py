@@ -17,6 +17,7 @@ from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
 from factory.train.stylegan2_recipe import StyleGanTraining
+from factory.train.ultrasound_to_mri_recipe import UltrasoundToMriTraining
 
 if TYPE_CHECKING:
     from factory.train.run import Run
@@ -26,6 +27,7 @@ SCHEMAS: dict[str, type[Training]] = {
     "label_vae": LabelVaeTraining,
     "spade": SpadeTraining,
     "stylegan2": StyleGanTraining,
+    "ultrasound_to_mri": UltrasoundToMriTraining,
 }
 
 

@@ -25,8 +25,15 @@ class MapSampler:
         return np.stack([moved(self.maps[i], self.augment, rng) for i in chosen])
 
 
-def moved(label: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
-    """A map turned, zoomed and shifted in its planes (the last two axes), by nearest neighbour."""
+def moved(
+    label: np.ndarray,
+    augment: Augment,
+    rng: np.random.Generator,
+    order: int = 0,
+    outside: float = 0.0,
+) -> np.ndarray:
+    """A map turned, zoomed and shifted in its planes (the last two axes), by nearest neighbour;
+    an image with order 1, linearly, `outside` being what lies beyond its edge."""
     turn, zoom, down, right = rng.uniform(-1, 1, 4)
     angle = np.radians(turn * augment.rotate_degrees)
     scale = (1 + augment.zoom) ** zoom
@@ -37,4 +44,5 @@ def moved(label: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.n
     offset = np.zeros(label.ndim)
     shift = np.array([down, right]) * augment.shift_voxels
     offset[-2:] = middle - matrix[-2:, -2:] @ (middle + shift)
-    return ndimage.affine_transform(label, matrix, offset, order=0)
+    made: np.ndarray = ndimage.affine_transform(label, matrix, offset, order=order, cval=outside)
+    return made

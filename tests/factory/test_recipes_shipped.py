@@ -16,6 +16,7 @@ from factory.recipe import RenderRecipe, load_recipe
 from factory.schema import recipe_schema
 from factory.train.families import load_training
 from factory.yaml_lines import read_yaml
+from storage.head_ultrasound import HEAD
 from storage.short_axis import HEART
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def test_three_lines_say_what_for_whom_and_how_long(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RENDER, ids=lambda path: path.stem)
-def test_a_render_recipe_plans(path: Path, hearts: Path, tmp_path: Path) -> None:
+def test_a_render_recipe_plans(path: Path, hearts: Path, ultrasounds: Path, tmp_path: Path) -> None:
     recipe, card = load_recipe(path), {"config": {"hidden": 32, "width": 12}}
     if recipe.spec.latents:  # of a model that is not ours to ship
         card = {"family": "stylegan2", "sha256": {}, "config": {"resolution": 64}}
@@ -51,6 +52,9 @@ def test_a_render_recipe_plans(path: Path, hearts: Path, tmp_path: Path) -> None
         own = (f"subjects.short_axis.path={hearts}", "interpolate.between=[P0-ED, P1-ED]")
         recipe = load_recipe(path, own)
         card |= {"label_table": {"names": list(HEART.names)}}
+    if recipe.spec.subjects.ultrasound:
+        recipe = load_recipe(path, [f"subjects.ultrasound.path={ultrasounds}"])
+        card |= {"label_table": {"names": list(HEAD.names)}}
     made = plan(recipe, card, 15_000_000, MACHINE)
     ids = [case.id for case in cases(recipe)]
     assert made.layout.samples == count_cases(recipe) == len(set(ids)) == len(ids)

@@ -97,8 +97,8 @@ def test_what_cannot_be_rendered_is_said_in_one_line(renderer: Renderer, tmp_pat
         renderer.render(asks)
     with pytest.raises(SubjectError, match="16"):
         renderer.render(dataclasses.replace(CASE, grid={"shape": [16, 16, 16], "spacing_mm": 2.0}))
-    write_card(tmp_path, {**read_card(WEIGHTS), "family": "stylegan2"})
-    with pytest.raises(WeightsError, match="'stylegan2'"):
+    write_card(tmp_path, {**read_card(WEIGHTS), "family": "label_vae"})
+    with pytest.raises(WeightsError, match="'label_vae'; allowed: spade, stylegan2"):
         Renderer(tmp_path, threads=1)
 
 

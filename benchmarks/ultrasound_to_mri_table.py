@@ -1,0 +1,80 @@
+"""How far MR drawn from ultrasound must be deformed to become real MR, model beside model.
+
+    python benchmarks/ultrasound_to_mri_table.py --recipe recipes/train/ultrasound-to-mri.yaml
+        --set ultrasound.path=… --set subjects.path=… --output FOLDER NAME=MODEL …
+
+Each NAME=MODEL is a row: a folder that `factory train` made by the recipe or a change of it. The
+heads and volumes scored are those that the recipe holds out; a model that learnt from one of them
+is refused. Writes FOLDER/table.csv, table.md and table.png. The measure is that of
+factory.evaluate.deformation, and not comparable with the paper's figures.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from factory.evaluate.ultrasound_to_mri import (
+    COLUMNS,
+    deformations,
+    pictured,
+    real_rows,
+    references,
+    row,
+)
+from factory.train.families import load_training
+from factory.train.heads import ultrasound_plane
+from factory.train.subjects import held_out_subjects
+from factory.train.ultrasound_to_mri_family import head_records
+from factory.ultrasound_painting import UltrasoundPainter, drawn
+from storage.sources import load_subject
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default="recipes/train/ultrasound-to-mri.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("models", nargs="+", metavar="NAME=MODEL")
+    given = parser.parse_args()
+    recipe = load_training(given.recipe, given.set).spec
+    records = head_records(recipe.ultrasound)[1]
+    heads = [load_subject(r, None) for r in records]
+    us = np.stack([ultrasound_plane(head) for head in heads])
+    against = references(held_out_subjects(recipe.subjects))
+    rows = [(*r, "", "") for r in real_rows(against)]
+    rows.append((*row("the ultrasound itself", deformations(us, against)), "", ""))
+    pictures = {}
+    for named in given.models:
+        name, _, folder = named.partition("=")
+        painter = UltrasoundPainter(Path(folder), torch.device("cpu"))
+        training = painter.card["training"]
+        seen = set(training["subjects"]) | set(training["mri_subjects"])
+        held = {r["id"] for r in records} | set(recipe.subjects.hold_out)
+        if seen & held:
+            parser.error(f"{name}: learnt from {', '.join(sorted(seen & held))}")
+        pictures[name] = drawn(painter.generator, us)
+        scores = deformations(pictures[name], against)
+        rows.append((*row(name, scores), training["steps"], training["hours"]))
+        print(name, rows[-1][1:], flush=True)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "steps", "hours"])
+    given.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(given.output / "table.csv", index=False)
+    (given.output / "table.md").write_text(markdown(table), encoding="utf-8")
+    pictured(given.output / "table.png", us, pictures, [plane for plane, _ in against])
+    print(markdown(table))
+
+
+def markdown(table: pd.DataFrame) -> str:
+    def cell(value: object) -> str:
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+    lines = [list(table.columns), ["---"] * len(table.columns)]
+    lines += [[cell(v) for v in values] for values in table.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

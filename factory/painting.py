@@ -12,7 +12,8 @@ from factory.orientations import AXES, brain_box, cut, grown, paste, slices, vol
 from models import fusion
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
-from models.spade import STRIDE, SpadeConfig, SpadeGenerator, one_hot
+from models.neighbourhoods import LabelMaps
+from models.spade import STRIDE, SpadeConfig, SpadeGenerator
 
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
@@ -64,16 +65,16 @@ class SpadePainter:
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
         drawn = np.full(stack.shape, -1.0, np.float32)
         style = self.styles(style_seed)
+        network = self.networks[orientation]
+        label_BHW = torch.from_numpy(cut(stack[filled], (slice(0, len(filled)), rows, columns)))
+        labels = network.prepare(LabelMaps(label_BHW.to(self.device), self.config.labels))
         for start in range(0, len(filled), BATCH):
             chosen = filled[start : start + BATCH]
             plane = (slice(0, len(chosen)), rows, columns)
-            label_BHW = torch.from_numpy(cut(stack[chosen], plane)).to(self.device)
-            one_hot_BKHW = one_hot(label_BHW, self.config.labels)
-            one_hot_BKHW = one_hot_BKHW.contiguous(memory_format=torch.channels_last)
             of_all = None if style is None else style.expand(len(chosen), -1)
-            image_BHW = self.networks[orientation](one_hot_BKHW, of_all)[:, 0].cpu().numpy()
+            of_these = [each[start : start + BATCH] for each in labels]
             into = drawn[chosen]
-            paste(into, plane, image_BHW)
+            paste(into, plane, network.draw(of_these, of_all)[:, 0].cpu().numpy())
             drawn[chosen] = into
         return volume(from_network(drawn), orientation)
 

@@ -17,8 +17,8 @@ from torch import Tensor
 COUNTED = 1 << 20
 """Codes below this are ranked by counting, which a table so long makes faster than sorting."""
 
-MANY, RARE = 1024, 0.5
-"""Tables pay from so many pixels on, where fewer than this share of neighbourhoods are distinct."""
+RARE = 0.6
+"""Tables pay where less than this share of a resolution's pixels have surroundings of their own."""
 
 
 def one_hot(label_BHW: Tensor, labels: int) -> Tensor:
@@ -38,7 +38,7 @@ class LabelMaps:
         if low < 0 or high >= labels:
             raise ValueError(f"label values {low} to {high}; allowed: 0 to {labels - 1}")
         self.label_BHW, self.labels = label_BHW, labels
-        self._found: dict[int, Neighbourhoods] = {}
+        self.found: dict[int, Neighbourhoods] = {}
 
     def one_hot(self, downscale: int) -> Tensor:
         """(B, K, H / downscale, W / downscale), channels-last, which convolves fastest."""
@@ -46,17 +46,20 @@ class LabelMaps:
         return hot_BKHW.contiguous(memory_format=torch.channels_last)
 
     def neighbourhoods(self, downscale: int) -> "Neighbourhoods":
-        if downscale not in self._found:
+        if downscale not in self.found:
             label_BHW = self.label_BHW[:, ::downscale, ::downscale]
-            self._found[downscale] = neighbourhoods(label_BHW, self.labels)
-        return self._found[downscale]
+            self.found[downscale] = neighbourhoods(label_BHW, self.labels)
+        return self.found[downscale]
 
     def recurrent(self, downscale: int) -> bool:
         """Whether neighbourhoods recur so often that tables are faster than convolutions.
 
-        Measured on CPUs; elsewhere the answer is no.
+        Measured on CPUs; elsewhere the answer is no. The coarser a map, the less recurs, so that
+        none is indexed in vain below the first that does not pay.
         """
-        if self.label_BHW.device.type != "cpu" or self.label_BHW.numel() < MANY * downscale**2:
+        if self.label_BHW.device.type != "cpu":
+            return False
+        if downscale > 1 and not self.recurrent(downscale // 2):
             return False
         return self.neighbourhoods(downscale).share < RARE
 
@@ -84,7 +87,8 @@ class Neighbourhoods:
 def neighbourhoods(label_BHW: Tensor, labels: int) -> Neighbourhoods:
     """Index label maps of any integer type (B, H, W), values 0 … labels - 1."""
     height, width = label_BHW.shape[-2:]
-    padded = F.pad(label_BHW.long(), (2, 2, 2, 2), value=labels)
+    padded = label_BHW.new_full((len(label_BHW), height + 4, width + 4), labels, dtype=torch.long)
+    padded[:, 2:-2, 2:-2] = label_BHW
     rows, count = joined([padded[:, :, j : j + width] for j in range(5)], labels + 1)
     index_BHW, count = joined([rows[:, i : i + height] for i in range(5)], count)
     windows_BHW55 = padded.unfold(1, 5, 1).unfold(2, 5, 1)
@@ -100,11 +104,12 @@ def joined(parts: Sequence[Tensor], base: int) -> tuple[Tensor, int]:
 
     They are written as digits of one int64, ranked in between where it would overflow.
     """
-    code, span = parts[0], base
+    code, span = parts[0].clone(), base
     for part in parts[1:]:
         if span * base >= 1 << 63:
             code, span = ranked(code, span)
-        code, span = code * base + part, span * base
+        code.mul_(base).add_(part)
+        span *= base
     return ranked(code, span)
 
 
@@ -114,7 +119,8 @@ def ranked(code: Tensor, span: int) -> tuple[Tensor, int]:
         seen = torch.zeros(span, dtype=torch.long, device=code.device)
         seen[code.flatten()] = 1
         ranks = seen.cumsum(0)
-        return (ranks - 1)[code], int(ranks[-1])
+        count = int(ranks[-1])
+        return ranks.sub_(1)[code], count
     # Neighbours along a row are mostly equal, so that few are left to sort.
     runs, run = torch.unique_consecutive(code, return_inverse=True)
     distinct, rank = torch.unique(runs, return_inverse=True)

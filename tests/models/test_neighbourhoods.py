@@ -83,9 +83,10 @@ def test_an_index_is_made_once() -> None:
 
 
 def test_tables_are_for_labels_that_recur() -> None:
-    assert LabelMaps(label_maps(4, 0, 1, 4, 4, coarse=16), 4).recurrent(1)
     assert not LabelMaps(label_maps(4, 0, 1, 64, 64), 4).recurrent(1)  # noise
-    assert not LabelMaps(label_maps(4, 0, 1, 2, 2, coarse=4), 4).recurrent(1)  # few pixels
+    maps = LabelMaps(label_maps(4, 0, 1, 4, 4, coarse=16), 4)
+    assert [maps.recurrent(d) for d in (1, 2, 16)] == [True, True, False]
+    assert set(maps.found) == {1, 2, 4}  # 1/4 does not pay, so that 1/8 is not looked at
 
 
 def test_labels_that_do_not_exist_are_refused() -> None:

@@ -39,16 +39,17 @@ class SpadePainter:
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
         self.config = SpadeConfig(**self.card["config"])
         self.device = device
-        self.networks = {
-            name: load_weights(folder, name, SpadeGenerator(self.config), self.card).to(device)
-            for name in self.card["orientations"]
-        }
+        self.networks = {name: self.loaded(folder, name) for name in self.card["orientations"]}
         self.cnn: CnnFusion | None = None
         if fusion is not None:
             card = read_card(fusion)
             check_fusion(str(fusion), card, self.card)
             cnn = CnnFusion(CnnFusionConfig(**card["config"]))
             self.cnn = cast(CnnFusion, load_weights(fusion, "cnn", cnn, card).to(device))
+
+    def loaded(self, folder: Path, name: str) -> SpadeGenerator:
+        network = load_weights(folder, name, SpadeGenerator(self.config), self.card)
+        return cast(SpadeGenerator, network.to(self.device))
 
     def styles(self, seed: int) -> torch.Tensor | None:
         """A style code (1, Z) drawn from its prior, or None where the model has no latent."""

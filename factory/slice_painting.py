@@ -40,7 +40,8 @@ class SlicePainter:
         encoder = StyleEncoder(config.latent, config.width)
         generator = SpadeGenerator(config)
         self.encoder = load_weights(folder, ENCODER, encoder, self.card).to(device)
-        self.generator = load_weights(folder, "axial", generator, self.card).to(device)
+        load_weights(folder, "axial", generator, self.card)
+        self.generator = generator.to(device)
         self.kept: tuple[np.ndarray, list[Tensor | Tables]] | None = None
 
     @torch.inference_mode()

@@ -222,10 +222,9 @@ def main() -> None:
             for count in STYLES:
                 keep("styles", style_row(middle, labels, count, options.repeats))
         for width in options.widths:
-            drawn = max(1, BATCH * 128**2 // side**2 * 12 // width)  # activations stay as large
             monai = options.monai is not None
             keep("forward", forward_row(middle, labels, width, 1, options.repeats, monai))
-            keep("forward", forward_row(label_BHW, labels, width, drawn, options.repeats, monai))
+            keep("forward", forward_row(label_BHW, labels, width, BATCH, options.repeats, monai))
     picture(results, options.output.with_suffix(".png"))
     for rows in (results["forward"], results["styles"]):
         if rows:

@@ -92,7 +92,9 @@ def neighbourhoods(label_BHW: Tensor, labels: int) -> Neighbourhoods:
     rows, count = joined([padded[:, :, j : j + width] for j in range(5)], labels + 1)
     index_BHW, count = joined([rows[:, i : i + height] for i in range(5)], count)
     windows_BHW55 = padded.unfold(1, 5, 1).unfold(2, 5, 1)
-    of_N55 = windows_BHW55[torch.unravel_index(places(index_BHW, count), index_BHW.shape)]
+    place_N = places(index_BHW, count)  # torch.unravel_index would import for half a second
+    b, i, j = place_N // (height * width), place_N // width % height, place_N % width
+    of_N55 = windows_BHW55[b, i, j]
     of_N933 = of_N55.unfold(1, 3, 1).unfold(2, 3, 1).reshape(-1, 9, 9)
     parts_N9, count = joined(list(of_N933.unbind(-1)), labels + 1)
     labels_M9 = of_N933.flatten(0, 1)[places(parts_N9, count)]

@@ -13,11 +13,16 @@ from factory.orientations import AXES, brain_box, cut, grown, paste, slices, vol
 from models import fusion
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
-from models.spade import STRIDE, SpadeConfig, SpadeGenerator, one_hot
+from models.neighbourhoods import LabelMaps
+from models.spade import STRIDE, SpadeConfig, SpadeGenerator
 from storage.subject import Subject
 
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+
+RUN = 32
+"""Slices whose label maps are prepared together: their neighbourhoods recur, and their tables stay
+small. No faster with more."""
 
 MARGIN = 2
 """Voxels of background kept about the brain's box."""
@@ -36,16 +41,17 @@ class SpadePainter:
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
         self.config = SpadeConfig(**self.card["config"])
         self.device = device
-        self.networks = {
-            name: load_weights(folder, name, SpadeGenerator(self.config), self.card).to(device)
-            for name in self.card["orientations"]
-        }
+        self.networks = {name: self.loaded(folder, name) for name in self.card["orientations"]}
         self.cnn: CnnFusion | None = None
         if fusion is not None:
             card = read_card(fusion)
             check_fusion(str(fusion), card, self.card)
             cnn = CnnFusion(CnnFusionConfig(**card["config"]))
             self.cnn = cast(CnnFusion, load_weights(fusion, "cnn", cnn, card).to(device))
+
+    def loaded(self, folder: Path, name: str) -> SpadeGenerator:
+        network = load_weights(folder, name, SpadeGenerator(self.config), self.card)
+        return cast(SpadeGenerator, network.to(self.device))
 
     def styles(self, seed: int) -> torch.Tensor | None:
         """A style code (1, Z) drawn from its prior, or None where the model has no latent."""
@@ -65,19 +71,24 @@ class SpadePainter:
         _, rows, columns = (grown(side, MARGIN, STRIDE) for side in brain_box(stack))
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
         drawn = np.full(stack.shape, -1.0, np.float32)
-        style = self.styles(style_seed)
-        for start in range(0, len(filled), BATCH):
-            chosen = filled[start : start + BATCH]
-            plane = (slice(0, len(chosen)), rows, columns)
-            label_BHW = torch.from_numpy(cut(stack[chosen], plane)).to(self.device)
-            one_hot_BKHW = one_hot(label_BHW, self.config.labels)
-            one_hot_BKHW = one_hot_BKHW.contiguous(memory_format=torch.channels_last)
-            of_all = None if style is None else style.expand(len(chosen), -1)
-            image_BHW = self.networks[orientation](one_hot_BKHW, of_all)[:, 0].cpu().numpy()
-            into = drawn[chosen]
-            paste(into, plane, image_BHW)
-            drawn[chosen] = into
+        plane = (slice(0, len(filled)), rows, columns)
+        into = drawn[filled]
+        paste(into, plane, self.draw(cut(stack[filled], plane), orientation, style_seed))
+        drawn[filled] = into
         return volume(from_network(drawn), orientation)
+
+    def draw(self, label: np.ndarray, orientation: str, style_seed: int) -> np.ndarray:
+        """One network's images in [-1, 1] of label maps, both [slice, rows, columns]."""
+        network, style = self.networks[orientation], self.styles(style_seed)
+        images = []
+        for run in torch.from_numpy(label).to(self.device).split(RUN):
+            labels = network.prepare(LabelMaps(run, self.config.labels))
+            for start in range(0, len(run), BATCH):
+                chosen = slice(start, start + BATCH)
+                of_all = None if style is None else style.expand(len(run[chosen]), -1)
+                of_these = [each[chosen] for each in labels]
+                images.append(network.draw(of_these, of_all)[:, 0].cpu())
+        return torch.cat(images).numpy()
 
     def paint_all(self, label: np.ndarray, style_seed: int) -> torch.Tensor:
         """The volumes of all orientations, stacked: (3, z, y, x)."""

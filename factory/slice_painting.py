@@ -10,7 +10,8 @@ from torch import Tensor
 from factory.cases import Case
 from factory.intensities import from_network, normalise, to_network
 from models.checkpoint import WeightsError, load_weights, read_card
-from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder, one_hot
+from models.neighbourhoods import LabelMaps
+from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder, Tables
 from storage.short_axis import HEART
 from storage.subject import Subject
 
@@ -41,7 +42,9 @@ class SlicePainter:
         encoder = StyleEncoder(config.latent, config.width)
         generator = SpadeGenerator(config)
         self.encoder = load_weights(folder, ENCODER, encoder, self.card).to(device)
-        self.generator = load_weights(folder, "axial", generator, self.card).to(device)
+        load_weights(folder, "axial", generator, self.card)
+        self.generator = generator.to(device)
+        self.kept: tuple[np.ndarray, list[Tensor | Tables]] | None = None
 
     @torch.inference_mode()
     def style_of(self, image: np.ndarray, label: np.ndarray) -> Tensor:
@@ -76,11 +79,16 @@ class SlicePainter:
         style = style.expand(len(label), -1).to(self.device)
         filled = np.flatnonzero(label.any(axis=(1, 2)))
         drawn = np.full(label.shape, -1.0, np.float32)
+        labels = self.prepared(label[filled]) if filled.size else []
         for start in range(0, len(filled), BATCH):
             chosen = filled[start : start + BATCH]
-            labels_BKHW = one_hot(
-                torch.from_numpy(label[chosen]).to(self.device), self.config.labels
-            )
-            labels_BKHW = labels_BKHW.contiguous(memory_format=torch.channels_last)
-            drawn[chosen] = self.generator(labels_BKHW, style[chosen])[:, 0].cpu().numpy()
+            of_these = [each[start : start + BATCH] for each in labels]
+            drawn[chosen] = self.generator.draw(of_these, style[chosen])[:, 0].cpu().numpy()
         return from_network(drawn)
+
+    def prepared(self, label: np.ndarray) -> list[Tensor | Tables]:
+        """What the generator needs of label maps [z, y, x]; kept for more styles of the same."""
+        if self.kept is None or not np.array_equal(self.kept[0], label):
+            maps = LabelMaps(torch.from_numpy(label).to(self.device), self.config.labels)
+            self.kept = label, self.generator.prepare(maps)
+        return self.kept[1]

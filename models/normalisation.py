@@ -53,8 +53,13 @@ class BatchNorm(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         mean, variance = self.statistics(x_BCHW) if self.training else (self.mean, self.variance)
+        scale, shift = self.affine(mean, variance)
+        return x_BCHW * scale[:, None, None] + shift[:, None, None]
+
+    def affine(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """What the normalisation by these statistics multiplies by and adds, each (C,)."""
         scale = torch.rsqrt(variance + self.eps)
-        return x_BCHW * scale[:, None, None] - (mean * scale)[:, None, None]
+        return scale, -mean * scale
 
     def statistics(self, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and biased variance (C,), (C,) over the global batch; updates the running ones."""

@@ -5,6 +5,7 @@ Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z la
 [-1, 1]. Heights and widths are multiples of STRIDE.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -15,10 +16,16 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.normalisation import normalisation
+from models.modulation import modulate, table
+from models.neighbourhoods import LabelMaps, Neighbourhoods
+from models.neighbourhoods import one_hot as one_hot
+from models.normalisation import BatchNorm, normalisation
 
 STRIDE = 32
 """The generator starts at 1/32 of the output's resolution and doubles it five times."""
+
+DOWNSCALES = (32, 16, 16, 8, 4, 2, 1)
+"""A block each: the head at 1/32; both middle blocks at 1/16; then one block a doubling."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +44,18 @@ class SpadeConfig:
     norm: Literal["batch", "instance"] = "batch"
 
 
-def one_hot(label_BHW: Tensor, labels: int) -> Tensor:
-    """Label values (B, H, W) of any integer type to float one-hot (B, K, H, W)."""
-    return F.one_hot(label_BHW.long(), labels).movedim(-1, 1).float()
+def check_sides(maps: Tensor) -> None:
+    """Raises ValueError where the sides of label maps (…, H, W) are no multiples of STRIDE."""
+    height, width = maps.shape[-2:]
+    if height % STRIDE or width % STRIDE:
+        raise ValueError(f"label map of {height}×{width}: sides must be multiples of {STRIDE}")
 
 
 class Spade(nn.Module):
     """x̂ · (1 + γ(labels)) + β(labels): eq. 1 of the paper, with γ, β as in its figure 2.
 
-    γ and β are a step of their own (`modulation`), since they depend on the labels alone.
+    γ and β depend on the labels alone. They are convolutions of all pixels (`modulation`), or a
+    table of the distinct neighbourhoods (`table`): for inference, since weights must stand still.
     """
 
     def __init__(self, channels: int, config: SpadeConfig) -> None:
@@ -59,9 +69,35 @@ class Spade(nn.Module):
         gamma, beta = self.gamma_beta(F.relu(self.shared(labels_BKHW))).chunk(2, dim=1)
         return gamma, beta
 
-    def forward(self, x_BCHW: Tensor, labels_BKHW: Tensor) -> Tensor:
-        gamma, beta = self.modulation(labels_BKHW)
-        return self.norm(x_BCHW) * (1 + gamma) + beta
+    def table(self, near: Neighbourhoods) -> Tensor:
+        """(N, 2C): what `modulate` reads. Running statistics are folded in: for inference."""
+        one = self.gamma_beta.weight.new_ones(1)
+        scale, shift = one, one - 1
+        if isinstance(self.norm, BatchNorm):
+            scale, shift = self.norm.affine(self.norm.mean, self.norm.variance)
+        return table(self.shared, self.gamma_beta, scale, shift, near)
+
+    def forward(self, x_BCHW: Tensor, labels: "Tensor | Tables", slope: float = 1.0) -> Tensor:
+        """labels: one-hot (B, K, H, W), or tables. slope: of a leaky ReLU to follow; 1 is none."""
+        if isinstance(labels, Tables):
+            if not isinstance(self.norm, BatchNorm):
+                x_BCHW = self.norm(x_BCHW)
+            return modulate(x_BCHW, labels.rows[self], labels.index_BHW, slope)
+        gamma, beta = self.modulation(labels)
+        x_BCHW = self.norm(x_BCHW) * (1 + gamma) + beta
+        return x_BCHW if slope == 1 else F.leaky_relu(x_BCHW, slope)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a block is told of label maps instead of their one-hot code: a table a Spade, and each
+    pixel's row (B, H, W). Label maps are chosen as a tensor's would be: tables[4:8]."""
+
+    index_BHW: Tensor
+    rows: dict[Spade, Tensor]
+
+    def __getitem__(self, chosen: Any) -> "Tables":
+        return Tables(self.index_BHW[chosen], self.rows)
 
 
 class SpadeBlock(nn.Module):
@@ -79,10 +115,14 @@ class SpadeBlock(nn.Module):
             self.spade_s = Spade(inputs, config)
             self.conv_s = spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))
 
-    def forward(self, x: Tensor, labels_BKHW: Tensor) -> Tensor:
-        shortcut = x if self.spade_s is None else self.conv_s(self.spade_s(x, labels_BKHW))
-        x = self.conv_0(F.leaky_relu(self.spade_0(x, labels_BKHW), 0.2))
-        x = self.conv_1(F.leaky_relu(self.spade_1(x, labels_BKHW), 0.2))
+    def tables(self, near: Neighbourhoods) -> Tables:
+        spades = [module for module in self.children() if isinstance(module, Spade)]
+        return Tables(near.index_BHW, {spade: spade.table(near) for spade in spades})
+
+    def forward(self, x: Tensor, labels: Tensor | Tables) -> Tensor:
+        shortcut = x if self.spade_s is None else self.conv_s(self.spade_s(x, labels))
+        x = self.conv_0(self.spade_0(x, labels, slope=0.2))
+        x = self.conv_1(self.spade_1(x, labels, slope=0.2))
         return shortcut + x
 
 
@@ -102,20 +142,43 @@ class SpadeGenerator(nn.Module):
         self.to_image = nn.Conv2d(nf, 1, 3, padding=1)
 
     def forward(self, labels_BKHW: Tensor, style_BZ: Tensor | None = None) -> Tensor:
-        height, width = labels_BKHW.shape[-2:]
-        if height % STRIDE or width % STRIDE:
-            raise ValueError(f"label map of {height}×{width}: sides must be multiples of {STRIDE}")
-        pyramid = {d: labels_BKHW[..., ::d, ::d] for d in (1, 2, 4, 8, 16, 32)}
-        x = self.head_labels(pyramid[32])
+        check_sides(labels_BKHW)
+        head_BKHW = labels_BKHW[..., ::STRIDE, ::STRIDE]
+        return self.draw([head_BKHW, *(labels_BKHW[..., ::d, ::d] for d in DOWNSCALES)], style_BZ)
+
+    @torch.no_grad()
+    def prepare(self, maps: LabelMaps) -> list[Tensor | Tables]:
+        """All that `draw` needs of label maps, once for any number of styles. Without gradients.
+
+        By table where that takes less time than convolving. Raises ValueError as `forward` does,
+        and in training, when a table of batch statistics would be out of date.
+        """
+        check_sides(maps.label_BHW)
+        if self.training:
+            raise ValueError("tables are for inference: call eval() first")
+        made: list[Tensor | Tables] = [maps.one_hot(STRIDE)]
+        for block, downscale in zip(self.blocks, DOWNSCALES, strict=True):
+            assert isinstance(block, SpadeBlock)
+            if maps.recurrent(downscale):
+                made.append(block.tables(maps.neighbourhoods(downscale)))
+            else:
+                made.append(maps.one_hot(downscale))
+        return made
+
+    def draw(self, labels: Sequence[Tensor | Tables], style_BZ: Tensor | None = None) -> Tensor:
+        """Images from what `prepare` made: of all label maps, or of some ([each[4:8] for each])."""
+        head_BKHW, *rest = labels
+        assert isinstance(head_BKHW, Tensor)
+        x = self.head_labels(head_BKHW)
         if self.config.latent:
             if style_BZ is None:
                 raise ValueError("this generator has a style latent: pass style_BZ")
             x = x + self.head_latent(style_BZ)[:, :, None, None]
-        # The head at 1/32; both middle blocks at 1/16; then one block a doubling.
-        for block, downscale in zip(self.blocks, (32, 16, 16, 8, 4, 2, 1), strict=True):
-            if x.shape[-2] != height // downscale:
+        before = STRIDE
+        for block, downscale, told in zip(self.blocks, DOWNSCALES, rest, strict=True):
+            if downscale != before:
                 x = F.interpolate(x, scale_factor=2)
-            x = block(x, pyramid[downscale])
+            x, before = block(x, told), downscale
         return torch.tanh(self.to_image(F.leaky_relu(x, 0.2)))
 
 

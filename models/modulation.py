@@ -1,0 +1,71 @@
+"""SPADE's γ and β by table: computed once for each distinct neighbourhood, then read by index.
+
+Equal to the two convolutions but for the order of sums. Shape suffixes: B batch, C channels, D the
+hidden units of a modulation, H height, W width, K labels, M and N distinct 3×3 and 5×5
+neighbourhoods.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.neighbourhoods import Neighbourhoods
+
+AT_A_TIME = 1 << 18
+"""Table entries gathered at a time: a megabyte, which stays in a core's cache."""
+
+
+def hidden_units(shared: nn.Conv2d, near: Neighbourhoods) -> Tensor:
+    """ReLU of the first convolution (M, D); 0 where the centre lies outside the image, since that
+    is what the second convolution is padded with."""
+    weight_9KD = shared.weight.permute(2, 3, 1, 0).flatten(0, 1)
+    weight_9KD = F.pad(weight_9KD, (0, 0, 0, 1))  # a row of zeros for the label outside
+    assert shared.bias is not None
+    hidden_MD = F.relu(summed(weight_9KD, near.labels_M9) + shared.bias)
+    return hidden_MD * (near.labels_M9[:, 4:5] < near.labels)
+
+
+def summed(table_9RC: Tensor, rows_N9: Tensor) -> Tensor:
+    """Σₖ table[k, rows[n, k]] over the nine places of a 3×3 window: (N, C)."""
+    first_9 = torch.arange(9, device=rows_N9.device) * table_9RC.shape[1]
+    return F.embedding_bag(rows_N9 + first_9, table_9RC.flatten(0, 1), mode="sum")
+
+
+def table(
+    shared: nn.Conv2d, gamma_beta: nn.Conv2d, scale_C: Tensor, shift_C: Tensor, near: Neighbourhoods
+) -> Tensor:
+    """Factors and offsets (N, 2C) that take x to (scale · x + shift)(1 + γ) + β.
+
+    Nine matrix products of the M hidden units, which each 5×5 neighbourhood gathers and adds. The
+    normalisation is folded into their weights.
+    """
+    gamma_9DC, beta_9DC = gamma_beta.weight.permute(2, 3, 1, 0).flatten(0, 1).chunk(2, dim=-1)
+    assert gamma_beta.bias is not None
+    gamma_C, beta_C = gamma_beta.bias.chunk(2)
+    weight_9DC = torch.cat([gamma_9DC * scale_C, beta_9DC + gamma_9DC * shift_C], dim=-1)
+    bias_C = torch.cat([(1 + gamma_C) * scale_C, beta_C + (1 + gamma_C) * shift_C])
+    parts_9MC = hidden_units(shared, near) @ weight_9DC
+    parts_9MC[4] += bias_C  # once a neighbourhood: each has one centre
+    return summed(parts_9MC, near.parts_N9)
+
+
+def modulate(x_BCHW: Tensor, table_N2C: Tensor, index_BHW: Tensor, slope: float) -> Tensor:
+    """Leaky ReLU of factor · x + offset, both read by a pixel's index; γ and β are never written
+    out. slope: of the leaky ReLU; 1 does without. The result is channels-last, as x should be."""
+    channels = x_BCHW.shape[1]
+    x_BHWC = x_BCHW.movedim(1, -1).contiguous()
+    out_BHWC = torch.empty_like(x_BHWC)
+    size = max(AT_A_TIME // (2 * channels), 1)
+    read = x_BHWC.new_empty(size, 2 * channels)
+    for x, index, out in zip(
+        x_BHWC.view(-1, channels).split(size),
+        index_BHW.flatten().split(size),
+        out_BHWC.view(-1, channels).split(size),
+        strict=True,
+    ):
+        here = read[: len(x)]
+        torch.index_select(table_N2C, 0, index, out=here)
+        torch.addcmul(here[:, channels:], x, here[:, :channels], out=out)
+        if slope != 1:
+            F.leaky_relu_(out, slope)
+    return out_BHWC.movedim(-1, 1)

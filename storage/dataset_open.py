@@ -1,18 +1,16 @@
 """Beginning a dataset, taking one up again, opening one; and what is refused."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from storage import ledger
-from storage.dataset import FILES, Dataset
+from storage.dataset import Dataset
+from storage.documents import FORMAT, VERSION, documents, put_all, read_record, record_json
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, label_table_json, metadata
-
-FORMAT = "synthetic-dataset-factory"
-VERSION = 1
+from storage.layout import Layout
+from storage.seal import SEALS, newest_seal
 
 
 def create(
@@ -53,7 +51,7 @@ def create(
         standing = None
     if standing is None:
         # First of all, so that whatever a kill leaves behind is known as ours.
-        folder.put("record.json", json.dumps(full, indent=2, sort_keys=True).encode())
+        folder.put("record.json", record_json(full))
         standing = full
     if standing["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
@@ -68,18 +66,8 @@ def create(
     if not allow_mixed:
         refuse_mixed(path, standing["environment"], here)
     folder.sweep()
-    attributes = {
-        "Conventions": "CF-1.11",
-        "format": FORMAT,
-        "format_version": VERSION,
-        "recipe_digest": full["recipe_digest"],
-        "label_table": label_table_json(layout.table),
-    }
-    documents = {"recipe.yaml": recipe_text.encode(), **metadata(layout, attributes)}
-    for key, data in documents.items():
-        if folder.get(key) != data:
-            folder.put(key, data)
-    return Dataset(_absolute(folder), layout, standing, allow_mixed)
+    put_all(folder, documents(layout, standing, recipe_text))
+    return Dataset(_absolute(folder), layout, standing, recipe_text, allow_mixed)
 
 
 def open_dataset(path: str) -> Dataset:
@@ -89,7 +77,8 @@ def open_dataset(path: str) -> Dataset:
     if record is None:
         what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
         raise DatasetError(f"{path}: {what}")
-    return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record)
+    text = (folder.get("recipe.yaml") or b"").decode("utf-8", "replace")
+    return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record, text)
 
 
 def digest(path: str) -> str:
@@ -98,14 +87,12 @@ def digest(path: str) -> str:
 
 
 def _read_record(folder: Folder) -> dict[str, Any] | None:
-    """record.json where it is one of ours, else None."""
-    try:
-        record = json.loads(folder.get("record.json") or b"")
-    except ValueError:
-        return None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        return None
-    if record.get("version") != VERSION:
+    """record.json, or where it is damaged what the seal says of it; None where neither is ours."""
+    record = read_record(folder.get("record.json"))
+    if record is None:
+        seal = newest_seal(folder)
+        record = None if seal is None else seal["record"]
+    if record is not None and record.get("version") != VERSION:
         raise DatasetError(
             f"{folder.url}: written in format {record.get('version')}, this program knows {VERSION}"
         )
@@ -116,7 +103,8 @@ def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
     """Remove a dataset, seals first, so that what a kill leaves never looks complete."""
     layout = Layout.from_json(record["layout"])
     arrays = (*layout.arrays, "sample", *layout.grids)
-    for key in (ledger.SEALS, ledger.LEDGER, *FILES, *arrays, "record.json"):
+    small = ("cases.parquet", "recipe.yaml", "zarr.json")
+    for key in (SEALS, ledger.LEDGER, *small, *arrays, "record.json"):
         folder.delete(key)
 
 

@@ -28,6 +28,9 @@ Set = Annotated[
 Output = Annotated[str | None, typer.Option(help="Where to write, instead of the recipe's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Actors = Annotated[int | None, typer.Option(min=1, help="Renderers at a time.")]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")]
+Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
+Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
 
 
@@ -42,7 +45,7 @@ def render(
     set: Set = None,
     output: Output = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
-    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
     allow_mixed: Annotated[
@@ -110,7 +113,7 @@ def schema(
 
 @app.command()
 def inspect(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")],
+    dataset: Dataset,
     json: Json = False,
     montage: Annotated[
         str | None, typer.Option(metavar="PNG", help="Where to write a picture of it.")
@@ -127,13 +130,49 @@ def inspect(
 
 
 @app.command()
+def verify(dataset: Dataset, json: Json = False) -> None:
+    """Read all of a dataset and name whatever is damaged or missing; exit code 3 if anything is."""
+    from factory.upkeep import verify_dataset
+
+    report = verify_dataset(dataset)
+    show(report, json)
+    if not report.is_sound:
+        raise typer.Exit(3)
+
+
+@app.command()
+def repair(
+    dataset: Dataset,
+    serial: Serial = False,
+    address: Address = None,
+    actors: Actors = None,
+    allow_mixed: Mixed = False,
+    json: Json = False,
+) -> None:
+    """Make again what is damaged or missing of a dataset, and nothing else."""
+    from factory.upkeep import repair_dataset
+
+    show(
+        repair_dataset(
+            dataset,
+            serial=serial,
+            address=address,
+            actors=actors,
+            allow_mixed=allow_mixed,
+            progress=not json,
+        ),
+        json,
+    )
+
+
+@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,
     output: Output = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
     address: Address = None,
-    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    serial: Serial = False,
     json: Json = False,
 ) -> None:
     """Train a model, or go on with it."""

@@ -2,16 +2,17 @@
 
 import itertools
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.cases import Case, cases, count_cases
+from factory.cases import Case, count_cases
 from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
+from factory.grown import ordered
 from factory.labels import labels_of, table_of
+from factory.machine import Machine
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import age_range, grid_shape, needed_shape, subject_records
@@ -48,27 +49,10 @@ class Shard:
     start: int
     cases: tuple[Case, ...]
 
-
-@dataclass(frozen=True)
-class Machine:
-    """What a plan must fit: cores, free memory, and free bytes where the output goes (or None)."""
-
-    cores: int
-    memory_bytes: int
-    disk_bytes: int | None = None
-
-    @staticmethod
-    def here(output: str) -> "Machine":
-        """This machine, now."""
-        import psutil
-
-        affinity = getattr(os, "sched_getaffinity", None)
-        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-        return Machine(cores, psutil.virtual_memory().available, _free_disk(output))
-
-
-ANY = Machine(cores=1, memory_bytes=2**62)
-"""No limits: somebody else's machines."""
+    def after(self, sample: int) -> "Shard":
+        """Without the samples before one."""
+        skipped = max(0, sample - self.start)
+        return Shard(self.index, self.start + skipped, self.cases[skipped:]) if skipped else self
 
 
 @dataclass(frozen=True)
@@ -77,7 +61,9 @@ class Plan:
 
     layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
     memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
-    done: indices of the shards that stand already. warnings: one line each.
+    done: indices of the shards that stand already. warnings: one line each. earlier: the recipes
+    that the dataset has grown from, whose samples come first. kept: how many samples stand from
+    before it grows, the last of them maybe within a shard.
     """
 
     recipe: Recipe
@@ -88,17 +74,19 @@ class Plan:
     seconds_per_sample: float
     warnings: tuple[str, ...] = ()
     done: Set[int] = field(default_factory=frozenset)
+    earlier: tuple[Recipe, ...] = ()
+    kept: int = 0
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
         size = self.layout.samples_per_shard
-        every = cases(self.recipe)
+        every = ordered(self.recipe, self.earlier)
         for index in range(self.layout.shards):
             yield Shard(index, index * size, tuple(itertools.islice(every, size)))
 
     def remaining(self) -> Iterator[Shard]:
-        """The shards that do not stand yet."""
-        return (shard for shard in self.shards() if shard.index not in self.done)
+        """The shards that do not stand yet, without the samples in them that do."""
+        return (shard.after(self.kept) for shard in self.shards() if shard.index not in self.done)
 
     def samples_in(self, shards: Iterable[int]) -> int:
         """How many samples some shards, by index, hold; the last shard may be shorter."""
@@ -289,18 +277,6 @@ def _check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
             f"output.shape: {list(shape)} voxels cannot hold every subject; "
             f"allowed: auto, or at least {list(needed)} at {recipe.spec.output.spacing_mm:g} mm"
         )
-
-
-def _free_disk(output: str) -> int | None:
-    """Free bytes where a local path will be; None for a bucket."""
-    import shutil
-    from pathlib import Path
-
-    if "://" in output:
-        return None
-    path = Path(output).absolute()
-    existing = next(p for p in (path, *path.parents) if p.exists())
-    return shutil.disk_usage(existing).free
 
 
 def _gb(count: float) -> str:

@@ -40,15 +40,14 @@ if TYPE_CHECKING:
 class Dataset:
     """A dataset on a disk or in a bucket; small, and picklable to the processes that write it.
 
-    record: what record.json says: recipe_digest, layout, environment and what the caller added.
-    recipe_text: what recipe.yaml says. allow_mixed: write even where the environment is another
-    than the dataset was begun in.
+    record: what record.json says: recipe_digest, recipe_text, layout, environment and what the
+    caller added. allow_mixed: write even where the environment is another than the dataset was
+    begun in.
     """
 
     path: str
     layout: Layout
     record: Mapping[str, Any]
-    recipe_text: str = ""
     allow_mixed: bool = False
 
     @cached_property
@@ -139,12 +138,19 @@ class Dataset:
             ).items()
         }
         small["cases.parquet"] = to_parquet(self._rows())
-        small |= documents(self.layout, self.record, self.recipe_text)
+        small |= documents(self.layout, self.record)
         put_all(self.folder, small)
         self.folder.sweep()
         key = seal_key(generation_of(self.record))
         self.folder.put(key, make_seal(self.record, small, standing))
         tidy(self.folder, key, standing)
+
+    def forget(self, shards: Iterable[int]) -> None:
+        """Remove the entries of some shards, so that these do not stand any more."""
+        prefixes = {f"{shard:08d}" for shard in shards}
+        for name in self.folder.names(ledger.LEDGER):
+            if name[:8] in prefixes:
+                self.folder.delete(f"{ledger.LEDGER}/{name}")
 
     # Reading
 

@@ -40,6 +40,7 @@ def create(
         "format": FORMAT,
         "version": VERSION,
         **record,
+        "recipe_text": recipe_text,
         "layout": layout.to_json(),
         "environment": here,
     }
@@ -66,19 +67,22 @@ def create(
     if not allow_mixed:
         refuse_mixed(path, standing["environment"], here)
     folder.sweep()
-    put_all(folder, documents(layout, standing, recipe_text))
-    return Dataset(_absolute(folder), layout, standing, recipe_text, allow_mixed)
+    put_all(folder, documents(layout, standing))
+    return Dataset(_absolute(folder), layout, standing, allow_mixed)
 
 
-def open_dataset(path: str) -> Dataset:
-    """The dataset at a path, complete or not. Raises DatasetError where there is none."""
+def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
+    """The dataset at a path, complete or not. Raises DatasetError where there is none.
+
+    sealed: as its seal has it, wherever that is whole.
+    """
     folder = Folder(path)
-    record = _read_record(folder)
+    seal = newest_seal(folder) if sealed else None
+    record = seal["record"] if seal else _read_record(folder)
     if record is None:
         what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
         raise DatasetError(f"{path}: {what}")
-    text = (folder.get("recipe.yaml") or b"").decode("utf-8", "replace")
-    return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record, text)
+    return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record)
 
 
 def digest(path: str) -> str:

@@ -30,7 +30,7 @@ def generation_of(record: Mapping[str, Any]) -> int:
     return 1 + len(record.get("grown_from", ()))
 
 
-def documents(layout: Layout, record: Mapping[str, Any], recipe_text: str) -> dict[str, bytes]:
+def documents(layout: Layout, record: Mapping[str, Any]) -> dict[str, bytes]:
     """record.json, recipe.yaml, every zarr.json, the sample coordinate: always the same bytes."""
     attributes = {
         "Conventions": "CF-1.11",
@@ -41,7 +41,7 @@ def documents(layout: Layout, record: Mapping[str, Any], recipe_text: str) -> di
     }
     return {
         **metadata(layout, attributes),
-        "recipe.yaml": recipe_text.encode(),
+        "recipe.yaml": record["recipe_text"].encode(),
         "record.json": record_json(record),
     }
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from factory.cases import cases
 from factory.errors import FactoryError, PlanError
 from factory.loading import parse
-from factory.plan import Machine, Plan, memory_per_actor, plan
+from factory.machine import Machine
+from factory.plan import Plan, memory_per_actor, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.resolve import find_model, find_recipe
 from storage.subject import FETA

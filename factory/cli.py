@@ -166,6 +166,24 @@ def repair(
 
 
 @app.command()
+def replay(
+    dataset: Dataset,
+    sample: Annotated[int, typer.Argument(metavar="SAMPLE", min=0, help="Its index.")],
+    output: Annotated[str, typer.Option(help="Where to write it, as a dataset of one sample.")],
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter, e.g. grade=3."),
+    ] = None,
+    allow_mixed: Mixed = False,
+    json: Json = False,
+) -> None:
+    """Make one sample again from its own record; with --set, as it would be otherwise."""
+    from factory.replay import replay as again
+
+    show(again(dataset, sample, output, set or (), allow_mixed=allow_mixed), json)
+
+
+@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,

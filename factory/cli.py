@@ -29,6 +29,7 @@ Output = Annotated[str | None, typer.Option(help="Where to write, instead of the
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Actors = Annotated[int | None, typer.Option(min=1, help="Renderers at a time.")]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")]
+Append = Annotated[bool, typer.Option(help="Add to the dataset of the recipe before it grew.")]
 Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
 Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
@@ -45,12 +46,11 @@ def render(
     set: Set = None,
     output: Output = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    append: Append = False,
     serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
-    allow_mixed: Annotated[
-        bool, typer.Option(help="Go on with a dataset begun in another environment.")
-    ] = False,
+    allow_mixed: Mixed = False,
     json: Json = False,
 ) -> None:
     """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
@@ -62,6 +62,7 @@ def render(
             set or (),
             output=output,
             overwrite=overwrite,
+            append=append,
             serial=serial,
             address=address,
             actors=actors,
@@ -78,6 +79,7 @@ def plan(
     set: Set = None,
     output: Output = None,
     actors: Actors = None,
+    append: Append = False,
     cases: Annotated[bool, typer.Option("--cases", help="List the first cases instead.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say it in words instead.")] = False,
     json: Json = False,
@@ -91,7 +93,7 @@ def plan(
     else:
         from factory.pipeline import plan_recipe
 
-        show(plan_recipe(recipe, set or (), output=output, actors=actors), json)
+        show(plan_recipe(recipe, set or (), output=output, actors=actors, append=append), json)
 
 
 @app.command()

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory.begin import begin, growing, standing
 from factory.errors import RecipeError
+from factory.grown import earlier_recipes
 from factory.loading import load
 from factory.machine import ANY, Machine
 from factory.networks import Networks
@@ -21,8 +23,6 @@ from factory.recipe import Recipe, RenderRecipe
 from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
 from factory.resolve import find_model, find_recipe
 from storage.dataset import Dataset
-from storage.dataset_open import create, open_dataset
-from storage.errors import DatasetError
 
 if TYPE_CHECKING:
     from factory.tally import Report
@@ -34,6 +34,7 @@ def plan_recipe(
     *,
     output: str | None = None,
     actors: int | None = None,
+    append: bool = False,
 ) -> PlanReport:
     """What `render_recipe` would make. Writes nothing. Raises FactoryError, StorageError."""
     from factory.preflight import label_warnings
@@ -43,16 +44,22 @@ def plan_recipe(
     made = planned(recipe, networks, actors)
     outside = label_warnings(recipe, networks.card)
     made = replace(made, warnings=(*made.warnings, *outside))
-    try:
-        dataset = open_dataset(made.recipe.spec.output.path)
-    except DatasetError:  # nothing there yet
+    dataset = standing(recipe.spec.output.path)
+    if dataset is None:  # nothing there yet
         return PlanReport(made)
-    if dataset.record["recipe_digest"] != made.recipe.digest:
-        other = f"{dataset.path} was made by another recipe; rendering there needs --overwrite"
-        return PlanReport(replace(made, warnings=(*made.warnings, other)))
-    made = replace(made, done=dataset.done(made.shards()))
-    complete = dataset.is_complete()
-    return PlanReport(made, complete, dataset.digest() if complete else None)
+    if dataset.record["recipe_digest"] == recipe.digest:
+        made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
+        made = replace(made, done=dataset.done(made.shards()))
+        complete = dataset.is_complete()
+        return PlanReport(made, complete, dataset.digest() if complete else None)
+    if append:
+        made = growing(made, dataset)
+        return PlanReport(replace(made, done=dataset.done(made.shards())))
+    other = (
+        f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
+        "--append where this one only adds to it"
+    )
+    return PlanReport(replace(made, warnings=(*made.warnings, other)))
 
 
 def render_recipe(
@@ -61,6 +68,7 @@ def render_recipe(
     *,
     output: str | None = None,
     overwrite: bool = False,
+    append: bool = False,
     serial: bool = False,
     address: str | None = None,
     actors: int | None = None,
@@ -69,9 +77,11 @@ def render_recipe(
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
 
-    serial: in this process, without Ray. address: a Ray cluster to join. progress: show it on
-    stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
-    where some shards could not be rendered and the others stand.
+    overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
+    grew keep its samples, and add the rest. serial: in this process, without Ray. address: a Ray
+    cluster to join. progress: show it on stderr, warnings too. Raises FactoryError, StorageError,
+    WeightsError in one line; ShardsFailed where some shards could not be rendered and the others
+    stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
@@ -83,22 +93,9 @@ def render_recipe(
     from factory.render import best_device
 
     device = best_device()
-    dataset = create(
-        recipe.spec.output.path,
-        made.layout,
-        {
-            "recipe_digest": recipe.digest,
-            "recipe": recipe.record(),
-            "weights": networks.weights,
-        },
-        recipe.text(),
-        device=device,
-        threads=made.threads,
-        overwrite=overwrite,
-        allow_mixed=allow_mixed,
+    dataset, made = begin(
+        made, networks, device, overwrite=overwrite, append=append, allow_mixed=allow_mixed
     )
-    networks.refuse_others(dataset, recipe)
-    made = replace(made, done=dataset.done(made.shards()))
     report = run(
         made,
         dataset,
@@ -137,7 +134,7 @@ def run(
         made.remaining(),
         functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
         samples=made.layout.samples,
-        standing=made.samples_in(made.done),
+        standing=made.standing,
         serial=serial,
         address=address,
         actors=actors if address else made.actors,

@@ -94,6 +94,12 @@ class Plan:
         return sum(min(size, self.layout.samples - index * size) for index in shards)
 
     @property
+    def standing(self) -> int:
+        """How many samples stand already: those of a shard that is to grow, too."""
+        shard, within = divmod(self.kept, self.layout.samples_per_shard)
+        return self.samples_in(self.done) + (0 if shard in self.done else within)
+
+    @property
     def raw_bytes(self) -> int:
         return self.layout.samples * self.layout.raw_bytes_per_sample
 

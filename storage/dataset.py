@@ -6,6 +6,7 @@
       seal/0001.json                    put last: sha256 of every other object
       cases.parquet                     a row a sample, in order, written at the seal
       recipe.yaml  record.json          what was asked, and what made it
+      growth.json                       while it grows: what record.json will be
 
 A shard stands once its ledger entry does; the dataset is complete once its newest seal is valid.
 """
@@ -22,7 +23,7 @@ import zarr
 
 from storage import ledger
 from storage.cases_table import row, to_parquet
-from storage.documents import documents, generation_of, put_all
+from storage.documents import GROWTH, documents, generation_of, put_all, read_record
 from storage.entries import entries, entry_of, place_of, shard_entries
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
@@ -121,6 +122,7 @@ class Dataset:
         Raises DatasetError naming the number of shards that are missing.
         """
         if self.is_complete():
+            self._forget_plan()
             return
         standing = self._entries()
         if len(standing) < self.layout.shards:
@@ -144,6 +146,7 @@ class Dataset:
         key = seal_key(generation_of(self.record))
         self.folder.put(key, make_seal(self.record, small, standing))
         tidy(self.folder, key, standing)
+        self._forget_plan()
 
     def forget(self, shards: Iterable[int]) -> None:
         """Remove the entries of some shards, so that these do not stand any more."""
@@ -152,15 +155,23 @@ class Dataset:
             if name[:8] in prefixes:
                 self.folder.delete(f"{ledger.LEDGER}/{name}")
 
+    def forget_unsealed(self) -> None:
+        """Remove entries that no seal names: a growth that was given up has left them."""
+        seal = newest_seal(self.folder)
+        for name in self.folder.names(ledger.LEDGER) - set(seal["ledger"] if seal else ()):
+            if seal and name.endswith(".json"):
+                self.folder.delete(f"{ledger.LEDGER}/{name}")
+
     # Reading
 
     def is_complete(self) -> bool:
-        """Whether the newest seal is valid: whole, and all it names is there unaltered.
-
-        The voxels themselves are not read.
+        """Whether the newest seal is valid: whole, of this generation or a later one, and all it
+        names is there unaltered. The voxels themselves are not read.
         """
         seal = newest_seal(self.folder)
-        return seal is not None and is_unaltered(self.folder, seal)
+        if seal is None or seal["generation"] < generation_of(self.record):
+            return False
+        return is_unaltered(self.folder, seal)
 
     @property
     def group(self) -> zarr.Group:
@@ -213,7 +224,7 @@ class Dataset:
         total, group = hashlib.sha256(), self.group
         for _, entry in entries:
             for key, written in entry["objects"].items():
-                if self.folder.size(key) != written["bytes"]:
+                if (self.folder.size(key) or 0) < written["bytes"]:  # it may grow meanwhile
                     raise DatasetError(f"{self.path}: {key} is missing or damaged")
             for offset, sample in enumerate(entry["samples"]):
                 for name in self.layout.arrays:
@@ -242,6 +253,12 @@ class Dataset:
             for _, entry in self._entries()
             for offset, sample in enumerate(entry["samples"])
         ]
+
+    def _forget_plan(self) -> None:
+        """Remove the record of a growth that is sealed."""
+        plan = read_record(self.folder.get(GROWTH))
+        if plan is not None and generation_of(plan) <= generation_of(self.record):
+            self.folder.delete(GROWTH)
 
     def _entries(self) -> list[tuple[str, dict[str, Any]]]:
         return entries(self.folder, self.layout)

@@ -5,7 +5,15 @@ from typing import Any
 
 from storage import ledger
 from storage.dataset import Dataset
-from storage.documents import FORMAT, VERSION, documents, put_all, read_record, record_json
+from storage.documents import (
+    FORMAT,
+    GROWTH,
+    VERSION,
+    documents,
+    put_all,
+    read_record,
+    record_json,
+)
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
@@ -36,14 +44,7 @@ def create(
     """
     folder = Folder(path)
     here = environment(device, threads)
-    full = {
-        "format": FORMAT,
-        "version": VERSION,
-        **record,
-        "recipe_text": recipe_text,
-        "layout": layout.to_json(),
-        "environment": here,
-    }
+    full = _full(record, recipe_text, layout, here)
     standing = _read_record(folder)
     if standing is None and (folder.is_file() or folder.names() - {folder.scratch}):
         raise DatasetError(f"{path}: exists and is not a dataset of ours; choose another output")
@@ -52,8 +53,8 @@ def create(
         standing = None
     if standing is None:
         # First of all, so that whatever a kill leaves behind is known as ours.
-        folder.put("record.json", record_json(full))
-        standing = full
+        folder.put_new("record.json", record_json(full))  # of two recipes at once, one begins
+        standing = _read_record(folder) or full
     if standing["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
             f"{path}: made by another recipe (digest {standing['recipe_digest'][:12]}, this one "
@@ -69,6 +70,62 @@ def create(
     folder.sweep()
     put_all(folder, documents(layout, standing))
     return Dataset(_absolute(folder), layout, standing, allow_mixed)
+
+
+def grow(
+    path: str,
+    layout: Layout,
+    record: Mapping[str, Any],
+    recipe_text: str,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    allow_mixed: bool = False,
+) -> Dataset:
+    """Begin to grow a complete dataset, or take up again the growth that the same recipe began.
+
+    layout: the standing one with more samples, of which those that stand come first. record: as
+    for `create`, with "grown_from": the records of the generations before, oldest first. Until
+    the new seal, whoever opens the dataset finds it as it was.
+
+    Raises DatasetError where it is not complete, is being grown by another recipe, or differs in
+    more than its number of samples; as `create` for another environment.
+    """
+    dataset, folder = open_dataset(path, sealed=True), Folder(path)
+    here = environment(device, threads)
+    before = {**dataset.record["layout"], "samples": layout.samples}
+    if before != layout.to_json():
+        changed = next(k for k, v in layout.to_json().items() if before.get(k) != v)
+        raise DatasetError(f"{path}: {changed} would change; a dataset grows in samples alone")
+    if not allow_mixed:
+        refuse_mixed(path, dataset.record["environment"], here)
+    full = _full(record, recipe_text, layout, dataset.record["environment"])
+    begun = read_record(folder.get(GROWTH))
+    if begun is None:
+        if not dataset.is_complete():
+            raise DatasetError(f"{path}: not complete; factory verify says what is damaged")
+        if folder.put_new(GROWTH, record_json(full)):
+            dataset.forget_unsealed()
+        begun = read_record(folder.get(GROWTH)) or full
+    if begun["recipe_digest"] != full["recipe_digest"]:
+        raise DatasetError(
+            f"{path}: is being grown by another recipe (digest {begun['recipe_digest'][:12]}); "
+            f"finish that first, or remove its {GROWTH}"
+        )
+    return Dataset(_absolute(folder), layout, begun, allow_mixed)
+
+
+def _full(
+    record: Mapping[str, Any], text: str, layout: Layout, made_in: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        **record,
+        "recipe_text": text,
+        "layout": layout.to_json(),
+        "environment": dict(made_in),
+    }
 
 
 def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
@@ -108,7 +165,7 @@ def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
     layout = Layout.from_json(record["layout"])
     arrays = (*layout.arrays, "sample", *layout.grids)
     small = ("cases.parquet", "recipe.yaml", "zarr.json")
-    for key in (SEALS, ledger.LEDGER, *small, *arrays, "record.json"):
+    for key in (SEALS, GROWTH, ledger.LEDGER, *small, *arrays, "record.json"):
         folder.delete(key)
 
 

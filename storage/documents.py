@@ -9,6 +9,8 @@ from storage.layout import Layout, label_table_json, metadata
 
 FORMAT = "synthetic-dataset-factory"
 VERSION = 1
+GROWTH = "growth.json"
+"""While a dataset grows: the record that it will have."""
 
 
 def record_json(record: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ import itertools
 import os
 import posixpath
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,18 @@ class Folder:
             else:
                 self.fs.pipe_file(self.path(key), data)
 
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object where there is none yet; whether this call did. Of many, one does."""
+        with self._named("write", key):
+            try:
+                if self.is_local:
+                    self._put_local(self.path(key), data, os.link)
+                else:
+                    self.fs.pipe_file(self.path(key), data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
     def delete(self, key: str) -> None:
         """Remove an object, or a subfolder with all it holds; nothing where there is none."""
         with self._named("delete", key), contextlib.suppress(FileNotFoundError):
@@ -115,7 +127,9 @@ class Folder:
                 with self._named("delete", file.name):
                     file.unlink(missing_ok=True)
 
-    def _put_local(self, path: str, data: bytes) -> None:
+    def _put_local(
+        self, path: str, data: bytes, place: Callable[[str, str], None] = os.replace
+    ) -> None:
         scratch = self.path(self.scratch)
         os.makedirs(scratch, exist_ok=True)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -126,11 +140,10 @@ class Folder:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
+            place(temporary, path)
+        finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            raise
 
     @contextlib.contextmanager
     def _named(self, verb: str, key: str) -> Iterator[None]:

@@ -23,6 +23,8 @@ from factory.recipe import Recipe, RenderRecipe
 from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
 from factory.resolve import find_model, find_recipe
 from storage.dataset import Dataset
+from storage.folder import Folder
+from storage.lease import Lease
 
 if TYPE_CHECKING:
     from factory.tally import Report
@@ -69,6 +71,7 @@ def render_recipe(
     output: str | None = None,
     overwrite: bool = False,
     append: bool = False,
+    beside: bool = False,
     serial: bool = False,
     address: str | None = None,
     actors: int | None = None,
@@ -78,10 +81,10 @@ def render_recipe(
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
 
     overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
-    grew keep its samples, and add the rest. serial: in this process, without Ray. address: a Ray
-    cluster to join. progress: show it on stderr, warnings too. Raises FactoryError, StorageError,
-    WeightsError in one line; ShardsFailed where some shards could not be rendered and the others
-    stand.
+    grew keep its samples, and add the rest. beside: go on where another driver is at work.
+    serial: in this process, without Ray. address: a Ray cluster to join. progress: show it on
+    stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
+    where some shards could not be rendered and the others stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
@@ -93,20 +96,23 @@ def render_recipe(
     from factory.render import best_device
 
     device = best_device()
+    lease = Lease(Folder(recipe.spec.output.path), beside)
+    lease.refuse()  # before anything is replaced
     dataset, made = begin(
         made, networks, device, overwrite=overwrite, append=append, allow_mixed=allow_mixed
     )
-    report = run(
-        made,
-        dataset,
-        networks,
-        device,
-        serial=serial,
-        address=address,
-        actors=actors,
-        progress=progress,
-    )
-    dataset.seal()
+    with lease:
+        report = run(
+            made,
+            dataset,
+            networks,
+            device,
+            serial=serial,
+            address=address,
+            actors=actors,
+            progress=progress,
+        )
+        dataset.seal()
     preview = None
     if dataset.folder.is_local:
         preview = f"{dataset.path}.png"

@@ -11,6 +11,7 @@ from factory.reports import amount
 from storage.dataset import Dataset
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
+from storage.lease import Lease
 from storage.verify import Findings, verify
 
 SHOWN = 20
@@ -100,16 +101,17 @@ def repair_dataset(
             earlier=earlier_recipes(record, dataset.path),
             done=set(range(dataset.layout.shards)) - found.shards,
         )
-        dataset.forget(found.shards)
-        run(
-            made,
-            dataset,
-            networks,
-            best_device(),
-            serial=serial,
-            address=address,
-            actors=actors,
-            progress=progress,
-        )
+        with Lease(dataset.folder):
+            dataset.forget(found.shards)
+            run(
+                made,
+                dataset,
+                networks,
+                best_device(),
+                serial=serial,
+                address=address,
+                actors=actors,
+                progress=progress,
+            )
     dataset.seal()
     return VerifyReport(dataset, found, len(found.shards))

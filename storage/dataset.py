@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+from zarr.storage import FsspecStore
 
 from storage import ledger
 from storage.cases_table import row, to_parquet
@@ -155,13 +156,6 @@ class Dataset:
             if name[:8] in prefixes:
                 self.folder.delete(f"{ledger.LEDGER}/{name}")
 
-    def forget_unsealed(self) -> None:
-        """Remove entries that no seal names: a growth that was given up has left them."""
-        seal = newest_seal(self.folder)
-        for name in self.folder.names(ledger.LEDGER) - set(seal["ledger"] if seal else ()):
-            if seal and name.endswith(".json"):
-                self.folder.delete(f"{ledger.LEDGER}/{name}")
-
     # Reading
 
     def is_complete(self) -> bool:
@@ -176,9 +170,12 @@ class Dataset:
     @property
     def group(self) -> zarr.Group:
         """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
-        place = self.folder.root if self.folder.is_local else self.folder.url
+        folder, place = self.folder, str(self.folder.root)
         try:
-            return zarr.open_group(place, mode="r")
+            if folder.is_local:
+                return zarr.open_group(place, mode="r")
+            store = FsspecStore.from_url(folder.url, folder.options, read_only=True)
+            return zarr.open_group(store, mode="r")
         except Exception as error:
             raise DatasetError(f"{self.path}: zarr.json is missing or damaged") from error
 

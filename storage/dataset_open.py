@@ -18,7 +18,7 @@ from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
 from storage.layout import Layout
-from storage.seal import SEALS, newest_seal
+from storage.seal import SEALS, forget_unsealed, newest_seal
 
 
 def create(
@@ -43,6 +43,7 @@ def create(
     environment (unless allow_mixed), or the folder cannot be written.
     """
     folder = Folder(path)
+    folder.reach()
     here = environment(device, threads)
     full = _full(record, recipe_text, layout, here)
     standing = _read_record(folder)
@@ -102,10 +103,11 @@ def grow(
     full = _full(record, recipe_text, layout, dataset.record["environment"])
     begun = read_record(folder.get(GROWTH))
     if begun is None:
-        if not dataset.is_complete():
+        seal = newest_seal(folder)
+        if seal is None or not dataset.is_complete():
             raise DatasetError(f"{path}: not complete; factory verify says what is damaged")
         if folder.put_new(GROWTH, record_json(full)):
-            dataset.forget_unsealed()
+            forget_unsealed(folder, seal)
         begun = read_record(folder.get(GROWTH)) or full
     if begun["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
@@ -134,6 +136,7 @@ def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
     sealed: as its seal has it, wherever that is whole.
     """
     folder = Folder(path)
+    folder.reach()
     seal = newest_seal(folder) if sealed else None
     record = seal["record"] if seal else _read_record(folder)
     if record is None:

@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from storage import bucket
 from storage.errors import DatasetError
 
 _counter = itertools.count()
@@ -34,8 +35,9 @@ class Folder:
     def __init__(self, url: str | os.PathLike[str], scratch: str = "ledger") -> None:
         self.url = os.fspath(url)
         self.scratch = scratch
+        self.options: dict[str, Any] = bucket.PATIENCE if bucket.is_s3(self.url) else {}
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(self.url)
+            self.fs, self.root = fsspec.core.url_to_fs(self.url, **self.options)
         except (ImportError, ValueError, OSError) as error:
             raise DatasetError(f"{self.url}: {error}") from error
 
@@ -88,6 +90,13 @@ class Folder:
         names = {posixpath.basename(str(path).rstrip("/")) for path in found}
         return {name for name in names if not name.startswith(".tmp-")}
 
+    def reach(self) -> None:
+        """Raises DatasetError where there is no such bucket, or no way in."""
+        if self.options:
+            name, _, _ = self.fs.split_path(self.root)
+            with self._named("open", ""):
+                self.fs.call_s3("list_objects_v2", Bucket=name, MaxKeys=1)
+
     def is_file(self) -> bool:
         """Whether the folder's own path is taken by a file."""
         with self._named("read", ""):
@@ -111,6 +120,28 @@ class Folder:
                     self.fs.pipe_file(self.path(key), data, mode="create")
             except FileExistsError:
                 return False
+            except bucket.errors() as error:
+                if bucket.is_taken(error):
+                    return False
+                raise
+        return True
+
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Replace an object that still is what was read, None for none; whether this call did.
+
+        On a disk another writer may slip in between: good enough for advice, not for a lock.
+        """
+        if old is None:
+            return self.put_new(key, new)
+        with self._named("write", key):
+            if self.options:
+                try:
+                    return bucket.swap(self.fs, self.path(key), old, new)
+                except FileNotFoundError:
+                    return False
+        if self.get(key) != old:
+            return False
+        self.put(key, new)
         return True
 
     def delete(self, key: str) -> None:
@@ -149,9 +180,9 @@ class Folder:
     def _named(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except bucket.errors() as error:
             where = f" {key}" if key else ""
-            reason = error.strerror or str(error) or type(error).__name__
+            reason = bucket.in_words(error)
             raise DatasetError(f"{self.url}: cannot {verb}{where}: {reason}") from error
 
 

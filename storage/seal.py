@@ -65,3 +65,10 @@ def tidy(folder: Folder, key: str, entries: Sequence[tuple[str, Any]]) -> None:
     for name in folder.names(ledger.LEDGER):
         if name.endswith(".json") and name not in keep:
             folder.delete(f"{ledger.LEDGER}/{name}")
+
+
+def forget_unsealed(folder: Folder, seal: Mapping[str, Any]) -> None:
+    """Remove entries that a seal does not name: a growth that was given up has left them."""
+    for name in folder.names(ledger.LEDGER) - set(seal["ledger"]):
+        if name.endswith(".json"):
+            folder.delete(f"{ledger.LEDGER}/{name}")

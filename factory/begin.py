@@ -33,6 +33,7 @@ def begin(
         "weights": networks.weights,
     }
     before = standing(recipe.spec.output.path)
+    made = cut_as(made, before)
     if append and before is not None and before.record["recipe_digest"] != recipe.digest:
         made = growing(made, before)
         networks.refuse_others(before, recipe)
@@ -68,6 +69,14 @@ def standing(path: str) -> Dataset | None:
         return open_dataset(path, sealed=True)
     except DatasetError:
         return None
+
+
+def cut_as(made: Plan, before: Dataset | None) -> Plan:
+    """The plan in the shards that stand, where the recipe leaves their size to us."""
+    if before is None or made.recipe.spec.output.samples_per_shard != "auto":
+        return made
+    size = before.layout.samples_per_shard
+    return replace(made, layout=replace(made.layout, samples_per_shard=size))
 
 
 def growing(made: Plan, before: Dataset) -> Plan:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factory.begin import begin, growing, standing
+from factory.begin import begin, cut_as, growing, standing
 from factory.errors import RecipeError
 from factory.grown import earlier_recipes
 from factory.loading import load
@@ -49,6 +49,7 @@ def plan_recipe(
     dataset = standing(recipe.spec.output.path)
     if dataset is None:  # nothing there yet
         return PlanReport(made)
+    made = cut_as(made, dataset)
     if dataset.record["recipe_digest"] == recipe.digest:
         made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
         made = replace(made, done=dataset.done(made.shards()))

@@ -31,6 +31,9 @@ STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
 PATCHES = 8  # patches a trained fusion restores at a time
 
+SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
+MOST_A_SHARD = 32  # samples
+
 SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
 FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
@@ -137,6 +140,8 @@ class Plan:
             "arrays": list(self.layout.arrays),
             "stacks": {name: list(self.layout.shape_of(name)) for name in self.layout.stacks},
             "shards": self.layout.shards,
+            "samples_per_shard": self.layout.samples_per_shard,
+            "brick": list(self.layout.brick_of("image")),
             "done": len(self.done),
             "bytes": self.raw_bytes,
             "stored_bytes_estimate": self.stored_bytes,
@@ -205,14 +210,27 @@ def layout_of(recipe: Recipe) -> Layout:
         ranges["original"] = output.range
     stacks = stack_shapes(recipe)
     ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
+    shape = grid_shape(recipe)
     return Layout(
         samples=count_cases(recipe),
-        shape=grid_shape(recipe),
+        shape=shape,
         table=HEART if recipe.spec.subjects.short_axis else table_of(labels_of(recipe.spec)),
         ranges=ranges,
-        samples_per_shard=output.samples_per_shard,
+        samples_per_shard=samples_per_shard(recipe, shape),
         shapes=stacks,
     )
+
+
+def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
+    """As the recipe says. Left to us: one on a disk; in a bucket, where every object costs a
+    request, so many that an object holds 16 megavoxels: eight of a fetal head at 1 mm.
+    """
+    output = recipe.spec.output
+    if output.samples_per_shard != "auto":
+        return output.samples_per_shard
+    if "://" not in output.path:
+        return 1
+    return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))))
 
 
 def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:

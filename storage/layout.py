@@ -33,6 +33,7 @@ from storage.subject import LabelTable
 
 AXES = ("sample", "z", "y", "x")
 _LEVELS = 65535  # uint16
+BRICK = 64  # voxels along the edge of a brick, or near it; benchmarks/brick_size.py measures it
 _ROWS = 4096  # rows a chunk of the small arrays, whatever their length, which may grow
 
 # Blosc decides by itself whether to use threads; one thread each keeps actors out of each
@@ -128,17 +129,17 @@ class Layout:
         )
 
 
-def brick_length(length: int) -> int:
-    """The edge of a brick along an axis: near 64, parts even, next to no padding.
+def brick_length(length: int, near: int = BRICK) -> int:
+    """The edge of a brick along an axis: near 64 (or another size), parts even, next to no padding.
 
     96 gives 48, 112 gives 56, 128 gives 64.
     """
 
     def cost(brick: int) -> float:
         padding = -(-length // brick) * brick / length - 1
-        return 8 * padding + abs(math.log2(brick / 64))
+        return 8 * padding + abs(math.log2(brick / near))
 
-    return min((-(-length // parts) for parts in range(1, length // 32 + 2)), key=cost)
+    return min((-(-length // parts) for parts in range(1, 2 * length // near + 2)), key=cost)
 
 
 def label_table_json(table: LabelTable) -> list[dict[str, Any]]:

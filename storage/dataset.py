@@ -11,7 +11,6 @@
 A shard stands once its ledger entry does; the dataset is complete once its newest seal is valid.
 """
 
-import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from zarr.storage import FsspecStore
 
 from storage import ledger
 from storage.cases_table import row, to_parquet
@@ -33,6 +31,7 @@ from storage.layout import Layout, dequantise, encode, encode_volumes, padded, q
 from storage.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
 from storage.shard_object import Part, join
 from storage.stored_sample import StoredSample
+from storage.volumes import Volumes, digest_of, open_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,15 +60,18 @@ class Dataset:
     def done(self, shards: Iterable[ledger.ShardLike]) -> set[int]:
         """Indices of the shards that stand: their entry is whole and is for the same cases."""
         present = self.folder.names(ledger.LEDGER)
-        standing = set()
+        named = {}
         for shard in shards:
             digest = ledger.cases_digest([case.to_json() for case in shard.cases])
             name = ledger.entry_name(shard.index, digest)
             if name in present:
-                entry = ledger.parse(self.folder.get(f"{ledger.LEDGER}/{name}"))
-                if entry is not None and entry["cases_sha256"] == digest:
-                    standing.add(shard.index)
-        return standing
+                named[f"{ledger.LEDGER}/{name}"] = (shard.index, digest)
+        found = self.folder.get_all(list(named))
+        return {
+            index
+            for data, (index, digest) in zip(found, named.values(), strict=True)
+            if (entry := ledger.parse(data)) and entry["cases_sha256"] == digest
+        }
 
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
         """Write the objects of one shard, then its ledger entry. Written twice, same bytes.
@@ -167,25 +169,23 @@ class Dataset:
             return False
         return is_unaltered(self.folder, seal)
 
+    def growing_to(self) -> int | None:
+        """How many samples it will have, where a growth has begun that is not sealed yet."""
+        plan = read_record(self.folder.get(GROWTH))
+        return None if plan is None else int(plan["layout"]["samples"])
+
     @property
     def group(self) -> zarr.Group:
         """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
-        folder, place = self.folder, str(self.folder.root)
-        try:
-            if folder.is_local:
-                return zarr.open_group(place, mode="r")
-            store = FsspecStore.from_url(folder.url, folder.options, read_only=True)
-            return zarr.open_group(store, mode="r")
-        except Exception as error:
-            raise DatasetError(f"{self.path}: zarr.json is missing or damaged") from error
+        return open_group(self.folder, self.path)
 
     def sample(self, index: int) -> StoredSample:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
         entry = entry_of(self.folder, self.layout, self.path, index)
         stored = entry["samples"][index - entry["start"]]
-        arrays, group = {}, self.group
+        arrays, volumes = {}, Volumes(self.folder, self.path)
         for name in self.layout.arrays:
-            values = self._volume(group, name, index)
+            values = volumes.read(name, index)
             known = self.layout.ranges.get(name)
             arrays[name] = values if known is None else dequantise(values, *known)
         return StoredSample.from_record(stored, arrays, index)
@@ -215,34 +215,13 @@ class Dataset:
         Reads everything, one sample in memory at a time. Raises DatasetError where a shard is
         missing or its objects are not there in full.
         """
-        entries = self._entries()
-        if len(entries) < self.layout.shards:
+        standing = self._entries()
+        if len(standing) < self.layout.shards:
             raise DatasetError(f"{self.path}: not complete, so it has no digest")
-        total, group = hashlib.sha256(), self.group
-        for _, entry in entries:
-            for key, written in entry["objects"].items():
-                if (self.folder.size(key) or 0) < written["bytes"]:  # it may grow meanwhile
-                    raise DatasetError(f"{self.path}: {key} is missing or damaged")
-            for offset, sample in enumerate(entry["samples"]):
-                for name in self.layout.arrays:
-                    values = self._volume(group, name, entry["start"] + offset)
-                    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-                    shape = ",".join(map(str, values.shape))
-                    total.update(f"{name} {values.dtype.str} {shape}\n".encode())
-                    total.update(values.data)
-                total.update(ledger.canonical(sample["case"]) + b"\n")
-        return total.hexdigest()
+        found = (entry for _, entry in standing)
+        return digest_of(self.folder, self.path, self.layout, found)
 
     # Within
-
-    def _volume(self, group: zarr.Group, name: str, index: int) -> np.ndarray:
-        """The stored values of one sample. Raises DatasetError where its bytes are damaged."""
-        try:
-            return np.ascontiguousarray(group[name][index])  # type: ignore[index]
-        except Exception as error:  # each codec has errors of its own
-            raise DatasetError(
-                f"{self.path}: {name} of sample {index} is missing or damaged"
-            ) from error
 
     def _rows(self) -> list[dict[str, Any]]:
         return [

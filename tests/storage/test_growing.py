@@ -63,6 +63,9 @@ def test_until_the_seal_it_is_found_as_it_was(tmp_path):
     assert len(found.cases()) == 3
     assert verify(found.folder, found.record).damage == []
     assert not dataset.is_complete()
+    assert found.growing_to() == 6
+    dataset.seal()
+    assert found.growing_to() is None
 
 
 def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):

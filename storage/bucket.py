@@ -11,10 +11,13 @@ PATIENCE = {
         "connect_timeout": 10,
         "read_timeout": 30,
         # botocore's own: 5xx, throttling and broken connections again after a growing pause
-        "retries": {"mode": "standard", "max_attempts": 6},
+        "retries": {"mode": "standard", "max_attempts": 5},
     },
     "use_listings_cache": False,
 }
+
+TRIES = 3
+"""How often s3fs asks again where an answer breaks off half way, or never comes."""
 
 _WORDS = {
     "NoSuchBucket": "the bucket does not exist",

@@ -105,7 +105,9 @@ def grow(
     if begun is None:
         seal = newest_seal(folder)
         if seal is None or not dataset.is_complete():
-            raise DatasetError(f"{path}: not complete; factory verify says what is damaged")
+            raise DatasetError(
+                f"{path}: not complete; its own recipe, or factory repair, completes it first"
+            )
         if folder.put_new(GROWTH, record_json(full)):
             forget_unsealed(folder, seal)
         begun = read_record(folder.get(GROWTH)) or full

@@ -40,6 +40,8 @@ class Folder:
             self.fs, self.root = fsspec.core.url_to_fs(self.url, **self.options)
         except (ImportError, ValueError, OSError) as error:
             raise DatasetError(f"{self.url}: {error}") from error
+        if self.options:
+            self.fs.retries = bucket.TRIES
 
     @property
     def is_local(self) -> bool:

@@ -43,6 +43,7 @@ class Lease:
 
     def refuse(self) -> bytes | None:
         """The lease that lies there, worth nothing. Raises DatasetError where it is worth some."""
+        self.folder.reach()
         data = self.folder.get(KEY)
         held = _parsed(data)
         if not self.beside and held and is_alive(held):

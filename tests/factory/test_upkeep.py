@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,16 @@ def test_repair_with_other_weights_is_refused(capsys, dataset) -> None:
     finally:
         shutil.rmtree(model, ignore_errors=True)
         kept.rename(model)
+
+
+def test_a_second_driver_is_told_who_is_at_work(capsys, dataset) -> None:
+    lease = {"host": "elsewhere", "process": 7, "started": 0.0, "renewed": time.time()}
+    (dataset / "lease.json").write_text(json.dumps(lease))
+    again = ["render", str(dataset / "recipe.yaml"), "--serial", "--output", str(dataset)]
+    assert cli.main(again) == 2
+    told = capsys.readouterr().err
+    assert "process 7 on elsewhere is at work on it" in told
+    assert told.count("\n") == 1
+    code, report = ran(capsys, *again, "--beside")
+    assert (code, report["rendered"], report["complete"]) == (0, 0, True)
+    assert json.loads((dataset / "lease.json").read_text()) == lease

@@ -170,7 +170,7 @@ from small_dataset import RECORD, layout, sample
 from storage.dataset_open import create
 from storage.lease import Lease
 dataset = create(sys.argv[1], layout(6, 2), RECORD, "")
-with Lease(dataset.folder):
+with Lease(dataset.folder, beside=len(sys.argv) > 3):
     for index in range(3):
         dataset.write_shard(index, 2 * index, [sample(2 * index), sample(2 * index + 1)])
         print(index, flush=True)
@@ -179,11 +179,11 @@ with Lease(dataset.folder):
 """
 
 
-def driver(url: str, seconds: float) -> subprocess.Popen:
+def driver(url: str, seconds: float, *more: str) -> subprocess.Popen:
     folders = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, url, str(seconds)],
+        [sys.executable, "-c", WRITER, url, str(seconds), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -209,3 +209,14 @@ def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
     assert open_dataset(url).is_complete()
     assert digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
     assert Folder(url).get("lease.json") is None
+
+
+def test_two_drivers_beside_each_other_do_no_harm(s3, tmp_path):
+    url = f"{s3}/d.zarr"
+    for one in [driver(url, 0.2, "beside"), driver(url, 0.1, "beside")]:
+        said, errors = one.communicate()
+        assert (one.returncode, said) == (0, "0\n1\n2\n"), errors
+    dataset = open_dataset(url)
+    assert dataset.is_complete()
+    assert verify(dataset.folder, dataset.record).damage == []
+    assert dataset.digest() == write(tmp_path / "d", layout(6, 2)).digest()

@@ -46,8 +46,9 @@ def create(
     folder.reach()
     here = environment(device, threads)
     full = _full(record, recipe_text, layout, here)
-    standing = _read_record(folder)
-    if standing is None and (folder.is_file() or folder.names() - {folder.scratch}):
+    something = folder.is_file() or folder.names() - {folder.scratch}
+    standing = _read_record(folder)  # after looking: another driver may begin it just now
+    if standing is None and something:
         raise DatasetError(f"{path}: exists and is not a dataset of ours; choose another output")
     if standing is not None and overwrite:
         _wipe(folder, standing)

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from factory import cli
@@ -52,6 +53,18 @@ def test_verify_reads_a_sound_dataset(capsys, rendered) -> None:
     code, report = ran(capsys, "verify", str(rendered))
     assert (code, report["damage"], report["samples"]) == (0, [], 3)
     assert report["bytes"] == sum(map(len, files(rendered).values()))
+
+
+def test_a_byte_flipped_in_any_object_is_named(capsys, dataset) -> None:
+    rng = np.random.Generator(np.random.Philox(11))
+    for key, whole in files(dataset).items():
+        place = int(rng.integers(len(whole)))
+        changed = bytes([whole[place] ^ int(rng.integers(1, 256))])
+        (dataset / key).write_bytes(whole[:place] + changed + whole[place + 1 :])
+        code, report = ran(capsys, "verify", str(dataset))
+        (dataset / key).write_bytes(whole)
+        assert code == 3
+        assert [(found["key"], found["what"]) for found in report["damage"]] == [(key, "damaged")]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def test_it_is_renewed_and_given_up_once_it_is_lost(tmp_path, monkeypatch):
         deadline = time.monotonic() + 60
         while json.loads(folder.get(KEY))["renewed"] == first:
             assert time.monotonic() < deadline
-        put(folder)
-        mine.thread.join(60)
-        assert not mine.thread.is_alive()
+        while mine.thread.is_alive():  # on a disk a renewal may slip in between
+            assert time.monotonic() < deadline
+            put(folder)
+            mine.thread.join(0.2)
     assert json.loads(folder.get(KEY))["token"] == "another"

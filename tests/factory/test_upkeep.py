@@ -145,7 +145,7 @@ def test_a_second_driver_is_told_who_is_at_work(capsys, dataset) -> None:
     lease = {"host": "elsewhere", "process": 7, "started": 0.0, "renewed": time.time()}
     (dataset / "lease.json").write_text(json.dumps(lease))
     again = ["render", str(dataset / "recipe.yaml"), "--serial", "--output", str(dataset)]
-    assert cli.main(again) == 2
+    assert cli.main([*again, "--json"]) == 2
     told = capsys.readouterr().err
     assert "process 7 on elsewhere is at work on it" in told
     assert told.count("\n") == 1

@@ -34,7 +34,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=steady
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/factory/fuzz.py $(N)

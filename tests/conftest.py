@@ -10,12 +10,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch.multiprocessing as mp
+from hypothesis import settings
 from s3fs import S3FileSystem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from weed import Weed, executable
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("steady", derandomize=True)
+"""The same examples at every run, for continuous integration; without it, new ones each time."""
 
 
 @pytest.fixture(scope="session")

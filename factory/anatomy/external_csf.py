@@ -18,6 +18,8 @@ Spacing = tuple[float, float, float]
 
 NAME = "external_csf"
 MOST_MM = 15.0
+MARGIN_VOXELS = 5
+"""About the head, beyond what it grows by: as far as the distance's blur reaches, and one more."""
 
 
 def external_csf(
@@ -44,7 +46,7 @@ def external_csf(
     if NAME not in table.names:
         raise AnatomyError(f"{NAME}: no external_csf in the labels: {', '.join(table.names)}")
     value = table.index(NAME)
-    box = box_of(label > 0, tuple(int(wider_mm / s) + 1 for s in spacing))
+    box = box_of(label > 0, tuple(int(wider_mm / s) + MARGIN_VOXELS for s in spacing))
     old = label[box]
     new = label.copy()
     if wider_mm > 0:

@@ -87,7 +87,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
     labels = labels_of(recipe.spec)
     every = parts(recipe)
-    columns = _recipe_columns(every)
+    columns = recipe_columns(every)
     for part in every:
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
@@ -96,7 +96,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
                 chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                filling = _Filling(recipe, part, subject, chosen, replicate, columns)
+                filling = Filling(recipe, part, subject, chosen, replicate, columns)
                 yield filling.case(grid, labels)
             start = 0
 
@@ -112,7 +112,7 @@ def cases_each(recipe: Recipe, part: Part) -> int:
 
 
 @dataclass(frozen=True)
-class _Filling:
+class Filling:
     """One case in the making: an identity, and the template it fills."""
 
     recipe: Recipe
@@ -192,7 +192,7 @@ class _Filling:
             kind = operator_class(operator)
             if "when" not in edit or self.holds(edit["when"], values):
                 run = kind.carried_out(given)
-                numbers |= _edit_numbers(index, anatomy, self.part.template["anatomy"])
+                numbers |= edit_numbers(index, anatomy, self.part.template["anatomy"])
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
@@ -214,7 +214,7 @@ class _Filling:
         return holds(condition, values)
 
 
-def _edit_numbers(
+def edit_numbers(
     index: int, anatomy: list[dict[str, Any]], template: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """Every number of a filled edit, as asked and as carried out, by its full name; of words and
@@ -231,14 +231,14 @@ def _edit_numbers(
     return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
 
 
-def _recipe_columns(every: list[Part]) -> dict[str, str]:
+def recipe_columns(every: list[Part]) -> dict[str, str]:
     """Columns by full parameter name: of every group, and of edits that `when` may switch off,
     so that one number never has two columns in a dataset."""
     names: dict[str, Any] = {}
     for part in every:
         filled = fill(part.template, lambda _, __, node: extremes(node)[0])
         for index in range(len(filled["anatomy"])):
-            names |= _edit_numbers(index, filled["anatomy"], part.template["anatomy"])
+            names |= edit_numbers(index, filled["anatomy"], part.template["anatomy"])
         names |= acquisition_section.numbers(filled.get("acquisition", {}))
     return {name: column for column, name in _columns({name: name for name in names}).items()}
 

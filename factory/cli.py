@@ -28,6 +28,10 @@ Set = Annotated[
 Output = Annotated[str | None, typer.Option(help="Where to write, instead of the recipe's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Actors = Annotated[int | None, typer.Option(min=1, help="Renderers at a time.")]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")]
+Append = Annotated[bool, typer.Option(help="Add to the dataset of the recipe before it grew.")]
+Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
+Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
 
 
@@ -42,12 +46,12 @@ def render(
     set: Set = None,
     output: Output = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
-    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    append: Append = False,
+    beside: Annotated[bool, typer.Option(help="Go on though another driver is at work.")] = False,
+    serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
-    allow_mixed: Annotated[
-        bool, typer.Option(help="Go on with a dataset begun in another environment.")
-    ] = False,
+    allow_mixed: Mixed = False,
     json: Json = False,
 ) -> None:
     """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
@@ -59,6 +63,8 @@ def render(
             set or (),
             output=output,
             overwrite=overwrite,
+            append=append,
+            beside=beside,
             serial=serial,
             address=address,
             actors=actors,
@@ -75,6 +81,7 @@ def plan(
     set: Set = None,
     output: Output = None,
     actors: Actors = None,
+    append: Append = False,
     cases: Annotated[bool, typer.Option("--cases", help="List the first cases instead.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say it in words instead.")] = False,
     json: Json = False,
@@ -88,7 +95,7 @@ def plan(
     else:
         from factory.pipeline import plan_recipe
 
-        show(plan_recipe(recipe, set or (), output=output, actors=actors), json)
+        show(plan_recipe(recipe, set or (), output=output, actors=actors, append=append), json)
 
 
 @app.command()
@@ -110,7 +117,7 @@ def schema(
 
 @app.command()
 def inspect(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")],
+    dataset: Dataset,
     json: Json = False,
     montage: Annotated[
         str | None, typer.Option(metavar="PNG", help="Where to write a picture of it.")
@@ -127,13 +134,67 @@ def inspect(
 
 
 @app.command()
+def verify(dataset: Dataset, json: Json = False) -> None:
+    """Read all of a dataset and name whatever is damaged or missing; exit code 3 if anything is."""
+    from factory.upkeep import verify_dataset
+
+    report = verify_dataset(dataset)
+    show(report, json)
+    if not report.is_sound:
+        raise typer.Exit(3)
+
+
+@app.command()
+def repair(
+    dataset: Dataset,
+    serial: Serial = False,
+    address: Address = None,
+    actors: Actors = None,
+    allow_mixed: Mixed = False,
+    json: Json = False,
+) -> None:
+    """Make again what is damaged or missing of a dataset, and nothing else."""
+    from factory.upkeep import repair_dataset
+
+    show(
+        repair_dataset(
+            dataset,
+            serial=serial,
+            address=address,
+            actors=actors,
+            allow_mixed=allow_mixed,
+            progress=not json,
+        ),
+        json,
+    )
+
+
+@app.command()
+def replay(
+    dataset: Dataset,
+    sample: Annotated[int, typer.Argument(metavar="SAMPLE", min=0, help="Its index.")],
+    output: Annotated[str, typer.Option(help="Where to write it, as a dataset of one sample.")],
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter, e.g. grade=3."),
+    ] = None,
+    allow_mixed: Mixed = False,
+    json: Json = False,
+) -> None:
+    """Make one sample again from its own record; with --set, as it would be otherwise."""
+    from factory.replay import replay as again
+
+    show(again(dataset, sample, output, set or (), allow_mixed=allow_mixed), json)
+
+
+@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,
     output: Output = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
     address: Address = None,
-    serial: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    serial: Serial = False,
     json: Json = False,
 ) -> None:
     """Train a model, or go on with it."""

@@ -24,6 +24,8 @@ class DatasetReport:
         state = "complete" if c["complete"] else f"not complete: {c['standing']} samples stand"
         overrides = c["record"].get("recipe", {}).get("overrides")
         measures = c["measures_by_grade"]
+        if c["growing_to"]:
+            state += f"; growing to {c['growing_to']} samples, not sealed yet"
         return [
             f"dataset   {c['path']} ({state})",
             f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
@@ -74,6 +76,7 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
         {
             "path": dataset.path,
             "complete": complete,
+            "growing_to": dataset.growing_to(),
             "samples": layout.samples,
             "standing": len(table),
             "digest": dataset.digest() if complete and with_digest else None,

@@ -58,6 +58,11 @@ def dataset_table(own: LabelTable, labels: Labels) -> LabelTable:
     return table_of(labels) if of_brains(own) else own
 
 
+def known_table(own: LabelTable) -> LabelTable:
+    """What a painter knows of labels `as_painted`: FETA's tissues of brains, else their own."""
+    return FETA if of_brains(own) else own
+
+
 def as_painted(label: np.ndarray, labels: Labels) -> np.ndarray:
     """A label map uint8 [z, y, x] in FETA's tissues alone: each label as what it looks like.
     One without labels of the recipe's is as it is."""

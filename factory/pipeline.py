@@ -7,23 +7,27 @@ are imported where they are needed, so that a mistake in a recipe is told at onc
 import functools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory.begin import begin, cut_as, growing, standing
 from factory.errors import RecipeError
+from factory.grown import earlier_recipes
 from factory.loading import load
-from factory.plan import ANY, Machine, Plan, plan
-from factory.recipe import RenderRecipe
+from factory.machine import ANY, Machine
+from factory.networks import Networks
+from factory.plan import Plan, plan
+from factory.recipe import Recipe, RenderRecipe
 from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
 from factory.resolve import find_model, find_recipe
-from storage.dataset_open import create, open_dataset
-from storage.errors import DatasetError
+from storage.dataset import Dataset
+from storage.folder import Folder
+from storage.lease import Lease
 
 if TYPE_CHECKING:
-    from factory.cases import Case
-    from factory.render import Sample
+    from factory.tally import Report
 
 
 def plan_recipe(
@@ -32,24 +36,33 @@ def plan_recipe(
     *,
     output: str | None = None,
     actors: int | None = None,
+    append: bool = False,
 ) -> PlanReport:
     """What `render_recipe` would make. Writes nothing. Raises FactoryError, StorageError."""
     from factory.preflight import label_warnings
-    from models.checkpoint import read_card
 
-    made, model, _ = _planned(name, overrides, output, actors)
-    outside = label_warnings(made.recipe, read_card(model))
+    recipe = _loaded(name, overrides, output)
+    networks = Networks.of(recipe)
+    made = planned(recipe, networks, actors)
+    outside = label_warnings(recipe, networks.card)
     made = replace(made, warnings=(*made.warnings, *outside))
-    try:
-        dataset = open_dataset(made.recipe.spec.output.path)
-    except DatasetError:  # nothing there yet
+    dataset = standing(recipe.spec.output.path)
+    if dataset is None:  # nothing there yet
         return PlanReport(made)
-    if dataset.record["recipe_digest"] != made.recipe.digest:
-        other = f"{dataset.path} was made by another recipe; rendering there needs --overwrite"
-        return PlanReport(replace(made, warnings=(*made.warnings, other)))
-    made = replace(made, done=dataset.done(made.shards()))
-    complete = dataset.is_complete()
-    return PlanReport(made, complete, dataset.digest() if complete else None)
+    made = cut_as(made, dataset)
+    if dataset.record["recipe_digest"] == recipe.digest:
+        made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
+        made = replace(made, done=dataset.done(made.shards()))
+        complete = dataset.is_complete()
+        return PlanReport(made, complete, dataset.digest() if complete else None)
+    if append:
+        made = growing(made, dataset)
+        return PlanReport(replace(made, done=dataset.done(made.shards())))
+    other = (
+        f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
+        "--append where this one only adds to it"
+    )
+    return PlanReport(replace(made, warnings=(*made.warnings, other)))
 
 
 def render_recipe(
@@ -58,6 +71,8 @@ def render_recipe(
     *,
     output: str | None = None,
     overwrite: bool = False,
+    append: bool = False,
+    beside: bool = False,
     serial: bool = False,
     address: str | None = None,
     actors: int | None = None,
@@ -66,62 +81,39 @@ def render_recipe(
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
 
+    overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
+    grew keep its samples, and add the rest. beside: go on where another driver is at work.
     serial: in this process, without Ray. address: a Ray cluster to join. progress: show it on
     stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
     where some shards could not be rendered and the others stand.
     """
-    made, model, fusion = _planned(name, overrides, output, actors, address)
-    from factory.execute import execute
-    from factory.montage import montage
-    from factory.render import best_device
-    from factory.worker import RenderWorker
-    from models.checkpoint import read_card
-
+    recipe = _loaded(name, overrides, output)
+    networks = Networks.of(recipe)
+    made = planned(recipe, networks, actors, address)
     if progress:
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
-    recipe, card = made.recipe, read_card(model)
+    from factory.montage import montage
+    from factory.render import best_device
+
     device = best_device()
-    weights = card["sha256"]
-    if part := recipe.spec.interpolate:
-        anatomy = read_card(find_model(part.model, "interpolate.model"))["sha256"]
-        weights = weights | {f"interpolate/{name}": digest for name, digest in anatomy.items()}
-    if (latents := recipe.spec.latents) and recipe.spec.appearance:
-        drawn = read_card(find_model(latents.model, "latents.model"))["sha256"]
-        weights = weights | {f"latents/{name}": digest for name, digest in drawn.items()}
-    if fusion:
-        weights = weights | {f"fusion/{k}": v for k, v in read_card(fusion)["sha256"].items()}
-    dataset = create(
-        recipe.spec.output.path,
-        made.layout,
-        {"recipe_digest": recipe.digest, "recipe": recipe.record(), "weights": weights},
-        recipe.text(),
-        device=device,
-        threads=made.threads,
-        overwrite=overwrite,
-        allow_mixed=allow_mixed,
+    lease = Lease(Folder(recipe.spec.output.path), beside)
+    lease.refuse()  # before anything is replaced
+    dataset, made = begin(
+        made, networks, device, overwrite=overwrite, append=append, allow_mixed=allow_mixed
     )
-    if dataset.record["weights"] != weights:
-        raise DatasetError(
-            f"{dataset.path}: made by this recipe with other weights of "
-            f"{recipe.spec.model}; choose another output or pass --overwrite"
+    with lease:
+        report = run(
+            made,
+            dataset,
+            networks,
+            device,
+            serial=serial,
+            address=address,
+            actors=actors,
+            progress=progress,
         )
-    done = dataset.done(made.shards())
-    fuser = fusion.resolve() if fusion else None
-    load = functools.partial(load_renderer, model.resolve(), device, fusion=fuser)
-    report = execute(
-        replace(made, done=done).remaining(),
-        functools.partial(RenderWorker, dataset, load, made.threads),
-        samples=made.layout.samples,
-        standing=made.samples_in(done),
-        serial=serial,
-        address=address,
-        actors=actors if address else made.actors,
-        threads=made.threads,
-        gpus=1 if device == "cuda" else 0,
-        show_progress=progress,
-    )
-    dataset.seal()
+        dataset.seal()
     preview = None
     if dataset.folder.is_local:
         preview = f"{dataset.path}.png"
@@ -130,13 +122,33 @@ def render_recipe(
     return RenderReport(dataset, report.rendered, report.seconds, preview)
 
 
-def load_renderer(
-    model: Path, device: str, threads: int, fusion: Path | None = None
-) -> "Callable[[Case], Sample]":
-    """What a renderer's process loads, once."""
-    from factory.render import Renderer
+def run(
+    made: Plan,
+    dataset: Dataset,
+    networks: Networks,
+    device: str,
+    *,
+    serial: bool,
+    address: str | None,
+    actors: int | None,
+    progress: bool,
+) -> "Report":
+    """Render what a plan says is not done. Raises as `factory.execute.execute`."""
+    from factory.execute import execute
+    from factory.worker import RenderWorker
 
-    return Renderer(model, threads, device, fusion).render
+    return execute(
+        made.remaining(),
+        functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
+        samples=made.layout.samples,
+        standing=made.standing,
+        serial=serial,
+        address=address,
+        actors=actors if address else made.actors,
+        threads=made.threads,
+        gpus=1 if device == "cuda" else 0,
+        show_progress=progress,
+    )
 
 
 def train_recipe(
@@ -212,27 +224,16 @@ def evaluate_dataset(
     return EvaluateReport(table, written, str(table.to_string(index=False)).splitlines())
 
 
-def _planned(
-    name: str,
-    overrides: Sequence[str],
-    output: str | None,
-    actors: int | None,
-    address: str | None = None,
-) -> tuple[Plan, Path, Path | None]:
-    """The plan, the folder of its model, and that of a trained fusion if it names one."""
-    recipe = load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
-    spec = recipe.spec
-    model = find_model(spec.model, "appearance.model" if spec.appearance else "latents.model")
-    fusion = find_model(spec.fusion, "appearance.fuse.cnn") if spec.fusion else None
-    from models.checkpoint import read_card
-
-    folders = (model, fusion) if fusion else (model,)
-    weights = sum(path.stat().st_size for f in folders for path in f.glob("*.safetensors"))
-    # a cluster's memory is Ray's to know
+def planned(
+    recipe: Recipe, networks: Networks, actors: int | None, address: str | None = None
+) -> Plan:
+    """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
     machine = ANY if address else Machine.here(recipe.spec.output.path)
-    fuser = read_card(fusion) if fusion else None
-    made = plan(recipe, read_card(model), weights, machine, actors, fuser)
-    return made, model, fusion
+    return plan(recipe, networks.card, networks.bytes, machine, actors, networks.fusion_card)
+
+
+def _loaded(name: str, overrides: Sequence[str], output: str | None) -> Recipe:
+    return load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
 
 
 def _with(overrides: Sequence[str], key: str, value: Any) -> list[str]:

@@ -2,16 +2,17 @@
 
 import itertools
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.cases import Case, cases, count_cases
+from factory.cases import Case, count_cases
 from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
+from factory.grown import ordered
 from factory.labels import labels_of
+from factory.machine import Machine
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import (
@@ -36,6 +37,9 @@ STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
 PATCHES = 8  # patches a trained fusion restores at a time
 
+SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
+MOST_A_SHARD = 32  # samples
+
 SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
 FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
@@ -54,27 +58,10 @@ class Shard:
     start: int
     cases: tuple[Case, ...]
 
-
-@dataclass(frozen=True)
-class Machine:
-    """What a plan must fit: cores, free memory, and free bytes where the output goes (or None)."""
-
-    cores: int
-    memory_bytes: int
-    disk_bytes: int | None = None
-
-    @staticmethod
-    def here(output: str) -> "Machine":
-        """This machine, now."""
-        import psutil
-
-        affinity = getattr(os, "sched_getaffinity", None)
-        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-        return Machine(cores, psutil.virtual_memory().available, _free_disk(output))
-
-
-ANY = Machine(cores=1, memory_bytes=2**62)
-"""No limits: somebody else's machines."""
+    def after(self, sample: int) -> "Shard":
+        """Without the samples before one."""
+        skipped = max(0, sample - self.start)
+        return Shard(self.index, self.start + skipped, self.cases[skipped:]) if skipped else self
 
 
 @dataclass(frozen=True)
@@ -83,7 +70,9 @@ class Plan:
 
     layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
     memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
-    done: indices of the shards that stand already. warnings: one line each.
+    done: indices of the shards that stand already. warnings: one line each. earlier: the recipes
+    that the dataset has grown from, whose samples come first. kept: how many samples stand from
+    before it grows, the last of them maybe within a shard.
     """
 
     recipe: Recipe
@@ -94,22 +83,30 @@ class Plan:
     seconds_per_sample: float
     warnings: tuple[str, ...] = ()
     done: Set[int] = field(default_factory=frozenset)
+    earlier: tuple[Recipe, ...] = ()
+    kept: int = 0
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
         size = self.layout.samples_per_shard
-        every = cases(self.recipe)
+        every = ordered(self.recipe, self.earlier)
         for index in range(self.layout.shards):
             yield Shard(index, index * size, tuple(itertools.islice(every, size)))
 
     def remaining(self) -> Iterator[Shard]:
-        """The shards that do not stand yet."""
-        return (shard for shard in self.shards() if shard.index not in self.done)
+        """The shards that do not stand yet, without the samples in them that do."""
+        return (shard.after(self.kept) for shard in self.shards() if shard.index not in self.done)
 
     def samples_in(self, shards: Iterable[int]) -> int:
         """How many samples some shards, by index, hold; the last shard may be shorter."""
         size = self.layout.samples_per_shard
         return sum(min(size, self.layout.samples - index * size) for index in shards)
+
+    @property
+    def standing(self) -> int:
+        """How many samples stand already: those of a shard that is to grow, too."""
+        shard, within = divmod(self.kept, self.layout.samples_per_shard)
+        return self.samples_in(self.done) + (0 if shard in self.done else within)
 
     @property
     def raw_bytes(self) -> int:
@@ -149,6 +146,8 @@ class Plan:
             "arrays": list(self.layout.arrays),
             "stacks": {name: list(self.layout.shape_of(name)) for name in self.layout.stacks},
             "shards": self.layout.shards,
+            "samples_per_shard": self.layout.samples_per_shard,
+            "brick": list(self.layout.brick_of("image")),
             "done": len(self.done),
             "bytes": self.raw_bytes,
             "stored_bytes_estimate": self.stored_bytes,
@@ -217,14 +216,27 @@ def layout_of(recipe: Recipe) -> Layout:
         ranges["original"] = output.range
     stacks = stack_shapes(recipe)
     ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
+    shape = grid_shape(recipe)
     return Layout(
         samples=count_cases(recipe),
-        shape=grid_shape(recipe),
+        shape=shape,
         table=label_table(recipe),
         ranges=ranges,
-        samples_per_shard=output.samples_per_shard,
+        samples_per_shard=samples_per_shard(recipe, shape),
         shapes=stacks,
     )
+
+
+def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
+    """As the recipe says. Left to us: one on a disk; in a bucket, where every object costs a
+    request, so many that an object holds 16 megavoxels: eight of a fetal head at 1 mm.
+    """
+    output = recipe.spec.output
+    if output.samples_per_shard != "auto":
+        return output.samples_per_shard
+    if "://" not in output.path:
+        return 1
+    return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))))
 
 
 def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:
@@ -308,18 +320,6 @@ def _check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
             f"output.shape: {list(shape)} voxels cannot hold every subject; "
             f"allowed: auto, or at least {list(needed)} at {recipe.spec.output.spacing_mm:g} mm"
         )
-
-
-def _free_disk(output: str) -> int | None:
-    """Free bytes where a local path will be; None for a bucket."""
-    import shutil
-    from pathlib import Path
-
-    if "://" in output:
-        return None
-    path = Path(output).absolute()
-    existing = next(p for p in (path, *path.parents) if p.exists())
-    return shutil.disk_usage(existing).free
 
 
 def _gb(count: float) -> str:

@@ -9,10 +9,9 @@ from factory.cases import Case, cases, cases_each
 from factory.editing import Editor
 from factory.errors import AnatomyError
 from factory.groups import parts
-from factory.labels import as_painted
+from factory.labels import as_painted, known_table
 from factory.recipe import Recipe
 from factory.training_ranges import outside_training
-from storage.subject import FETA
 
 CONSIDERED = 1000
 """Cases a group among which the extremes are looked for; a plan of millions stays quick."""
@@ -27,13 +26,14 @@ def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
     editor = Editor()
     found = []
     for case in extremes(list(_considered(recipe))):
-        spacing = editor.subject(case).grid.spacing
+        subject = editor.subject(case)
         try:
             label, _, _ = editor.edited(case)
         except AnatomyError as error:  # this sample will fail, the others stand
             found.append(str(error))
             continue
-        outside = outside_training(card, as_painted(label, case.labels), spacing, FETA)
+        seen, table = as_painted(label, case.labels), known_table(subject.table)
+        outside = outside_training(card, seen, subject.grid.spacing, table)
         if outside:
             found.append(f"{case.id}: {outside}")
     return tuple(found)

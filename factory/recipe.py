@@ -47,6 +47,11 @@ Shape = Annotated[
     Discriminator(lambda value: "<voxels>" if isinstance(value, tuple) else "<auto>"),
 ]
 
+SamplesPerShard = Annotated[
+    Annotated[int, Field(ge=1, le=4096)] | Literal["auto"],
+    allowed("auto, or a whole number from 1 to 4096"),
+]
+
 
 class Phantom(Section):
     """Procedural fetal brains."""
@@ -161,9 +166,7 @@ class Output(Section):
     range: tuple[Intensity, Intensity] = (0.0, 1.2)
     uncertainty: bool = False
     original: bool = False
-    samples_per_shard: Annotated[
-        int, Field(ge=1, le=4096), allowed("a whole number from 1 to 4096")
-    ] = 1
+    samples_per_shard: SamplesPerShard = "auto"
 
     @model_validator(mode="after")
     def _ordered(self) -> "Output":

@@ -15,11 +15,11 @@ from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
 from factory.intensities import normalise
-from factory.labels import as_painted, of_brains
+from factory.labels import as_painted, known_table
 from factory.painters import load_painter
 from factory.training_ranges import outside_training
 from storage.short_axis import HEART
-from storage.subject import FETA, Grid, LabelTable, Subject
+from storage.subject import Grid, LabelTable, Subject
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,8 @@ class Renderer:
         if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= records
-        known = FETA if of_brains(subject.table) else subject.table  # to the painter
         measures["outside_training"] = outside_training(
-            self.painter.card, seen, subject.grid.spacing, known
+            self.painter.card, seen, subject.grid.spacing, known_table(subject.table)
         )
         extra = {}
         if disagreement is not None and case.appearance.get("uncertainty"):

@@ -28,7 +28,10 @@ class PlanReport:
             f"samples  {layout.samples} of {size} voxels, "
             f"{p.recipe.spec.output.spacing_mm:g} mm (z, y, x)",
             *_stacks(p),
-            f"shards   {layout.shards}, of which {len(p.done)} are done",
+            f"layout   {layout.samples_per_shard} a shard, in bricks of "
+            f"{' × '.join(map(str, layout.brick_of('image')))} voxels",
+            f"shards   {layout.shards}, of which {len(p.done)} are done"
+            + (f"; {p.kept} samples stay as they are" if p.kept else ""),
             f"size     {amount(p.raw_bytes)}, compressed about {amount(p.stored_bytes)}",
             f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
             f"of {amount(p.memory_per_actor)}, {p.threads} thread each",

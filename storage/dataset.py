@@ -3,14 +3,14 @@
     DATASET/
       zarr.json  image/  label/  ...    a Zarr v3 group, see storage.layout
       ledger/00000012-<cases>.json      one entry a shard, put after the shard's objects
-      seal/0001.json                    put last: sha256 of everything else that is small
+      seal/0001.json                    put last: sha256 of every other object
       cases.parquet                     a row a sample, in order, written at the seal
       recipe.yaml  record.json          what was asked, and what made it
+      growth.json                       while it grows: what record.json will be
 
 A shard stands once its ledger entry does; the dataset is complete once its newest seal is valid.
 """
 
-import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,24 +22,28 @@ import zarr
 
 from storage import ledger
 from storage.cases_table import row, to_parquet
+from storage.documents import GROWTH, documents, generation_of, put_all, read_record
+from storage.entries import entries, entry_of, place_of, shard_entries
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, dequantise, encode, padded, quantise
+from storage.layout import Layout, dequantise, encode, encode_volumes, padded, quantise
+from storage.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
+from storage.shard_object import Part, join
 from storage.stored_sample import StoredSample
+from storage.volumes import Volumes, digest_of, open_group
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FILES = ("cases.parquet", "recipe.yaml", "zarr.json")
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A dataset on a disk or in a bucket; small, and picklable to the processes that write it.
 
-    record: what record.json says: recipe_digest, layout, environment and what the caller added.
-    allow_mixed: write even where the environment is another than the dataset was begun in.
+    record: what record.json says: recipe_digest, recipe_text, layout, environment and what the
+    caller added. allow_mixed: write even where the environment is another than the dataset was
+    begun in.
     """
 
     path: str
@@ -56,25 +60,31 @@ class Dataset:
     def done(self, shards: Iterable[ledger.ShardLike]) -> set[int]:
         """Indices of the shards that stand: their entry is whole and is for the same cases."""
         present = self.folder.names(ledger.LEDGER)
-        standing = set()
+        named = {}
         for shard in shards:
             digest = ledger.cases_digest([case.to_json() for case in shard.cases])
             name = ledger.entry_name(shard.index, digest)
             if name in present:
-                entry = ledger.parse(self.folder.get(f"{ledger.LEDGER}/{name}"))
-                if entry is not None and entry["cases_sha256"] == digest:
-                    standing.add(shard.index)
-        return standing
+                named[f"{ledger.LEDGER}/{name}"] = (shard.index, digest)
+        found = self.folder.get_all(list(named))
+        return {
+            index
+            for data, (index, digest) in zip(found, named.values(), strict=True)
+            if (entry := ledger.parse(data)) and entry["cases_sha256"] == digest
+        }
 
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
         """Write the objects of one shard, then its ledger entry. Written twice, same bytes.
 
-        start: index of its first sample. Raises SampleError where an array does not fit the
+        start: index of the first sample. Where it lies within the shard, those before it stand
+        already, and are kept as they are. Raises SampleError where an array does not fit the
         layout or is not finite, DatasetError where the environment is another or the folder
         refuses.
         """
         self._check_place(index, start, len(samples))
         here = self._environment_here()
+        first, _ = place_of(self.layout, index)
+        standing = self._standing(index, start - first)
         clipped: list[dict[str, float]] = [{} for _ in samples]
         objects = {}
         for name in self.layout.arrays:
@@ -84,19 +94,25 @@ class Dataset:
                 if not self.layout.is_label(name):
                     values, fractions[name] = quantise(values, *self.layout.ranges[name])
                 volumes.append(padded(values, self.layout.shape_of(name)))
-            (data,) = encode(self.layout, name, np.stack(volumes)).values()
             key = f"{name}/c/{index}/0/0/0"
+            parts = encode_volumes(self.layout, name, volumes)
+            if standing is not None:
+                parts.insert(0, self._kept(name, key, standing))
+            data = join(parts, self.layout.bricks_of(name), self.layout.samples_per_shard)
             self.folder.put(key, data)
             objects[key] = {"bytes": len(data), "sha256": ledger.sha256(data)}
-        digest = ledger.cases_digest([sample.case for sample in samples])
+        records = standing["samples"] if standing else []
+        records = records + [
+            sample.to_record(self.layout, fractions)
+            for sample, fractions in zip(samples, clipped, strict=True)
+        ]
+        cases = [ledger.canonical(record["case"]).decode() for record in records]
+        digest = ledger.cases_digest(cases)
         entry = {
             "shard": index,
-            "start": start,
+            "start": first,
             "cases_sha256": digest,
-            "samples": [
-                sample.to_record(self.layout, fractions)
-                for sample, fractions in zip(samples, clipped, strict=True)
-            ],
+            "samples": records,
             "objects": objects,
             "environment": here,
         }
@@ -104,71 +120,72 @@ class Dataset:
         self.folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
 
     def seal(self) -> None:
-        """Write the table and the small arrays, then the seal. Nothing where all that stands.
+        """Write all small objects, then the seal. Nothing where all that stands.
 
         Raises DatasetError naming the number of shards that are missing.
         """
         if self.is_complete():
+            self._forget_plan()
             return
-        entries = self._entries()
-        if len(entries) < self.layout.shards:
-            missing = self.layout.shards - len(entries)
+        standing = self._entries()
+        if len(standing) < self.layout.shards:
+            missing = self.layout.shards - len(standing)
             raise DatasetError(
                 f"{self.path}: {missing} of {self.layout.shards} shards are missing; "
                 "the same command renders them"
             )
-        samples = [sample for _, entry in entries for sample in entry["samples"]]
-        for name in self.layout.grids:
-            values = np.array([sample[name] for sample in samples])
-            for key, data in encode(self.layout, name, values).items():
-                self.folder.put(f"{name}/{key}", data)
-        self.folder.put("cases.parquet", to_parquet(self._rows()))
-        generation = max((number for number, _ in self._seals()), default=0) + 1
-        document = {
-            "generation": generation,
-            "samples": len(samples),
-            "objects": {key: ledger.sha256(self.folder.get(key) or b"") for key in self._small()},
-            "ledger": {name: entry["sha256"] for name, entry in entries},
+        samples = [sample for _, entry in standing for sample in entry["samples"]]
+        small = {
+            f"{name}/{key}": data
+            for name in self.layout.grids
+            for key, data in encode(
+                self.layout, name, np.array([sample[name] for sample in samples])
+            ).items()
         }
+        small["cases.parquet"] = to_parquet(self._rows())
+        small |= documents(self.layout, self.record)
+        put_all(self.folder, small)
         self.folder.sweep()
-        name = ledger.seal_name(generation)
-        self.folder.put(f"{ledger.SEALS}/{name}", ledger.signed(document))
+        key = seal_key(generation_of(self.record))
+        self.folder.put(key, make_seal(self.record, small, standing))
+        tidy(self.folder, key, standing)
+        self._forget_plan()
+
+    def forget(self, shards: Iterable[int]) -> None:
+        """Remove the entries of some shards, so that these do not stand any more."""
+        prefixes = {f"{shard:08d}" for shard in shards}
+        for name in self.folder.names(ledger.LEDGER):
+            if name[:8] in prefixes:
+                self.folder.delete(f"{ledger.LEDGER}/{name}")
 
     # Reading
 
     def is_complete(self) -> bool:
-        """Whether the newest seal is valid: whole, and all it names is there unaltered.
-
-        The voxels themselves are not read.
+        """Whether the newest seal is valid: whole, of this generation or a later one, and all it
+        names is there unaltered. The voxels themselves are not read.
         """
-        seals = self._seals()
-        if not seals:
+        seal = newest_seal(self.folder)
+        if seal is None or seal["generation"] < generation_of(self.record):
             return False
-        seal = ledger.parse(self.folder.get(f"{ledger.SEALS}/{max(seals)[1]}"))
-        if seal is None or set(seal["objects"]) != set(self._small()):
-            return False
-        for key, digest in seal["objects"].items():
-            data = self.folder.get(key)
-            if data is None or ledger.sha256(data) != digest:
-                return False
-        return seal["ledger"] == {name: entry["sha256"] for name, entry in self._entries()}
+        return is_unaltered(self.folder, seal)
+
+    def growing_to(self) -> int | None:
+        """How many samples it will have, where a growth has begun that is not sealed yet."""
+        plan = read_record(self.folder.get(GROWTH))
+        return None if plan is None else int(plan["layout"]["samples"])
 
     @property
     def group(self) -> zarr.Group:
         """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
-        place = self.folder.root if self.folder.is_local else self.folder.url
-        try:
-            return zarr.open_group(place, mode="r")
-        except Exception as error:
-            raise DatasetError(f"{self.path}: zarr.json is missing or damaged") from error
+        return open_group(self.folder, self.path)
 
     def sample(self, index: int) -> StoredSample:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
-        entry = self._entry_of(index)
+        entry = entry_of(self.folder, self.layout, self.path, index)
         stored = entry["samples"][index - entry["start"]]
-        arrays, group = {}, self.group
+        arrays, volumes = {}, Volumes(self.folder, self.path)
         for name in self.layout.arrays:
-            values = self._volume(group, name, index)
+            values = volumes.read(name, index)
             known = self.layout.ranges.get(name)
             arrays[name] = values if known is None else dequantise(values, *known)
         return StoredSample.from_record(stored, arrays, index)
@@ -178,7 +195,8 @@ class Dataset:
         import pyarrow.parquet as pq
 
         data = self.folder.get("cases.parquet") if self.is_complete() else None
-        return pq.read_table(io.BytesIO(data or to_parquet(self._rows()))).to_pandas()
+        table = pq.read_table(io.BytesIO(data or to_parquet(self._rows()))).to_pandas()
+        return table[: self.layout.samples]  # it may have grown since this was opened
 
     def stored_bytes(self) -> dict[str, int]:
         """Bytes of the shards that stand, by array."""
@@ -197,34 +215,13 @@ class Dataset:
         Reads everything, one sample in memory at a time. Raises DatasetError where a shard is
         missing or its objects are not there in full.
         """
-        entries = self._entries()
-        if len(entries) < self.layout.shards:
+        standing = self._entries()
+        if len(standing) < self.layout.shards:
             raise DatasetError(f"{self.path}: not complete, so it has no digest")
-        total, group = hashlib.sha256(), self.group
-        for _, entry in entries:
-            for key, written in entry["objects"].items():
-                if self.folder.size(key) != written["bytes"]:
-                    raise DatasetError(f"{self.path}: {key} is missing or damaged")
-            for offset, sample in enumerate(entry["samples"]):
-                for name in self.layout.arrays:
-                    values = self._volume(group, name, entry["start"] + offset)
-                    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-                    shape = ",".join(map(str, values.shape))
-                    total.update(f"{name} {values.dtype.str} {shape}\n".encode())
-                    total.update(values.data)
-                total.update(ledger.canonical(sample["case"]) + b"\n")
-        return total.hexdigest()
+        found = (entry for _, entry in standing)
+        return digest_of(self.folder, self.path, self.layout, found)
 
     # Within
-
-    def _volume(self, group: zarr.Group, name: str, index: int) -> np.ndarray:
-        """The stored values of one sample. Raises DatasetError where its bytes are damaged."""
-        try:
-            return np.ascontiguousarray(group[name][index])  # type: ignore[index]
-        except Exception as error:  # each codec has errors of its own
-            raise DatasetError(
-                f"{self.path}: {name} of sample {index} is missing or damaged"
-            ) from error
 
     def _rows(self) -> list[dict[str, Any]]:
         return [
@@ -233,46 +230,41 @@ class Dataset:
             for offset, sample in enumerate(entry["samples"])
         ]
 
-    def _small(self) -> list[str]:
-        """Keys of what a seal covers besides the ledger."""
-        small: dict[str, tuple[int, ...]] = {"sample": (), **self.layout.grids}
-        arrays = [*self.layout.arrays, *small]
-        chunks = [
-            "/".join([name, "c", chunk, *("0" for _ in shape)])
-            for name, shape in small.items()
-            for chunk in sorted(self.folder.names(f"{name}/c"))
-        ]
-        return ["record.json", *FILES, *(f"{name}/zarr.json" for name in arrays), *chunks]
-
-    def _seals(self) -> list[tuple[int, str]]:
-        names = self.folder.names(ledger.SEALS)
-        return [(int(n.removesuffix(".json")), n) for n in names if n.endswith(".json")]
+    def _forget_plan(self) -> None:
+        """Remove the record of a growth that is sealed."""
+        plan = read_record(self.folder.get(GROWTH))
+        if plan is not None and generation_of(plan) <= generation_of(self.record):
+            self.folder.delete(GROWTH)
 
     def _entries(self) -> list[tuple[str, dict[str, Any]]]:
-        """Name and entry of every shard that stands, in order of shard."""
-        found: dict[int, tuple[str, dict[str, Any]]] = {}
-        for name in sorted(self.folder.names(ledger.LEDGER)):
-            data = self.folder.get(f"{ledger.LEDGER}/{name}")
-            entry = ledger.parse(data)
-            if data is not None and entry is not None:
-                found[entry["shard"]] = (name, {**entry, "sha256": ledger.sha256(data)})
-        return [found[index] for index in sorted(found)]
+        return entries(self.folder, self.layout)
 
-    def _entry_of(self, sample: int) -> dict[str, Any]:
-        prefix = f"{sample // self.layout.samples_per_shard:08d}-"
-        for name in self.folder.names(ledger.LEDGER):
-            if name.startswith(prefix):
-                entry = ledger.parse(self.folder.get(f"{ledger.LEDGER}/{name}"))
-                if entry is not None:
-                    return entry
-        raise DatasetError(f"{self.path}: sample {sample} is not there")
+    def _standing(self, shard: int, count: int) -> dict[str, Any] | None:
+        """The entry of a shard's first `count` samples, to which more are added; None for 0."""
+        if not count:
+            return None
+        for entry in shard_entries(self.folder, shard):
+            if len(entry["samples"]) == count:
+                return entry
+        raise DatasetError(f"{self.path}: shard {shard} cannot grow: its ledger entry is damaged")
+
+    def _kept(self, name: str, key: str, standing: Mapping[str, Any]) -> Part:
+        """An array's part of the samples that stand, checked; more may lie behind them."""
+        room, count = self.layout.samples_per_shard, len(standing["samples"])
+        bricks = self.layout.bricks_of(name)
+        try:
+            data = join([Part(self.folder.get(key) or b"", room, count)], bricks, room)
+        except ValueError:
+            data = b""
+        if ledger.sha256(data) != standing["objects"][key]["sha256"]:
+            raise DatasetError(f"{self.path}: {key} is damaged; factory repair makes it again")
+        return Part(data, room, count)
 
     def _check_place(self, index: int, start: int, count: int) -> None:
-        size = self.layout.samples_per_shard
-        expected = min(size, self.layout.samples - index * size)
-        if start != index * size or count != expected:
+        first, expected = place_of(self.layout, index)
+        if not first <= start < first + expected or start + count != first + expected:
             raise DatasetError(
-                f"{self.path}: shard {index} holds {expected} samples from {index * size}, "
+                f"{self.path}: shard {index} holds {expected} samples from {first}, "
                 f"not {count} from {start}"
             )
 

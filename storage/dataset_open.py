@@ -1,18 +1,24 @@
 """Beginning a dataset, taking one up again, opening one; and what is refused."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from storage import ledger
-from storage.dataset import FILES, Dataset
+from storage.dataset import Dataset
+from storage.documents import (
+    FORMAT,
+    GROWTH,
+    VERSION,
+    documents,
+    put_all,
+    read_record,
+    record_json,
+)
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, label_table_json, metadata
-
-FORMAT = "synthetic-dataset-factory"
-VERSION = 1
+from storage.layout import Layout
+from storage.seal import SEALS, forget_unsealed, newest_seal
 
 
 def create(
@@ -37,24 +43,20 @@ def create(
     environment (unless allow_mixed), or the folder cannot be written.
     """
     folder = Folder(path)
+    folder.reach()
     here = environment(device, threads)
-    full = {
-        "format": FORMAT,
-        "version": VERSION,
-        **record,
-        "layout": layout.to_json(),
-        "environment": here,
-    }
-    standing = _read_record(folder)
-    if standing is None and (folder.is_file() or folder.names() - {folder.scratch}):
+    full = _full(record, recipe_text, layout, here)
+    something = folder.is_file() or folder.names() - {folder.scratch}
+    standing = _read_record(folder)  # after looking: another driver may begin it just now
+    if standing is None and something:
         raise DatasetError(f"{path}: exists and is not a dataset of ours; choose another output")
     if standing is not None and overwrite:
         _wipe(folder, standing)
         standing = None
     if standing is None:
         # First of all, so that whatever a kill leaves behind is known as ours.
-        folder.put("record.json", json.dumps(full, indent=2, sort_keys=True).encode())
-        standing = full
+        folder.put_new("record.json", record_json(full))  # of two recipes at once, one begins
+        standing = _read_record(folder) or full
     if standing["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
             f"{path}: made by another recipe (digest {standing['recipe_digest'][:12]}, this one "
@@ -68,24 +70,78 @@ def create(
     if not allow_mixed:
         refuse_mixed(path, standing["environment"], here)
     folder.sweep()
-    attributes = {
-        "Conventions": "CF-1.11",
-        "format": FORMAT,
-        "format_version": VERSION,
-        "recipe_digest": full["recipe_digest"],
-        "label_table": label_table_json(layout.table),
-    }
-    documents = {"recipe.yaml": recipe_text.encode(), **metadata(layout, attributes)}
-    for key, data in documents.items():
-        if folder.get(key) != data:
-            folder.put(key, data)
+    put_all(folder, documents(layout, standing))
     return Dataset(_absolute(folder), layout, standing, allow_mixed)
 
 
-def open_dataset(path: str) -> Dataset:
-    """The dataset at a path, complete or not. Raises DatasetError where there is none."""
+def grow(
+    path: str,
+    layout: Layout,
+    record: Mapping[str, Any],
+    recipe_text: str,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    allow_mixed: bool = False,
+) -> Dataset:
+    """Begin to grow a complete dataset, or take up again the growth that the same recipe began.
+
+    layout: the standing one with more samples, of which those that stand come first. record: as
+    for `create`, with "grown_from": the records of the generations before, oldest first. Until
+    the new seal, whoever opens the dataset finds it as it was.
+
+    Raises DatasetError where it is not complete, is being grown by another recipe, or differs in
+    more than its number of samples; as `create` for another environment.
+    """
+    dataset, folder = open_dataset(path, sealed=True), Folder(path)
+    here = environment(device, threads)
+    before = {**dataset.record["layout"], "samples": layout.samples}
+    if before != layout.to_json():
+        changed = next(k for k, v in layout.to_json().items() if before.get(k) != v)
+        raise DatasetError(f"{path}: {changed} would change; a dataset grows in samples alone")
+    if not allow_mixed:
+        refuse_mixed(path, dataset.record["environment"], here)
+    full = _full(record, recipe_text, layout, dataset.record["environment"])
+    begun = read_record(folder.get(GROWTH))
+    if begun is None:
+        seal = newest_seal(folder)
+        if seal is None or not dataset.is_complete():
+            raise DatasetError(
+                f"{path}: not complete; its own recipe, or factory repair, completes it first"
+            )
+        if folder.put_new(GROWTH, record_json(full)):
+            forget_unsealed(folder, seal)
+        begun = read_record(folder.get(GROWTH)) or full
+    if begun["recipe_digest"] != full["recipe_digest"]:
+        raise DatasetError(
+            f"{path}: is being grown by another recipe (digest {begun['recipe_digest'][:12]}); "
+            f"finish that first, or remove its {GROWTH}"
+        )
+    return Dataset(_absolute(folder), layout, begun, allow_mixed)
+
+
+def _full(
+    record: Mapping[str, Any], text: str, layout: Layout, made_in: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        **record,
+        "recipe_text": text,
+        "layout": layout.to_json(),
+        "environment": dict(made_in),
+    }
+
+
+def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
+    """The dataset at a path, complete or not. Raises DatasetError where there is none.
+
+    sealed: as its seal has it, wherever that is whole.
+    """
     folder = Folder(path)
-    record = _read_record(folder)
+    folder.reach()
+    seal = newest_seal(folder) if sealed else None
+    record = seal["record"] if seal else _read_record(folder)
     if record is None:
         what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
         raise DatasetError(f"{path}: {what}")
@@ -98,14 +154,12 @@ def digest(path: str) -> str:
 
 
 def _read_record(folder: Folder) -> dict[str, Any] | None:
-    """record.json where it is one of ours, else None."""
-    try:
-        record = json.loads(folder.get("record.json") or b"")
-    except ValueError:
-        return None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        return None
-    if record.get("version") != VERSION:
+    """record.json, or where it is damaged what the seal says of it; None where neither is ours."""
+    record = read_record(folder.get("record.json"))
+    if record is None:
+        seal = newest_seal(folder)
+        record = None if seal is None else seal["record"]
+    if record is not None and record.get("version") != VERSION:
         raise DatasetError(
             f"{folder.url}: written in format {record.get('version')}, this program knows {VERSION}"
         )
@@ -116,7 +170,8 @@ def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
     """Remove a dataset, seals first, so that what a kill leaves never looks complete."""
     layout = Layout.from_json(record["layout"])
     arrays = (*layout.arrays, "sample", *layout.grids)
-    for key in (ledger.SEALS, ledger.LEDGER, *FILES, *arrays, "record.json"):
+    small = ("cases.parquet", "recipe.yaml", "zarr.json")
+    for key in (SEALS, GROWTH, ledger.LEDGER, *small, *arrays, "record.json"):
         folder.delete(key)
 
 

@@ -9,12 +9,14 @@ import itertools
 import os
 import posixpath
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from storage import bucket
 from storage.errors import DatasetError
 
 _counter = itertools.count()
@@ -33,10 +35,13 @@ class Folder:
     def __init__(self, url: str | os.PathLike[str], scratch: str = "ledger") -> None:
         self.url = os.fspath(url)
         self.scratch = scratch
+        self.options: dict[str, Any] = bucket.PATIENCE if bucket.is_s3(self.url) else {}
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(self.url)
+            self.fs, self.root = fsspec.core.url_to_fs(self.url, **self.options)
         except (ImportError, ValueError, OSError) as error:
             raise DatasetError(f"{self.url}: {error}") from error
+        if self.options:
+            self.fs.retries = bucket.TRIES
 
     @property
     def is_local(self) -> bool:
@@ -52,6 +57,22 @@ class Folder:
                 return bytes(self.fs.cat_file(self.path(key)))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
+
+    def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Several objects' bytes, in order; from a bucket many at a time."""
+        if self.is_local or len(keys) < 2:
+            return [self.get(key) for key in keys]
+        with self._named("read", keys[0]):
+            found = self.fs.cat([self.path(key) for key in keys], on_error="return")
+        return [self._one(key, found[self.path(key)]) for key in keys]
+
+    def _one(self, key: str, found: Any) -> bytes | None:
+        if isinstance(found, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            return None
+        if isinstance(found, Exception):
+            with self._named("read", key):
+                raise found
+        return bytes(found)
 
     def size(self, key: str) -> int | None:
         """The object's length in bytes, or None where there is none."""
@@ -71,6 +92,13 @@ class Folder:
         names = {posixpath.basename(str(path).rstrip("/")) for path in found}
         return {name for name in names if not name.startswith(".tmp-")}
 
+    def reach(self) -> None:
+        """Raises DatasetError where there is no such bucket, or no way in."""
+        if self.options:
+            name, _, _ = self.fs.split_path(self.root)
+            with self._named("open", ""):
+                self.fs.call_s3("list_objects_v2", Bucket=name, MaxKeys=1)
+
     def is_file(self) -> bool:
         """Whether the folder's own path is taken by a file."""
         with self._named("read", ""):
@@ -83,6 +111,40 @@ class Folder:
                 self._put_local(self.path(key), data)
             else:
                 self.fs.pipe_file(self.path(key), data)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object where there is none yet; whether this call did. Of many, one does."""
+        with self._named("write", key):
+            try:
+                if self.is_local:
+                    self._put_local(self.path(key), data, os.link)
+                else:
+                    self.fs.pipe_file(self.path(key), data, mode="create")
+            except FileExistsError:
+                return False
+            except bucket.errors() as error:
+                if bucket.is_taken(error):
+                    return False
+                raise
+        return True
+
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Replace an object that still is what was read, None for none; whether this call did.
+
+        On a disk another writer may slip in between: good enough for advice, not for a lock.
+        """
+        if old is None:
+            return self.put_new(key, new)
+        with self._named("write", key):
+            if self.options:
+                try:
+                    return bucket.swap(self.fs, self.path(key), old, new)
+                except FileNotFoundError:
+                    return False
+        if self.get(key) != old:
+            return False
+        self.put(key, new)
+        return True
 
     def delete(self, key: str) -> None:
         """Remove an object, or a subfolder with all it holds; nothing where there is none."""
@@ -98,7 +160,9 @@ class Folder:
                 with self._named("delete", file.name):
                     file.unlink(missing_ok=True)
 
-    def _put_local(self, path: str, data: bytes) -> None:
+    def _put_local(
+        self, path: str, data: bytes, place: Callable[[str, str], None] = os.replace
+    ) -> None:
         scratch = self.path(self.scratch)
         os.makedirs(scratch, exist_ok=True)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -109,19 +173,18 @@ class Folder:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
+            place(temporary, path)
+        finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            raise
 
     @contextlib.contextmanager
     def _named(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except bucket.errors() as error:
             where = f" {key}" if key else ""
-            reason = error.strerror or str(error) or type(error).__name__
+            reason = bucket.in_words(error)
             raise DatasetError(f"{self.url}: cannot {verb}{where}: {reason}") from error
 
 

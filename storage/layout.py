@@ -18,8 +18,8 @@ one object with all bricks of the samples of one task.
 
 import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numcodecs.blosc
@@ -28,11 +28,13 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
+from storage.shard_object import Part
 from storage.subject import LabelTable
 
 AXES = ("sample", "z", "y", "x")
 _LEVELS = 65535  # uint16
-_ROWS = 65536  # rows a chunk of the small arrays
+BRICK = 64  # voxels along the edge of a brick, or near it; benchmarks/brick_size.py measures it
+_ROWS = 4096  # rows a chunk of the small arrays, whatever their length, which may grow
 
 # Blosc decides by itself whether to use threads; one thread each keeps actors out of each
 # other's way.
@@ -87,6 +89,11 @@ class Layout:
         z, y, x = (brick_length(n) for n in self.shape_of(name))
         return z, y, x
 
+    def bricks_of(self, name: str) -> int:
+        """How many bricks a sample's volume has."""
+        pairs = zip(self.shape_of(name), self.brick_of(name), strict=True)
+        return math.prod(-(-n // brick) for n, brick in pairs)
+
     @property
     def shards(self) -> int:
         return -(-self.samples // self.samples_per_shard)
@@ -122,17 +129,17 @@ class Layout:
         )
 
 
-def brick_length(length: int) -> int:
-    """The edge of a brick along an axis: near 64, parts even, next to no padding.
+def brick_length(length: int, near: int = BRICK) -> int:
+    """The edge of a brick along an axis: near 64 (or another size), parts even, next to no padding.
 
     96 gives 48, 112 gives 56, 128 gives 64.
     """
 
     def cost(brick: int) -> float:
         padding = -(-length // brick) * brick / length - 1
-        return 8 * padding + abs(math.log2(brick / 64))
+        return 8 * padding + abs(math.log2(brick / near))
 
-    return min((-(-length // parts) for parts in range(1, length // 32 + 2)), key=cost)
+    return min((-(-length // parts) for parts in range(1, 2 * length // near + 2)), key=cost)
 
 
 def label_table_json(table: LabelTable) -> list[dict[str, Any]]:
@@ -181,13 +188,24 @@ def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def encode(layout: Layout, name: str, values: np.ndarray) -> dict[str, bytes]:
-    """The chunk objects of values as the first rows of an array, by key ("c/0/0/0/0").
+    """The chunk objects of values as the first rows of an array, by key ("c/0/0").
 
     Encoding in memory gives the very bytes to put and to checksum, and never reads an existing
-    shard to merge with.
+    object to merge with.
     """
+    return _encoded(_specs(layout)[name], name, values)
+
+
+def encode_volumes(layout: Layout, name: str, volumes: Iterable[np.ndarray]) -> list[Part]:
+    """Stored values [z, y, x] of some samples as parts of a shard."""
+    spec = _volume(replace(layout, samples_per_shard=1), name)
+    encoded = (_encoded(spec, name, values[None]) for values in volumes)
+    return [Part(data) for objects in encoded for data in objects.values()]
+
+
+def _encoded(spec: Mapping[str, Any], name: str, values: np.ndarray) -> dict[str, bytes]:
     objects: dict[str, Any] = {}
-    spec = _specs(layout)[name] | {"shape": values.shape, "attributes": {}}
+    spec = {**spec, "shape": values.shape, "attributes": {}}
     array = zarr.create_array(
         MemoryStore(objects), name=name, config={"write_empty_chunks": True}, **spec
     )
@@ -210,19 +228,18 @@ _SPACING = {
 def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
     """Arguments of zarr's create_array for every array of the group."""
     n = layout.samples
-    chunk = min(n, _ROWS)
     return {
         **{name: _volume(layout, name) for name in layout.arrays},
         "sample": {
             "shape": (n,),
-            "chunks": (chunk,),
+            "chunks": (_ROWS,),
             "dtype": "int64",
             "dimension_names": ("sample",),
         },
         **{
             name: {
                 "shape": (n, *shape),
-                "chunks": (chunk, *shape),
+                "chunks": (_ROWS, *shape),
                 "dtype": "float64",
                 "fill_value": float("nan"),
                 **(_AFFINE if name.endswith("affine") else _SPACING),

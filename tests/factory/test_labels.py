@@ -11,7 +11,8 @@ from factory.editing import Editor
 from factory.errors import FactoryError, PlanError
 from factory.labels import as_painted, labels_of, table_of
 from factory.loading import parse
-from factory.plan import ANY, layout_of, plan
+from factory.machine import ANY
+from factory.plan import layout_of, plan
 from factory.preflight import label_warnings
 from factory.recipe import Recipe, RenderRecipe
 from factory.render import Renderer

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from factory.cases import cases
 from factory.errors import FactoryError, PlanError
 from factory.loading import parse
-from factory.plan import Machine, Plan, memory_per_actor, plan
+from factory.machine import Machine
+from factory.plan import Plan, layout_of, memory_per_actor, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.resolve import find_model, find_recipe
 from storage.subject import FETA
@@ -229,3 +230,19 @@ def test_files_that_say_no_age_can_be_planned(tmp_path) -> None:
     made = planned(f"subjects.nifti={source}", "subjects.phantom=null")
     assert made.layout.samples == 3
     assert made.warnings == ()
+
+
+def test_shards_hold_one_volume_on_a_disk_and_about_eight_in_a_bucket() -> None:
+    def size(path: str, shape: str, *more: str) -> int:
+        made = recipe(f"output.path={path}", f"output.shape={shape}", *more)
+        return layout_of(made).samples_per_shard
+
+    typical = "[128, 144, 112]"
+    assert size("d.zarr", typical) == size("d.zarr", "[32, 32, 32]") == 1
+    assert size("s3://bucket/d.zarr", typical) == 8
+    assert size("s3://bucket/d.zarr", "[256, 288, 224]") == 1
+    assert size("s3://bucket/d.zarr", "[160, 176, 144]") == 4
+    assert size("s3://bucket/d.zarr", "[48, 48, 48]") == 32
+    assert size("s3://bucket/d.zarr", typical, "output.samples_per_shard=3") == 3
+    with pytest.raises(FactoryError, match="allowed: auto, or a whole number from 1 to 4096"):
+        recipe("output.samples_per_shard=0")

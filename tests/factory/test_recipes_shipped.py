@@ -11,7 +11,8 @@ from factory.cases import cases, count_cases
 from factory.errors import FactoryError
 from factory.explain import explained
 from factory.loading import parse
-from factory.plan import Machine, plan
+from factory.machine import Machine
+from factory.plan import plan
 from factory.recipe import RenderRecipe, load_recipe
 from factory.schema import recipe_schema
 from factory.train.families import load_training

@@ -11,9 +11,10 @@ from scipy import ndimage
 from factory.cases import Case, cases
 from factory.execute import execute
 from factory.loading import parse
+from factory.machine import ANY
 from factory.montage import montage
-from factory.pipeline import load_renderer
-from factory.plan import ANY, Plan, Shard, plan
+from factory.networks import load_renderer
+from factory.plan import Plan, Shard, plan
 from factory.recipe import RenderRecipe
 from factory.worker import RenderWorker
 from models.checkpoint import read_card

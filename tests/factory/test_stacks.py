@@ -14,7 +14,8 @@ from factory.acquisition_section import DEFECTS
 from factory.cases import cases
 from factory.explain import explained
 from factory.loading import parse
-from factory.plan import Machine, Plan, memory_per_actor, plan
+from factory.machine import Machine
+from factory.plan import Plan, memory_per_actor, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.reports import PlanReport
 from factory.resolve import scanner_files

@@ -1,0 +1,164 @@
+"""How large bricks should be: random 96³ patches of image and label, read from 32³, 48³ and 64³.
+
+    python benchmarks/brick_size.py [ROUNDS]
+
+Volumes are procedural heads of 1.0 and 0.6 mm with an image as the scanner leaves it, encoded and
+cut as storage.layout does. Each round reads the same patches from every size with every reader
+there is (zarr-python; its zarrs pipeline; tensorstore), sizes and readers in a shuffled order, so
+that a busy machine hurts all alike. Printed: the median patches a second, and ratios to 64³ by the
+same reader, and to zarr-python of the same size, with a 95 % bootstrap interval over rounds.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import zarr
+from scipy import ndimage
+
+from storage.layout import Layout, brick_length, quantise
+from storage.layout import _volume as volume_spec
+from storage.phantom import phantom, phantom_extent_mm
+from storage.resample import fit
+from storage.subject import FETA
+
+SIZES = (32, 48, 64)
+SPACINGS = (1.0, 0.6)
+SAMPLES, PATCH, PATCHES = 3, 96, 6
+TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
+
+
+def volumes(spacing: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint16 and labels uint8 [sample, z, y, x] of 30-week heads, background zero."""
+    extent = phantom_extent_mm(30.0)
+    shape = tuple(16 * -(-round(mm / spacing + 8) // 16) for mm in extent)
+    images, labels = [], []
+    for seed in range(SAMPLES):
+        label = fit(phantom(30.0, seed, spacing, f"p{seed}"), shape).label
+        texture = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 1.0)
+        image = np.where(label > 0, ndimage.gaussian_filter(TONES[label], 0.7) + 0.1 * texture, 0)
+        images.append(quantise(image, 0.0, 1.2)[0])
+        labels.append(label)
+    return np.stack(images), np.stack(labels)
+
+
+def write(folder: Path, size: int, image: np.ndarray, label: np.ndarray) -> None:
+    """The arrays as a dataset has them, in bricks near a size."""
+    layout = Layout(SAMPLES, image.shape[1:], FETA)
+    brick = tuple(brick_length(n, size) for n in image.shape[1:])
+    whole = tuple(-(-n // b) * b for n, b in zip(image.shape[1:], brick, strict=True))
+    group = zarr.create_group(folder)
+    for name, values in (("image", image), ("label", label)):
+        spec = volume_spec(layout, name) | {"chunks": (1, *brick), "shards": (1, *whole)}
+        group.create_array(name, **spec)[...] = values
+
+
+def readers(folder: Path) -> dict[str, Callable[[tuple], None]]:
+    """By name: a function that reads image and label of one selection."""
+
+    def by_zarr(pipeline: str) -> Callable[[tuple], None]:
+        with zarr.config.set({"codec_pipeline.path": pipeline}):
+            group = zarr.open_group(folder, mode="r")
+            arrays = [group[name] for name in ("image", "label")]
+
+        def read(where: tuple) -> None:
+            for array in arrays:
+                array[where]
+
+        return read
+
+    found = {"zarr": by_zarr("zarr.core.codec_pipeline.BatchedCodecPipeline")}
+    try:
+        import zarrs  # noqa: F401
+
+        found["zarrs"] = by_zarr("zarrs.ZarrsCodecPipeline")
+    except ImportError:
+        pass
+    try:
+        import tensorstore
+
+        opened = [
+            tensorstore.open(
+                {"driver": "zarr3", "kvstore": f"file://{folder / name}/"},
+                context=tensorstore.Context({"data_copy_concurrency": {"limit": 1}}),
+            ).result()
+            for name in ("image", "label")
+        ]
+
+        def read(where: tuple) -> None:
+            for future in [array[where].read() for array in opened]:
+                future.result()
+
+        found["tensorstore"] = read
+    except ImportError:
+        pass
+    return found
+
+
+def interval(ratios: np.ndarray, rng: np.random.Generator) -> str:
+    """Geometric mean and its 95 % bootstrap interval."""
+    logs = np.log(ratios)
+    means = rng.choice(logs, (2000, len(logs))).mean(axis=1)
+    low, high = np.exp(np.quantile(means, [0.025, 0.975]))
+    return f"{np.exp(logs.mean()):.2f} ({low:.2f} to {high:.2f})"
+
+
+def main(rounds: int) -> None:
+    warnings.simplefilter("ignore")
+    rng = np.random.Generator(np.random.Philox(7))
+    for spacing in SPACINGS:
+        root = Path(tempfile.mkdtemp(prefix="bricks-"))
+        try:
+            compare(root, spacing, rounds, rng)
+        finally:
+            shutil.rmtree(root)
+
+
+def compare(root: Path, spacing: float, rounds: int, rng: np.random.Generator) -> None:
+    image, label = volumes(spacing, rng)
+    reads: dict[tuple[int, str], Callable[[tuple], None]] = {}
+    stored = {}
+    for size in SIZES:
+        folder = root / str(size)
+        write(folder, size, image, label)
+        stored[size] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        reads |= {(size, name): read for name, read in readers(folder).items()}
+    seconds: dict[tuple[int, str], list[float]] = {key: [] for key in reads}
+    for turn in range(rounds + 1):  # the first warms up
+        corners = [
+            [int(rng.integers(0, max(1, n - PATCH + 1))) for n in image.shape[1:]]
+            for _ in range(PATCHES)
+        ]
+        where = [
+            (int(rng.integers(SAMPLES)), *(slice(c, min(c + PATCH, n)) for c, n in
+             zip(corner, image.shape[1:], strict=True)))
+            for corner in corners
+        ]  # fmt: skip
+        for key in rng.permutation(np.array(list(reads), dtype=object)):
+            begun = time.perf_counter()
+            for one in where:
+                reads[tuple(key)](one)
+            if turn:
+                seconds[tuple(key)].append(time.perf_counter() - begun)
+    taken = {key: np.array(values) for key, values in seconds.items()}
+    shape = " × ".join(map(str, image.shape[1:]))
+    print(f"\n{spacing} mm, {shape} voxels, {rounds} rounds of {PATCHES} patches")
+    print("| brick | stored MB | reader | patches/s | to 64³ | to zarr-python |")
+    print("|---|---|---|---|---|---|")
+    for size, name in reads:
+        brick = " × ".join(str(brick_length(n, size)) for n in image.shape[1:])
+        print(
+            f"| {brick} | {stored[size] / 1e6:.2f} | {name} "
+            f"| {PATCHES / np.median(taken[size, name]):.1f} "
+            f"| {interval(taken[64, name] / taken[size, name], rng)} "
+            f"| {interval(taken[size, 'zarr'] / taken[size, name], rng)} |"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

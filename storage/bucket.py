@@ -1,0 +1,83 @@
+"""What is particular to S3: patience with a server, conditional writes, errors in words.
+
+Credentials, region and endpoint come from the usual environment (AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, a profile, a role), and are never read or written here.
+"""
+
+from typing import Any
+
+PATIENCE = {
+    "config_kwargs": {
+        "connect_timeout": 10,
+        "read_timeout": 30,
+        # botocore's own: 5xx, throttling and broken connections again after a growing pause
+        "retries": {"mode": "standard", "max_attempts": 5},
+    },
+    "use_listings_cache": False,
+}
+
+TRIES = 3
+"""How often s3fs asks again where an answer breaks off half way, or never comes."""
+
+_WORDS = {
+    "NoSuchBucket": "the bucket does not exist",
+    "InvalidAccessKeyId": "the access key is not known there",
+    "SignatureDoesNotMatch": "the secret key is wrong",
+    "AccessDenied": "these credentials may not do that",
+    "QuotaExceeded": "the bucket is full",
+}
+
+
+def is_s3(url: str) -> bool:
+    return url.startswith(("s3://", "s3a://"))
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What a request may raise."""
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        return (OSError,)
+    return (OSError, BotoCoreError, ClientError)
+
+
+def code_of(error: BaseException) -> tuple[str, int]:
+    """S3's name of an error and the HTTP status, of what s3fs raises; ("", 0) of anything else."""
+    cause: Any = error if hasattr(error, "response") else error.__cause__
+    response = getattr(cause, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return str(response.get("Error", {}).get("Code", "")), int(status)
+
+
+def in_words(error: BaseException) -> str:
+    """Why a request failed, for one line."""
+    code, status = code_of(error)
+    if status >= 500:
+        return f"the server answers {code} ({status}) again and again; it may be full, or ill"
+    if code in _WORDS:
+        return f"{_WORDS[code]} ({code})"
+    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+        return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role"
+    strerror = getattr(error, "strerror", None)
+    return strerror or str(error) or type(error).__name__
+
+
+def is_taken(error: BaseException) -> bool:
+    """Whether a conditional write found another object than it was to replace."""
+    code, status = code_of(error)
+    return status in (409, 412) or code in ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+def swap(fs: Any, path: str, old: bytes, new: bytes) -> bool:
+    """Replace an object if it is still the one that was read; whether it was."""
+    etag = fs.info(path, refresh=True)["ETag"]
+    if fs.cat_file(path) != old:
+        return False
+    bucket, key, _ = fs.split_path(path)
+    try:
+        fs.call_s3("put_object", Bucket=bucket, Key=key, Body=new, IfMatch=etag)
+    except errors() as error:
+        if is_taken(error):
+            return False
+        raise
+    return True

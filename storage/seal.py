@@ -1,0 +1,74 @@
+"""The seal: put last, it says what a finished dataset consists of, byte for byte.
+
+It holds the sha256 of every other object, the record itself (so that either restores the other),
+and its own. Seals are numbered: a dataset that has grown gets the next number, and only the
+newest one counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from storage import ledger
+from storage.documents import generation_of
+from storage.folder import Folder
+
+SEALS = "seal"
+
+
+def seal_key(generation: int) -> str:
+    return f"{SEALS}/{generation:04d}.json"
+
+
+def make_seal(
+    record: Mapping[str, Any],
+    objects: Mapping[str, bytes],
+    entries: Sequence[tuple[str, Mapping[str, Any]]],
+) -> bytes:
+    """objects: every small object of the dataset by key. entries: as storage.entries gives them."""
+    return ledger.signed(
+        {
+            "generation": generation_of(record),
+            "samples": sum(len(entry["samples"]) for _, entry in entries),
+            "record": dict(record),
+            "objects": {key: ledger.sha256(data) for key, data in objects.items()},
+            "ledger": {name: entry["sha256"] for name, entry in entries},
+        }
+    )
+
+
+def newest_seal(folder: Folder) -> dict[str, Any] | None:
+    """The seal of the highest number, or None where there is none or it is damaged."""
+    names = folder.names(SEALS)
+    return ledger.parse(folder.get(f"{SEALS}/{max(names)}")) if names else None
+
+
+def is_unaltered(folder: Folder, seal: Mapping[str, Any]) -> bool:
+    """Whether all that a seal names is there as it was; the voxels themselves are not read."""
+    named = dict(seal["objects"])
+    named |= {f"{ledger.LEDGER}/{name}": digest for name, digest in seal["ledger"].items()}
+    found = folder.get_all(list(named))
+    return all(
+        data is not None and ledger.sha256(data) == digest
+        for data, digest in zip(found, named.values(), strict=True)
+    )
+
+
+def tidy(folder: Folder, key: str, entries: Sequence[tuple[str, Any]]) -> None:
+    """Remove what a new seal has superseded: older seals, and entries of shards before they grew.
+
+    key: the new seal's.
+    """
+    keep = {name for name, _ in entries}
+    for name in folder.names(SEALS):
+        if f"{SEALS}/{name}" != key:
+            folder.delete(f"{SEALS}/{name}")
+    for name in folder.names(ledger.LEDGER):
+        if name.endswith(".json") and name not in keep:
+            folder.delete(f"{ledger.LEDGER}/{name}")
+
+
+def forget_unsealed(folder: Folder, seal: Mapping[str, Any]) -> None:
+    """Remove entries that a seal does not name: a growth that was given up has left them."""
+    for name in folder.names(ledger.LEDGER) - set(seal["ledger"]):
+        if name.endswith(".json"):
+            folder.delete(f"{ledger.LEDGER}/{name}")

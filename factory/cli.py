@@ -13,8 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from factory.errors import FactoryError, ShardsFailed
-from storage.errors import StorageError
+from factory.exits import explained
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -281,24 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("FACTORY_DEBUG"):
             traceback.print_exc()
         return fail(*explained(error))
-
-
-def explained(error: Exception) -> tuple[str, int]:
-    """What to say of an exception, and the exit code."""
-    if hasattr(error, "format_message"):  # typer's: the command line itself is wrong
-        return f"{error.format_message()} (factory --help says more)", 2
-    if isinstance(error, ShardsFailed):
-        return str(error), 3
-    # only a command that has loaded torch can raise what models raises
-    checkpoint: Any = sys.modules.get("models.checkpoint")
-    weights: tuple[type[Exception], ...] = (checkpoint.WeightsError,) if checkpoint else ()
-    if isinstance(error, (FactoryError, StorageError, *weights)):
-        return str(error), 2
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}", 2
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
-    return f"internal error: {what} (set FACTORY_DEBUG=1 for the traceback)", 1
 
 
 def fail(message: str, code: int) -> int:

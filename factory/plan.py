@@ -11,21 +11,12 @@ from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
 from factory.grown import ordered
-from factory.labels import labels_of
 from factory.machine import Machine
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
-from factory.subjects import (
-    age_range,
-    grid_shape,
-    label_table,
-    needed_shape,
-    own_table,
-    subject_records,
-)
+from factory.subjects import grid_shape, label_table
+from factory.suitability import check_labels, check_shape, warnings
 from storage.layout import Layout
-from storage.mappings import resolve
-from storage.subject import FETA
 
 THREADS = 1
 """Threads a renderer. One each is fastest where there are as many renderers as cores."""
@@ -177,11 +168,11 @@ def plan(
     Raises PlanError, with the number, where memory cannot hold it, a subject does not fit
     output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
     """
-    _check_labels(recipe, card)
+    check_labels(recipe, card)
     if fusion is not None:
         check_fusion(str(recipe.spec.fusion), fusion, card)
     layout = layout_of(recipe)
-    _check_shape(recipe, layout.shape)
+    check_shape(recipe, layout.shape)
     per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
     fitting = machine.memory_bytes // per_actor
     if fitting < (actors or 1):
@@ -262,64 +253,6 @@ def fusion_memory(card: Mapping[str, Any] | None) -> int:
     if card is None:
         return 0
     return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
-
-
-def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where what is asked lies outside what the model's training saw, one line each."""
-    seen = card.get("training", {})
-    found = []
-    ages = [r.get("gestational_age_weeks") for r in subject_records(recipe)]
-    asked = [*(age_range(recipe) or ()), *(age for age in ages if age is not None)]
-    spacing = recipe.spec.output.spacing_mm
-    for key, values in (("gestational_age_weeks", asked), ("spacing_mm", [spacing])):
-        if key not in seen or not values:
-            continue
-        low, high = seen[key]
-        if min(values) < low or max(values) > high:
-            span = " to ".join(f"{v:g}" for v in sorted({min(values), max(values)}))
-            found.append(f"{key}: {span} asked for; the model's training saw {low:g} to {high:g}")
-    return tuple(found)
-
-
-def _check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
-    known = card.get("label_table", {}).get("names", FETA.names)
-    tissues = _tissues(recipe)
-    if recipe.spec.latents and not recipe.spec.appearance and not card["config"]["image_channels"]:
-        raise PlanError(
-            f"latents.model: {recipe.spec.model} makes label maps alone; allowed: with an "
-            "appearance, which paints them"
-        )
-    if recipe.spec.appearance and card.get("family") == "stylegan2":
-        raise PlanError(
-            f"appearance.model: {recipe.spec.model} paints no labels, it draws images of its own; "
-            "allowed: as latents.model"
-        )
-    if unknown := [name for name in tissues if name not in known]:
-        raise PlanError(
-            f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
-            f"them; it was trained on {', '.join(known)}"
-        )
-
-
-def _tissues(recipe: Recipe) -> list[str]:
-    """The labels that a painter has to know, in order."""
-    names, subjects = own_table(recipe).names, recipe.spec.subjects
-    mapped = [source for source in (subjects.bids, subjects.nifti) if source is not None]
-    there = set(names) if subjects.phantom or not mapped else set()
-    for source in mapped:
-        mapping: Any = source.mapping
-        there |= set(names if mapping is None else resolve(mapping).values())
-    there |= {label["looks_like"] for label in labels_of(recipe.spec)}
-    return [name for name in names if name in there]
-
-
-def _check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
-    needed = needed_shape(recipe)
-    if any(n > s for n, s in zip(needed, shape, strict=True)):
-        raise PlanError(
-            f"output.shape: {list(shape)} voxels cannot hold every subject; "
-            f"allowed: auto, or at least {list(needed)} at {recipe.spec.output.spacing_mm:g} mm"
-        )
 
 
 def _gb(count: float) -> str:

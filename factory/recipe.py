@@ -18,29 +18,21 @@ from factory.labels import check_labels
 from factory.latents_section import DrawnLatents, check_latents
 from factory.loading import Loaded, Section, allowed, load, one_of, problem
 from factory.operators import Edit, number_names
-from factory.parameters import Number
 from factory.quantities import (
     Count,
     Factor,
     Intensity,
-    LabelValue,
     Seed,
     Spacing,
     Text,
     Voxels,
-    Weeks,
 )
 from factory.scanners import with_scanner
+from factory.subjects_section import Subjects
 from factory.sweeps import check_zips
-from factory.ultrasound_section import Ultrasound, check_plane
+from factory.ultrasound_section import check_plane
 from factory.yaml_lines import Document
-from storage.mappings import NAMED, TISSUES
 
-Mapping = Annotated[
-    Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
-    | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
-    Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
-]
 Shape = Annotated[
     Annotated[tuple[Voxels, Voxels, Voxels], Tag("<voxels>")]
     | Annotated[Literal["auto"], allowed("auto, or voxels as [z, y, x]"), Tag("<auto>")],
@@ -51,68 +43,6 @@ SamplesPerShard = Annotated[
     Annotated[int, Field(ge=1, le=4096)] | Literal["auto"],
     allowed("auto, or a whole number from 1 to 4096"),
 ]
-
-
-class Phantom(Section):
-    """Procedural fetal brains."""
-
-    count: Count
-    gestational_age_weeks: Number[Weeks]
-
-
-class Bids(Section):
-    """Image and label pairs in the layout of the FeTA challenge; without a mapping, the
-    dataset's dseg.tsv says what its labels are."""
-
-    path: Text
-    rec: Text | None = None
-    mapping: Mapping | None = None
-    participants: tuple[Text, ...] | None = None
-
-
-class Nifti(Section):
-    """Any folder of .nii.gz, by patterns with {subject}."""
-
-    path: Text
-    labels: Text
-    images: Text | None = None
-    mapping: Mapping = "feta"
-
-    @model_validator(mode="after")
-    def _patterns(self) -> "Nifti":
-        for key in ("labels", "images"):
-            pattern = getattr(self, key)
-            if pattern is not None and "{subject}" not in pattern:
-                words = "a file name with {subject} in it"
-                raise problem("value {value}; allowed: {words}", pattern, at=(key,), words=words)
-        return self
-
-
-class ShortAxis(Section):
-    """Hearts as short-axis stacks in the layout of the M&Ms challenge: see storage.short_axis."""
-
-    path: Text
-    participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
-
-
-class Subjects(Section):
-    phantom: Phantom | None = None
-    bids: Bids | None = None
-    nifti: Nifti | None = None
-    short_axis: ShortAxis | None = None
-    ultrasound: Ultrasound | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> "Subjects":
-        brains = bool(self.phantom or self.bids or self.nifti)
-        if not (brains or self.short_axis or self.ultrasound):
-            raise problem("no subjects; allowed: phantom, bids, nifti, short_axis, ultrasound")
-        if brains and self.short_axis:
-            raise problem("hearts beside brains; allowed: short_axis alone", at=("short_axis",))
-        if self.ultrasound and (brains or self.short_axis):
-            text = "ultrasound beside other subjects; allowed: ultrasound alone"
-            raise problem(text, at=("ultrasound",))
-        return self
 
 
 class RejectOutliersValues(Section):

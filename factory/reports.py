@@ -77,10 +77,12 @@ USES = {
     "spade bids": "hydrocephalus --set appearance.model={}",
     "spade short_axis": "cardiac-interpolation --set appearance.model={}",
     "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
+    "stylegan2": "cardiac-latents --set latents.model={}",
     "ultrasound_to_mri bids": "ultrasound-to-mri --set appearance.model={}",
     "cnn_fusion bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
 }
-"""How a render recipe is told of a model, by its family and the layout of its subjects."""
+"""How a render recipe is told of a model, by its family and the layout of its subjects, if they
+have one."""
 
 
 @dataclass(frozen=True)

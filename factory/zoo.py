@@ -70,15 +70,26 @@ def check(folder: Path, card: dict[str, Any]) -> None:
 
 
 def headline(card: dict[str, Any]) -> str:
-    """The held-out score in a few words: the mean Dice of a label model, the best SSIM of one that
-    paints, over its held-out subjects."""
+    """The held-out score in a few words: the mean Dice of a label model; how far what is drawn of
+    ultrasound is from MR; the FID of slices drawn from noise, or their KID where there are too few
+    for it; the best SSIM of a model that paints, its mean over the held-out subjects."""
     rows = card.get("metrics", {}).get("held_out", [])
+    by = {name: row for row in rows for name in (row.get("measure"), row.get("what")) if name}
+    if row := by.get("Dice mean"):
+        return f"held-out Dice {row['model']:.3f}"
+    if row := by.get("model"):
+        return f"held-out deformation {row['deformation']:.3f}"
     for row in rows:
-        if row.get("measure") == "Dice mean":
-            return f"held-out Dice {row['model']:.3f}"
+        if row.get("against") == "held_out":
+            name = "fid" if row["fid"] is not None else "kid"
+            return f"held-out {name.upper()} {row[name]:.3g}"
+    return _best_ssim(rows)
+
+
+def _best_ssim(rows: list[dict[str, Any]]) -> str:
     ssim: dict[str, list[float]] = {}
     for row in rows:
-        name = row.get("version", row.get("style"))
+        name = str(row.get("version", row.get("style")))
         if name != BASELINE and row.get("ssim") is not None:
             ssim.setdefault(name, []).append(row["ssim"])
     if not ssim:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from factory import cli
-from factory.zoo import models
+from factory.reports import USES
+from factory.resolve import find_recipe
+from factory.train.families import SCHEMAS
+from factory.zoo import headline, models
 
 SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "fetal-spade"
 
@@ -51,3 +54,41 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
     error = capsys.readouterr().err
     assert "did you mean fetal-spade" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"measure": "Dice mean", "model": 0.91}], "held-out Dice 0.910"),
+        (
+            [
+                {"what": "the ultrasound itself", "deformation": 1.3},
+                {"what": "model", "deformation": 0.8},
+            ],
+            "held-out deformation 0.800",
+        ),
+        (
+            [
+                {"against": "training", "fid": 3.0, "kid": 0.01},
+                {"against": "held_out", "fid": 12.34, "kid": 0.02},
+            ],
+            "held-out FID 12.3",
+        ),
+        ([{"against": "held_out", "fid": None, "kid": 0.0213}], "held-out KID 0.0213"),
+        ([{"against": "training", "fid": 3.0, "kid": 0.01}], "not scored"),
+        (
+            [{"version": "class means", "ssim": 0.99}, {"version": "mean", "ssim": 0.5}],
+            "held-out SSIM 0.500 (mean)",
+        ),
+        ([], "not scored"),
+    ],
+)
+def test_a_model_of_each_family_is_told_by_its_own_score(rows: list[dict], said: str) -> None:
+    assert headline({"metrics": {"held_out": rows}}) == said
+
+
+def test_every_family_has_a_use_that_names_a_recipe() -> None:
+    assert {kind.split()[0] for kind in USES} == set(SCHEMAS)
+    for use in USES.values():
+        assert find_recipe(use.split()[0]).is_file()
+        assert "{}" in use

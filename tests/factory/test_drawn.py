@@ -103,6 +103,9 @@ def test_label_maps_alone_are_painted(tmp_path: Path, capsys: pytest.CaptureFixt
     file.write_text(text)
     assert cli.main(["render", str(file), "--serial"]) == 2
     assert "makes label maps alone; allowed: with an appearance" in capsys.readouterr().err
+    file.write_text(text + f"appearance: {{model: {gan(tmp_path / 'other')}}}\n")
+    assert cli.main(["render", str(file), "--serial"]) == 2
+    assert "paints no labels, it draws images of its own" in capsys.readouterr().err
     file.write_text(text + f"appearance: {{model: {tmp_path / 'spade'}}}\n")
     assert cli.main(["render", str(file), "--serial", "--json"]) == 0
     dataset = open_dataset(json.loads(capsys.readouterr().out)["path"])

@@ -2,6 +2,7 @@
 what was scanned of it."""
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
 
 def _caption(sample: StoredSample) -> str:
     row = sample.columns
-    lines = [str(row["subject"])]
+    lines = textwrap.wrap(str(row["subject"]), 17)
     for name, words in (
         ("grade", "grade {}"),
         ("gestational_age_weeks", "{:.1f} weeks"),

@@ -17,7 +17,7 @@ from factory.resolve import find_recipe
 from factory.subjects import grid_shape
 from factory.sweeps import axes, size
 from factory.units import unit_of
-from factory.wording import many, parameter, words
+from factory.wording import many, parameter, pixels, words
 
 FIRST = 20
 """How many cases a table lists."""
@@ -88,11 +88,9 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     spec = recipe.spec.model_dump(exclude_none=True)
     every, output = parts(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
-    heads = recipe.spec.subjects.ultrasound
-    spacing = "as large as each head has them" if heads else f"of {output['spacing_mm']:g} mm"
     return (
-        f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x) "
-        f"{spacing}, in {output['path']}.",
+        f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
+        f"{pixels(recipe)}, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.plan import Plan
+from factory.wording import pixels
 from storage.dataset import Dataset
 
 
@@ -25,8 +26,7 @@ class PlanReport:
         return [
             f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
             f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
-            f"samples  {layout.samples} of {size} voxels, "
-            f"{p.recipe.spec.output.spacing_mm:g} mm (z, y, x)",
+            f"samples  {layout.samples} of {size} voxels, {pixels(p.recipe)} (z, y, x)",
             *_stacks(p),
             f"layout   {layout.samples_per_shard} a shard, in bricks of "
             f"{' × '.join(map(str, layout.brick_of('image')))} voxels",

@@ -2,7 +2,15 @@
 
 from typing import Any
 
+from factory.recipe import Recipe
 from factory.words import word_of
+
+
+def pixels(recipe: Recipe) -> str:
+    """How large the voxels of a dataset are."""
+    if recipe.spec.subjects.ultrasound:
+        return "as large as each head has them"
+    return f"{recipe.spec.output.spacing_mm:g} mm"
 
 
 def parameter(node: Any, unit: str | None = None) -> str:

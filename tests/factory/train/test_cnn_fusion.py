@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from scipy.ndimage import gaussian_filter
 
 from factory.loading import parse
@@ -76,10 +75,7 @@ def test_it_learns_to_beat_the_mean_on_a_volume_it_has_not_seen(tmp_path: Path) 
 
 
 def on_one_of_two(rank: int, folder: str) -> None:
-    where = f"file://{folder}/rendezvous"
-    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
     learn(Run(Path(folder), rank, 2, torch.device("cpu")), "log_every=1")
-    dist.destroy_process_group()
 
 
 def test_two_workers_have_the_losses_of_one(

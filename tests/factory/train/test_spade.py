@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 
 from factory.errors import RecipeError
 from factory.loading import Loaded
@@ -37,10 +36,7 @@ def losses(folder: Path) -> np.ndarray:
 
 
 def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
-    where = f"file://{folder}/rendezvous"
-    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
     work(settings, Run(Path(folder) / "axial", rank, 2, torch.device("cpu")))
-    dist.destroy_process_group()
 
 
 def test_two_workers_have_the_losses_of_one(

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.distributed as dist
 from PIL import Image
 
 from factory.errors import RecipeError
@@ -102,10 +101,7 @@ def weights(folder: Path, spec: StyleGanTraining) -> dict[str, torch.Tensor]:
 
 
 def on_one_of_two(rank: int, folder: str, spec: StyleGanTraining) -> None:
-    where = f"file://{folder}/rendezvous"
-    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
     train_in(Path(folder), spec, Run(Path(folder), rank, 2, torch.device("cpu")))
-    dist.destroy_process_group()
 
 
 def test_two_workers_have_the_losses_of_one(

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 
 from factory.errors import RecipeError
 from factory.loading import Loaded, parse
@@ -89,10 +88,7 @@ def losses(folder: Path) -> np.ndarray:
 
 
 def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
-    where = f"file://{folder}/rendezvous"
-    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2)
     work(settings, Run(Path(folder) / PART, rank, 2, torch.device("cpu")))
-    dist.destroy_process_group()
 
 
 def test_two_workers_have_the_losses_of_one(

@@ -150,13 +150,13 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
 
 def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
-    folder = launch.train(recipe("kimg=0.024"), address=None, serial=True)
+    folder = launch.train(recipe("kimg=0.032"), address=None, serial=True)
     card = read_card(folder)
     training = card["training"]
     assert training["subjects"] == ["q1", "q2", "q3", "q4"]
     assert training["held_out"] == ["q0"]
     assert training["slices"] == 16
-    assert [row["kimg"] for row in training["scores"]] == [0, 0.02, 0.024]
+    assert [row["kimg"] for row in training["scores"]] == [0, 0.02, 0.032]
     assert card["label_table"]["names"] == ["background", "label_1", "label_2"]
     rows = {row["against"]: row for row in card["metrics"]["held_out"]}
     assert list(rows) == ["training", "held_out", "real, split in half"]
@@ -165,13 +165,13 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
     assert all(0 <= row["recall"] <= 1 for row in rows.values())
     assert str(tmp_path) not in json.dumps(card)
     own = tmp_path / "stylegan2"
-    assert pd.read_csv(own / "scores.csv")["kimg"].tolist() == [0, 0.02, 0.024]
+    assert pd.read_csv(own / "scores.csv")["kimg"].tolist() == [0, 0.02, 0.032]
     best = json.loads((own / "best.json").read_text())
     kept = {path.name for path in (own / "snapshots").iterdir()}
-    assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.024}}
+    assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
     assert training["kimg"] == best["fid"]
     assert len(list((own / "samples").glob("*.png"))) == 3
-    assert "24/24 images" in (own / "progress.log").read_text()
+    assert "32/32 images" in (own / "progress.log").read_text()
     for name in ("neighbours.png", "scores.png"):
         assert (own / name).stat().st_size > 1000
     config = StyleGanConfig(**card["config"])

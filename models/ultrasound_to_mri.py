@@ -157,9 +157,9 @@ class Discriminator(nn.Module):
     """Four convolutions to scores of patches, as logits (section 2.3). Of images each of the first
     three halves the size; of latents, which are small, none does.
 
-    Of images it is told where a patch lies: how far from the frame's middle, along rows and along
-    columns. The paper does not say so; but a patch inside a grey brain and one of black
-    surroundings are both real wherever they lie, and without it the two came out exchanged.
+    Of images it is told where a patch lies, along rows and along columns. The paper does not say
+    so; but a patch inside a grey brain and one of black surroundings are both real wherever they
+    lie, and without it the two came out exchanged.
     """
 
     def __init__(self, inputs: int, width: int, *, latent: bool = False) -> None:
@@ -188,8 +188,8 @@ class Discriminator(nn.Module):
 
 
 def places(x_BCHW: Tensor) -> Tensor:
-    """(B, 2, H, W): distance from the middle along rows and along columns, 0 to 1."""
+    """(B, 2, H, W): the place along rows and along columns, -1 to 1."""
     batch, _, *sides = x_BCHW.shape
-    along = [torch.linspace(-1, 1, n, device=x_BCHW.device).abs() for n in sides]
+    along = [torch.linspace(-1, 1, n, device=x_BCHW.device) for n in sides]
     grid = torch.stack(torch.meshgrid(*along, indexing="ij")).to(x_BCHW.dtype)
     return grid.expand(batch, -1, -1, -1)

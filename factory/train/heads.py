@@ -64,8 +64,9 @@ def _share(mask: np.ndarray) -> np.ndarray:
 class UnpairedSampler:
     """Draws global batches of ultrasound and, apart from it, of MR: sets of any two sizes.
 
-    Each plane of a set is as likely as every other. Half of them are turned front to back, and
-    half mirrored left to right, since an ellipse tells neither; then both are augmented.
+    Each plane of a set is as likely as every other. Half of the ultrasounds are turned front to
+    back, and half mirrored left to right, since an ellipse tells neither. MR stays as it lies: of
+    brains that lie either way, discriminators of patches accept one with a half of each.
     """
 
     def __init__(
@@ -76,13 +77,19 @@ class UnpairedSampler:
     def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The global batch of a step: ultrasound and MR, float32 (B, H, W) each in [-1, 1]."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        us, mri = (
-            np.stack([self.drawn(s[i], rng) for i in rng.integers(len(s), size=size)])
-            for s in self.sets
-        )
-        return us, mri
+        us_NHW, mri_MHW = self.sets
+        us = [
+            self.augmented(turned(us_NHW[i], rng), rng)
+            for i in rng.integers(len(us_NHW), size=size)
+        ]
+        mri = [self.augmented(mri_MHW[i], rng) for i in rng.integers(len(mri_MHW), size=size)]
+        return np.stack(us), np.stack(mri)
 
-    def drawn(self, plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        ways = tuple(axis for axis, turn in enumerate(rng.random(2) < 0.5) if turn)
-        made = moved(np.flip(plane, ways), self.augment, rng, order=1, outside=-1.0)
-        return made.astype(np.float32)
+    def augmented(self, plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return moved(plane, self.augment, rng, order=1, outside=-1.0).astype(np.float32)
+
+
+def turned(plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Front to back, left to right, both or neither, each as likely."""
+    ways = tuple(axis for axis, turn in enumerate(rng.random(2) < 0.5) if turn)
+    return np.flip(plane, ways)

@@ -67,7 +67,7 @@ def test_batches_are_a_function_of_seed_and_step_and_sets_may_differ_in_size() -
     assert not np.array_equal(sampler.batch(3, 4)[0], sampler.batch(4, 4)[0])
 
 
-def test_planes_are_drawn_in_all_four_ways_and_unpaired() -> None:
+def test_ultrasounds_come_in_all_four_ways_and_mr_as_it_lies() -> None:
     ramp = np.arange(64, dtype=np.float32).reshape(8, 8) / 63
     sampler = UnpairedSampler(ramp[None], ramp[None], Augment(), 2)
     batches = [sampler.batch(step, 8) for step in range(8)]
@@ -76,4 +76,4 @@ def test_planes_are_drawn_in_all_four_ways_and_unpaired() -> None:
         np.ascontiguousarray(way).tobytes()
         for way in (ramp, ramp[::-1], ramp[:, ::-1], ramp[::-1, ::-1])
     }
-    assert not np.array_equal(us, mri)  # each drawn for itself
+    assert (mri == ramp).all()

@@ -122,6 +122,8 @@ def drawing_card(folder: str) -> dict[str, Any]:
         raise WeightsError(f"{place}: family {card['family']!r}; expected 'stylegan2'")
     if (channels := card["config"].get("image_channels", 1)) > 1:
         raise WeightsError(f"{place}: {channels} image channels; a dataset's image has one")
+    if card["config"].get("labels") and not card.get("label_table"):
+        raise WeightsError(f"{place}: its card lacks a label_table, and the model draws labels")
     return card
 
 

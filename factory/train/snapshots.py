@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from factory.evaluate.features import extractor_of, pictures
 from factory.train import stylegan2_pictures as show
 from factory.train.stylegan2_recipe import StyleGanTraining
 from models.checkpoint import save_model
-from models.stylegan2 import Generator, image_and_label
+from models.stylegan2 import Generator, StyleGanConfig, image_and_label
 from storage.planes import Plane
 from storage.subject import LabelTable
 
@@ -62,7 +63,7 @@ class Snapshots:
     def __init__(
         self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None, folder: Path
     ) -> None:
-        self.table, self.folder = table, folder
+        self.recipe, self.table, self.folder = recipe, table, folder
         self.judge = Judge(recipe, planes, table)
         self.floor = self.judge.floor()
 
@@ -77,7 +78,12 @@ class Snapshots:
         rows = [r for r in self.rows() if r["kimg"] < scores["kimg"]] + [scores]
         pd.DataFrame(rows).to_csv(path, index=False)
         name = f"kimg-{kimg:08.2f}"
-        card = {"family": "stylegan2", "config": vars(ema.config), "kimg": kimg, "metrics": scores}
+        card = {
+            "name": f"{self.recipe.name}, {kimg:g} kimg",
+            **described(self.recipe, ema.config, self.table),
+            "training": {**seen(self.recipe), "kimg": kimg},
+            "metrics": scores,
+        }
         save_model(self.folder / "snapshots" / name, {"generator": ema}, json_only(card))
         self.prune(rows)
         few = images[:SHOWN], None if labels is None else labels[:SHOWN]
@@ -105,6 +111,23 @@ class Snapshots:
             if folder.is_dir() and folder.name not in keep:
                 shutil.rmtree(folder)
         (self.folder / "best.json").write_text(json.dumps(best, indent=2) + "\n", "utf-8")
+
+
+def described(
+    recipe: StyleGanTraining, config: StyleGanConfig, table: LabelTable | None
+) -> dict[str, Any]:
+    """What a card must say for samples to be drawn from its generator."""
+    card: dict[str, Any] = {"family": "stylegan2", "config": asdict(config)}
+    if table:
+        colours = [list(colour) for colour in table.colours]
+        card["label_table"] = {"names": list(table.names), "colours": colours}
+    return {**card, "licence": recipe.licence}
+
+
+def seen(recipe: StyleGanTraining) -> dict[str, Any]:
+    """The width of a pixel in mm, where the source says."""
+    stacks = recipe.slices.short_axis
+    return {"spacing_mm": [stacks.spacing_mm, stacks.spacing_mm]} if stacks else {}
 
 
 def json_only(card: dict[str, Any]) -> dict[str, Any]:

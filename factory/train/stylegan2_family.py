@@ -16,13 +16,12 @@ from factory.loading import Loaded
 from factory.train.families import Family
 from factory.train.planes import PlaneSampler, read, split, table_of
 from factory.train.run import Run
-from factory.train.snapshots import Judge, Snapshots
+from factory.train.snapshots import Judge, Snapshots, described, seen
 from factory.train.stylegan2 import networks, train
 from factory.train.stylegan2_recipe import StyleGanTraining
 from models.checkpoint import load_state, load_weights, read_card, save_model
 from models.stylegan2 import Generator, StyleGanConfig
 from storage.planes import TABLES, Plane
-from storage.subject import LabelTable
 
 PART = "stylegan2"
 SIDED = re.compile("left|right|^lv|^rv")
@@ -104,16 +103,13 @@ def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
     slices = {k: v for k, v in loaded.data["slices"].items() if k == "hold_out"}
     card: dict[str, Any] = {
         "name": recipe.name,
-        "family": "stylegan2",
-        "config": asdict(config),
-        **labelled(table),
-        "licence": recipe.licence,
+        **described(recipe, config, table),
         "training": {
+            **seen(recipe),
             "kimg": kimg,
             "kimg_trained": rows[-1]["kimg"],
             "best": best,
             "subjects": sorted({p.subject for p in planes}),
-            **seen(recipe),
             "slices": len(planes),
             "held_out": sorted({p.subject for p in held}),
             "scores": [r for i, r in enumerate(rows) if i in (0, len(rows) // 2, len(rows) - 1)],
@@ -125,19 +121,6 @@ def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
     }
     save_model(output / "model", {"generator": generator}, card)
     return output / "model"
-
-
-def labelled(table: LabelTable | None) -> dict[str, Any]:
-    if table is None:
-        return {}
-    colours = [list(colour) for colour in table.colours]
-    return {"label_table": {"names": list(table.names), "colours": colours}}
-
-
-def seen(recipe: StyleGanTraining) -> dict[str, Any]:
-    """The width of a pixel in mm, where the source says."""
-    stacks = recipe.slices.short_axis
-    return {"spacing_mm": [stacks.spacing_mm, stacks.spacing_mm]} if stacks else {}
 
 
 def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:

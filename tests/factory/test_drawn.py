@@ -15,7 +15,7 @@ from factory.errors import RecipeError
 from factory.latents_section import DrawnLatents
 from factory.loading import parse
 from factory.recipe import RenderRecipe
-from models.checkpoint import WeightsError, save_model
+from models.checkpoint import WeightsError, read_card, save_model
 from models.spade import SpadeConfig, SpadeGenerator, StyleEncoder
 from models.stylegan2 import Generator, StyleGanConfig
 from storage.dataset_open import open_dataset
@@ -199,6 +199,11 @@ def test_models_that_cannot_be_drawn_from_are_told(tmp_path: Path) -> None:
     save_model(tmp_path / "vae", {}, {"family": "label_vae", "config": {}})
     with pytest.raises(WeightsError, match="family 'label_vae'; expected 'stylegan2'"):
         Drawer(str(tmp_path / "vae"))
+    nameless = gan(tmp_path / "nameless")
+    card = {k: v for k, v in read_card(nameless).items() if k != "label_table"}
+    (nameless / "card.json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="its card lacks a label_table"):
+        Drawer(str(nameless))
     plain = Drawer(str(gan(tmp_path / "plain", table=None)))
     assert plain.table.names == ("background",)
     assert not plain.draw(record(asked("m", count=1), 0, 1))[1].any()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from factory.drawn import Drawer
 from factory.errors import RecipeError
 from factory.loading import Loaded, parse
 from factory.train import launch
@@ -170,6 +171,10 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
     kept = {path.name for path in (own / "snapshots").iterdir()}
     assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
     assert training["kimg"] == best["fid"]
+    for snapshot in kept:  # a snapshot is a model to render with, as the exported one is
+        assert Drawer(str(own / "snapshots" / snapshot)).table.names == tuple(
+            card["label_table"]["names"]
+        )
     assert len(list((own / "samples").glob("*.png"))) == 3
     assert "32/32 images" in (own / "progress.log").read_text()
     for name in ("neighbours.png", "scores.png"):

@@ -43,14 +43,15 @@ def neighbours(
     of_real: np.ndarray,
     owners: list[str],
 ) -> None:
-    """Samples over the training slices nearest to them: a copy would stand under itself."""
+    """Samples over the training slices nearest to them and whose they are: a copy would stand under
+    itself."""
     columns = min(COLUMNS, len(drawn))
     nearest = cdist(features[:columns], of_real).argmin(1)
     figure, axes = _axes(2)
     for i, j in enumerate(nearest):
         _image(axes[0, i], drawn[i])
         _image(axes[1, i], real[j])
-        axes[1, i].set_title(owners[j], fontsize=6)
+        axes[1, i].text(1, 1, owners[j], fontsize=6, color="white", verticalalignment="top")
     _save(figure, path)
 
 

@@ -28,7 +28,8 @@ LIMITS = (
     "Its heads are of mixed ages, healthy as far as is known; the MR is of other fetuses, all with "
     "spina bifida aperta and most with enlarged ventricles, whose look is drawn into every head.",
     "The MR is a weekly average: smoother than a single fetus.",
-    "The outline, an ellipse, tells neither front from back nor left from right.",
+    "The outline, an ellipse, tells neither front from back nor left from right: MR is drawn with "
+    "the front up, whichever way the head lies in the ultrasound.",
     "Never trained on pairs: what is drawn looks like MR, and is no finding about the fetus.",
 )
 

@@ -46,8 +46,10 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
     centre = _centre(labels[0], ventricles)
     box = _box(np.any(np.stack(labels) > 0, axis=0))
+    head = table.names == HEAD.names
     panels = [
-        [*_panels(sample, centre, box), *stack_panels(sample, centre, box)] for sample in samples
+        [*_panels(sample, centre, box, head), *stack_panels(sample, centre, box)]
+        for sample in samples
     ]
     figure = _draw(samples, panels, table.colours, white)
     _legend(figure, path, table.names, table.colours, dataset.layout.shape[0] == 1)
@@ -129,16 +131,17 @@ def _planes(
 
 
 def _panels(
-    sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
+    sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...], head: bool
 ) -> list[Panel]:
     """Each plane of the volume plain, then with the edges of the labels; of a single slice, which
     has no others across it, the whole, and first what it was drawn from."""
     dz, dy, dx = sample.spacing_mm
     if len(sample.arrays["image"]) == 1:
-        (image,), (label,) = sample.arrays["image"], sample.arrays["label"]
-        names = [name for name in ("original", "image") if name in sample.arrays]
-        plain = [Panel(name, sample.arrays[name][0], (dy, dx)) for name in names]
-        return [*plain, Panel("image, labels", image, (dy, dx), label)]
+        # Heads in ultrasound run from posterior to anterior, as volumes do.
+        shown = {name: a[0, ::-1] if head else a[0] for name, a in sample.arrays.items()}
+        names = [name for name in ("original", "image") if name in shown]
+        plain = [Panel(name, shown[name], (dy, dx)) for name in names]
+        return [*plain, Panel("image, labels", shown["image"], (dy, dx), shown["label"])]
     images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
     panels = []
     for title, image, label, pixel in zip(
@@ -259,7 +262,7 @@ def _legend(
         "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
     )
     if tuple(names) == HEAD.names:
-        sides = "heads upright; which end is the front and which side the left is unknown"
+        sides = "heads upright, MR with the front up; an ultrasound may lie either way"
     elif single:
         sides = "slices, first row at the top"
     elif tuple(names) == HEART.names:

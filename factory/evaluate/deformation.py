@@ -54,6 +54,8 @@ def displacement(moving: np.ndarray, fixed: np.ndarray, spacing: int = SPACING) 
     method.SetShrinkFactorsPerLevel([2, 1])
     method.SetSmoothingSigmasPerLevel([2, 0])
     method.SetInitialTransform(start, inPlace=True)
+    # steps out of the plane are tried and left again; ITK would print each
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     # of a plane without contrast there is no correlation to rise
     if np.ptp(moving) > 1e-6 and np.ptp(fixed) > 1e-6:
         method.Execute(target, source)

@@ -30,6 +30,8 @@ LIMITS = (
     "The MR is a weekly average: smoother than a single fetus.",
     "The outline, an ellipse, tells neither front from back nor left from right: MR is drawn with "
     "the front up, whichever way the head lies in the ultrasound.",
+    "Inside the outline nearly the same brain is drawn for every head: a dozen volumes of MR, seen "
+    "in one pose, leave little else to draw.",
     "Never trained on pairs: what is drawn looks like MR, and is no finding about the fetus.",
 )
 

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,11 @@ from factory.errors import FactoryError
 _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
+_SILENCE_SECONDS = 20.0  # of a head, before it counts as lost
+
+
+class HeadLost(FactoryError):
+    """The head of the Ray cluster is gone."""
 
 
 @contextlib.contextmanager
@@ -49,6 +56,39 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class Head:
+    """The head of the cluster that this process has joined, and whether it still answers.
+
+    Ray ends a process whose head was silent for 60 s, without a word of ours; so we look.
+    """
+
+    def __init__(self) -> None:
+        import ray
+
+        self.address = str(ray.get_runtime_context().gcs_address)
+        self.heard = time.monotonic()
+
+    def answers(self) -> bool:
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def check(self) -> bool:
+        """Whether it answers now. Raises HeadLost where it has not for 20 s."""
+        if self.answers():
+            self.heard = time.monotonic()
+            return True
+        if time.monotonic() - self.heard > _SILENCE_SECONDS:
+            raise HeadLost(
+                f"the head of the Ray cluster, {self.address}, does not answer; once there is one "
+                "again, the same command goes on"
+            )
+        return False
 
 
 def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:

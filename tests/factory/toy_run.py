@@ -63,10 +63,6 @@ class ToyWorker:
         if self.happens("dies-loading"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def run(self, shard: Shard) -> None:
-        samples = [self.make(case) for case in shard.cases]
-        self.dataset.write_shard(shard.index, shard.start, samples)
-
     def make(self, case: Case) -> StoredSample:
         index = case.appearance["style_seed"]
         time.sleep(self.seconds)

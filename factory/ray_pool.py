@@ -258,7 +258,7 @@ class Pool:
         for place in errand.blame(offset):
             case = shard.cases[place].id if place < len(shard.cases) else "its writing"
             if not self.keep_going or place == len(shard.cases):
-                self.tally.failed(shard, RenderError(f"{case} {why}"))
+                self.tally.failed(shard, RenderError(f"{case}: {why}"))
                 return True
             errand.given_up[place] = why
         return False

@@ -151,7 +151,7 @@ def test_a_case_that_raises_keeps_a_vacant_place(tmp_path, how, quiet, what):
 def test_a_process_that_is_not_sound_does_not_drain_the_queue(tmp_path, cluster):
     """What is no error of the case is tried in three processes, and its actor is let go."""
     (tmp_path / "odd-4").touch()
-    with pytest.raises(ShardsFailed, match="1 shards failed.*shard 2: .*: ZeroDivisionError"):
+    with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1)
     made = made_by(tmp_path)
     assert len({process for process, index in made if index == 4}) == 3

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from ground import Ground
-
 import ray
 import ray.data
+from ground import Ground
 
 WATCHED_SECONDS = 60
 POISON = 5

@@ -16,7 +16,7 @@ from factory.errands import SPARED, TRIES, Errand, Job, Member
 from factory.errors import RenderError
 from factory.plan import Shard
 from factory.ray_actor import Actor
-from factory.ray_session import Head
+from factory.ray_session import Head, answers
 from factory.shard_maker import is_of_the_case, reason
 from factory.tally import Tally
 from factory.worker import Worker
@@ -78,6 +78,8 @@ class Pool:
 
     def run(self) -> None:
         """Until every shard stands or has failed."""
+        import ray
+
         try:
             while True:
                 self._staff()
@@ -86,8 +88,9 @@ class Pool:
                     return
                 self._collect()
         finally:
-            for member in self.members:
-                self._kill(member)
+            if self.head.answers():
+                for member in self.members:
+                    ray.kill(member.handle)
 
     # Members
 
@@ -125,12 +128,9 @@ class Pool:
         )
 
     def _dismiss(self, member: Member) -> None:
-        self.members.remove(member)
-        self._kill(member)
-
-    def _kill(self, member: Member) -> None:
         import ray
 
+        self.members.remove(member)
         if self.head.answers():  # else this would wait for it
             ray.kill(member.handle)
 
@@ -195,13 +195,11 @@ class Pool:
                 self.tally.failed(job.errand.shard, cause)
             else:  # a mistake of ours, or its process is not sound any more
                 self._bury(member, reason(cause))
-        except ray.exceptions.OutOfMemoryError:
-            self._bury(member, f"took {TRIES} renderers down, out of memory")
         except ray.exceptions.RayError as error:
-            away = isinstance(error, ray.exceptions.ActorUnavailableError)
-            lost = job.errand is not None and (away or not self._is_up(member.node))
-            death = f"took {TRIES} renderers down, out of memory or killed"
-            self._bury(member, None if lost else death)
+            memory = isinstance(error, ray.exceptions.OutOfMemoryError)
+            why = "out of memory" if memory else "out of memory or killed"
+            lost = not memory and member.node is not None and not self._is_up(member.node)
+            self._bury(member, None if lost else f"took {TRIES} renderers down, {why}", str(error))
         else:
             del member.jobs[ref]
             self._done(member, job, came)
@@ -214,10 +212,11 @@ class Pool:
 
     # Deaths
 
-    def _bury(self, member: Member, why: str | None) -> None:
+    def _bury(self, member: Member, why: str | None, said: str = "") -> None:
         """Let go of an actor that is lost, and queue again what it had in hand.
 
         why: what to say of the job it was lost at, its oldest; None where its node was lost.
+        said: by Ray.
         """
         self._dismiss(member)
         left = {ref: job for ref, job in member.jobs.items() if not self._is_done(member, ref, job)}
@@ -227,7 +226,7 @@ class Pool:
             self._did_not_load(
                 RenderError(
                     f"{TRIES} renderers in a row died while loading, killed from outside or out "
-                    "of memory; try fewer --actors"
+                    f"of memory ({said.partition(chr(10))[0]}); try fewer --actors"
                 ),
                 raised=False,
             )
@@ -263,12 +262,18 @@ class Pool:
             errand.given_up[place] = why
         return False
 
-    def _is_up(self, node: str | None) -> bool:
+    def _is_up(self, node: str) -> bool:
+        """Whether a node still answers; its head learns of a loss only after a while."""
         import ray
 
         if not self.head.answers():  # else this would wait for it
             return False
-        return any(known["NodeID"] == node and known["Alive"] for known in ray.nodes())
+        return any(
+            known["NodeID"] == node
+            and known["Alive"]
+            and answers(known["NodeManagerAddress"], known["NodeManagerPort"])
+            for known in ray.nodes()
+        )
 
 
 def _room(needs: Mapping[str, float]) -> int:

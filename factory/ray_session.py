@@ -15,6 +15,7 @@ from factory.errors import FactoryError
 _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
+_CONNECT_SECONDS = 2.0
 _SILENCE_SECONDS = 20.0  # of a head, before it counts as lost
 
 
@@ -58,6 +59,15 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 class Head:
     """The head of the cluster that this process has joined, and whether it still answers.
 
@@ -72,11 +82,7 @@ class Head:
 
     def answers(self) -> bool:
         host, _, port = self.address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
-        except (OSError, ValueError):
-            return False
-        return True
+        return answers(host.strip("[]"), int(port))
 
     def check(self) -> bool:
         """Whether it answers now. Raises HeadLost where it has not for 20 s."""

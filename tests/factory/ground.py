@@ -22,11 +22,16 @@ from ray.cluster_utils import Cluster
 _TRIES = 5  # at starting a process of Ray's, which on a busy machine may take its 30 s
 _START_SECONDS = 300
 _STORE_BYTES = 80 * 2**20
-_SOON = {  # a lost node is known as lost after some 6 s
+_CONFIG = {
+    # a lost node is known as lost after some 6 s
     "health_check_initial_delay_ms": 2000,
     "health_check_period_ms": 1000,
     "health_check_timeout_ms": 5000,
     "health_check_failure_threshold": 3,
+    # no process is started that is not used: actors have an environment of their own
+    "enable_worker_prestart": False,
+    "prestart_worker_first_driver": False,
+    "worker_niceness": 0,
 }
 
 
@@ -54,7 +59,7 @@ class Ground:
 
     def begin(self) -> None:
         self.cluster = Cluster()
-        self._start(num_cpus=0, include_dashboard=False, _system_config=_SOON)
+        self._start(num_cpus=0, include_dashboard=False, no_monitor=True, _system_config=_CONFIG)
         for _ in range(self.wanted):
             self.add()
 
@@ -104,7 +109,12 @@ class Ground:
     def _start(self, **how: Any) -> None:
         for left in reversed(range(_TRIES)):
             try:
-                node = self.cluster.add_node(wait=False, object_store_memory=_STORE_BYTES, **how)
+                node = self.cluster.add_node(
+                    wait=False,
+                    include_log_monitor=False,
+                    object_store_memory=_STORE_BYTES,
+                    **how,
+                )
                 self.cluster._wait_for_node(node, timeout=_START_SECONDS)
                 return
             except Exception:  # Ray raises no narrower one

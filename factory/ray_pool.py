@@ -219,6 +219,8 @@ class Pool:
         said: by Ray.
         """
         self._dismiss(member)
+        gone = "a renderer was lost" if why else "a renderer was lost with its node"
+        self.tally.progress.note(f"{gone}; what it had in hand goes to the others")
         left = {ref: job for ref, job in member.jobs.items() if not self._is_done(member, ref, job)}
         first, *_ = left.values()
         again = list(dict.fromkeys(job.errand for job in left.values() if job.errand))

@@ -34,6 +34,8 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if ray.is_initialized():
         yield

@@ -57,7 +57,7 @@ def plan_recipe(
         return PlanReport(made, complete, dataset.digest() if complete else None)
     if append:
         made = growing(made, dataset)
-        return PlanReport(replace(made, done=dataset.done(made.shards())))
+        return PlanReport(replace(made, done=dataset.done(made.shards(), failed_too=True)))
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
         "--append where this one only adds to it"

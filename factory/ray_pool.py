@@ -26,10 +26,10 @@ IN_FLIGHT = 2
 """Shards handed to an actor at a time: the one it renders, and the next."""
 
 PATIENCE = 600.0
-"""Seconds without a single actor in its place, after which the run ends."""
+"""Seconds without a single actor that has a place and has loaded, after which the run ends."""
 
 _LOOK_SECONDS = 2.0  # between two looks at the cluster
-_NOTE_SECONDS = 30.0  # between two notes that nobody has a place
+_NOTE_SECONDS = 30.0  # between two notes that nobody is ready
 _PAUSE_SECONDS = 60.0  # the longest, before an actor is hired after others that did not load
 
 
@@ -40,7 +40,7 @@ class Pool:
     find no place wait for one; None for as many as the cluster has room for, now and later.
     environment: variables of the actors' processes.
 
-    Raises what loading raises, and RenderError where all actors die of it or none gets a place;
+    Raises what loading raises, and RenderError where all actors die of it or none gets ready;
     HeadLost; as Tally.
     """
 
@@ -74,7 +74,7 @@ class Pool:
         self.looked = 0.0
         self.unloaded = 0  # actors in a row that did not load
         self.not_before = 0.0  # nobody is hired
-        self.placed = self.noted = time.monotonic()  # when an actor last was in its place
+        self.ready = self.noted = time.monotonic()  # when an actor last was ready
 
     def run(self) -> None:
         """Until every shard stands or has failed."""
@@ -111,12 +111,12 @@ class Pool:
             loading = handle.load.remote(self.make_worker, self.keep_going)
             self.members.append(Member(handle, {loading: Job()}))
         if any(member.node for member in self.members):
-            self.placed = self.noted = now
-        elif now - self.placed > PATIENCE:
-            raise RenderError(f"no renderer got a place in {PATIENCE:.0f} s: {self._asked()}")
+            self.ready = self.noted = now
+        elif now - self.ready > PATIENCE:
+            raise RenderError(f"no renderer was ready in {PATIENCE:.0f} s: {self._asked()}")
         elif now - self.noted > _NOTE_SECONDS:
             self.noted = now
-            self.tally.progress.note(f"waiting for a place: {self._asked()}")
+            self.tally.progress.note(f"no renderer is ready yet: {self._asked()}")
 
     def _asked(self) -> str:
         import ray
@@ -140,7 +140,8 @@ class Pool:
         if not any(member.node for member in self.members) and (raised or self.unloaded >= TRIES):
             raise error
         self.not_before = time.monotonic() + min(2.0 ** (self.unloaded - 1), _PAUSE_SECONDS)
-        self.tally.progress.note(f"a renderer did not load: {reason(error)}")
+        if raised:
+            self.tally.progress.note(f"a renderer did not load: {reason(error)}")
 
     # Work
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
 _CONNECT_SECONDS = 2.0
+_LEAVE_SECONDS = 10.0
 _SILENCE_SECONDS = 20.0  # of a head, before it counts as lost
 
 
@@ -48,7 +50,7 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            _leave()
     else:
         _sweep()
         # In /tmp, for the paths of sockets are at most 107 characters.
@@ -59,6 +61,15 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave() -> None:
+    """Leave a cluster; without a head that may take for ever."""
+    import ray
+
+    leaving = threading.Thread(target=ray.shutdown, daemon=True)
+    leaving.start()
+    leaving.join(_LEAVE_SECONDS)
 
 
 def answers(host: str, port: int) -> bool:

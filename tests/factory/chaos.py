@@ -1,6 +1,6 @@
 """Kills drawn from a seed while a recipe is rendered on a Ray cluster: the dataset is the same.
 
-python tests/factory/chaos.py 200      goes on where it was stopped; a line a seed in .chaos.jsonl
+python tests/factory/chaos.py 200      goes on where it was stopped; a line a seed in .chaos/*.jsonl
 
 Seed i says how many nodes there are, how many actors are asked for, how the dataset is cut, and
 what is killed when; `factory render` is then run until it ends with 0, as a user would. Every run
@@ -13,8 +13,8 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,10 +81,11 @@ WEIGHTS = (0.4, 0.15, 0.15, 0.15, 0.05, 0.1)  # of KINDS; each seed has one of K
 
 
 class Chaos:
-    """Runs seeds on one machine, in an empty folder."""
+    """Runs seeds on one machine. folder: empty, or of a run of the same code."""
 
     def __init__(self, folder: Path, ground: Ground) -> None:
         self.folder, self.ground = folder, ground
+        shutil.rmtree(folder / "tiny", ignore_errors=True)
         self.model = tiny_model(folder / "tiny")
         self.quiet = self._quiet()
 
@@ -113,11 +114,12 @@ class Chaos:
         from storage.dataset_open import digest
 
         said, ground = setting(seed), self.ground
+        path, log = self.folder / f"{seed}.zarr", self.folder / f"{seed}.log"
+        shutil.rmtree(path, ignore_errors=True)  # of a run that was stopped
         while len(ground.nodes) > said.nodes:
             ground.power_off(ground.nodes[-1])
         while len(ground.nodes) < said.nodes:
             ground.add()
-        path, log = self.folder / f"{seed}.zarr", self.folder / f"{seed}.log"
         command = self.options(path, said.per_shard)
         command += [f"--actors={said.actors}"] if said.actors else []
         begun, exits, waiting = time.monotonic(), list[int](), list(said.events)
@@ -219,21 +221,26 @@ def version() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seeds", type=int)
-    parser.add_argument("--results", type=Path, default=ROOT / ".chaos.jsonl")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".chaos")
     options = parser.parse_args()
     os.chdir(ROOT)
-    code = version()
-    lines = options.results.read_text().splitlines() if options.results.exists() else []
-    rows = [row for row in map(json.loads, lines) if row["version"] == code]
+    # one folder for one version of the code: the place of the model is part of what a case says
+    folder = options.folder.absolute() / version()
+    folder.mkdir(parents=True, exist_ok=True)
+    results = folder.with_suffix(".jsonl")
+    rows = (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
     missing = sorted(set(range(options.seeds)) - {row["seed"] for row in rows})
     if missing:
-        with tempfile.TemporaryDirectory() as folder, Ground(2) as ground:
-            chaos = Chaos(Path(folder), ground)
+        with Ground(2) as ground:
+            chaos = Chaos(folder, ground)
             for seed in missing:
-                rows.append({"version": code, **chaos.run(seed)})
-                with options.results.open("a") as file:
+                rows.append(chaos.run(seed))
+                with results.open("a") as file:
                     print(json.dumps(rows[-1]), file=file)
                 print(json.dumps(rows[-1]), flush=True)
+                shutil.rmtree(folder / f"{seed}.zarr")
     rows = [row for row in rows if row["seed"] < options.seeds]
     digests = {row["digest"] for row in rows}
     assert len(digests) == 1, digests

@@ -185,7 +185,7 @@ def test_no_more_work_is_taken_than_actors_can_hold(tmp_path, cluster):
 
 def test_an_actor_that_finds_no_place_is_one_line(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(ray_pool, "PATIENCE", 5.0)
-    with pytest.raises(RenderError, match=r"no renderer got a place in 5 s: each needs 64 CPU"):
+    with pytest.raises(RenderError, match=r"no renderer was ready in 5 s: each needs 64 CPU"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, actors=1, threads=64)
 
 

@@ -67,9 +67,10 @@ def _leave() -> None:
     """Leave a cluster; without a head that may take for ever."""
     import ray
 
+    patience = None if Head().answers() else _LEAVE_SECONDS
     leaving = threading.Thread(target=ray.shutdown, daemon=True)
     leaving.start()
-    leaving.join(_LEAVE_SECONDS)
+    leaving.join(patience)
 
 
 def answers(host: str, port: int) -> bool:

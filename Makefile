@@ -1,6 +1,7 @@
 # make render   set up .venv and render recipes/hydrocephalus.yaml
 # make test     set up .venv and run linters, types and tests
 # make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
+# make chaos    SEEDS=200 renders through kills on a Ray cluster: one digest; goes on likewise
 # make setup    only set up .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,8 +11,9 @@ STAMP := $(VENV)/installed
 # Set FACTORY_ARGS to pass more to `factory render`, e.g. FACTORY_ARGS="--set replicates=2".
 FACTORY_ARGS ?=
 N ?= 20000
+SEEDS ?= 200
 
-.PHONY: setup render test lint fuzz clean
+.PHONY: setup render test lint fuzz chaos clean
 
 setup: $(STAMP)
 
@@ -38,6 +40,9 @@ test: lint
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/factory/fuzz.py $(N)
+
+chaos: $(STAMP)
+	$(BIN)/python tests/factory/chaos.py $(SEEDS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -60,7 +60,9 @@ def begin(
         )
         networks.refuse_others(dataset, recipe)
         made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
-    return dataset, replace(made, done=dataset.done(made.shards()))
+    # what stands from before a growth is not touched: its readers go on with it
+    done = dataset.done(made.shards(), failed_too=bool(made.kept))
+    return dataset, replace(made, done=done)
 
 
 def standing(path: str) -> Dataset | None:

@@ -31,6 +31,9 @@ Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's fol
 Append = Annotated[bool, typer.Option(help="Add to the dataset of the recipe before it grew.")]
 Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
 Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Seal it though cases fail; exit code 3.")
+]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
 
 
@@ -51,27 +54,29 @@ def render(
     address: Address = None,
     actors: Actors = None,
     allow_mixed: Mixed = False,
+    keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
     """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
     from factory.pipeline import render_recipe
 
-    show(
-        render_recipe(
-            recipe,
-            set or (),
-            output=output,
-            overwrite=overwrite,
-            append=append,
-            beside=beside,
-            serial=serial,
-            address=address,
-            actors=actors,
-            allow_mixed=allow_mixed,
-            progress=not json,
-        ),
-        json,
+    report = render_recipe(
+        recipe,
+        set or (),
+        output=output,
+        overwrite=overwrite,
+        append=append,
+        beside=beside,
+        serial=serial,
+        address=address,
+        actors=actors,
+        allow_mixed=allow_mixed,
+        keep_going=keep_going,
+        progress=not json,
     )
+    show(report, json)
+    if report.failures:
+        raise typer.Exit(3)
 
 
 @app.command()

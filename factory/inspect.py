@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from factory.reports import failed, failures_json
 from storage.dataset import Dataset
 from storage.dataset_open import open_dataset
 from storage.layout import label_table_json
@@ -28,6 +29,7 @@ class DatasetReport:
             state += f"; growing to {c['growing_to']} samples, not sealed yet"
         return [
             f"dataset   {c['path']} ({state})",
+            *failed({one["sample"]: one["why"] for one in c["failures"]}),
             f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
             *(
                 f"array     {name}: {a['dtype']}, "
@@ -80,6 +82,7 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
             "samples": layout.samples,
             "standing": len(table),
             "digest": dataset.digest() if complete and with_digest else None,
+            "failures": failures_json(dataset.failures()),
             "shape": list(layout.shape),
             "arrays": {
                 name: {

@@ -57,7 +57,7 @@ def plan_recipe(
         return PlanReport(made, complete, dataset.digest() if complete else None)
     if append:
         made = growing(made, dataset)
-        return PlanReport(replace(made, done=dataset.done(made.shards())))
+        return PlanReport(replace(made, done=dataset.done(made.shards(), failed_too=True)))
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
         "--append where this one only adds to it"
@@ -77,6 +77,7 @@ def render_recipe(
     address: str | None = None,
     actors: int | None = None,
     allow_mixed: bool = False,
+    keep_going: bool = False,
     progress: bool = True,
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
@@ -84,8 +85,10 @@ def render_recipe(
     overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
     grew keep its samples, and add the rest. beside: go on where another driver is at work.
     serial: in this process, without Ray. address: a Ray cluster to join. progress: show it on
-    stderr, warnings too. Raises FactoryError, StorageError, WeightsError in one line; ShardsFailed
-    where some shards could not be rendered and the others stand.
+    stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
+    vacant place, not accepted, and the same command tries them again. Raises FactoryError,
+    StorageError, WeightsError in one line; ShardsFailed where some shards could not be rendered
+    and the others stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
@@ -111,6 +114,7 @@ def render_recipe(
             serial=serial,
             address=address,
             actors=actors,
+            keep_going=keep_going,
             progress=progress,
         )
         dataset.seal()
@@ -119,7 +123,7 @@ def render_recipe(
         preview = f"{dataset.path}.png"
         if report.rendered or not Path(preview).exists():
             montage(dataset.path, preview)
-    return RenderReport(dataset, report.rendered, report.seconds, preview)
+    return RenderReport(dataset, report.rendered, report.seconds, preview, dataset.failures())
 
 
 def run(
@@ -131,6 +135,7 @@ def run(
     serial: bool,
     address: str | None,
     actors: int | None,
+    keep_going: bool = False,
     progress: bool,
 ) -> "Report":
     """Render what a plan says is not done. Raises as `factory.execute.execute`."""
@@ -147,6 +152,8 @@ def run(
         actors=actors if address else made.actors,
         threads=made.threads,
         gpus=1 if device == "cuda" else 0,
+        memory=made.memory_per_actor if address else 0,
+        keep_going=keep_going,
         show_progress=progress,
     )
 

@@ -3,7 +3,10 @@
 import contextlib
 import os
 import shutil
+import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,13 @@ from factory.errors import FactoryError
 _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
+_CONNECT_SECONDS = 2.0
+_LEAVE_SECONDS = 10.0
+_SILENCE_SECONDS = 20.0  # of a head, before it counts as lost
+
+
+class HeadLost(FactoryError):
+    """The head of the Ray cluster is gone."""
 
 
 @contextlib.contextmanager
@@ -26,6 +36,8 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if ray.is_initialized():
         yield
@@ -38,7 +50,7 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            _leave()
     else:
         _sweep()
         # In /tmp, for the paths of sockets are at most 107 characters.
@@ -49,6 +61,54 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave() -> None:
+    """Leave a cluster; without a head that may take for ever."""
+    import ray
+
+    patience = None if Head().answers() else _LEAVE_SECONDS
+    leaving = threading.Thread(target=ray.shutdown, daemon=True)
+    leaving.start()
+    leaving.join(patience)
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+class Head:
+    """The head of the cluster that this process has joined, and whether it still answers.
+
+    Ray ends a process whose head was silent for 60 s, without a word of ours; so we look.
+    """
+
+    def __init__(self) -> None:
+        import ray
+
+        self.address = str(ray.get_runtime_context().gcs_address)
+        self.heard = time.monotonic()
+
+    def answers(self) -> bool:
+        host, _, port = self.address.rpartition(":")
+        return answers(host.strip("[]"), int(port))
+
+    def check(self) -> bool:
+        """Whether it answers now. Raises HeadLost where it has not for 20 s."""
+        if self.answers():
+            self.heard = time.monotonic()
+            return True
+        if time.monotonic() - self.heard > _SILENCE_SECONDS:
+            raise HeadLost(
+                f"the head of the Ray cluster, {self.address}, does not answer; once there is one "
+                "again, the same command goes on"
+            )
+        return False
 
 
 def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:

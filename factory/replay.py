@@ -12,7 +12,6 @@ from factory.counterfactual import changed
 from factory.grown import recipe_of
 from factory.loading import listed
 from factory.networks import Networks
-from factory.plan import Shard
 from factory.worker import RenderWorker
 from storage.dataset import Dataset
 from storage.dataset_open import create, open_dataset
@@ -114,7 +113,7 @@ def replay(
     )
     worker = RenderWorker(made, networks.loader(device), threads)
     worker.setup()
-    worker.run(Shard(0, 0, (case,)))
+    made.write_shard(0, 0, [worker.make(case)])
     made.seal()
     return ReplayReport(made, case.id, stored, made.sample(0))
 

@@ -1,6 +1,7 @@
 """What each verb of the command line has to say: as JSON, and as lines to read."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ class PlanReport:
 
 @dataclass(frozen=True)
 class RenderReport:
-    """A finished dataset. preview: the picture written beside it."""
+    """A finished dataset. preview: the picture written beside it. failures: samples that could not
+    be rendered, and why.
+    """
 
     dataset: Dataset
     rendered: int
     seconds: float
     preview: str | None
+    failures: dict[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -58,6 +62,7 @@ class RenderReport:
             "seconds": round(self.seconds, 1),
             "digest": self.dataset.digest(),
             "preview": self.preview,
+            "failures": failures_json(self.failures),
         }
 
     def lines(self) -> list[str]:
@@ -66,6 +71,7 @@ class RenderReport:
         return [
             f"{layout.samples} samples, {self.rendered} of them made now "
             f"in {duration(self.seconds)}",
+            *failed(self.failures),
             f"dataset  {path}",
             *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
             f'open     python -c "{opened}"',
@@ -128,6 +134,23 @@ def _stacks(made: Plan) -> list[str]:
         f"{name:<8} {orientation}, {' × '.join(map(str, layout.shape_of(name)))} voxels "
         "(slices, rows, columns) at the most"
         for name, orientation in zip(layout.stacks, acquisition.stacks.orientations, strict=True)
+    ]
+
+
+def failures_json(failures: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Samples that could not be rendered, as reports print them."""
+    return [{"sample": sample, "why": why} for sample, why in sorted(failures.items())]
+
+
+def failed(failures: Mapping[int, str]) -> list[str]:
+    """Samples that could not be rendered, a line each, twenty at most."""
+    if not failures:
+        return []
+    shown = [f"failed   sample {sample}: {why}" for sample, why in sorted(failures.items())]
+    return [
+        *shown[:20],
+        *([f"failed   and {len(shown) - 20} more"] if len(shown) > 20 else []),
+        "         each has a vacant place, accepted = false; the same render tries them again",
     ]
 
 

@@ -2,19 +2,25 @@
 
 from dataclasses import dataclass, field
 
-from factory.errors import FactoryError, ShardsFailed
+from factory.errors import ShardsFailed
 from factory.plan import Shard
 from factory.progress import Progress
-from storage.errors import DatasetError, StorageError
+from factory.shard_maker import Failures, is_of_the_case, reason
+from storage.errors import DatasetError
 
 _SAME = 3  # so many shards failing alike, and none succeeding, end the run
 
 
 @dataclass
 class Report:
-    """What a run did. rendered: samples. failed: shards by index, and why. seconds: wall clock."""
+    """What a run did.
+
+    rendered: samples. given_up: cases that hold a vacant place, by id, and why. failed: shards by
+    index, and why. seconds: wall clock.
+    """
 
     rendered: int = 0
+    given_up: dict[str, str] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -26,18 +32,20 @@ class Tally:
         self.progress = progress
         self.report = Report()
 
-    def stands(self, shard: Shard) -> None:
-        self.report.rendered += len(shard.cases)
+    def stands(self, shard: Shard, failures: Failures) -> None:
+        """A shard stands. failures: its cases that could not be rendered, and why."""
+        self.report.rendered += len(shard.cases) - len(failures)
+        self.report.given_up |= failures
         self.progress.advance(len(shard.cases))
+        for case, why in failures.items():
+            self.progress.note(f"{case} failed, and its place stays vacant: {why}")
 
     def failed(self, shard: Shard, error: Exception) -> None:
         """Note a failure, or raise it where every other shard would meet it too."""
         if isinstance(error, DatasetError):
             raise error
-        known = isinstance(error, FactoryError | StorageError)
-        why = str(error) if known else f"{type(error).__name__}: {error}"
-        self.report.failed[shard.index] = why
-        if known and self.report.rendered == 0:
+        self.report.failed[shard.index] = why = reason(error)
+        if is_of_the_case(error) and self.report.rendered == 0:
             reasons = list(self.report.failed.values())
             if len(reasons) >= _SAME and len(set(reasons)) == 1:
                 raise error

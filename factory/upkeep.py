@@ -7,7 +7,7 @@ from factory.grown import earlier_recipes, recipe_of
 from factory.networks import Networks
 from factory.pipeline import planned, run
 from factory.plan import Plan
-from factory.reports import amount
+from factory.reports import amount, failed, failures_json
 from storage.dataset import Dataset
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
@@ -41,6 +41,7 @@ class VerifyReport:
                 {"key": one.key, "what": one.what, "shard": one.shard} for one in self.found.damage
             ],
             "shards": sorted(self.found.shards),
+            "failures": failures_json(self.found.failures),
             **done,
         }
 
@@ -48,7 +49,7 @@ class VerifyReport:
         found, damage = self.found, self.found.damage
         read = f"{found.objects} objects, {amount(found.bytes)}, of {found.samples} samples read"
         if not damage:
-            return [f"{read}: all as written"]
+            return [f"{read}: all as written", *failed(found.failures)]
         hidden = len(damage) - SHOWN
         mended = (
             f"; {self.repaired} shards were rendered again" if self.repaired is not None else ""
@@ -57,6 +58,7 @@ class VerifyReport:
             *(str(one) for one in damage[:SHOWN]),
             *([f"and {hidden} more"] if hidden > 0 else []),
             f"{read}: {len(damage)} damaged or missing, in {len(found.shards)} shards{mended}",
+            *failed(found.failures),
             *([] if mended else [f"mend     factory repair {self.dataset.path}"]),
         ]
 
@@ -111,6 +113,7 @@ def repair_dataset(
                 serial=serial,
                 address=address,
                 actors=actors,
+                keep_going=True,  # what could not be rendered then has its vacant place again
                 progress=progress,
             )
     dataset.seal()

@@ -1,4 +1,4 @@
-"""What one actor holds: the renderer, loaded once, and the dataset it writes to."""
+"""What renders: the renderer, loaded once in its process, and samples as the dataset takes them."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from factory.cases import Case
-from factory.plan import Shard
 from storage.dataset import Dataset
 from storage.stored_sample import StoredSample, StoredStack
 
@@ -15,15 +14,17 @@ if TYPE_CHECKING:
 
 
 class Worker(Protocol):
-    """Renders and writes shards. setup is called once, in the process that runs the shards."""
+    """Makes samples for a dataset. setup is called once, in the process that renders."""
+
+    dataset: Dataset
 
     def setup(self) -> None: ...
-    def run(self, shard: Shard) -> None: ...
+    def make(self, case: Case) -> StoredSample: ...
 
 
 @dataclass
 class RenderWorker:
-    """Renders shards and writes them.
+    """Renders cases.
 
     load: makes the renderer; called once, in the process that renders, with the threads it may
     use, so that what it loads never travels. It sets the thread counts of what it loads.
@@ -36,37 +37,21 @@ class RenderWorker:
     def setup(self) -> None:
         self.render = self.load(self.threads)
 
-    def run(self, shard: Shard) -> None:
-        samples = [to_stored(self.render(case)) for case in shard.cases]
-        self.dataset.write_shard(shard.index, shard.start, samples)
+    def make(self, case: Case) -> StoredSample:
+        return to_stored(self.render(case))
 
 
 def to_stored(sample: "Sample") -> StoredSample:
     """A sample as the dataset takes it; its row holds what was asked for and what came out."""
-    case = sample.case
-    known: dict[str, Any] = {
-        name: case.subject[name]
-        for name in ("gestational_age_weeks", "pathology", "rec")
-        if name in case.subject
-    }
-    scanner = {"scanner": case.acquisition["scanner"]} if "scanner" in case.acquisition else {}
-    with_labels = case.acquisition.get("labels") == "stack"
-    grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
+    with_labels = sample.case.acquisition.get("labels") == "stack"
     return StoredSample(
-        case=case.to_json(),
+        case=sample.case.to_json(),
         arrays={"image": sample.image, "label": sample.label, **sample.extra},
         affine=sample.grid.affine,
         spacing_mm=sample.grid.spacing,
         columns={
-            "case": case.id,
-            **({"group": case.group} if case.group else {}),
-            "subject": case.subject["id"],
-            "variant": case.variant,
-            "replicate": case.replicate,
-            **known,
-            **scanner,
-            **grade,
-            **{f"requested_{name}": value for name, value in case.requested.items()},
+            **asked_for(sample.case),
+            "accepted": True,
             **{name: _cell(value) for name, value in sample.measures.items()},
         },
         stacks=[
@@ -74,6 +59,28 @@ def to_stored(sample: "Sample") -> StoredSample:
             for s in sample.stacks
         ],
     )
+
+
+def asked_for(case: Case) -> dict[str, Any]:
+    """The columns of a case that are known before it is rendered."""
+    known: dict[str, Any] = {
+        name: case.subject[name]
+        for name in ("gestational_age_weeks", "pathology", "rec")
+        if name in case.subject
+    }
+    scanner = {"scanner": case.acquisition["scanner"]} if "scanner" in case.acquisition else {}
+    grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
+    return {
+        "case": case.id,
+        **({"group": case.group} if case.group else {}),
+        "subject": case.subject["id"],
+        "variant": case.variant,
+        "replicate": case.replicate,
+        **known,
+        **scanner,
+        **grade,
+        **{f"requested_{name}": value for name, value in case.requested.items()},
+    }
 
 
 def _cell(value: Any) -> Any:

@@ -23,13 +23,12 @@ import zarr
 from storage import ledger
 from storage.cases_table import row, to_parquet
 from storage.documents import GROWTH, documents, generation_of, put_all, read_record
-from storage.entries import entries, entry_of, place_of, shard_entries
-from storage.environment import environment, refuse_mixed
+from storage.entries import entries, entry_of, failures_in
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, dequantise, encode, encode_volumes, padded, quantise
+from storage.layout import Layout, dequantise, encode
 from storage.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
-from storage.shard_object import Part, join
+from storage.shard_writer import ShardWriter
 from storage.stored_sample import StoredSample
 from storage.volumes import Volumes, digest_of, open_group
 
@@ -57,8 +56,11 @@ class Dataset:
 
     # Writing
 
-    def done(self, shards: Iterable[ledger.ShardLike]) -> set[int]:
-        """Indices of the shards that stand: their entry is whole and is for the same cases."""
+    def done(self, shards: Iterable[ledger.ShardLike], *, failed_too: bool = False) -> set[int]:
+        """Indices of the shards that stand: their entry is whole and is for the same cases.
+
+        failed_too: also those in which a case could not be rendered, else these are tried again.
+        """
         present = self.folder.names(ledger.LEDGER)
         named = {}
         for shard in shards:
@@ -70,8 +72,14 @@ class Dataset:
         return {
             index
             for data, (index, digest) in zip(found, named.values(), strict=True)
-            if (entry := ledger.parse(data)) and entry["cases_sha256"] == digest
+            if (entry := ledger.parse(data))
+            and entry["cases_sha256"] == digest
+            and (failed_too or not failures_in(entry))
         }
+
+    def writer(self, index: int, start: int, count: int) -> ShardWriter:
+        """What takes the samples of a shard one by one. Raises as storage.shard_writer says."""
+        return ShardWriter(self, index, start, count)
 
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
         """Write the objects of one shard, then its ledger entry. Written twice, same bytes.
@@ -81,43 +89,10 @@ class Dataset:
         layout or is not finite, DatasetError where the environment is another or the folder
         refuses.
         """
-        self._check_place(index, start, len(samples))
-        here = self._environment_here()
-        first, _ = place_of(self.layout, index)
-        standing = self._standing(index, start - first)
-        clipped: list[dict[str, float]] = [{} for _ in samples]
-        objects = {}
-        for name in self.layout.arrays:
-            volumes = []
-            for sample, fractions in zip(samples, clipped, strict=True):
-                values = sample.checked(name, self.layout)
-                if not self.layout.is_label(name):
-                    values, fractions[name] = quantise(values, *self.layout.ranges[name])
-                volumes.append(padded(values, self.layout.shape_of(name)))
-            key = f"{name}/c/{index}/0/0/0"
-            parts = encode_volumes(self.layout, name, volumes)
-            if standing is not None:
-                parts.insert(0, self._kept(name, key, standing))
-            data = join(parts, self.layout.bricks_of(name), self.layout.samples_per_shard)
-            self.folder.put(key, data)
-            objects[key] = {"bytes": len(data), "sha256": ledger.sha256(data)}
-        records = standing["samples"] if standing else []
-        records = records + [
-            sample.to_record(self.layout, fractions)
-            for sample, fractions in zip(samples, clipped, strict=True)
-        ]
-        cases = [ledger.canonical(record["case"]).decode() for record in records]
-        digest = ledger.cases_digest(cases)
-        entry = {
-            "shard": index,
-            "start": first,
-            "cases_sha256": digest,
-            "samples": records,
-            "objects": objects,
-            "environment": here,
-        }
-        name = ledger.entry_name(index, digest)
-        self.folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
+        writer = self.writer(index, start, len(samples))
+        for sample in samples:
+            writer.add(sample)
+        writer.close()
 
     def seal(self) -> None:
         """Write all small objects, then the seal. Nothing where all that stands.
@@ -198,6 +173,14 @@ class Dataset:
         table = pq.read_table(io.BytesIO(data or to_parquet(self._rows()))).to_pandas()
         return table[: self.layout.samples]  # it may have grown since this was opened
 
+    def failures(self) -> dict[int, str]:
+        """Samples that could not be rendered, and why: they keep their place, not accepted."""
+        table = self.cases()
+        known = table[table["failure"].notna()] if "failure" in table else table[:0]
+        return (
+            dict(zip(known["sample"].tolist(), known["failure"], strict=True)) if len(known) else {}
+        )
+
     def stored_bytes(self) -> dict[str, int]:
         """Bytes of the shards that stand, by array."""
         total = dict.fromkeys(self.layout.arrays, 0)
@@ -238,39 +221,3 @@ class Dataset:
 
     def _entries(self) -> list[tuple[str, dict[str, Any]]]:
         return entries(self.folder, self.layout)
-
-    def _standing(self, shard: int, count: int) -> dict[str, Any] | None:
-        """The entry of a shard's first `count` samples, to which more are added; None for 0."""
-        if not count:
-            return None
-        for entry in shard_entries(self.folder, shard):
-            if len(entry["samples"]) == count:
-                return entry
-        raise DatasetError(f"{self.path}: shard {shard} cannot grow: its ledger entry is damaged")
-
-    def _kept(self, name: str, key: str, standing: Mapping[str, Any]) -> Part:
-        """An array's part of the samples that stand, checked; more may lie behind them."""
-        room, count = self.layout.samples_per_shard, len(standing["samples"])
-        bricks = self.layout.bricks_of(name)
-        try:
-            data = join([Part(self.folder.get(key) or b"", room, count)], bricks, room)
-        except ValueError:
-            data = b""
-        if ledger.sha256(data) != standing["objects"][key]["sha256"]:
-            raise DatasetError(f"{self.path}: {key} is damaged; factory repair makes it again")
-        return Part(data, room, count)
-
-    def _check_place(self, index: int, start: int, count: int) -> None:
-        first, expected = place_of(self.layout, index)
-        if not first <= start < first + expected or start + count != first + expected:
-            raise DatasetError(
-                f"{self.path}: shard {index} holds {expected} samples from {first}, "
-                f"not {count} from {start}"
-            )
-
-    def _environment_here(self) -> dict[str, Any]:
-        begun = self.record["environment"]
-        here = environment(begun["device"], begun["threads"])
-        if not self.allow_mixed:
-            refuse_mixed(self.path, begun, here)
-        return here

@@ -1,6 +1,6 @@
 """The ledger's entries: which shard stands, and what it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from storage import ledger
@@ -57,6 +57,16 @@ def shard_entries(folder: Folder, shard: int) -> Iterator[dict[str, Any]]:
             entry = ledger.parse(folder.get(f"{ledger.LEDGER}/{name}"))
             if entry is not None:
                 yield entry
+
+
+def failures_in(entry: Mapping[str, Any]) -> dict[int, str]:
+    """The samples of an entry that could not be rendered, by index, and why."""
+    columns = [sample["columns"] for sample in entry["samples"]]
+    return {
+        entry["start"] + offset: known["failure"]
+        for offset, known in enumerate(columns)
+        if "failure" in known
+    }
 
 
 def _cut(name: str, entry: dict[str, Any], layout: Layout) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage import ledger
 from storage.documents import generation_of
-from storage.entries import entries
+from storage.entries import entries, failures_in
 from storage.folder import Folder
 from storage.layout import Layout
 from storage.seal import SEALS, newest_seal, seal_key
@@ -30,17 +30,21 @@ class Damage:
 
 @dataclass
 class Findings:
-    """What a check found. samples: of the dataset. objects, bytes: what was read."""
+    """What a check found. samples: of the dataset. objects, bytes: what was read. failures: samples
+    that could not be rendered, and why; their places are no damage.
+    """
 
     samples: int
     objects: int = 0
     bytes: int = 0
     damage: list[Damage] = field(default_factory=list)
+    failures: dict[int, str] = field(default_factory=dict)
 
     def add(self, other: "Findings") -> None:
         self.objects += other.objects
         self.bytes += other.bytes
         self.damage += other.damage
+        self.failures |= other.failures
 
     @property
     def shards(self) -> set[int]:
@@ -96,6 +100,8 @@ class _Check:
     def shard(self, shard: int, name: str, digest: str) -> None:
         """Check a shard's entry and the objects it names."""
         entry = ledger.parse(self.read(f"{ledger.LEDGER}/{name}", digest, shard))
+        if entry:
+            self.findings.failures |= failures_in(entry)
         for key, written in (entry or {"objects": {}})["objects"].items():
             data = self.get(key)
             if not any(ledger.sha256(d) == written["sha256"] for d in self._versions(key, data)):

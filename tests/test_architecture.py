@@ -9,7 +9,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("factory", "models", "storage")
 
 ALLOWED = {
-    "ray": ("factory/execute.py", "factory/ray_session.py", "factory/train/"),
+    "ray": (
+        "factory/ray_pool.py",
+        "factory/ray_actor.py",
+        "factory/ray_session.py",
+        "factory/train/",
+    ),
     "zarr": ("storage/",),
     "fsspec": ("storage/",),
     "torch": (

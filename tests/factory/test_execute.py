@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ import pytest
 import ray
 import zarr
 
+from factory import ray_pool
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
 from factory.execute import execute
+from factory.plan import Shard
 from factory.progress import Progress
+from factory.ray_pool import IN_FLIGHT
 from factory.ray_session import ray_session
 from storage.dataset_open import open_dataset
 from storage.errors import DatasetError
@@ -26,6 +30,7 @@ sys.path.append(str(Path(__file__).parent))
 import toy_run
 
 SAMPLES = 12
+ODD = "ZeroDivisionError: a mistake of ours"
 WAIT = 300
 
 
@@ -65,7 +70,9 @@ def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, qu
 
 def test_a_shard_that_always_kills_is_named_and_the_rest_stands(tmp_path, cluster, quiet):
     (tmp_path / "always-4").touch()
-    with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: took 3 renderers down"):
+    with pytest.raises(
+        ShardsFailed, match=r"1 shards failed.*shard 2: phantom-0/grade=4/0: took 3"
+    ):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
     dataset = open_dataset(str(tmp_path / "d"))
     assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
@@ -101,6 +108,88 @@ def test_an_error_all_shards_share_is_raised_at_once(tmp_path, how):
     (tmp_path / "error-all").touch()
     with pytest.raises(AnatomyError, match="nowhere to grow"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
+
+
+def made_by(folder: Path) -> list[tuple[str, int]]:
+    """Process and case of everything that was begun."""
+    lines = (folder / "notes").read_text().splitlines()
+    return [(process, int(index)) for process, index, _ in map(str.split, lines)]
+
+
+def test_a_case_that_kills_keeps_a_vacant_place(tmp_path, cluster, quiet):
+    (tmp_path / "always-4").touch()
+    how = {"mishaps": str(tmp_path), "actors": 2}
+    dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, keep_going=True, **how)
+    assert sum(index == 4 for _, index in made_by(tmp_path)) == 3  # tries, and no more
+    assert dataset.is_complete()
+    assert dataset.failures() == {4: "took 3 renderers down, out of memory or killed"}
+    assert not dataset.sample(4).arrays["label"].any()
+    assert dataset.sample(5).arrays["label"].any()  # of the same shard
+    (tmp_path / "notes").unlink()
+    with pytest.raises(ShardsFailed):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
+    assert {index for _, index in made_by(tmp_path)} == {4, 5}  # that shard alone is tried again
+    assert dataset.is_complete()
+    (tmp_path / "always-4").unlink()
+    again = toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
+    assert again.failures() == {}
+    assert again.digest() == quiet
+
+
+@pytest.mark.parametrize("what", ["error", "odd"])
+def test_a_case_that_raises_keeps_a_vacant_place(tmp_path, how, quiet, what):
+    (tmp_path / f"{what}-5").touch()
+    how = {**how, "mishaps": str(tmp_path)}
+    dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, keep_going=True, **how)
+    assert dataset.is_complete()
+    said = {"error": "the ventricles have nowhere to grow", "odd": ODD}
+    assert dataset.failures() == {5: said[what]}
+    (tmp_path / f"{what}-5").unlink()
+    assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
+
+
+def test_a_process_that_is_not_sound_does_not_drain_the_queue(tmp_path, cluster):
+    """What is no error of the case is tried in three processes, and its actor is let go."""
+    (tmp_path / "odd-4").touch()
+    with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1)
+    assert len({process for process, index in made_by(tmp_path) if index == 4}) == 3
+    assert len(open_dataset(str(tmp_path / "d")).done(toy_run.shards(SAMPLES))) == 5
+
+
+def test_an_actor_out_of_memory_has_its_shard_made_a_case_at_a_time(tmp_path, cluster, quiet):
+    (tmp_path / "hungry-7").touch()
+    path = str(tmp_path / "d")
+    with pytest.raises(ShardsFailed, match=r"shard 3: phantom-1/grade=2/0: \w*MemoryError"):
+        toy_run.render(path, SAMPLES, mishaps=str(tmp_path), actors=2)
+    dataset = open_dataset(path)
+    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 2, 4, 5}
+    (tmp_path / "hungry-7").unlink()
+    (tmp_path / "once-7").touch()  # as the kernel does it
+    assert toy_run.render(path, SAMPLES, mishaps=str(tmp_path), actors=2).digest() == quiet
+
+
+def test_no_more_work_is_taken_than_actors_can_hold(tmp_path, cluster):
+    dataset = toy_run.begin(str(tmp_path / "d"), 40)
+    most, stood = [], tmp_path / "d" / "ledger"
+
+    def shards() -> Iterator[Shard]:
+        for shard in toy_run.shards(40):
+            most.append(shard.index - len(list(stood.glob("0*.json"))))
+            yield shard
+
+    execute(shards(), partial(toy_run.ToyWorker, dataset), samples=40, actors=2)
+    assert max(most) <= 2 * IN_FLIGHT
+
+
+def test_an_actor_that_finds_no_place_is_one_line(tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(ray_pool, "PATIENCE", 5.0)
+    with pytest.raises(RenderError, match=r"no renderer was ready in 5 s: each needs 64 CPU"):
+        toy_run.render(str(tmp_path / "d"), SAMPLES, actors=1, threads=64)
+
+
+def test_actors_beyond_the_room_wait_and_the_rest_goes_on(tmp_path, cluster, quiet):
+    assert toy_run.render(str(tmp_path / "d"), SAMPLES, actors=5).digest() == quiet
 
 
 def test_what_loading_raises_is_passed_on(tmp_path, how):

@@ -3,7 +3,6 @@
 import numpy as np
 
 from factory.cases import Case
-from factory.plan import Shard
 from factory.render import Sample
 from factory.worker import RenderWorker
 from storage.dataset_open import create
@@ -29,7 +28,7 @@ def load(threads: int):
     return render
 
 
-def test_a_shard_is_rendered_and_written(tmp_path):
+def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
     ranges = {"image": (0.0, 1.2), "uncertainty": (0.0, 1.2)}
     layout = Layout(2, SHAPE, FETA, ranges, samples_per_shard=2)
     dataset = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "", threads=3)
@@ -48,7 +47,7 @@ def test_a_shard_is_rendered_and_written(tmp_path):
     )
     worker = RenderWorker(dataset, load, threads=3)
     worker.setup()
-    worker.run(Shard(0, 0, cases))
+    dataset.write_shard(0, 0, [worker.make(case) for case in cases])
     dataset.seal()
     table = dataset.cases()
     assert list(table["case"]) == [case.id for case in cases]
@@ -57,6 +56,7 @@ def test_a_shard_is_rendered_and_written(tmp_path):
     assert list(table["grade"]) == list(table["requested_grade"]) == [2, 4]
     assert list(table["requested_radius_mm"]) == [3.0, 6.0]
     assert list(table["atrial_width_mm"]) == [9.5, 11.5]
+    assert table["accepted"].all()
     sample = dataset.sample(1)
     assert (sample.arrays["label"] == 4).all()
     np.testing.assert_allclose(sample.arrays["image"], 0.4, atol=1e-5)

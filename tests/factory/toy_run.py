@@ -4,6 +4,7 @@
 """
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from factory.cases import Case
 from factory.errors import AnatomyError
@@ -57,19 +59,29 @@ class ToyWorker:
     def happens(self, what: str) -> bool:
         return bool(self.mishaps) and (Path(self.mishaps) / what).exists()
 
+    def note(self, text: str) -> None:
+        """Say who did what, where a folder is there to say it in."""
+        if self.mishaps:
+            with (Path(self.mishaps) / "notes").open("a") as file:
+                print(text, file=file)
+
+    def raylets(self) -> set[str]:
+        """The nodes that took part, by the process that started their actors."""
+        lines = (Path(self.mishaps) / "notes").read_text().splitlines()
+        return {line.split()[2] for line in lines}
+
     def setup(self) -> None:
         if self.happens("error-loading"):
             raise FileNotFoundError("no weights here")
         if self.happens("dies-loading"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def run(self, shard: Shard) -> None:
-        samples = [self.make(case) for case in shard.cases]
-        self.dataset.write_shard(shard.index, shard.start, samples)
-
     def make(self, case: Case) -> StoredSample:
         index = case.appearance["style_seed"]
         time.sleep(self.seconds)
+        self.note(f"{os.getpid()} {index} {os.getppid()}")
+        while self.happens("two-nodes") and index >= 6 and len(self.raylets()) < 2:
+            time.sleep(0.1)
         if self.happens(f"always-{index}"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.happens(f"once-{index}"):
@@ -78,6 +90,10 @@ class ToyWorker:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.happens(f"error-{index}") or self.happens("error-all"):
             raise AnatomyError("the ventricles have nowhere to grow")
+        if self.happens(f"odd-{index}"):
+            raise ZeroDivisionError("a mistake of ours")
+        if self.happens(f"hungry-{index}"):
+            self.starve()
         rng = np.random.Generator(np.random.Philox(index))
         arrays = {
             "image": rng.random(SHAPE, dtype=np.float32),
@@ -86,6 +102,16 @@ class ToyWorker:
         columns = {"subject": case.subject["id"], "grade": index % 5}
         grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
         return StoredSample(case.to_json(), arrays, grid.affine, grid.spacing, columns)
+
+    def starve(self) -> None:
+        """Really run out of memory."""
+        used = psutil.Process().memory_info().vms
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, before[1]))
+        try:
+            np.ones(2**28)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def begin(path: str, samples: int) -> Dataset:

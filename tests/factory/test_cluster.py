@@ -1,0 +1,87 @@
+"""Nodes that come and go, and several of them that write to one bucket, on a real cluster."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.folder import Folder
+
+# Actors import the module that made their work, so it must be one they can find.
+sys.path.append(str(Path(__file__).parent))
+import toy_run
+from ground import Ground
+
+SAMPLES = 24
+SECONDS = 0.3  # a sample, so that a run lasts longer than a node takes to come
+WAIT = 300
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Ground]:
+    with Ground(1) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("quiet") / "d.zarr"
+    return toy_run.render(str(path), SAMPLES, serial=True, show_progress=False).digest()
+
+
+def meanwhile(path: Path, shards: int, happen: Callable[[], None]) -> threading.Thread:
+    """Something that happens once so many shards stand."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + WAIT
+        while len(list(path.glob("ledger/0*.json"))) < shards and time.monotonic() < deadline:
+            time.sleep(0.02)
+        happen()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def rendered(path: Path | str, ground: Ground, mishaps: Path, **how: object) -> str:
+    """The digest of a run in which two nodes took part: it waits for the second."""
+    (mishaps / "two-nodes").touch()
+    how = {"mishaps": str(mishaps), "address": ground.address, **how}
+    return toy_run.render(str(path), SAMPLES, **how).digest()
+
+
+def test_a_cluster_that_grows_gets_more_actors(tmp_path, ground, quiet):
+    path = tmp_path / "d"
+    thread = meanwhile(path, 2, ground.add)
+    assert rendered(path, ground, tmp_path) == quiet
+    thread.join()
+
+
+def test_actors_that_wait_for_a_node_are_used_once_it_comes(tmp_path, ground, quiet):
+    while len(ground.nodes) > 1:
+        ground.power_off(ground.nodes[0])
+    path = tmp_path / "d"
+    thread = meanwhile(path, 2, ground.add)
+    assert rendered(path, ground, tmp_path, actors=3) == quiet
+    thread.join()
+
+
+def test_a_node_lost_for_good_leaves_the_work_to_the_others(tmp_path, ground, quiet):
+    while len(ground.nodes) < 2:
+        ground.add()
+    path = tmp_path / "d"
+    thread = meanwhile(path, 4, lambda: ground.power_off(ground.nodes[0]))
+    assert rendered(path, ground, tmp_path, seconds=SECONDS) == quiet
+    thread.join()
+    assert len(ground.nodes) == 1
+
+
+def test_two_nodes_write_to_one_bucket(tmp_path, ground, quiet, s3):
+    """Two raylets, each with processes and an object store of its own, as two hosts have."""
+    while len(ground.nodes) < 2:
+        ground.add()
+    assert rendered(f"{s3}/d", ground, tmp_path) == quiet
+    assert len(Folder(f"{s3}/d").names("ledger")) == SAMPLES // toy_run.PER_SHARD

@@ -187,6 +187,29 @@ def replay(
 
 
 @app.command()
+def submit(
+    recipe: RecipeName,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="The cluster's job server.")
+    ] = "http://127.0.0.1:8265",
+    set: Set = None,
+    output: Output = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    append: Append = False,
+    actors: Actors = None,
+    allow_mixed: Mixed = False,
+) -> None:
+    """Render a recipe as a job on a Ray cluster, and follow its log; the exit code is the job's."""
+    from factory.submit import submit as send
+
+    given = {"--overwrite": overwrite, "--append": append, "--allow-mixed": allow_mixed}
+    options = [name for name, wanted in given.items() if wanted]
+    options += [f"--actors={actors}"] if actors else []
+    changes = [*(set or ()), *([f"output.path={json.dumps(output)}"] if output else [])]
+    raise typer.Exit(send(recipe, changes, options, address=address))
+
+
+@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,

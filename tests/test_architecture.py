@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("factory", "models", "storage")
 
 ALLOWED = {
-    "ray": ("factory/execute.py", "factory/ray_session.py", "factory/train/"),
+    "ray": ("factory/execute.py", "factory/ray_session.py", "factory/submit.py", "factory/train/"),
     "zarr": ("storage/",),
     "fsspec": ("storage/",),
     "torch": (

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,11 @@ Append = Annotated[bool, typer.Option(help="Add to the dataset of the recipe bef
 Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
 Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace another recipe's dataset.")]
+Device = Annotated[
+    Literal["cpu", "cuda"] | None,
+    typer.Option(help="What renders; by default as this machine has."),
+]
 
 
 @app.callback()
@@ -44,12 +49,13 @@ def render(
     recipe: RecipeName,
     set: Set = None,
     output: Output = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    overwrite: Overwrite = False,
     append: Append = False,
     beside: Annotated[bool, typer.Option(help="Go on though another driver is at work.")] = False,
     serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
+    device: Device = None,
     allow_mixed: Mixed = False,
     json: Json = False,
 ) -> None:
@@ -67,6 +73,7 @@ def render(
             serial=serial,
             address=address,
             actors=actors,
+            device=device,
             allow_mixed=allow_mixed,
             progress=not json,
         ),
@@ -194,9 +201,10 @@ def submit(
     ] = "http://127.0.0.1:8265",
     set: Set = None,
     output: Output = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    overwrite: Overwrite = False,
     append: Append = False,
     actors: Actors = None,
+    device: Device = None,
     allow_mixed: Mixed = False,
 ) -> None:
     """Render a recipe as a job on a Ray cluster, and follow its log; the exit code is the job's."""
@@ -205,6 +213,7 @@ def submit(
     given = {"--overwrite": overwrite, "--append": append, "--allow-mixed": allow_mixed}
     options = [name for name, wanted in given.items() if wanted]
     options += [f"--actors={actors}"] if actors else []
+    options += [f"--device={device}"] if device else []
     changes = [*(set or ()), *([f"output.path={json.dumps(output)}"] if output else [])]
     raise typer.Exit(send(recipe, changes, options, address=address))
 

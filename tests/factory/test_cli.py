@@ -336,3 +336,15 @@ def test_help_loads_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
                            check=False)  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_gpu_that_is_not_here_is_refused_unless_a_cluster_has_it(capsys, model, tmp_path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    arguments = [f"--output={tmp_path / 'd'}", *small(model)]
+    assert "no GPU here" in refused(
+        capsys, "render", RECIPE, "--device=cuda", "--json", *arguments
+    )
+    assert not (tmp_path / "d").exists()

@@ -48,6 +48,7 @@ def test_two_nodes_render_and_nothing_is_left_running(tmp_path) -> None:
         "PYTHONPATH": str(ROOT),
         "HOME": str(tmp_path),  # where Ray keeps its token
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",  # else other work on this machine keeps actors waiting
         "SLURM_JOB_ID": job,
         "SLURM_JOB_NODELIST": "node[1-2]",
         "SLURM_CPUS_PER_TASK": "1",

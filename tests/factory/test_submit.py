@@ -67,6 +67,7 @@ def server() -> Iterator[Server]:
         "PATH": os.pathsep.join([binaries, os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",  # else other work on this machine keeps actors waiting
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,

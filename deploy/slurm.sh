@@ -19,7 +19,7 @@ set -euo pipefail
 cpus=${SLURM_CPUS_PER_TASK:-1}
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes[0]}
-host=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
+host=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname -I | awk '{print $1}')
 port=$((20000 + SLURM_JOB_ID % 20000))  # another for each job: nodes may be shared
 address=$host:$port
 

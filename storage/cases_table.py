@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STACK_AXES = ("slices", "rows", "columns")
-ROWS = 2**15
+ROWS = 2**13
 """Rows of a row group, and in memory at a time."""
 
 _EXACT = 2**53  # whole numbers up to here are what they are as doubles, too

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from factory.begin import begin, cut_as, growing, standing
 from factory.errors import PlanError, RecipeError
@@ -76,7 +76,7 @@ def render_recipe(
     serial: bool = False,
     address: str | None = None,
     actors: int | None = None,
-    device: Literal["cpu", "cuda"] | None = None,
+    device: str | None = None,
     allow_mixed: bool = False,
     progress: bool = True,
 ) -> RenderReport:

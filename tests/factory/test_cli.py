@@ -344,7 +344,5 @@ def test_a_gpu_that_is_not_here_is_refused_unless_a_cluster_has_it(capsys, model
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     arguments = [f"--output={tmp_path / 'd'}", *small(model)]
-    assert "no GPU here" in refused(
-        capsys, "render", RECIPE, "--device=cuda", "--json", *arguments
-    )
+    assert "no GPU here" in refused(capsys, "render", RECIPE, "--device=cuda", "--json", *arguments)
     assert not (tmp_path / "d").exists()

@@ -5,7 +5,8 @@
 Planned: `factory plan`'s own count of a recipe of so many samples, nothing made of any; its CPU
 seconds and the memory it peaks at, each in a process of its own. Executed: the shards of such a
 plan are made, checked against an empty ledger and handed one by one to workers that do nothing, in
-this process (serial) and on one Ray actor; the driver's own CPU time a sample, threads included.
+this process (serial) and on one Ray actor, with one sample a shard as on a disk and eight as in a
+bucket; the driver's own CPU time a sample, threads included.
 Stands: what a resume costs where all those shards stand, told by the ledger's names alone.
 Rendering: samples a minute of 1 and of 2 actors, and of the renderer called bare in one process,
 on the same cases. Figures of CPU time are the process's own, so that a busy machine matters less;
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,12 @@ def planned(samples: int) -> dict[str, float]:
     return {"seconds": time.process_time() - begun, "samples": made.layout.samples}
 
 
-def executed(samples: int, on_ray: bool) -> dict[str, float]:
+def executed(samples: int, on_ray: bool, per_shard: int = 1) -> dict[str, float]:
     from factory.execute import execute
     from factory.ray_session import ray_session
 
     made = plan_of(samples)
+    made = replace(made, layout=replace(made.layout, samples_per_shard=per_shard))
     run = functools.partial(
         execute, made.remaining(), Idle, samples=made.layout.samples, show_progress=False
     )
@@ -139,6 +141,7 @@ MEASURES = {
     "planned": planned,
     "serial": functools.partial(executed, on_ray=False),
     "ray": functools.partial(executed, on_ray=True),
+    "bucket": functools.partial(executed, on_ray=True, per_shard=8),
     "stands": stands,
     "rate": rate,
 }
@@ -156,11 +159,14 @@ def measured(what: str, samples: int) -> dict[str, float]:
 
 
 def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
-    lines = ["| samples | planned (CPU s) | MB | a sample, serial (ms) | on Ray (ms) | MB | "
-             "all stand (ms) | MB |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| samples | planned (CPU s) | MB | a sample, serial (ms) | on Ray, 1 a shard (ms) | MB "
+        "| 8 a shard (ms) | MB | all stand (ms) | MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for samples, plan in found["planned"].items():
         cells = [f"{plan['seconds']:.2f}", f"{plan['peak_mb']:.0f}"]
-        for what in ("serial", "ray", "stands"):
+        for what in ("serial", "ray", "bucket", "stands"):
             one = found[what].get(samples)
             cells.append(f"{one['ms']:.3f}" if one else "")
             if what != "serial":
@@ -183,7 +189,8 @@ def picture(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     axis.loglog([int(n) for n in each], list(each.values()), "o-", label="planned")
     for what, label in (
         ("serial", "executed, in this process"),
-        ("ray", "executed, on one Ray actor"),
+        ("ray", "executed, on one Ray actor, 1 a shard"),
+        ("bucket", "executed, on one Ray actor, 8 a shard"),
         ("stands", "resumed, all standing"),
     ):
         points = {int(n): one["ms"] for n, one in found[what].items()}
@@ -214,7 +221,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "planned": {str(n): measured("planned", n) for n in sizes if n <= given.most}
     }
-    for what in ("serial", "ray", "stands"):
+    for what in ("serial", "ray", "bucket", "stands"):
         found[what] = {str(n): measured(what, n) for n in sizes if n <= given.executed}
     found["rate"] = measured("rate", given.rate) if given.rate else {}
     (given.into / "driver_cost.json").write_text(json.dumps(found, indent=1) + "\n")

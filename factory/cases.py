@@ -6,8 +6,9 @@ other cases as they were.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from factory import acquisition_section
@@ -21,7 +22,7 @@ from factory.operators import of, operator_class
 from factory.parameters import SWEEPS, extremes, word_of
 from factory.recipe import Recipe
 from factory.subjects import grid_shape
-from factory.sweeps import Variant, axes, fill, full_name, size, variant
+from factory.sweeps import Axis, Variant, axes, fill, full_name, size, variant
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Case:
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
-        plain = asdict(self)
+        plain = dict(vars(self))
         for optional in ("labels", "acquisition"):
             if not plain[optional]:
                 del plain[optional]
@@ -83,11 +84,25 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     Raises SubjectError where subjects cannot be listed or read, RecipeError for repeated ids and
     for a condition on what is not known of a subject.
     """
+    return (make() for make in makers(recipe, start))
+
+
+def makers(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case]]:
+    """What makes each of the cases. One that is passed over costs next to nothing.
+
+    Raises as `cases`, of subjects at once.
+    """
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
     labels = labels_of(recipe.spec)
     every = parts(recipe)
     columns = recipe_columns(every)
+
+    def make(part: Part, sweeps: list[Axis], subject: dict[str, Any], index: int) -> Case:
+        chosen, replicate = variant(sweeps, index // replicates), index % replicates
+        filling = Filling(recipe, part, subject, chosen, replicate, columns)
+        return filling.case(grid, labels)
+
     for part in every:
         sweeps = axes(part.template)
         each = size(sweeps) * replicates
@@ -95,9 +110,7 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
         start -= skipped * each
         for subject in subjects_in(recipe, part, skipped):
             for index in range(start, each):
-                chosen, replicate = variant(sweeps, index // replicates), index % replicates
-                filling = Filling(recipe, part, subject, chosen, replicate, columns)
-                yield filling.case(grid, labels)
+                yield partial(make, part, sweeps, subject, index)
             start = 0
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,6 +35,11 @@ KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Seal it though cases fail; exit code 3.")
 ]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace another recipe's dataset.")]
+Device = Annotated[
+    Literal["cpu", "cuda"] | None,
+    typer.Option(help="What renders; by default as this machine has."),
+]
 
 
 @app.callback()
@@ -47,12 +52,13 @@ def render(
     recipe: RecipeName,
     set: Set = None,
     output: Output = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace another recipe's dataset.")] = False,
+    overwrite: Overwrite = False,
     append: Append = False,
     beside: Annotated[bool, typer.Option(help="Go on though another driver is at work.")] = False,
     serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
+    device: Device = None,
     allow_mixed: Mixed = False,
     keep_going: KeepGoing = False,
     json: Json = False,
@@ -70,6 +76,7 @@ def render(
         serial=serial,
         address=address,
         actors=actors,
+        device=device,
         allow_mixed=allow_mixed,
         keep_going=keep_going,
         progress=not json,
@@ -189,6 +196,31 @@ def replay(
     from factory.replay import replay as again
 
     show(again(dataset, sample, output, set or (), allow_mixed=allow_mixed), json)
+
+
+@app.command()
+def submit(
+    recipe: RecipeName,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="The cluster's job server.")
+    ] = "http://127.0.0.1:8265",
+    set: Set = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    append: Append = False,
+    actors: Actors = None,
+    device: Device = None,
+    allow_mixed: Mixed = False,
+) -> None:
+    """Render a recipe as a job on a Ray cluster, and follow its log; the exit code is the job's."""
+    from factory.submit import submit as send
+
+    given = {"--overwrite": overwrite, "--append": append, "--allow-mixed": allow_mixed}
+    options = [name for name, wanted in given.items() if wanted]
+    options += [f"--actors={actors}"] if actors else []
+    options += [f"--device={device}"] if device else []
+    changes = [*(set or ()), *([f"output.path={json.dumps(output)}"] if output else [])]
+    raise typer.Exit(send(recipe, changes, options, address=address))
 
 
 @app.command()

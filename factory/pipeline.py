@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factory.begin import begin, cut_as, growing, standing
-from factory.errors import RecipeError
+from factory.errors import PlanError, RecipeError
 from factory.grown import earlier_recipes
 from factory.loading import load
 from factory.machine import ANY, Machine
@@ -76,6 +76,7 @@ def render_recipe(
     serial: bool = False,
     address: str | None = None,
     actors: int | None = None,
+    device: str | None = None,
     allow_mixed: bool = False,
     keep_going: bool = False,
     progress: bool = True,
@@ -84,7 +85,8 @@ def render_recipe(
 
     overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
     grew keep its samples, and add the rest. beside: go on where another driver is at work.
-    serial: in this process, without Ray. address: a Ray cluster to join. progress: show it on
+    serial: in this process, without Ray. address: a Ray cluster to join. device: what renders, by
+    default as this machine has; "cuda" for a cluster whose head has no GPU. progress: show it on
     stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
     vacant place, not accepted, and the same command tries them again. Raises FactoryError,
     StorageError, WeightsError in one line; ShardsFailed where some shards could not be rendered
@@ -99,7 +101,9 @@ def render_recipe(
     from factory.montage import montage
     from factory.render import best_device
 
-    device = best_device()
+    if device == "cuda" and not address and best_device() != device:
+        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
+    device = device or best_device()
     lease = Lease(Folder(recipe.spec.output.path), beside)
     lease.refuse()  # before anything is replaced
     dataset, made = begin(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.cases import Case, count_cases
+from factory.cases import Case, count_cases, makers
 from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
@@ -79,14 +79,21 @@ class Plan:
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
-        size = self.layout.samples_per_shard
-        every = ordered(self.recipe, self.earlier)
-        for index in range(self.layout.shards):
-            yield Shard(index, index * size, tuple(itertools.islice(every, size)))
+        return self._shards(without=frozenset())
 
     def remaining(self) -> Iterator[Shard]:
         """The shards that do not stand yet, without the samples in them that do."""
-        return (shard.after(self.kept) for shard in self.shards() if shard.index not in self.done)
+        return (shard.after(self.kept) for shard in self._shards(without=self.done))
+
+    def _shards(self, without: Set[int]) -> Iterator[Shard]:
+        """Cases are made of the shards alone that are not left out."""
+        size = self.layout.samples_per_shard
+        grown = ordered(self.recipe, self.earlier) if self.earlier else ()
+        every = (lambda case=case: case for case in grown) if self.earlier else makers(self.recipe)
+        for index in range(self.layout.shards):
+            run = tuple(itertools.islice(every, size))
+            if index not in without:
+                yield Shard(index, index * size, tuple(make() for make in run))
 
     def samples_in(self, shards: Iterable[int]) -> int:
         """How many samples some shards, by index, hold; the last shard may be shorter."""

@@ -12,21 +12,21 @@ A shard stands once its ledger entry does; the dataset is complete once its newe
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import zarr
 
 from storage import ledger
-from storage.cases_table import row, to_parquet
 from storage.documents import GROWTH, documents, generation_of, put_all, read_record
-from storage.entries import entries, entry_of, failures_in
+from storage.entries import entries, entry_of, forget_damaged, shard_of
 from storage.errors import DatasetError
 from storage.folder import Folder
-from storage.layout import Layout, dequantise, encode
+from storage.gather import gather
+from storage.layout import Layout, dequantise
 from storage.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
 from storage.shard_writer import ShardWriter
 from storage.stored_sample import StoredSample
@@ -57,24 +57,18 @@ class Dataset:
     # Writing
 
     def done(self, shards: Iterable[ledger.ShardLike], *, failed_too: bool = False) -> set[int]:
-        """Indices of the shards that stand: their entry is whole and is for the same cases.
+        """Indices of the shards that stand, by the names in the ledger: nothing is read.
 
-        failed_too: also those in which a case could not be rendered, else these are tried again.
+        shards: in order, taken lazily, no further than the ledger goes. A name says which shard of
+        which cases; whether the entry is whole, the seal and storage.verify find out. failed_too:
+        also those in which a case could not be rendered, else these are tried again.
         """
-        present = self.folder.names(ledger.LEDGER)
-        named = {}
-        for shard in shards:
-            digest = ledger.cases_digest([case.to_json() for case in shard.cases])
-            name = ledger.entry_name(shard.index, digest)
-            if name in present:
-                named[f"{ledger.LEDGER}/{name}"] = (shard.index, digest)
-        found = self.folder.get_all(list(named))
+        present = {name for name in self.folder.names(ledger.LEDGER) if name[:8].isdigit()}
+        last = max(map(shard_of, present), default=-1)
         return {
-            index
-            for data, (index, digest) in zip(found, named.values(), strict=True)
-            if (entry := ledger.parse(data))
-            and entry["cases_sha256"] == digest
-            and (failed_too or not failures_in(entry))
+            shard.index
+            for shard in itertools.takewhile(lambda shard: shard.index <= last, shards)
+            if present.intersection(_names(shard, failed_too))
         }
 
     def writer(self, index: int, start: int, count: int) -> ShardWriter:
@@ -97,33 +91,25 @@ class Dataset:
     def seal(self) -> None:
         """Write all small objects, then the seal. Nothing where all that stands.
 
-        Raises DatasetError naming the number of shards that are missing.
+        Raises DatasetError naming the number of shards that are missing, or that are not whole:
+        these do not stand any more.
         """
         if self.is_complete():
             self._forget_plan()
             return
-        standing = self._entries()
-        if len(standing) < self.layout.shards:
-            missing = self.layout.shards - len(standing)
+        gathered = gather(self.layout, self._entries())
+        if missing := self.layout.shards - len(gathered.entries):
+            forget_damaged(self.folder)
             raise DatasetError(
                 f"{self.path}: {missing} of {self.layout.shards} shards are missing; "
                 "the same command renders them"
             )
-        samples = [sample for _, entry in standing for sample in entry["samples"]]
-        small = {
-            f"{name}/{key}": data
-            for name in self.layout.grids
-            for key, data in encode(
-                self.layout, name, np.array([sample[name] for sample in samples])
-            ).items()
-        }
-        small["cases.parquet"] = to_parquet(self._rows())
-        small |= documents(self.layout, self.record)
+        small = gathered.objects | documents(self.layout, self.record)
         put_all(self.folder, small)
         self.folder.sweep()
         key = seal_key(generation_of(self.record))
-        self.folder.put(key, make_seal(self.record, small, standing))
-        tidy(self.folder, key, standing)
+        self.folder.put(key, make_seal(self.record, gathered.samples, small, gathered.entries))
+        tidy(self.folder, key, gathered.entries)
         self._forget_plan()
 
     def forget(self, shards: Iterable[int]) -> None:
@@ -139,10 +125,8 @@ class Dataset:
         """Whether the newest seal is valid: whole, of this generation or a later one, and all it
         names is there unaltered. The voxels themselves are not read.
         """
-        seal = newest_seal(self.folder)
-        if seal is None or seal["generation"] < generation_of(self.record):
-            return False
-        return is_unaltered(self.folder, seal)
+        seal = self._seal()
+        return seal is not None and is_unaltered(self.folder, seal)
 
     def growing_to(self) -> int | None:
         """How many samples it will have, where a growth has begun that is not sealed yet."""
@@ -169,8 +153,11 @@ class Dataset:
         """The table of cases: a row a sample that stands, in order; cases.parquet once sealed."""
         import pyarrow.parquet as pq
 
-        data = self.folder.get("cases.parquet") if self.is_complete() else None
-        table = pq.read_table(io.BytesIO(data or to_parquet(self._rows()))).to_pandas()
+        data = self.folder.get("cases.parquet")
+        seal = self._seal()
+        if seal is None or ledger.sha256(data or b"") != seal["objects"]["cases.parquet"]:
+            data = gather(self.layout, self._entries()).objects["cases.parquet"]
+        table = pq.read_table(io.BytesIO(data or b"")).to_pandas()
         return table[: self.layout.samples]  # it may have grown since this was opened
 
     def failures(self) -> dict[int, str]:
@@ -198,20 +185,14 @@ class Dataset:
         Reads everything, one sample in memory at a time. Raises DatasetError where a shard is
         missing or its objects are not there in full.
         """
-        standing = self._entries()
-        if len(standing) < self.layout.shards:
-            raise DatasetError(f"{self.path}: not complete, so it has no digest")
-        found = (entry for _, entry in standing)
-        return digest_of(self.folder, self.path, self.layout, found)
+        return digest_of(self.folder, self.path, self.layout, self._every_entry())
 
     # Within
 
-    def _rows(self) -> list[dict[str, Any]]:
-        return [
-            row(entry["start"] + offset, sample)
-            for _, entry in self._entries()
-            for offset, sample in enumerate(entry["samples"])
-        ]
+    def _seal(self) -> dict[str, Any] | None:
+        """The newest seal, if it is of this generation or a later one."""
+        seal = newest_seal(self.folder)
+        return seal if seal and seal["generation"] >= generation_of(self.record) else None
 
     def _forget_plan(self) -> None:
         """Remove the record of a growth that is sealed."""
@@ -219,5 +200,23 @@ class Dataset:
         if plan is not None and generation_of(plan) <= generation_of(self.record):
             self.folder.delete(GROWTH)
 
-    def _entries(self) -> list[tuple[str, dict[str, Any]]]:
+    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         return entries(self.folder, self.layout)
+
+    def _every_entry(self) -> Iterator[dict[str, Any]]:
+        """The entries of all shards, in order. Raises DatasetError where one is missing."""
+        expected = 0
+        for _, entry in self._entries():
+            if entry["shard"] != expected:
+                break
+            yield entry
+            expected += 1
+        if expected < self.layout.shards:
+            raise DatasetError(f"{self.path}: not complete, so it has no digest")
+
+
+def _names(shard: ledger.ShardLike, failed_too: bool) -> list[str]:
+    """The names that a shard's entry may have."""
+    digest = ledger.cases_digest([case.to_json() for case in shard.cases])
+    kinds = (False, True) if failed_too else (False,)
+    return [ledger.entry_name(shard.index, digest, vacant) for vacant in kinds]

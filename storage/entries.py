@@ -1,12 +1,17 @@
 """The ledger's entries: which shard stands, and what it holds."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from storage import ledger
+from storage.cases_table import batched
 from storage.errors import DatasetError
 from storage.folder import Folder
 from storage.layout import Layout
+
+BATCH = 512
+"""Entries in memory at a time; a bucket is asked for as many at once."""
 
 _TRIES = 3  # a growth that is sealed just now replaces one entry, maybe while it is looked for
 
@@ -17,28 +22,33 @@ def place_of(layout: Layout, shard: int) -> tuple[int, int]:
     return start, min(layout.samples_per_shard, layout.samples - start)
 
 
-def entries(folder: Folder, layout: Layout) -> list[tuple[str, dict[str, Any]]]:
-    """Name and entry of every shard that stands, in order of shard.
+def shard_of(name: str) -> int:
+    """The shard that an entry's name says."""
+    return int(name[:8])
+
+
+def entry_names(folder: Folder) -> list[str]:
+    """Names of all entries, in order of shard: a listing, nothing is read."""
+    return sorted(name for name in folder.names(ledger.LEDGER) if name[:8].isdigit())
+
+
+def entries(folder: Folder, layout: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and entry of every shard that stands, in order of shard, a few in memory at a time.
 
     An entry has beside it the sha256 of its bytes. A shard that grew has one for each of its
-    lengths for a while: the one of this layout's length counts, else a longer one, cut.
+    lengths for a while: the one of this layout's length counts, else a longer one, cut. One in
+    which cases failed gives way to one in which none did.
     """
-    for _ in range(_TRIES):
-        names = sorted(folder.names(ledger.LEDGER))
-        found = folder.get_all([f"{ledger.LEDGER}/{name}" for name in names])
-        if None not in found:
-            break
-    best: dict[int, tuple[str, dict[str, Any]]] = {}
-    for name, data in zip(names, found, strict=True):
-        entry = ledger.parse(data)
-        if entry is None or data is None:
-            continue
-        shard, count = entry["shard"], len(entry["samples"])
+    for shard, same in groupby(_stream(folder), lambda pair: shard_of(pair[0])):
         wanted = place_of(layout, shard)[1]
-        known = best.get(shard)
-        if count >= wanted > 0 and (known is None or count < len(known[1]["samples"])):
-            best[shard] = (name, {**entry, "sha256": ledger.sha256(data)})
-    return [_cut(*best[shard], layout) for shard in sorted(best)]
+        whole = ((name, data, _whole(name, data)) for name, data in same)
+        fitting = [one for one in whole if one[2] and len(one[2]["samples"]) >= wanted > 0]
+        if fitting:
+            name, data, entry = min(
+                fitting, key=lambda one: (len(one[2]["samples"]), len(failures_in(one[2])))
+            )
+            samples = entry["samples"][:wanted]
+            yield name, {**entry, "samples": samples, "sha256": ledger.sha256(data)}
 
 
 def entry_of(folder: Folder, layout: Layout, path: str, sample: int) -> dict[str, Any]:
@@ -52,9 +62,9 @@ def entry_of(folder: Folder, layout: Layout, path: str, sample: int) -> dict[str
 
 def shard_entries(folder: Folder, shard: int) -> Iterator[dict[str, Any]]:
     """Every whole entry of one shard."""
-    for name in sorted(folder.names(ledger.LEDGER)):
-        if name.startswith(f"{shard:08d}-"):
-            entry = ledger.parse(folder.get(f"{ledger.LEDGER}/{name}"))
+    for name in entry_names(folder):
+        if shard_of(name) == shard:
+            entry = _whole(name, folder.get(f"{ledger.LEDGER}/{name}"))
             if entry is not None:
                 yield entry
 
@@ -69,6 +79,30 @@ def failures_in(entry: Mapping[str, Any]) -> dict[int, str]:
     }
 
 
-def _cut(name: str, entry: dict[str, Any], layout: Layout) -> tuple[str, dict[str, Any]]:
-    count = place_of(layout, entry["shard"])[1]
-    return name, {**entry, "samples": entry["samples"][:count]}
+def forget_damaged(folder: Folder) -> None:
+    """Remove the entries that are not whole, so that their shards do not look as if they stood."""
+    for name, data in _stream(folder):
+        if _whole(name, data) is None:
+            folder.delete(f"{ledger.LEDGER}/{name}")
+
+
+def _stream(folder: Folder) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of all entries, in order of name."""
+    for names in batched(entry_names(folder), BATCH):
+        for _ in range(_TRIES):
+            found = folder.get_all([f"{ledger.LEDGER}/{name}" for name in names])
+            gone = {shard_of(n) for n, data in zip(names, found, strict=True) if data is None}
+            if not gone:
+                break
+            others = [name for name in entry_names(folder) if shard_of(name) in gone]
+            names = sorted({n for n in names if shard_of(n) not in gone} | set(others))
+        yield from ((n, data) for n, data in zip(names, found, strict=True) if data is not None)
+
+
+def _whole(name: str, data: bytes | None) -> dict[str, Any] | None:
+    """The entry, if it is one, unaltered, and under the name that is its own."""
+    entry = ledger.parse(data)
+    if entry is None:
+        return None
+    own = ledger.entry_name(entry["shard"], entry["cases_sha256"], bool(failures_in(entry)))
+    return entry if name == own else None

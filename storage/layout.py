@@ -34,7 +34,7 @@ from storage.subject import LabelTable
 AXES = ("sample", "z", "y", "x")
 _LEVELS = 65535  # uint16
 BRICK = 64  # voxels along the edge of a brick, or near it; benchmarks/brick_size.py measures it
-_ROWS = 4096  # rows a chunk of the small arrays, whatever their length, which may grow
+ROWS = 4096  # rows a chunk of the small arrays, whatever their length, which may grow
 
 # Blosc decides by itself whether to use threads; one thread each keeps actors out of each
 # other's way.
@@ -232,14 +232,14 @@ def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
         **{name: _volume(layout, name) for name in layout.arrays},
         "sample": {
             "shape": (n,),
-            "chunks": (_ROWS,),
+            "chunks": (ROWS,),
             "dtype": "int64",
             "dimension_names": ("sample",),
         },
         **{
             name: {
                 "shape": (n, *shape),
-                "chunks": (_ROWS, *shape),
+                "chunks": (ROWS, *shape),
                 "dtype": "float64",
                 "fill_value": float("nan"),
                 **(_AFFINE if name.endswith("affine") else _SPACING),

@@ -63,6 +63,7 @@ def cases_digest(cases: Sequence[str]) -> str:
     return sha256("\n".join(cases).encode())
 
 
-def entry_name(shard: int, digest: str) -> str:
-    """An entry's name says which shard of which cases stands, so that a listing tells it."""
-    return f"{shard:08d}-{digest[:16]}.json"
+def entry_name(shard: int, digest: str, vacant: bool) -> str:
+    """An entry's name says which shard of which cases stands, and whether a case of it failed and
+    left its place vacant, so that a listing tells it."""
+    return f"{shard:08d}-{digest[:16]}{'-vacant' if vacant else ''}.json"

@@ -5,11 +5,14 @@ and its own. Seals are numbered: a dataset that has grown gets the next number, 
 newest one counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
+from itertools import chain
 from typing import Any
 
 from storage import ledger
+from storage.cases_table import batched
 from storage.documents import generation_of
+from storage.entries import BATCH
 from storage.folder import Folder
 
 SEALS = "seal"
@@ -21,17 +24,19 @@ def seal_key(generation: int) -> str:
 
 def make_seal(
     record: Mapping[str, Any],
+    samples: int,
     objects: Mapping[str, bytes],
-    entries: Sequence[tuple[str, Mapping[str, Any]]],
+    entries: Mapping[str, str],
 ) -> bytes:
-    """objects: every small object of the dataset by key. entries: as storage.entries gives them."""
+    """samples: how many. objects: every small object of the dataset by key. entries: sha256 of
+    every ledger entry by its name."""
     return ledger.signed(
         {
             "generation": generation_of(record),
-            "samples": sum(len(entry["samples"]) for _, entry in entries),
+            "samples": samples,
             "record": dict(record),
             "objects": {key: ledger.sha256(data) for key, data in objects.items()},
-            "ledger": {name: entry["sha256"] for name, entry in entries},
+            "ledger": dict(entries),
         }
     )
 
@@ -44,26 +49,25 @@ def newest_seal(folder: Folder) -> dict[str, Any] | None:
 
 def is_unaltered(folder: Folder, seal: Mapping[str, Any]) -> bool:
     """Whether all that a seal names is there as it was; the voxels themselves are not read."""
-    named = dict(seal["objects"])
-    named |= {f"{ledger.LEDGER}/{name}": digest for name, digest in seal["ledger"].items()}
-    found = folder.get_all(list(named))
-    return all(
-        data is not None and ledger.sha256(data) == digest
-        for data, digest in zip(found, named.values(), strict=True)
-    )
+    entries = ((f"{ledger.LEDGER}/{name}", digest) for name, digest in seal["ledger"].items())
+    for named in batched(chain(seal["objects"].items(), entries), BATCH):
+        found = folder.get_all([key for key, _ in named])
+        for data, (_, digest) in zip(found, named, strict=True):
+            if data is None or ledger.sha256(data) != digest:
+                return False
+    return True
 
 
-def tidy(folder: Folder, key: str, entries: Sequence[tuple[str, Any]]) -> None:
+def tidy(folder: Folder, key: str, entries: Container[str]) -> None:
     """Remove what a new seal has superseded: older seals, and entries of shards before they grew.
 
-    key: the new seal's.
+    key: the new seal's. entries: names of those that it seals.
     """
-    keep = {name for name, _ in entries}
     for name in folder.names(SEALS):
         if f"{SEALS}/{name}" != key:
             folder.delete(f"{SEALS}/{name}")
     for name in folder.names(ledger.LEDGER):
-        if name.endswith(".json") and name not in keep:
+        if name.endswith(".json") and name not in entries:
             folder.delete(f"{ledger.LEDGER}/{name}")
 
 

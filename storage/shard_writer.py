@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from storage import ledger
-from storage.entries import place_of, shard_entries
+from storage.entries import failures_in, place_of, shard_entries
 from storage.environment import environment, refuse_mixed
 from storage.errors import DatasetError
 from storage.layout import encode_volumes, padded, quantise
@@ -82,8 +82,10 @@ class ShardWriter:
             "objects": objects,
             "environment": self.here,
         }
-        name = ledger.entry_name(self.index, digest)
+        vacant = bool(failures_in(entry))
+        name, other = (ledger.entry_name(self.index, digest, v) for v in (vacant, not vacant))
         dataset.folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
+        dataset.folder.delete(f"{ledger.LEDGER}/{other}")
 
     def _keep(self, count: int) -> None:
         """Begin with the shard's first `count` samples, which stand."""

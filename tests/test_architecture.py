@@ -13,6 +13,7 @@ ALLOWED = {
         "factory/ray_pool.py",
         "factory/ray_actor.py",
         "factory/ray_session.py",
+        "factory/submit.py",
         "factory/train/",
     ),
     "zarr": ("storage/",),

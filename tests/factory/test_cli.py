@@ -270,3 +270,13 @@ def test_help_and_version(capsys) -> None:
         assert (code, err) == (0, "")
         assert "Usage" in out
     assert run(capsys, "version")[0] == 0
+
+
+def test_a_gpu_that_is_not_here_is_refused_unless_a_cluster_has_it(capsys, model, tmp_path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    arguments = [f"--output={tmp_path / 'd'}", *small(model)]
+    assert "no GPU here" in refused(capsys, "render", RECIPE, "--device=cuda", "--json", *arguments)
+    assert not (tmp_path / "d").exists()

@@ -16,6 +16,7 @@ import zarr
 from storage import ledger
 from storage.dataset_open import create, digest, open_dataset
 from storage.errors import DatasetError
+from storage.folder import Folder
 from storage.subject import FETA
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -129,16 +130,48 @@ def test_a_flipped_byte_is_not_complete_and_is_mended(tmp_path, key):
     assert again.digest() == dataset.digest()
 
 
-def test_an_entry_counts_only_whole_and_for_the_same_cases(tmp_path):
+def test_an_entry_counts_only_for_the_same_cases(tmp_path):
     of = layout(3)
     dataset = write(tmp_path / "d", of)
+    assert dataset.done(shards(of)) == {0, 1, 2}
+    other = [replace(s, cases=(PlainCase("another"),)) for s in shards(of)]
+    assert dataset.done(other) == set()
+    assert dataset.done(iter([shards(of)[0], other[1], shards(of)[2]])) == {0, 2}
+
+
+def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(tmp_path):
+    of = layout(3)
+    dataset = write(tmp_path / "d", of)
+    digest = dataset.digest()
     entries = sorted((tmp_path / "d" / "ledger").iterdir())
     entries[0].write_bytes(entries[0].read_bytes()[:-20])
     entries[1].write_bytes(entries[1].read_bytes().replace(b"case-1", b"case-9"))
-    assert dataset.done(shards(of)) == {2}
+    entries[2].rename(entries[2].with_name(f"00000002-{'0' * 16}.json"))
     assert not dataset.is_complete()
-    other = [replace(s, cases=(PlainCase("another"),)) for s in shards(of)]
-    assert dataset.done(other) == set()
+    with pytest.raises(DatasetError, match="not complete"):
+        dataset.digest()
+    with pytest.raises(DatasetError, match="3 of 3 shards are missing; the same command renders"):
+        dataset.seal()
+    assert dataset.done(shards(of)) == set()
+    for i in range(3):
+        dataset.write_shard(i, i, [sample(i)])
+    dataset.seal()
+    assert dataset.is_complete()
+    assert dataset.digest() == digest
+
+
+def test_what_stands_is_told_by_listing_alone(tmp_path, monkeypatch):
+    """No entry is read and no case is made beyond what the ledger names."""
+    of = layout(3)
+    dataset = create(str(tmp_path / "d"), of, RECORD, "")
+    dataset.write_shard(0, 0, [sample(0)])
+    opened = []
+    monkeypatch.setattr(Folder, "get", lambda _, key: opened.append(key))
+    monkeypatch.setattr(Folder, "get_all", lambda _, keys: opened.extend(keys))
+    taken = iter(shards(of))
+    assert dataset.done(taken) == {0}
+    assert [shard.index for shard in taken] == [2]  # the second told that the ledger had ended
+    assert opened == []
 
 
 def test_a_missing_shard_has_no_digest(tmp_path):

@@ -1,0 +1,234 @@
+"""What the driver costs a sample, against how many samples there are; and what actors add.
+
+    python benchmarks/driver_cost.py [--most 10000000] [--executed 100000] [--rate 10]
+
+Planned: `factory plan`'s own count of a recipe of so many samples, nothing made of any; its CPU
+seconds and the memory it peaks at, each in a process of its own. Executed: the shards of such a
+plan are made, checked against an empty ledger and handed one by one to workers that do nothing, in
+this process (serial) and on one Ray actor, with one sample a shard as on a disk and eight as in a
+bucket; the driver's own CPU time a sample, threads included.
+Stands: what a resume costs where all those shards stand, told by the ledger's names alone.
+Rendering: samples a minute of 1 and of 2 actors, and of the renderer called bare in one process,
+on the same cases. Figures of CPU time are the process's own, so that a busy machine matters less;
+those of rendering are wall clock: read them on a quiet machine.
+
+Written: driver_cost.json, .md and .png.
+"""
+
+import argparse
+import functools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+RECIPE = "hydrocephalus"
+GRADES = 5  # cases a subject of it
+
+
+@dataclass
+class Idle:
+    """A worker that does nothing."""
+
+    def setup(self) -> None: ...
+    def run(self, shard: Any) -> None: ...
+
+
+def recipe_of(samples: int, *changes: str) -> Any:
+    from factory.loading import load
+    from factory.recipe import RenderRecipe
+    from factory.resolve import find_recipe
+
+    count = f"subjects.phantom.count={max(1, samples // GRADES)}"
+    return load(find_recipe(RECIPE), RenderRecipe, [count, *changes])
+
+
+def plan_of(samples: int) -> Any:
+    from factory.machine import ANY
+    from factory.networks import Networks
+    from factory.plan import plan
+
+    recipe = recipe_of(samples)
+    networks = Networks.of(recipe)
+    return plan(recipe, networks.card, networks.bytes, ANY)
+
+
+def planned(samples: int) -> dict[str, float]:
+    begun = time.process_time()
+    made = plan_of(samples)
+    next(made.shards())
+    return {"seconds": time.process_time() - begun, "samples": made.layout.samples}
+
+
+def executed(samples: int, on_ray: bool, per_shard: int = 1) -> dict[str, float]:
+    from factory.execute import execute
+    from factory.ray_session import ray_session
+
+    made = plan_of(samples)
+    made = replace(made, layout=replace(made.layout, samples_per_shard=per_shard))
+    run = functools.partial(
+        execute, made.remaining(), Idle, samples=made.layout.samples, show_progress=False
+    )
+    if on_ray:
+        with ray_session(None, 1):
+            begun, wall = time.process_time(), time.perf_counter()
+            run(actors=1)
+            return cost(samples, begun, wall)
+    begun, wall = time.process_time(), time.perf_counter()
+    run(serial=True)
+    return cost(samples, begun, wall)
+
+
+def stands(samples: int) -> dict[str, float]:
+    """The ledger's names are there, its entries are empty: reading one would tell."""
+    from storage import ledger
+    from storage.dataset import Dataset
+
+    made = plan_of(samples)
+    with tempfile.TemporaryDirectory(prefix="driver-cost-") as folder:
+        place = Path(folder) / ledger.LEDGER
+        place.mkdir()
+        for shard in made.shards():
+            digest = ledger.cases_digest([case.to_json() for case in shard.cases])
+            (place / ledger.entry_name(shard.index, digest)).touch()
+        dataset = Dataset(folder, made.layout, {})
+        begun, wall = time.process_time(), time.perf_counter()
+        assert len(dataset.done(made.shards())) == made.layout.shards
+        return cost(samples, begun, wall)
+
+
+def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
+    seconds = time.process_time() - begun
+    return {
+        "ms": 1e3 * seconds / samples,
+        "wall_ms": 1e3 * (time.perf_counter() - wall) / samples,
+    }
+
+
+def rate(samples: int) -> dict[str, float]:
+    """Samples a minute: the renderer bare, then one actor and two, of the same cases."""
+    from factory.cases import cases
+    from factory.networks import Networks
+    from factory.pipeline import render_recipe
+
+    changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", "output.spacing_mm=2"]
+    recipe = recipe_of(samples, *changes[1:])
+    every = list(cases(recipe))
+    render = Networks.of(recipe).loader("cpu")(1)
+    render(every[0])  # warm
+    begun = time.perf_counter()
+    for case in every:
+        render(case)
+    found = {"bare": 60 * len(every) / (time.perf_counter() - begun)}
+    with tempfile.TemporaryDirectory(prefix="driver-cost-") as folder:
+        for actors in (1, 2):
+            begun = time.perf_counter()
+            report = render_recipe(
+                RECIPE, changes, output=f"{folder}/{actors}.zarr", actors=actors, progress=False
+            )
+            found[f"{actors} actors"] = 60 * len(every) / (time.perf_counter() - begun)
+            found[f"{actors} actors, loaded"] = 60 * len(every) / report.seconds
+    return found
+
+
+MEASURES = {
+    "planned": planned,
+    "serial": functools.partial(executed, on_ray=False),
+    "ray": functools.partial(executed, on_ray=True),
+    "bucket": functools.partial(executed, on_ray=True, per_shard=8),
+    "stands": stands,
+    "rate": rate,
+}
+
+
+def measured(what: str, samples: int) -> dict[str, float]:
+    """One measure in a process of its own, with the memory that it came to."""
+    found = subprocess.run(
+        [sys.executable, __file__, "--measure", what, str(samples)],
+        stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ).stdout  # fmt: skip
+    values = json.loads(found.splitlines()[-1])
+    print(f"{what} {samples}: {values}", file=sys.stderr)
+    return values
+
+
+def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    lines = [
+        "| samples | planned (CPU s) | MB | a sample, serial (ms) | on Ray, 1 a shard (ms) | MB "
+        "| 8 a shard (ms) | MB | all stand (ms) | MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for samples, plan in found["planned"].items():
+        cells = [f"{plan['seconds']:.2f}", f"{plan['peak_mb']:.0f}"]
+        for what in ("serial", "ray", "bucket", "stands"):
+            one = found[what].get(samples)
+            cells.append(f"{one['ms']:.3f}" if one else "")
+            if what != "serial":
+                cells.append(f"{one['peak_mb']:.0f}" if one else "")
+        lines.append(f"| {int(samples):,} | {' | '.join(cells)} |")
+    for name, value in (found["rate"] or {}).items():
+        if name != "peak_mb":
+            lines.append(f"\n{name}: {value:.2f} samples a minute")
+    return "\n".join(lines)
+
+
+def picture(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    each = {n: 1e3 * one["seconds"] / int(n) for n, one in found["planned"].items()}
+    axis.loglog([int(n) for n in each], list(each.values()), "o-", label="planned")
+    for what, label in (
+        ("serial", "executed, in this process"),
+        ("ray", "executed, on one Ray actor, 1 a shard"),
+        ("bucket", "executed, on one Ray actor, 8 a shard"),
+        ("stands", "resumed, all standing"),
+    ):
+        points = {int(n): one["ms"] for n, one in found[what].items()}
+        axis.loglog(list(points), list(points.values()), "o-", label=label)
+    axis.axhline(1, color="black", linestyle=":", label="1 ms")
+    axis.set_xlabel("samples")
+    axis.set_ylabel("the driver's CPU time a sample (ms)")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=int, default=10**7, help="samples planned at the most")
+    parser.add_argument("--executed", type=int, default=10**5, help="and executed")
+    parser.add_argument("--rate", type=int, default=10, help="rendered; 0 leaves that out")
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        what, samples = given.measure
+        values = MEASURES[what](int(samples))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({**values, "peak_mb": peak}))
+        return
+    sizes = [10**k for k in range(3, 8)]
+    found: dict[str, Any] = {
+        "planned": {str(n): measured("planned", n) for n in sizes if n <= given.most}
+    }
+    for what in ("serial", "ray", "bucket", "stands"):
+        found[what] = {str(n): measured(what, n) for n in sizes if n <= given.executed}
+    found["rate"] = measured("rate", given.rate) if given.rate else {}
+    (given.into / "driver_cost.json").write_text(json.dumps(found, indent=1) + "\n")
+    (given.into / "driver_cost.md").write_text(table(found) + "\n")
+    picture(found, given.into / "driver_cost.png")
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()

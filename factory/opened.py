@@ -119,7 +119,7 @@ class OpenedDataset:
         tree = xarray.open_zarr(self._group().store, chunks=None)
         tree = tree.isel(sample=self._samples())
         columns = self.cases.drop(columns="sample")
-        return tree.assign_coords({name: ("sample", columns[name].array) for name in columns})
+        return tree.assign_coords({name: ("sample", columns[name].to_numpy()) for name in columns})
 
     def _samples(self) -> np.ndarray:
         return self.cases["sample"].to_numpy(np.int64)

@@ -26,7 +26,9 @@ def path(tmp_path_factory) -> str:
 
 
 def test_importing_it_loads_nothing_heavy():
-    code = "import factory, sys; print([m for m in ('torch', 'zarr', 'pandas') if m in sys.modules])"
+    code = (
+        "import factory, sys; print([m for m in ('torch', 'zarr', 'pandas') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

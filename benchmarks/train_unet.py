@@ -22,11 +22,9 @@ PATCH, BATCH, WIDTH = 24, 2, 8
 
 
 def block(channels: int, out: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for source in (channels, out):
-        layers += [nn.Conv3d(source, out, 3, padding=1), nn.InstanceNorm3d(out, affine=True)]
-        layers += [nn.LeakyReLU(0.01)]
-    return nn.Sequential(*layers)
+    convs = [nn.Conv3d(source, out, 3, padding=1) for source in (channels, out)]
+    rest = [nn.Sequential(nn.InstanceNorm3d(out, affine=True), nn.LeakyReLU(0.01)) for _ in convs]
+    return nn.Sequential(convs[0], rest[0], convs[1], rest[1])
 
 
 class UNet(nn.Module):
@@ -82,7 +80,7 @@ def main(path: str, steps: int) -> None:
     network = UNet(len(dataset.labels))
     optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    print(f"{len(learnt)} samples to learn from; {last} held out, {len(held)} samples")
+    print(f"{len(learnt)} samples to learn from, {len(held)} of {last} held out")
     print(f"Dice before: {dice_of(network, unseen).mean():.3f}", flush=True)
     begun, mean = time.perf_counter(), 0.0
     for step, batch in enumerate(loader, 1):
@@ -96,9 +94,8 @@ def main(path: str, steps: int) -> None:
             print(f"step {step}: loss {mean:.3f}, {time.perf_counter() - begun:.0f} s", flush=True)
             mean = 0.0
     found = dice_of(network, unseen)
-    for name, dice in zip(list(dataset.labels)[1:], found, strict=True):
-        print(f"{name}: {dice:.3f}")
-    print(f"Dice after: {found.mean():.3f}")
+    named = zip(list(dataset.labels)[1:], found, strict=True)
+    print(f"Dice after: {found.mean():.3f};", ", ".join(f"{name} {d:.3f}" for name, d in named))
 
 
 if __name__ == "__main__":

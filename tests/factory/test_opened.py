@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import factory
+from storage import ledger
 from storage.dataset_open import create
 from storage.errors import DatasetError
 
@@ -147,6 +148,13 @@ def test_a_damaged_table_is_refused(tmp_path):
     write(tmp_path / "d", layout(2))
     (tmp_path / "d" / "cases.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match=r"cases\.parquet is missing or damaged"):
+        factory.open(str(tmp_path / "d"))
+
+
+def test_a_seal_of_an_older_program_is_refused(tmp_path):
+    write(tmp_path / "d", layout(2))
+    (tmp_path / "d" / "seal" / "0001.json").write_bytes(ledger.signed({"generation": 1}))
+    with pytest.raises(DatasetError, match="sealed by an older program"):
         factory.open(str(tmp_path / "d"))
 
 

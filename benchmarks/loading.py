@@ -67,7 +67,7 @@ class Rounds:
     """A loader whose workers stay; each call takes a round of patches from it."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
-        self.loader, self.patches = loader, loader
+        self.loader = loader
 
     def __call__(self) -> tuple[float, float]:
         """Patches a second; CPU ms of the workers a patch."""

@@ -33,12 +33,14 @@ SAMPLES, PATCH, PATCHES = 3, 96, 6
 TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
 
 
-def volumes(spacing: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def volumes(
+    spacing: float, rng: np.random.Generator, samples: int = SAMPLES
+) -> tuple[np.ndarray, np.ndarray]:
     """Images uint16 and labels uint8 [sample, z, y, x] of 30-week heads, background zero."""
     extent = phantom_extent_mm(30.0)
     shape = tuple(16 * -(-round(mm / spacing + 8) // 16) for mm in extent)
     images, labels = [], []
-    for seed in range(SAMPLES):
+    for seed in range(samples):
         label = fit(phantom(30.0, seed, spacing, f"p{seed}"), shape).label
         texture = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 1.0)
         image = np.where(label > 0, ndimage.gaussian_filter(TONES[label], 0.7) + 0.1 * texture, 0)

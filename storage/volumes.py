@@ -1,5 +1,7 @@
 """Reading stored volumes: through tensorstore where it is installed and the dataset is on a disk
 (benchmarks/brick_size.py: three times as fast), else through zarr-python; and their digest.
+
+A process that has read through tensorstore cannot fork any more: its children would abort.
 """
 
 import hashlib
@@ -27,34 +29,54 @@ def open_group(folder: Folder, path: str) -> zarr.Group:
         raise DatasetError(f"{path}: zarr.json is missing or damaged") from error
 
 
-class Volumes:
-    """The volumes of a dataset by name and sample, as they are stored."""
+_forks_abort = False
 
-    def __init__(self, folder: Folder, path: str) -> None:
-        self.folder, self.path = folder, path
+
+def forks_abort() -> bool:
+    """Whether this process has read through tensorstore, so that it cannot fork any more."""
+    return _forks_abort
+
+
+class Volumes:
+    """The volumes of a dataset by name and sample, as they are stored.
+
+    threads: of tensorstore; None for as many as it likes, 0 to do without it, so that this
+    process may fork later.
+    """
+
+    def __init__(self, folder: Folder, path: str, threads: int | None = None) -> None:
+        self.folder, self.path, self.threads = folder, path, threads
         self.group = open_group(folder, path)
         self.opened: dict[str, Any] = {}
 
-    def read(self, name: str, index: int) -> np.ndarray:
-        """One sample's stored values [z, y, x]. Raises DatasetError where its bytes are damaged."""
+    def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
+        """One sample's stored values [z, y, x], or a window of them.
+
+        Raises DatasetError where its bytes are damaged.
+        """
         try:
             if name not in self.opened:
                 self.opened[name] = self._open(name)
-            return np.ascontiguousarray(self.opened[name][index])
+            return np.ascontiguousarray(self.opened[name][(index, *window)])
         except Exception as error:  # each codec has errors of its own
             raise DatasetError(
                 f"{self.path}: {name} of sample {index} is missing or damaged"
             ) from error
 
     def _open(self, name: str) -> Any:
+        global _forks_abort
+        # tensorstore's S3 looks for credentials in ways of its own
+        if not self.folder.is_local or self.threads == 0:
+            return self.group[name]
         try:
             import tensorstore
         except ImportError:
             return self.group[name]
-        if not self.folder.is_local:  # its S3 looks for credentials in ways of its own
-            return self.group[name]
+        _forks_abort = True
         store = {"driver": "file", "path": f"{self.folder.path(name)}/"}
-        return tensorstore.open({"driver": "zarr3", "kvstore": store}, read=True).result()
+        limit = {} if self.threads is None else {"data_copy_concurrency": {"limit": self.threads}}
+        spec, context = {"driver": "zarr3", "kvstore": store}, tensorstore.Context(limit)
+        return tensorstore.open(spec, read=True, context=context).result()
 
 
 def digest_of(

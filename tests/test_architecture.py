@@ -28,6 +28,7 @@ ALLOWED = {
         "factory/drawn.py",
         "factory/painters.py",
         "factory/ultrasound_painting.py",
+        "factory/torch/",
         "factory/train/",
         "factory/evaluate/",
     ),

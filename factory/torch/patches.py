@@ -1,0 +1,201 @@
+"""Random patches as a map-style dataset: a patch is a function of seed, epoch and index alone.
+
+Items are numbered through all epochs: item k is patch k mod len of epoch k div len. So there is no
+state to keep, and whoever asks for which items (ranks, workers, a resumed run) changes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+from factory.filtering import column
+from factory.loading import listed, nearest
+from factory.opened import OpenedDataset, opened
+from factory.torch.foreground import Remembered, voxels_by_label
+from factory.torch.order import in_shares, order_of, weights_of
+from storage.errors import DatasetError
+
+Source = str | OpenedDataset
+
+
+class PatchDataset(Dataset[dict[str, Any]]):
+    """Patches at random places of random samples of one or more datasets.
+
+    An item is a dict: each of `arrays` as a tensor [1, z, y, x] (images float32, labels uint8),
+    "dataset" and "sample" (index in the stored dataset), and the `columns` of the table.
+
+    datasets: paths, or what factory.open gives, filtered as you like; all with one label table.
+    patch: voxels along (z, y, x) or along each; where a volume is smaller, zeros fill up evenly
+    on both sides. length: patches an epoch; without it one a sample. seed: of everything random.
+    foreground: the share of patches that are centred on a voxel of one of `labels` (names; all but
+    the background), each label equally often; the others lie evenly over the volume.
+    weights: a column of numbers, how often to take a sample. balance: a column, each value of
+    which gets the same share. shares: of each dataset, e.g. real:synthetic as (1, 3).
+    transform: called with each item, e.g. MONAI's Compose. cache: as for factory.open.
+    threads: of tensorstore in a loader's workers; the main process, which may fork, does without.
+
+    Raises DatasetError, one line, on whatever does not fit. Items of samples that are missing or
+    damaged raise it too.
+    """
+
+    def __init__(
+        self,
+        datasets: Source | Sequence[Source],
+        patch: int | Sequence[int] = 96,
+        *,
+        length: int | None = None,
+        seed: int = 0,
+        arrays: Sequence[str] = ("image", "label"),
+        foreground: float = 1 / 3,
+        labels: Sequence[str] | None = None,
+        weights: str | None = None,
+        balance: str | None = None,
+        shares: Sequence[float] | None = None,
+        columns: Sequence[str] = (),
+        transform: Callable[[dict[str, Any]], Any] | None = None,
+        cache: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        given = [datasets] if isinstance(datasets, str | OpenedDataset) else list(datasets)
+        found = [d if isinstance(d, OpenedDataset) else opened(d, cache=cache) for d in given]
+        if not found:
+            raise DatasetError("no datasets given")
+        self.patch = _patch(patch)
+        self.arrays = tuple(arrays)
+        self.wanted = _fit(found, self.arrays, self.patch, labels)
+        if not 0 <= foreground <= 1:
+            raise DatasetError(f"foreground {foreground}; allowed: a share from 0 to 1")
+        tables = [weights_of(d.cases, weights, balance) for d in found]
+        self.weights = in_shares(tables, shares)
+        self.length = len(self.weights) if length is None else int(length)
+        if self.length < 1:
+            raise DatasetError(f"length {length}; allowed: 1 or more patches an epoch")
+        self.seed, self.foreground = seed, foreground
+        self.transform, self.threads = transform, threads
+        # plain arrays, not tables: they travel to every worker
+        self.windows = [d.windows for d in found]
+        self.samples = [d.cases["sample"].to_numpy(np.int64) for d in found]
+        self.columns = [{name: _plain(column(d.cases, name)) for name in columns} for d in found]
+        self.ends = np.cumsum([len(d) for d in found])
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._voxels = Remembered()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The first epoch."""
+        return (self[item] for item in range(self.length))
+
+    def __getitem__(self, item: int) -> Any:
+        if item < 0:
+            raise IndexError(f"item {item}")
+        epoch, index = divmod(int(item), self.length)
+        row = int(self.order(epoch)[index])
+        which = int(np.searchsorted(self.ends, row, side="right"))
+        row -= int(self.ends[which - 1]) if which else 0
+        sample = int(self.samples[which][row])
+        rng = _rng(self.seed, epoch, index)
+        corner = self._corner(which, sample, rng)
+        found: dict[str, Any] = {
+            name: torch.from_numpy(self._read(which, sample, name, corner)[None])
+            for name in self.arrays
+        }
+        found |= {"dataset": which, "sample": sample}
+        found |= {name: values[row] for name, values in self.columns[which].items()}
+        return found if self.transform is None else self.transform(found)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Rows that an epoch takes, of all datasets end to end."""
+        if self._order[0] != epoch:
+            self._order = epoch, order_of(epoch, self.weights, self.length, self.seed)
+        return self._order[1]
+
+    def _corner(self, which: int, sample: int, rng: np.random.Generator) -> list[int]:
+        """Where the patch begins; below zero where the volume is smaller."""
+        shape = self.windows[which].layout.shape
+        free = [n - p for n, p in zip(shape, self.patch, strict=True)]
+        corner = [int(rng.integers(f + 1)) if f > 0 else f // 2 for f in free]
+        if self.foreground and rng.random() < self.foreground:
+            voxels = self._labelled(which, sample)
+            if len(voxels):
+                centre = voxels[rng.integers(len(voxels)), rng.integers(voxels.shape[1])]
+                for axis, f in enumerate(free):
+                    if f > 0:
+                        corner[axis] = int(np.clip(centre[axis] - self.patch[axis] // 2, 0, f))
+        return corner
+
+    def _labelled(self, which: int, sample: int) -> np.ndarray:
+        voxels = self._voxels.take((which, sample))
+        if voxels is None:
+            label = self._windows(which).read("label", sample)
+            voxels = voxels_by_label(label, self.wanted, _rng(self.seed, which, sample))
+            self._voxels.keep((which, sample), voxels)
+        return voxels
+
+    def _read(self, which: int, sample: int, name: str, corner: list[int]) -> np.ndarray:
+        windows = self._windows(which)
+        shape = windows.layout.shape
+        place = zip(corner, self.patch, shape, strict=True)
+        window = tuple(slice(max(c, 0), min(c + p, n)) for c, p, n in place)
+        values = windows.read(name, sample, window)
+        missing = [
+            (max(-c, 0), max(c + p - n, 0))
+            for c, p, n in zip(corner, self.patch, shape, strict=True)
+        ]
+        return np.pad(values, missing) if np.any(missing) else values
+
+    def _windows(self, which: int) -> Any:
+        windows = self.windows[which]
+        if get_worker_info() is not None:
+            windows.threads = self.threads
+        return windows
+
+
+def _rng(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+def _patch(patch: int | Sequence[int]) -> tuple[int, int, int]:
+    sides = (patch,) * 3 if isinstance(patch, int) else tuple(patch)
+    if len(sides) != 3 or not all(isinstance(n, int) and n > 0 for n in sides):
+        raise DatasetError(f"patch {patch}; allowed: one or three whole numbers of voxels")
+    return sides[0], sides[1], sides[2]
+
+
+def _fit(
+    datasets: Sequence[OpenedDataset],
+    arrays: Sequence[str],
+    patch: Sequence[int],
+    labels: Sequence[str] | None,
+) -> np.ndarray:
+    """The labels that count as foreground. Raises DatasetError where the datasets do not fit."""
+    table = datasets[0].labels
+    for dataset in datasets:
+        if dict(dataset.labels) != dict(table):
+            raise DatasetError(
+                f"{dataset.path}: its labels are {listed(dataset.labels)}, those of "
+                f"{datasets[0].path} {listed(table)}; patches need one table"
+            )
+        own = [name for name in dataset.arrays if name not in dataset.layout.shapes]
+        for name in arrays:
+            if name not in own:
+                hint = nearest(name, own)
+                raise DatasetError(f"{dataset.path}: no array {name!r}; {listed(own)}{hint}")
+    for name in labels or ():
+        if name not in table:
+            raise DatasetError(
+                f"no label {name!r}; there are {listed(table)}{nearest(name, table)}"
+            )
+    names = list(table)[1:] if labels is None else labels
+    return np.array([table[name] for name in names], np.int64)
+
+
+def _plain(values: Any) -> list[Any]:
+    """A column as Python's own values: numbers with NaN where there is none, else text."""
+    if values.dtype.kind in "iufb":
+        return list(values.tolist())
+    return ["" if value is None or value != value else str(value) for value in values]

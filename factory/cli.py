@@ -202,6 +202,7 @@ def export(
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="Also samples that were rejected.")] = False,
     licence: Annotated[str | None, typer.Option(help="What the export says of it.")] = None,
+    contrast: Annotated[str | None, typer.Option(help="Of the images; T2w by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time.")] = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -216,6 +217,7 @@ def export(
         where=where,
         rejected_too=all,
         licence=licence,
+        contrast=contrast,
         workers=workers,
         progress=not json,
     )

@@ -95,6 +95,7 @@ def export(
     where: str | None = None,
     rejected_too: bool = False,
     licence: str | None = None,
+    contrast: str | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> ExportReport:
@@ -103,7 +104,7 @@ def export(
     to: a name of FORMATS, or croissant. output: a folder of this machine; croissant lies in the
     dataset's own by default. where: a query of the columns of its cases, as pandas takes it.
     rejected_too: also samples whose column `accepted` is false. licence: what the export says of
-    it. workers: processes, by default as many as there are cores.
+    it. contrast: of the images, T2w by default. workers: processes, by default one a core.
 
     Raises FactoryError for a format or a query that is none, or a worker that died; StorageError
     where the dataset is not complete or damaged, or the folder holds something else.
@@ -113,8 +114,10 @@ def export(
         raise FactoryError(f"--to {to}: allowed: {listed(names)}{nearest(to, names)}")
     dataset = open_dataset(path, sealed=True)
     if not dataset.is_complete():
-        raise FactoryError(f"{path}: not complete, so it is not exported; finish rendering it first")
-    about, table = About.of(dataset, licence), dataset.cases()
+        raise FactoryError(
+            f"{path}: not complete, so it is not exported; finish rendering it first"
+        )
+    about, table = About.of(dataset, licence, contrast), dataset.cases()
     if to == CROISSANT:
         if where:
             raise FactoryError("--where: croissant describes the whole dataset")

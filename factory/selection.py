@@ -24,8 +24,9 @@ def select(
     if ACCEPTED in chosen and not rejected_too:
         chosen = chosen[~chosen[ACCEPTED].isin([False])]
     if not len(chosen):
-        asked = "" if where is None else f" by --where {where!r}"
-        raise FactoryError(f"of {len(table)} samples {count} are chosen{asked}, none accepted")
+        if count:
+            raise FactoryError(f"all of the {count} samples chosen were rejected; --all takes them")
+        raise FactoryError(f"--where {where!r}: true of none of the {len(table)} samples")
     return chosen, count - len(chosen)
 
 

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from storage.export.about import UNSTATED, About
 from storage.export.nifti_file import save_image, save_label
 from storage.layout import Layout
 from storage.stored_sample import StoredSample
+from storage.subject import FETA_WITH_CALLOSUM
 
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 
@@ -33,24 +36,24 @@ class Bids:
 
     left_out: tuple[str, ...] = ()
 
-    @property
-    def weighting(self) -> str:
-        return self.about.weighting or "T2w"  # BIDS has a suffix for every contrast, none for any
-
     def files(self, index: int) -> list[str]:
         return [path for _, path in self._volumes(index)] + [self._sidecar(index)]
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
         layout, volumes, grids = self.about.layout, sample.volumes, sample.grids
         for name, path in self._volumes(index):
-            affine = grids["affine"]
+            affine = np.array(grids["affine"])
             if name in layout.shapes:
-                affine = grids[f"{name.removesuffix('_label')}_affine"]
+                affine = np.array(grids[f"{name.removesuffix('_label')}_affine"])
             if layout.is_label(name):
                 save_label(folder / path, volumes[name], affine)
             else:
                 save_image(folder / path, volumes[name], affine, layout.ranges[name])
-        about = {"SkullStripped": True, "Case": json.loads(sample.case), "Row": sample.columns}
+        about = {
+            "SkullStripped": self._is_brain,
+            "Case": json.loads(sample.case),
+            "Row": sample.columns,
+        }
         (folder / self._sidecar(index)).write_bytes(_json(about))
 
     def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
@@ -94,11 +97,16 @@ class Bids:
                 entity = f"_acq-{name.removesuffix('_label').replace('_', '')}"
             elif name not in ("image", "label"):
                 entity = f"_desc-{name.replace('_', '')}"
-            suffix = "dseg" if layout.is_label(name) else self.weighting
+            suffix = "dseg" if layout.is_label(name) else self.about.contrast
             yield name, f"{self._stem(index)}{entity}_{suffix}.nii.gz"
 
+    @property
+    def _is_brain(self) -> bool:
+        """Whether the label table is of brains alone: nothing else is painted then."""
+        return set(self.about.layout.table.names) <= set(FETA_WITH_CALLOSUM.names)
+
     def _sidecar(self, index: int) -> str:
-        return f"{self._stem(index)}_{self.weighting}.json"
+        return f"{self._stem(index)}_{self.about.contrast}.json"
 
     def _stem(self, index: int) -> str:
         return f"sub-{index:04d}/anat/sub-{index:04d}"

@@ -80,7 +80,7 @@ class NnUnet:
         """Written last: without dataset.json nnU-Net knows of no dataset. rows: of the samples."""
         names = self.about.layout.table.names
         described = {
-            "channel_names": {"0": self.about.weighting or "MR"},
+            "channel_names": {"0": self.about.contrast},
             "labels": {"background": 0} | {n: i for i, n in enumerate(names) if i},
             "numTraining": len(rows),
             "file_ending": ".nii.gz",

@@ -6,12 +6,12 @@
     sample-0000_stack-0.ome.zarr/   a scanned stack, on a grid of its own
 
 An image's level is the mean over blocks, a label's the most frequent value, so that both stay in
-place. NGFF 0.5 has scale and translation only: those of a turned grid are along its own axes,
-and the affine is kept whole in the group's attributes.
+place. NGFF 0.5 has scale and translation only: they are along the volume's own axes, which for all
+but turned grids (stacks) are the world's, RAS+; the group's attributes have the affine itself.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from storage.export.about import About, Volume, volumes
+from storage.export.about import About
 from storage.export.pyramid import Level, pyramid
 from storage.layout import brick_length
-from storage.stored_sample import StoredSample
+from storage.stored_sample import StoredSample, StoredStack
 
 VERSION = "0.5"
 LABELS = "tissues"
@@ -46,8 +46,13 @@ class OmeZarr:
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
         said = {"case": json.loads(sample.case), "row": dict(sample.columns)}
-        for name, volume in zip(self.files(index), volumes(sample), strict=True):
-            self._group(folder / name, volume, said)
+        images = {name: values for name, values in sample.arrays.items() if name != "label"}
+        own, *scanned = self.files(index)
+        self._group(folder / own, images, sample.arrays["label"], sample, said)
+        for name, stored, stack in zip(
+            scanned, self.about.layout.stacks, sample.stacks, strict=True
+        ):
+            self._group(folder / name, {stored: stack.image}, stack.label, stack, said)
 
     def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
         described = {
@@ -62,8 +67,16 @@ class OmeZarr:
     def use(self, folder: Path) -> str:
         return f"napari {folder}/*.ome.zarr  (with napari-ome-zarr)"
 
-    def _group(self, path: Path, volume: Volume, said: dict[str, Any]) -> None:
-        limits = [self.about.layout.ranges[name] for name in volume.images]
+    def _group(
+        self,
+        path: Path,
+        images: Mapping[str, np.ndarray],
+        label: np.ndarray | None,
+        place: StoredSample | StoredStack,
+        said: dict[str, Any],
+    ) -> None:
+        """Write one image group: images [z, y, x] and their label on one grid."""
+        limits = [self.about.layout.ranges[name] for name in images]
         channels = [
             {
                 "label": name,
@@ -71,22 +84,22 @@ class OmeZarr:
                 "active": k == 0,
                 "window": {"min": low, "max": high, "start": low, "end": high},
             }
-            for k, (name, (low, high)) in enumerate(zip(volume.images, limits, strict=True))
+            for k, (name, (low, high)) in enumerate(zip(images, limits, strict=True))
         ]
-        stacked = np.stack([np.asarray(v, np.float32) for v in volume.images.values()])
-        levels = pyramid(stacked, volume.affine, volume.spacing_mm)
+        stacked = np.stack([np.asarray(v, np.float32) for v in images.values()])
+        levels = pyramid(stacked, place.affine, place.spacing_mm)
         ome: dict[str, Any] = {
             "version": VERSION,
             "multiscales": [_multiscales("image", levels, _CHANNEL + _SPACE)],
             "omero": {"channels": channels},
         }
-        ours = {"affine": np.asarray(volume.affine).tolist(), "orientation": "RAS+", **said}
+        ours = {"affine": np.asarray(place.affine).tolist(), **said}
         attributes = {"ome": ome, "synthetic_dataset_factory": ours}
         group = zarr.create_group(str(path), attributes=attributes)
         _write(group, levels, ("c", "z", "y", "x"))
-        if volume.label is None:
+        if label is None:
             return
-        levels = pyramid(volume.label, volume.affine, volume.spacing_mm)
+        levels = pyramid(label, place.affine, place.spacing_mm)
         group.create_group("labels", attributes={"ome": {"version": VERSION, "labels": [LABELS]}})
         ome = {
             "version": VERSION,

@@ -21,25 +21,21 @@ class Level:
 def pyramid(values: np.ndarray, affine: np.ndarray, spacing_mm: Sequence[float]) -> list[Level]:
     """The volume itself, then halved along its finer axes until it is small.
 
-    values: [..., z, y, x]; uint8 are labels. affine: 4×4, voxel (x, y, z, 1) to mm; of a turned
-    grid the origin is its first voxel's, and levels move along its own axes. An axis twice as
-    coarse as the finest waits until the others have caught up.
+    values: [..., z, y, x]; uint8 are labels. affine: 4×4, voxel (x, y, z, 1) to mm; origins are
+    measured along the grid's own axes. An axis twice as coarse as the finest waits until the
+    others have caught up.
     """
-    affine = np.asarray(affine, float)
-    spacing = np.asarray(spacing_mm, float)
-    origin = affine[:3, 3][::-1]
-    towards = np.sign(np.diag(affine)[:3][::-1])  # a flipped axis runs down
-    towards[towards == 0] = 1
-    levels = [_level(values, spacing * towards, origin)]
+    affine, spacing = np.asarray(affine, float), np.asarray(spacing_mm, float)
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    origin = (axes.T @ affine[:3, 3])[::-1]
+    levels = [_level(values, spacing, origin)]
     while max(values.shape[-3:]) > SMALLEST:
-        factors = np.where(spacing < 2 * spacing.min(), 2, 1)
-        factors = np.where(np.array(values.shape[-3:]) > 1, factors, 1)
-        if factors.max() == 1:
-            break
+        long = np.array(values.shape[-3:]) > 1
+        factors = np.where(long & (spacing < 2 * spacing[long].min()), 2, 1)
         values = coarser(values, factors.tolist())
-        origin = origin + (factors - 1) / 2 * spacing * towards
+        origin = origin + (factors - 1) / 2 * spacing
         spacing = spacing * factors
-        levels.append(_level(values, spacing * towards, origin))
+        levels.append(_level(values, spacing, origin))
     return levels
 
 

@@ -1,9 +1,9 @@
 """A folder that an export fills: a sample's files appear in it whole, or not at all.
 
-    FOLDER/
-      .export.json    what is exported here: format, dataset, selection
-      .writing/       files being written, renamed into place when they are whole
-      ...             as the format has it
+FOLDER/
+  .export.json    what is exported here: format, dataset, selection
+  .writing/       files being written, renamed into place when they are whole
+  ...             as the format has it
 """
 
 import contextlib

@@ -78,12 +78,16 @@ class ExportReport:
             *([f"{self.not_chosen} by --where"] if self.not_chosen else []),
             *([f"{self.rejected} rejected (--all takes them too)"] if self.rejected else []),
         ]
+        done = (
+            "described"
+            if self.to == CROISSANT
+            else f"exported, {self.written} of them written now; left out: {listed(out) or 'none'}"
+        )
         return [
             f"{self.to:<9} {self.folder}",
             *([arrays] if self.arrays_left_out else []),
             f"use       {self.use}",
-            f"{many(self.samples, 'sample')} exported, {self.written} of them written now; "
-            f"left out: {listed(out) or 'none'}",
+            f"{many(self.samples, 'sample')} {done}",
         ]
 
 

@@ -166,9 +166,9 @@ def _described(
 ) -> ExportReport:
     into = Folder(output, scratch="") if output else dataset.folder
     into.put(croissant.NAME, croissant.describe(dataset.folder, about, table))
-    file = into.path(croissant.NAME)
-    use = f"mlcroissant validate --jsonld {file}"
-    return ExportReport(CROISSANT, str(into.root), len(table), len(table), use=use)
+    at = str(into.root) if into.is_local else into.url
+    use = f"mlcroissant validate --jsonld {at}/{croissant.NAME}"
+    return ExportReport(CROISSANT, at, len(table), len(table), use=use)
 
 
 def _claim(dataset: Dataset, to: str, where: str | None, rejected_too: bool) -> dict[str, Any]:

@@ -1,11 +1,9 @@
-"""Exports, read back by what reads them; which samples; and going on where one was stopped."""
+"""Exports, read back by what reads them."""
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,67 +12,19 @@ import pytest
 import SimpleITK as sitk
 import zarr
 
-from factory import cli
 from factory.export import export
 from storage.bids import bids_subjects
 from storage.dataset import Dataset
-from storage.dataset_open import create
-from storage.export.nnunet import NnUnet
-from storage.layout import Layout, quantise
+from storage.layout import quantise
 from storage.sources import load_subject
-from storage.stored_sample import StoredStack
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
-from small_dataset import RECORD, layout, sample
-
-REJECTED = 1
-STACK = (5, 12, 10)
-TURNED = np.array([[0, 0, 4.0, -9], [1.5, 0, 0, 3], [0, 1.5, 0, 7], [0, 0, 0, 1]])
-
-
-def with_all(index: int):
-    """A sample with a further image, a scanned stack, and a column `accepted`."""
-    plain = sample(index, ("uncertainty",))
-    rng = np.random.Generator(np.random.Philox(100 + index))
-    image = rng.random(STACK).astype(np.float32)
-    label = rng.integers(0, 8, STACK).astype(np.uint8)
-    columns = {**plain.columns, "accepted": index != REJECTED}
-    return replace(
-        plain, columns=columns, stacks=(StoredStack(image, TURNED, (4, 1.5, 1.5), label),)
-    )
-
-
-def write(path: str, samples: int = 4) -> Dataset:
-    of = layout(samples, 2, ("uncertainty",))
-    ranges = {**of.ranges, "stack_0": (0.0, 1.0)}
-    of = Layout(samples, of.shape, of.table, ranges, 2, {"stack_0": STACK, "stack_0_label": STACK})
-    dataset = create(path, of, RECORD, "seed: 3\n")
-    for shard in range(of.shards):
-        stop = min(2 * shard + 2, samples)
-        dataset.write_shard(shard, 2 * shard, [with_all(i) for i in range(2 * shard, stop)])
-    dataset.seal()
-    return dataset
+sys.path.insert(0, str(Path(__file__).parent))
+from exported import TURNED, serial, write
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write(str(tmp_path_factory.mktemp("export") / "small-set.zarr"))
-
-
-def serial(dataset: Dataset, to: str, output: Path, **how):
-    return export(dataset.path, to, str(output), workers=1, progress=False, **how)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert cli.main(["export", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_nifti_has_the_voxels_and_where_they_lie(dataset, tmp_path) -> None:
@@ -128,17 +78,6 @@ def test_nnunet_s_folder_is_as_its_documentation_says(dataset, tmp_path) -> None
     labels = sorted(file.name for file in (folder / "labelsTr").iterdir())
     assert images == [f"sample_000{i}_0000.nii.gz" for i in range(4)]
     assert labels == [f"sample_000{i}.nii.gz" for i in range(4)]
-
-
-def test_nnunet_s_number_is_free_or_as_named(capsys, dataset, tmp_path) -> None:
-    (tmp_path / "Dataset501_Theirs").mkdir()
-    assert serial(dataset, "nnunet", tmp_path).folder.endswith("Dataset502_SmallSet")
-    assert serial(dataset, "nnunet", tmp_path).written == 0  # found again
-    named = serial(dataset, "nnunet", tmp_path / "Dataset042_Brains")
-    assert Path(named.folder) == tmp_path / "Dataset042_Brains"
-    taken = str(tmp_path / "Dataset501_Mine")
-    error = refused(capsys, dataset.path, "--to", "nnunet", "--output", taken)
-    assert "taken by Dataset501_Theirs" in error
 
 
 def test_nnunet_s_own_check_passes(dataset, tmp_path) -> None:
@@ -232,99 +171,6 @@ def test_croissant_is_valid_and_gives_the_cases(tmp_path) -> None:
             assert hashlib.sha256(data).hexdigest() == file["sha256"]
         else:
             assert list((tmp_path / "d.zarr").glob(file["includes"]))
-
-
-def test_processes_write_the_same_bytes(dataset, tmp_path) -> None:
-    serial(dataset, "bids", tmp_path / "one")
-    export(dataset.path, "bids", str(tmp_path / "two"), workers=2, progress=False)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
-    whole = Path(serial(dataset, "nnunet", tmp_path / "whole").folder)
-    write = NnUnet.write
-
-    def stopped(self, index, sample, folder) -> None:
-        write(self, index, sample, folder)
-        if index == 2:
-            (folder / self.files(index)[1]).unlink()
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(NnUnet, "write", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        serial(dataset, "nnunet", tmp_path / "other")
-    monkeypatch.undo()
-    folder = tmp_path / "other" / whole.name
-    left = set(contents(folder))
-    assert left == {
-        ".export.json",
-        "imagesTr/sample_0000_0000.nii.gz",
-        "labelsTr/sample_0000.nii.gz",
-    }
-    report = serial(dataset, "nnunet", tmp_path / "other")
-    assert (report.samples, report.written) == (3, 2)
-    assert contents(folder) == contents(whole)
-    (folder / "labelsTr/sample_0003.nii.gz").unlink()
-    assert serial(dataset, "nnunet", tmp_path / "other").written == 1
-    assert contents(folder) == contents(whole)
-
-
-def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
-    arguments = ["export", dataset.path, "--to", "bids", "--workers", "1", "--output"]
-    assert cli.main([*arguments, str(tmp_path / "b"), "--where", "grade >= 1 and grade < 3"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == (
-        "1 sample exported, 1 of them written now; "
-        "left out: 2 by --where, 1 rejected (--all takes them too)"
-    )
-    assert cli.main([*arguments, str(tmp_path / "all"), "--all", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["samples"], report["rejected"]) == (4, 0)
-
-
-@pytest.mark.parametrize(
-    ("where", "said"),
-    [
-        ("grad >= 2", "no column 'grad'; did you mean grade?"),
-        ("grade >=", "not a query"),
-        ("grade + 1", "is not true or false of a sample"),
-        ("grade > 77", "true of none of the 4 samples"),
-        ("grade == 1", "all of the 1 samples chosen were rejected"),
-        ("subject > 3", "not a query"),
-    ],
-)
-def test_a_query_that_is_none(capsys, dataset, tmp_path, where, said) -> None:
-    at = ("--output", str(tmp_path / "b"))
-    assert said in refused(capsys, dataset.path, "--to", "bids", *at, "--where", where)
-    assert not (tmp_path / "b").exists()
-
-
-def test_what_is_refused(capsys, dataset, tmp_path) -> None:
-    at = ("--output", str(tmp_path / "b"), "--workers", "1")
-    assert "did you mean nnunet?" in refused(capsys, dataset.path, "--to", "nnunt", *at)
-    assert "needs a folder" in refused(capsys, dataset.path, "--to", "bids")
-    assert "needs a folder" in refused(capsys, dataset.path, "--to", "bids", "--output", "s3://b/c")
-    assert "letters and digits" in refused(
-        capsys, dataset.path, "--to", "bids", *at, "--contrast", "T2-w"
-    )
-    serial(dataset, "bids", tmp_path / "b", where="grade == 3")
-    assert "holds another export" in refused(capsys, dataset.path, "--to", "bids", *at)
-    inside = ("--output", dataset.path)
-    assert "not an export of ours" in refused(capsys, dataset.path, "--to", "bids", *inside)
-    begun = Path(shutil.copytree(dataset.path, tmp_path / "begun.zarr"))
-    shutil.rmtree(begun / "seal")
-    assert "not complete" in refused(capsys, str(begun), "--to", "bids", *at)
-
-
-def test_a_damaged_sample_is_named(capsys, tmp_path) -> None:
-    dataset = write(str(tmp_path / "d.zarr"), 2)
-    file = Path(dataset.path) / "label/c/0/0/0/0"
-    file.write_bytes(file.read_bytes()[:-40])
-    at = ("--output", str(tmp_path / "b"), "--workers", "1", "--json")
-    assert "label of sample 0 is missing or damaged" in refused(
-        capsys, dataset.path, "--to", "bids", *at
-    )
-    assert not (tmp_path / "b/participants.tsv").exists()
 
 
 def test_a_bucket_s_dataset_is_exported_by_processes(s3, tmp_path) -> None:

@@ -224,6 +224,44 @@ def submit(
 
 
 @app.command()
+def export(
+    dataset: Dataset,
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="nnunet, bids, ome-zarr or croissant.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Where to write; for nnunet nnUNet_raw, or "
+                     "Dataset###_Name; for croissant, the dataset's own by default."),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="QUERY", help='Which samples, e.g. "grade >= 2".')
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="Also samples that were rejected.")] = False,
+    licence: Annotated[str | None, typer.Option(help="What the export says of it.")] = None,
+    contrast: Annotated[str | None, typer.Option(help="Of the images; T2w by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time.")] = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Write a dataset for nnU-Net, as BIDS or OME-Zarr, or describe it by Croissant; goes on where
+    it was stopped."""
+    from factory.export import export as written
+
+    report = written(
+        dataset,
+        to,
+        output,
+        where=where,
+        rejected_too=all,
+        licence=licence,
+        contrast=contrast,
+        workers=workers,
+        progress=not json,
+    )
+    show(report, json)
+
+
+@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,

@@ -16,12 +16,18 @@ class Progress:
     """
 
     def __init__(
-        self, total: int, standing: int = 0, show: bool = True, stream: TextIO | None = None
+        self,
+        total: int,
+        standing: int = 0,
+        show: bool = True,
+        stream: TextIO | None = None,
+        doing: str = "rendering",
     ) -> None:
         self.total = total
         self.standing = standing
         self.count = standing
         self.show = show
+        self.doing = doing
         self.stream = stream or sys.stderr
         self.begun = time.monotonic()
         self._last_line = self.begun
@@ -30,7 +36,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self.show and self.stream.isatty():
             self._bar = _bar(self.stream)
-            self._task = self._bar.add_task("rendering", total=self.total, completed=self.standing)
+            self._task = self._bar.add_task(self.doing, total=self.total, completed=self.standing)
             self._bar.start()
         elif self.show:
             self._say(f"{self.standing} of {self.total} samples stand already")

@@ -3,7 +3,8 @@
 StorageError                anything a user can mend: the message is one clear line
 ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
 ├── DatasetError            a dataset that cannot be opened, grown or written
-└── SampleError             a sample that does not fit its dataset; others may
+├── SampleError             a sample that does not fit its dataset; others may
+└── ExportError             an export that cannot be written where it is asked for
 """
 
 
@@ -21,3 +22,7 @@ class DatasetError(StorageError):
 
 class SampleError(StorageError):
     """A sample does not fit the dataset it was made for: shape, labels, NaN."""
+
+
+class ExportError(StorageError):
+    """An export cannot be made, or not there."""

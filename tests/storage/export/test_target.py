@@ -1,0 +1,75 @@
+"""A sample's files appear whole, in a folder that is the export's own."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from storage.errors import ExportError
+from storage.export.target import MARKER, WRITING, claim, held, place, standing
+
+WHAT = {"format": "bids", "where": None}
+
+
+def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
+    def cut_short(writing: Path) -> None:
+        (writing / "a/one").write_bytes(b"1")
+        raise KeyboardInterrupt
+
+    def whole(writing: Path) -> None:
+        (writing / "a/one").write_bytes(b"1")
+        (writing / "b.zarr").mkdir()
+        (writing / "b.zarr/zarr.json").write_bytes(b"2")
+
+    names = ["a/one", "b.zarr"]
+    claim(tmp_path, WHAT)
+    with pytest.raises(KeyboardInterrupt), held(tmp_path):
+        place(tmp_path, names, cut_short)
+    assert not (tmp_path / "a").exists()
+    assert not standing(tmp_path, names)
+    with held(tmp_path):
+        place(tmp_path, names, whole)
+    assert standing(tmp_path, names)
+    place(tmp_path, names, whole)  # over a folder that stands
+    assert (tmp_path / "b.zarr/zarr.json").read_bytes() == b"2"
+
+
+def test_what_a_killed_one_left_is_removed(tmp_path) -> None:
+    claim(tmp_path, WHAT)
+    (tmp_path / WRITING / "1-x").mkdir(parents=True)
+    with held(tmp_path):
+        assert not (tmp_path / WRITING).exists()
+
+
+def test_a_folder_is_one_export_s(tmp_path) -> None:
+    claim(tmp_path / "new", WHAT)
+    claim(tmp_path / "new", WHAT)  # again: the same
+    with pytest.raises(ExportError, match="its where is None, not 'grade > 1'"):
+        claim(tmp_path / "new", {**WHAT, "where": "grade > 1"})
+    with pytest.raises(ExportError, match="not an export of ours"):
+        claim(tmp_path, WHAT)
+    with pytest.raises(ExportError, match="not an export of ours"):
+        claim(tmp_path / "new" / MARKER, WHAT)
+
+
+def hold(folder: Path, ready, over) -> None:
+    with held(folder):
+        ready.set()
+        over.wait(60)
+
+
+def test_two_exports_at_a_time_are_one_too_many(tmp_path) -> None:
+    claim(tmp_path, WHAT)
+    context = multiprocessing.get_context("spawn")
+    ready, over = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path, ready, over))
+    other.start()
+    try:
+        assert ready.wait(60)
+        with pytest.raises(ExportError, match="another export is at work"), held(tmp_path):
+            pass
+    finally:
+        other.kill()  # and nothing of it stays
+        other.join()
+    with held(tmp_path):
+        pass

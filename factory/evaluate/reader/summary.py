@@ -56,6 +56,8 @@ class Summary:
         for name, title in titles.items():
             table = self.tables[name]
             text = table.to_string(index=False, na_rep="–", float_format="{:.2f}".format)
+            if table.empty:
+                text = "one reader alone: nobody to agree with"
             lines += [title, *text.splitlines(), ""]
         return [*lines, *self.unfinished, *(f"written   {file}" for file in self.files)]
 
@@ -74,13 +76,7 @@ def summarise(folder: str) -> Summary:
     answers = frame_of(study.results())
     if answers.empty:
         raise FactoryError(f"{study.file}: no answer yet")
-    tables = {
-        "opinion": opinion(answers),
-        "frequency": frequency(answers),
-        "turing": turing(answers),
-        "accuracy": accuracy(answers),
-        "agreement": agreement(answers),
-    }
+    tables = tables_of(answers)
     files = [study.folder / f"{name}.csv" for name in ("answers", *tables)]
     for file, table in zip(files, (answers, *tables.values()), strict=True):
         table.to_csv(file, index=False, float_format="%.6g")
@@ -94,6 +90,17 @@ def summarise(folder: str) -> Summary:
         if given.get(reader.name, 0) < samples
     ]
     return Summary(tables, files, unfinished)
+
+
+def tables_of(answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Every table of a summary, by name. answers: as frame_of gives them."""
+    return {
+        "opinion": opinion(answers),
+        "frequency": frequency(answers),
+        "turing": turing(answers),
+        "accuracy": accuracy(answers),
+        "agreement": agreement(answers),
+    }
 
 
 def frame_of(results: list[dict[str, Any]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 const LEVELS = 4095; // grey values of pixels, the last of which is BRIGHTEST
 const BRIGHTEST = 120;
 const DEFAULT = { centre: 50, width: 100 };
+const TWICE_MS = 350; // between the two clicks or taps that restore the window
 const ARROWS = { arrowleft: [-20, 0], arrowright: [20, 0], arrowup: [0, -20], arrowdown: [0, 20] };
 
 export class Viewer {
@@ -10,7 +11,10 @@ export class Viewer {
     this.output = output;
     this.window = { ...DEFAULT };
     let last = null;
+    let down = -Infinity;
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.timeStamp - down < TWICE_MS) this.reset();
+      down = event.timeStamp;
       last = event;
       canvas.setPointerCapture(event.pointerId);
     });
@@ -20,7 +24,6 @@ export class Viewer {
       last = event;
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
-    canvas.addEventListener("dblclick", () => this.reset());
   }
 
   load(pixels, side) {

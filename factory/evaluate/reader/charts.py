@@ -18,6 +18,8 @@ def frequency_chart(table: pd.DataFrame, path: Path) -> None:
     """How often each score was given to real and to synthetic pictures, a panel a circle and scale
     (Ayaz et al., figure 4c); scores as they were given. table: summary.frequency."""
     panels = list(table.groupby(["who", "scale"], sort=False))
+    scales = table["scale"].nunique()
+    most = float((100 * table["answers"] / table["of"]).max())
     figure, axes = _grid(len(panels), 3.1, 2.7)
     for ax, ((who, scale), rows) in zip(axes, panels, strict=False):
         for offset, (source, colour) in zip((-0.2, 0.2), COLOURS.items(), strict=True):
@@ -26,13 +28,14 @@ def frequency_chart(table: pd.DataFrame, path: Path) -> None:
             bars = ax.bar(part["score"] + offset, shares, 0.38, color=colour, label=source)
             ax.bar_label(bars, [str(n) if n else "" for n in part["answers"]], fontsize=7)
         chosen = SCALES[str(scale)]
-        ax.set_title(f"{who}, {int(rows.drop_duplicates('source')['of'].sum())} answers", size=9)
+        title = f"{who}, {int(rows.drop_duplicates('source')['of'].sum())} answers"
+        ax.set_title(title + (f", scale {scale}" if scales > 1 else ""), size=9)
         ax.set_xticks(range(1, 6))
         ax.set_xticklabels(
             [f"{i}\n{word}" for i, word in enumerate(chosen.words, start=1)], fontsize=7
         )
         ax.set_xlim(0.4, 5.6)
-        ax.margins(y=0.12)
+        ax.set_ylim(0, 1.12 * most)
         ax.set_ylabel("% of answers", size=8)
         ax.tick_params(axis="y", labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
@@ -50,6 +53,8 @@ def turing_chart(table: pd.DataFrame, path: Path) -> None:
         counts = rows[said].to_numpy()
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        ax.hlines(0.5, -0.5, len(said) - 0.5, color="white")
+        ax.vlines(np.arange(1, len(said)) - 0.5, -0.5, len(rows) - 0.5, color="white")
         for (r, c), count in np.ndenumerate(counts):
             colour = "white" if share[r, c] > 0.55 else "black"
             text = f"{count}\n{100 * share[r, c]:.0f} %"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from factory.errors import FactoryError
 from factory.intensities import RANGE, normalise
@@ -17,6 +18,12 @@ from storage.subject import Subject
 
 PARTIAL = [table.names for table in TABLES.values()]
 """Label tables of some organs in a picture of more; all others label everything there is to see."""
+
+DARK = 0.005
+"""Up to this share of an image's brightest, a voxel is background."""
+
+MOST_AT_EDGE = 0.25
+"""The share of a volume's outer faces that may be bright where it lies on black."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +50,34 @@ def volume(
 ) -> Volume:
     """A Volume of an image in any units.
 
-    label: > 0 where the 99.5th percentile is taken; None or empty: wherever the image is above 0.
-    whole: the label covers all that is to be seen, so that what lies outside becomes black and the
-    array is cut to its box. Raises FactoryError where the image is dark throughout.
+    label: > 0 where something was labelled; None or empty: nobody did. whole: labels cover all that
+    is to be seen, so that the rest becomes black and the array is cut to the box of what is left.
+    Raises FactoryError where the image is dark throughout, or would stand out by its background.
     """
-    if label is None or not label.any():
-        label = image > 0
-    if not (label.any() and np.percentile(image[label > 0], 99.5) > 0):
+    drawn = label > 0 if label is not None and label.any() else None
+    bright = image > DARK * np.percentile(image, 99.9)
+    if not (bright & (image > 0)).any():
         raise FactoryError(f"{id}: the image is dark throughout, so there is nothing to show")
-    ours = np.clip(normalise(image, label), *RANGE).astype(np.float16)
-    inside = label > 0 if whole else np.ones(image.shape, bool)
+    inside = _on_black(id, bright, drawn) if whole else np.ones(image.shape, bool)
+    where = inside if whole else bright if drawn is None else drawn
+    ours = np.clip(normalise(image, where), *RANGE).astype(np.float16)
     box = brain_box(inside)
     return Volume(id, np.where(inside, ours, 0)[box].astype(np.float16), inside[box], spacing)
+
+
+def _on_black(id: str, bright: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+    """What is to be seen of an image, all else being black: what was drawn; but where the image
+    lies on black already and labels are of less than half of it (a lesion), all of it."""
+    faces = [bright.take((0, -1), a).ravel() for a in range(3) if bright.shape[a] > 1]
+    black = np.concatenate(faces).mean() < MOST_AT_EDGE
+    if drawn is not None and (not black or 2 * (drawn & bright).sum() >= bright.sum()):
+        return drawn
+    if not black:
+        raise FactoryError(
+            f"{id}: its background is not black and no label map or mask lies beside it, so it "
+            "would stand out from the synthetic ones; put one beside"
+        )
+    return np.asarray(ndimage.binary_fill_holes(bright))
 
 
 def volume_of(subject: Subject, whole: bool) -> Volume:

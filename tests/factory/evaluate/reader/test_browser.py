@@ -53,8 +53,9 @@ def at(page, position: int) -> None:
 
 def test_two_readers_at_once_a_killed_server_and_back(browser, tmp_path):
     dataset, real = write_dataset(tmp_path / "d.zarr"), write_real(tmp_path / "real", first=10)
-    arguments = [dataset, "--real", real, "--readers", "2", "--samples", str(SAMPLES), "--group",
-                 "expert", "--output", str(tmp_path / "study"), "--port", str(free_port())]  # fmt: skip
+    arguments = [dataset, "--real", real, "--output", str(tmp_path / "study")]
+    arguments += ["--readers", "2", "--samples", str(SAMPLES), "--port", str(free_port())]
+    arguments += ["--group", "expert"]
     asked: list[str] = []
     with Server(*arguments) as server:
         links = server.links

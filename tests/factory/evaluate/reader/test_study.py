@@ -170,6 +170,21 @@ def test_an_unmasked_file_is_shown_as_far_as_it_is_bright(dataset, tmp_path):
     assert found().inside.sum() == (label > 0).sum()
 
 
+def test_labels_of_a_lesion_hide_nothing_of_a_brain_on_black():
+    image, label = brain(6)
+    found = volume("v", image, (label == 4).astype(np.uint8), (1.0, 1.0, 1.0), True)
+    assert found.inside.sum() == (label > 0).sum()
+
+
+def test_a_background_that_would_stand_out_needs_a_mask():
+    image, label = brain(6)
+    noisy = image + 0.1 * np.random.Generator(np.random.Philox(1)).random(image.shape)
+    with pytest.raises(FactoryError, match="background is not black and no label map or mask"):
+        volume("v", noisy, None, (1.0, 1.0, 1.0), True)
+    assert volume("v", noisy, label, (1.0, 1.0, 1.0), True).inside.sum() == (label > 0).sum()
+    assert volume("v", noisy, None, (1.0, 1.0, 1.0), False).inside.all()
+
+
 def test_what_cannot_be_shown_is_said_in_one_line(dataset, tmp_path):
     made = open_dataset(dataset)
     with pytest.raises(FactoryError, match="no such folder of real volumes"):

@@ -10,7 +10,7 @@ from factory.errors import FactoryError
 
 def rate(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="A dataset's folder or URL.")
+        str | None, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")
     ] = None,
     real: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Real volumes: NIfTI, or a known layout.")

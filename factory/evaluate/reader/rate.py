@@ -17,8 +17,6 @@ from factory.loading import listed, nearest
 
 GROUPS = ("expert", "beginner")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-FOLDER = "reader-study"
-"""Where a study is kept, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +61,16 @@ def rate(
     real: str,
     *,
     readers: int,
+    output: str,
     scale: str = "mos",
     group: str | None = None,
     samples: int = 80,
     seed: int = 0,
-    output: str = FOLDER,
     host: str = "127.0.0.1",
     port: int = 8421,
     token: bool = True,
 ) -> Serving:
-    """The study of a dataset against a folder of real volumes, begun or taken up again.
+    """The study of a dataset against a folder of real volumes, begun or taken up again in output.
 
     Raises FactoryError, StorageError, one line each.
     """

@@ -98,7 +98,7 @@ function undo() {
 
 function screen(name) {
   document.body.dataset.screen = name;
-  if (name === "start") $("begin").focus();
+  if (name === "start") $("begin").focus({ preventScroll: true });
 }
 
 function stop({ error }) {

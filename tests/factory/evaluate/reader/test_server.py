@@ -214,6 +214,11 @@ def test_bad_input_is_one_line(arguments, tmp_path, capsys):
         assert f"127.0.0.1:{port}: " in said(capsys, *arguments, "--port", port)
 
 
+def test_without_starlette_it_says_what_to_install(arguments, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install '.[rate]'" in said(capsys, *arguments, "--port", "0")
+
+
 def test_a_reader_keeps_to_one_scale(arguments):
     place = {"readers": 1, "samples": SAMPLES, "output": arguments[-1], "port": 0}
     serving = rate(arguments[0], arguments[2], **place)

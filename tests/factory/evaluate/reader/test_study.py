@@ -1,5 +1,6 @@
 """Which slices are shown, and that nothing but the image itself tells real from synthetic."""
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from studies import brain, write_dataset, write_real
@@ -28,6 +30,8 @@ from factory.evaluate.reader.volumes import Volume, dataset_volumes, sealed, vol
 from storage.dataset_open import create, open_dataset
 from storage.errors import DatasetError, SubjectError
 from storage.layout import Layout
+from storage.planes import CHAOS
+from storage.stored_sample import StoredSample
 from storage.subject import FETA
 
 
@@ -160,6 +164,28 @@ def test_hearts_and_heads_are_found_by_their_layouts(dataset, hearts, ultrasound
 def test_a_dataset_can_stand_for_the_real(dataset):
     assert set(real_volumes(dataset, open_dataset(dataset), True)) == {
         f"sample {i}" for i in range(4)
+    }
+
+
+def test_single_slices_are_held_against_pictures_of_their_size(tmp_path):
+    """What generators of slices make has no mm; real ones are brought to its pixels."""
+    layout = Layout(2, (1, 32, 32), CHAOS)
+    made = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
+    (tmp_path / "png").mkdir()
+    rng = np.random.Generator(np.random.Philox(2))
+    for i in range(2):
+        image = rng.random((1, 32, 32)).astype(np.float32)
+        arrays = {"image": image, "label": np.zeros(image.shape, np.uint8)}
+        sample = StoredSample(json.dumps({"id": f"s/{i}"}), arrays, np.eye(4), (1.0, 1.0, 1.0))
+        made.write_shard(i, i, [sample])
+        grey = Image.fromarray((255 * rng.random((64, 64))).astype(np.uint8))
+        grey.save(tmp_path / "png" / f"p{i}_0.png")
+    made.seal()
+    frame, pictures = make_pictures(made, str(tmp_path / "png"), 4, seed=0)
+    assert (frame.side, frame.mm) == (64, 0.5)
+    assert Counter((p.source, p.orientation) for p in pictures) == {
+        ("real", "axial"): 2,
+        ("synthetic", "axial"): 2,
     }
 
 

@@ -133,7 +133,10 @@ for (const button of $("said").children) {
   button.addEventListener("click", () => choose({ said: button.dataset.said }));
 }
 $("begin").addEventListener("click", show);
-$("undo").addEventListener("click", undo);
+$("undo").addEventListener("click", () => {
+  undo();
+  $("undo").blur(); // Enter is not to take back one more
+});
 
 addEventListener("hashchange", () => location.reload());
 addEventListener("keydown", (event) => {

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from factory.exits import explained
+from factory.rate_verb import rate
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -301,6 +302,9 @@ def evaluate(
         show(evaluate_dataset(recipe, against, set or (), output=output), json)
     else:
         show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
+
+
+app.command()(rate)
 
 
 @app.command()

@@ -42,11 +42,13 @@ def entries(folder: Folder, layout: Layout) -> Iterator[tuple[str, dict[str, Any
     for shard, same in groupby(_stream(folder), lambda pair: shard_of(pair[0])):
         wanted = place_of(layout, shard)[1]
         whole = ((name, data, _whole(name, data)) for name, data in same)
-        fitting = [one for one in whole if one[2] and len(one[2]["samples"]) >= wanted > 0]
+        fitting = [
+            (len(entry["samples"]), len(failures_in(entry)), name, data, entry)
+            for name, data, entry in whole
+            if entry and len(entry["samples"]) >= wanted > 0
+        ]
         if fitting:
-            name, data, entry = min(
-                fitting, key=lambda one: (len(one[2]["samples"]), len(failures_in(one[2])))
-            )
+            *_, name, data, entry = min(fitting, key=lambda one: one[:2])
             samples = entry["samples"][:wanted]
             yield name, {**entry, "samples": samples, "sha256": ledger.sha256(data)}
 

@@ -232,18 +232,18 @@ def evaluate(
     against the real image of each sample, by FID, KID, precision and recall, or for copies."""
     from factory.pipeline import evaluate_dataset, evaluate_recipe
 
+    if fail_above is not None and not audit:
+        raise typer.BadParameter("--fail-above needs --audit")
     if real is None:
-        if audit or fail_above is not None or extractor or slices:
-            raise typer.BadParameter("--audit, --fail-above, --extractor and --slices need --real")
+        if audit or extractor or slices:
+            raise typer.BadParameter("--audit, --extractor and --slices need --real")
         show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
         return
     report = evaluate_dataset(
         recipe, real, set or (), output=output, audited=audit, extractor=extractor, slices=slices
     )
     show(report, json)
-    if fail_above is not None and report.share is None:
-        raise typer.BadParameter("--fail-above needs --audit")
-    if fail_above is not None and report.share > fail_above:
+    if fail_above is not None and (report.share or 0) > fail_above:
         raise typer.Exit(3)
 
 

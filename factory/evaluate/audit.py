@@ -27,7 +27,7 @@ from factory.evaluate.neighbours import Gallery, Nearest, gallery, nearest
 CLOSE = 0.05
 """The share of real images nearer to one another than what counts as close."""
 
-MOST_REAL = 300
+MOST_REAL = 150
 """Training images that are queries themselves; of more, evenly spread ones. All are neighbours."""
 
 RESAMPLED = 1000

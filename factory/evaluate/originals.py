@@ -7,20 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
+from factory.evaluate.box_plots import boxes
 from factory.evaluate.fused import profiles
 from factory.evaluate.image_sets import Made
 from factory.evaluate.paired import FIGURES, paired_scores, slice_scores
 from factory.orientations import AXES
 from storage.stored_sample import StoredSample
 from storage.subject import Grid, Subject
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 PROFILES = 3
 """Samples whose intensity profiles are drawn, evenly spread."""
@@ -76,11 +73,13 @@ def refuse(made: Made) -> None:
 
 def scores(sample: StoredSample, index: int, thick: bool, labels: str) -> list[dict[str, Any]]:
     """The rows of one sample."""
-    arrays = [sample.arrays[name] for name in ("image", "original", "label")]
+    image, real, label = (sample.arrays[name] for name in ("image", "original", "label"))
     about = {"sample": index, "subject": sample.columns.get("subject"), "labels": labels}
-    rows = [] if thick else [{**about, "direction": "3D", **inside(paired_scores(*arrays))}]
+    rows = (
+        [] if thick else [{**about, "direction": "3D", **inside(paired_scores(image, real, label))}]
+    )
     for name in ("axial",) if thick else AXES:
-        rows.append({**about, "direction": name, **slice_scores(*arrays, name)})
+        rows.append({**about, "direction": name, **slice_scores(image, real, label, name)})
     return rows
 
 
@@ -153,29 +152,3 @@ def markdown(rows: pd.DataFrame) -> list[str]:
             cells.append("undefined" if mean is None else f"{mean:.{digits}f}{spread}")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
-
-
-TITLES = {"ssim": "SSIM", "mse": "MSE", "psnr": "PSNR (dB)", "corr": "correlation",
-          "mi": "mutual information (nats)", "score": "(2 SSIM + correlation) / 3"}  # fmt: skip
-
-
-def boxes(table: pd.DataFrame, by: str, path: Path) -> None:
-    """A PNG of box plots, one of FIGURES each, a box a value of the column `by`, with its points;
-    whiskers to 1.5 quartile ranges."""
-    shown = [name for name in FIGURES if name in table and table[name].notna().any()]
-    kinds = list(dict.fromkeys(table[by]))
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6.4))
-    for axis, name in zip(axes.ravel(), shown, strict=False):
-        values = [table[name][table[by] == kind].dropna().to_numpy() for kind in kinds]
-        axis.boxplot(values, tick_labels=kinds, widths=0.55, showfliers=False)
-        for place, points in enumerate(values, start=1):
-            aside = place + 0.16 * np.sin(np.arange(len(points)) * 2.4)
-            axis.plot(aside, points, "o", ms=2.5, color="tab:blue", alpha=0.5)
-        axis.set_title(TITLES[name], fontsize=10)
-        axis.tick_params(axis="x", labelsize=8, rotation=20 if len(kinds) > 4 else 0)
-        axis.grid(axis="y", alpha=0.3)
-    for axis in axes.ravel()[len(shown) :]:
-        axis.set_axis_off()
-    figure.tight_layout(pad=0.8)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)

@@ -58,10 +58,11 @@ def dataset(
     edits: int = 0,
     model: Path | None = None,
     table: LabelTable = FETA,
-    **resolved: object,
+    recipe: dict | None = None,
 ) -> Dataset:
-    """A dataset of those images, labels where they are not black; the first `edits` are edited."""
-    spec = {**resolved, **({"appearance": {"model": str(model)}} if model else {})}
+    """A dataset of those images, labels where they are not black; the first `edits` are edited.
+    recipe: what the dataset says it was made by."""
+    spec = {**(recipe or {}), **({"appearance": {"model": str(model)}} if model else {})}
     record = {"recipe_digest": "a" * 64, "recipe": {"resolved": spec}}
     ranges = {"image": (0.0, 1.2), **({"original": (0.0, 1.2)} if originals else {})}
     layout = Layout(len(images), images[0].shape, table, ranges)

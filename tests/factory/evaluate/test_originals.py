@@ -97,5 +97,5 @@ def test_what_has_no_real_image_is_refused(
 
 
 def dataset_of_heads(path: Path) -> str:
-    kind = {"subjects": {"ultrasound": {"path": "heads"}}}
-    return dataset(path, REAL[:1], originals=REAL[:1], **kind).path
+    recipe = {"subjects": {"ultrasound": {"path": "heads"}}}
+    return dataset(path, REAL[:1], originals=REAL[:1], recipe=recipe).path

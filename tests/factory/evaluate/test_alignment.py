@@ -20,18 +20,15 @@ def moved(image: np.ndarray, shift: tuple[float, ...], degrees: float) -> np.nda
     return np.clip(ndimage.shift(turned, shift, order=1), 0, None)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 99), st.floats(-5, 5), st.floats(-5, 5), st.floats(-15, 15))
 def test_a_slice_is_found_again_wherever_it_lies(
     seed: int, down: float, right: float, degrees: float
 ) -> None:
-    image = person(seed, (1, 48, 48))[0]
-    placed = moved(image, (down, right), degrees)
-    there_and_back = moved(ndimage.shift(placed, (-down, -right), order=1), (0, 0), -degrees)
-    _, far = aligned(placed, image)
-    assert far <= distance(there_and_back, image) + 0.02  # what interpolating blurs
-    other = person(seed + 1000, (1, 48, 48))[0]
-    assert aligned(other, image)[1] > 2 * far
+    image, other = person(seed, (1, 48, 48))[0], person(seed + 1000, (1, 48, 48))[0]
+    _, far = aligned(moved(image, (down, right), degrees), image)
+    _, apart = aligned(other, image)
+    assert far < apart / 4
 
 
 def test_a_volume_is_found_again() -> None:

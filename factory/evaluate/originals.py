@@ -24,7 +24,7 @@ PROFILES = 3
 
 STATED = (
     "each image divided by its 99.5th percentile inside the labels and clipped: data range 1; "
-    "mask: label > 0; SSIM's window Gaussian, σ 1.5, 11 voxels a side; mi in nats, 64 bins; score "
+    "mask: label > 0; SSIM's window Gaussian, σ 1.5, 11 voxels a side; mi in nats, 32 bins; score "
     "(2 ssim + corr) / 3; 3D over the volume, a direction's over its slices in 2D"
 )
 

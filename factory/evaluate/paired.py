@@ -17,7 +17,7 @@ from factory.orientations import AXES
 WINDOW = 11
 """Voxels a side of SSIM's Gaussian window."""
 
-BINS = 64
+BINS = 32
 """Of each image's intensities, for mutual information."""
 
 LEAST = 0.05

@@ -101,7 +101,7 @@ def test_other_grids_are_brought_to_the_datasets(
     dataset(tmp_path / "d.zarr", list(REAL.values()))
     found = rows(scored(tmp_path / "d.zarr", real, capsys, "--slices", "6"))
     assert found["training", "axial"]["recall"] > 0.7
-    assert found["training", "axial"]["kid"] < 2 * found["real, split in half", "axial"]["kid"]
+    assert found["training", "axial"]["kid"] < 0  # unbiased, and every image meets its copy
 
 
 def test_other_labels_serve_as_an_outline(

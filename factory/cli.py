@@ -287,21 +287,40 @@ def evaluate(
     set: Set = None,
     model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
     output: Output = None,
-    against: Annotated[
+    real: Annotated[
         str | None,
-        typer.Option(metavar="RECIPE", help="A stylegan2 training recipe: score a dataset's slices "
-                     "against its real ones."),
+        typer.Option("--real", "--against", metavar="original|RECIPE|FOLDER",
+                     help="Score a dataset: against its own originals, or against the real images "
+                     "of a recipe or folder."),
     ] = None,
+    audit: Annotated[bool, typer.Option(help="Seek copies of the real images instead.")] = False,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="With --audit: exit code 3 where more samples are copies."),
+    ] = None,
+    extractor: Annotated[
+        str | None, typer.Option(help="Of features: vgg, FILE.pt or PACKAGE.MODULE:FUNCTION.")
+    ] = None,
+    slices: Annotated[int | None, typer.Option(min=1, help="Of a volume and direction.")] = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Score a model on the subjects that its training recipe holds out; or with --against a dataset
-    by how near its slices come to a training recipe's: FID, KID, precision and recall."""
+    """Score a model on the subjects that its training recipe holds out; or with --real a dataset:
+    against the real image of each sample, by FID, KID, precision and recall, or for copies."""
     from factory.pipeline import evaluate_dataset, evaluate_recipe
 
-    if against is not None:
-        show(evaluate_dataset(recipe, against, set or (), output=output), json)
-    else:
+    if fail_above is not None and not audit:
+        raise typer.BadParameter("--fail-above needs --audit")
+    if real is None:
+        if audit or extractor or slices:
+            raise typer.BadParameter("--audit, --extractor and --slices need --real")
         show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
+        return
+    report = evaluate_dataset(
+        recipe, real, set or (), output=output, audited=audit, extractor=extractor, slices=slices
+    )
+    show(report, json)
+    if fail_above is not None and (report.share or 0) > fail_above:
+        raise typer.Exit(3)
 
 
 app.command()(rate)

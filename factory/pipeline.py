@@ -212,27 +212,26 @@ def evaluate_recipe(
 
 
 def evaluate_dataset(
-    dataset: str, against: str, overrides: Sequence[str] = (), *, output: str | None = None
+    dataset: str,
+    real: str,
+    overrides: Sequence[str] = (),
+    *,
+    output: str | None = None,
+    audited: bool = False,
+    extractor: str | None = None,
+    slices: int | None = None,
 ) -> EvaluateReport:
-    """FID, KID, precision and recall of a dataset's slices against the real ones of a stylegan2
-    training recipe, those learnt and those held out; real against real beside, as the floor.
+    """A dataset against real images; tables and pictures to output.
 
-    overrides: of the training recipe. Raises FactoryError, StorageError, WeightsError.
+    real: "original", each sample against its own real image; or a folder or recipe, whose images
+    the set is held against. overrides: of that recipe. audited: whether samples are copies of
+    training images. slices: of a volume and direction. Raises FactoryError, StorageError,
+    WeightsError.
     """
-    from factory.train.families import load_training
+    from factory.evaluate.against import evaluate
 
-    loaded = load_training(find_recipe(against), overrides)
-    if loaded.spec.family != "stylegan2":
-        raise RecipeError(
-            f"{loaded.source}: family {loaded.spec.family}; --against takes one of stylegan2"
-        )
-    from factory.evaluate.slices import compare
-
-    written = Path(output or ".")
-    table = compare(dataset, loaded.spec)
-    written.mkdir(parents=True, exist_ok=True)
-    table.to_csv(written / "distribution.csv", index=False)
-    return EvaluateReport(table, written, str(table.to_string(index=False)).splitlines())
+    where = Path(output or ".")
+    return evaluate(dataset, real, overrides, where, audited, extractor, slices)
 
 
 def planned(

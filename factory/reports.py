@@ -1,6 +1,6 @@
 """What each verb of the command line has to say: as JSON, and as lines to read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,18 +111,24 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """Scores on held-out subjects. table: of the family's own making, and text: its lines. folder:
-    where pictures and tables were written."""
+    """Scores of a model or dataset. table: of its own making, and text: its lines. folder: where
+    pictures and tables were written. remarks: what was left out or taken for granted. further: what
+    else JSON holds. share: of samples that are close to a training image, where that was asked."""
 
     table: Any
     folder: Path
     text: list[str]
+    remarks: Sequence[str] = ()
+    further: Mapping[str, Any] = field(default_factory=dict)
+    share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        said = {"remarks": list(self.remarks)} if self.remarks else {}
+        return {"rows": rows, "folder": str(self.folder), **said, **self.further}
 
     def lines(self) -> list[str]:
-        return [*self.text, f"written  {self.folder}"]
+        return [*self.text, *(f"note     {r}" for r in self.remarks), f"written  {self.folder}"]
 
 
 def _stacks(made: Plan) -> list[str]:

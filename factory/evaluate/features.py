@@ -1,12 +1,19 @@
 """Features of slices, by which sets of them are compared.
 
-By default pooled 512-d features of the VGG16 that models.vgg reads, not comparable with published
-figures. An extractor of one's own is named as PACKAGE.MODULE:FUNCTION, an importable function of
-images float32 (N, C, H, W) in [-1, 1] that gives an array (N, features).
+vgg (the default)          pooled 512-d features of the VGG16 that models.vgg reads, not comparable
+                           with published figures
+FILE.pt                    a TorchScript file, such as the Inception of published FIDs: it takes
+                           uint8 (N, 3, H, W) and gives (N, features)
+PACKAGE.MODULE:FUNCTION    an importable function of images float32 (N, C, H, W) in [-1, 1] that
+                           gives an array (N, features)
 """
 
+import functools
 import importlib
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,30 +25,65 @@ BATCH = 32
 Extractor = Callable[[np.ndarray], np.ndarray]
 
 
+@functools.cache
+def _vgg(file: Path) -> VggFeatures:
+    return VggFeatures(file).eval()
+
+
 @torch.inference_mode()
 def vgg(images_NCHW: np.ndarray) -> np.ndarray:
     """(N, 512) of slices in [-1, 1]; of several channels their mean."""
-    extractor = VggFeatures(weights_file()).eval()
     grey = torch.from_numpy(np.asarray(images_NCHW, np.float32)).mean(1, keepdim=True)
-    return torch.cat([extractor.pooled(part) for part in grey.split(BATCH)]).double().numpy()
+    pooled = _vgg(weights_file()).pooled
+    return torch.cat([pooled(part) for part in grey.split(BATCH)]).double().numpy()
 
 
 def extractor_of(name: str | None) -> Extractor:
     """The extractor of a name, by default `vgg`. Raises FactoryError where it is none, WeightsError
     where the default's weights are not installed."""
-    if name is None:
+    if name in (None, "vgg"):
         weights_file()
         return vgg
+    assert name is not None
+    if Path(name).suffix in (".pt", ".pth", ".ts"):
+        return _checked(name, torchscript(Path(name)))
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise FactoryError(
-            f"extractor: value {name}; {error}; allowed: PACKAGE.MODULE:FUNCTION, importable here"
+            f"extractor: value {name}; {error}; allowed: PACKAGE.MODULE:FUNCTION, importable here, "
+            "or vgg, or a TorchScript file *.pt"
         ) from None
+    return _checked(name, found)
 
+
+def torchscript(file: Path) -> Extractor:
+    """The network of a TorchScript file; one that takes return_features gives those, as the
+    Inception of published FIDs does. Raises FactoryError where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            network: Any = torch.jit.load(str(file), map_location="cpu").eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = "no such file" if not file.is_file() else str(error).splitlines()[0][:120]
+        raise FactoryError(f"extractor {file}: {reason}; allowed: a TorchScript file") from None
+    names = [argument.name for argument in network.forward.schema.arguments]
+    options = {"return_features": True} if "return_features" in names else {}
+
+    @torch.inference_mode()
+    def extract(images_NCHW: np.ndarray) -> np.ndarray:
+        grey = torch.from_numpy(np.asarray(images_NCHW, np.float32)).mean(1, keepdim=True)
+        pixels = ((grey + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
+        given = [network(part, **options).flatten(1) for part in pixels.split(BATCH)]
+        return torch.cat(given).double().numpy()
+
+    return extract
+
+
+def _checked(name: str, extract: Callable[[np.ndarray], Any]) -> Extractor:
     def checked(images: np.ndarray) -> np.ndarray:
-        values = np.asarray(found(images), float)
+        values = np.asarray(extract(images), float)
         if values.ndim != 2 or len(values) != len(images):
             raise FactoryError(
                 f"extractor {name}: gave an array of {values.shape} for {len(images)} images; "

@@ -24,7 +24,7 @@ RULES: dict[str, str | dict] = {"mean": "mean", "cnn": {"cnn": ""}}
 """By name; painters know their own network."""
 
 INSIDE = ("ssim", "mse", "psnr", "corr", "score")
-COLOURS = {"real": "black", "mean": "tab:blue", "cnn": "tab:red"}
+COLOURS = {"real": "black", "mean": "tab:blue", "cnn": "tab:red", "synthetic": "tab:red"}
 
 
 def versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from factory.evaluate.box_plots import boxes
 from factory.evaluate.paired import comparable, flicker, paired_scores
 from factory.orientations import AXES
 from factory.painting import SpadePainter
@@ -104,7 +105,8 @@ def picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> None:
 
 
 def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame:
-    """Score a model on subjects with images; writes held_out.csv, .md and .png into output."""
+    """Score a model on subjects with images; writes held_out.csv, .md, .png and box plots into
+    output."""
     painter = SpadePainter(model, torch.device("cpu"))
     table = held_out_scores(painter, subjects)
     output.mkdir(parents=True, exist_ok=True)
@@ -112,4 +114,5 @@ def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame
     (output / "held_out.md").write_text(markdown(table), encoding="utf-8")
     if len(painter.networks) == len(AXES):
         picture(painter, subjects, output / "held_out.png")
+    boxes(table, "version", output / "held_out_boxes.png")
     return table

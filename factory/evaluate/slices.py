@@ -4,50 +4,60 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluate.distribution import judge
+from factory.evaluate.distribution import judge, remarks
 from factory.evaluate.features import pictures
+from factory.evaluate.image_sets import Made
 from factory.train.planes import read, split, table_of
 from factory.train.snapshots import Judge
 from factory.train.stylegan2_recipe import StyleGanTraining
-from storage.dataset_open import open_dataset
 from storage.planes import planes_of
 
 MOST = 50_000
 """Slices that are compared; of more, evenly spread ones."""
 
 
-def compare(path: str, recipe: StyleGanTraining) -> pd.DataFrame:
+def compare(
+    made: Made, recipe: StyleGanTraining, extractor: str | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """A row against the slices that a training recipe learns from, one against those it holds
-    out where it does, one of real against real. Columns as judge gives them.
+    out where it does, one of real against real, columns as judge gives them; and what was left out.
 
     Of every sample the axial slices that hold a label are compared (all, where none does), brought
-    to the recipe's resolution. Raises DatasetError, SubjectError, FactoryError.
+    to the recipe's resolution. extractor: instead of the recipe's. Raises DatasetError,
+    SubjectError, FactoryError.
     """
+    if extractor is not None:
+        metrics = recipe.metrics.model_copy(update={"extractor": extractor})
+        recipe = recipe.model_copy(update={"metrics": metrics})
     planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
     judged = Judge(recipe, planes, table_of(recipe.slices, planes))
     if judged.real.shape[1] > 1:
         raise FactoryError(
             f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
         )
-    made = judged.extract(slices(path, recipe, judged.names))
-    rows = [{"against": "training", **judge(judged.features, made, judged.rng())}]
+    drawn = judged.extract(slices(made, recipe, judged.names))
+    scores = {"training": judge(judged.features, drawn, judged.rng())}
     if held:
         of_held = judged.extract(judged.shown(held))
-        rows.append({"against": "held_out", **judge(of_held, made, judged.rng())})
-    rows.append({"against": "real, split in half", **judged.floor()})
-    return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
+        scores["held_out"] = judge(of_held, drawn, judged.rng())
+    said = []
+    if len(set(judged.owners)) > 1:
+        scores["real, split in half"] = judged.floor()
+    else:
+        said.append(f"no floor: one subject alone ({judged.owners[0]}) cannot be split in half")
+    for against, found in scores.items():
+        said += [f"{against}: {line}" for line in remarks(found, drawn.shape[1])]
+    rows = [{"against": against, **found} for against, found in scores.items()]
+    table = pd.DataFrame(rows).astype(object)
+    return table.where(table.notna(), None), said
 
 
-def slices(path: str, recipe: StyleGanTraining, names: int) -> np.ndarray:
+def slices(made: Made, recipe: StyleGanTraining, names: int) -> np.ndarray:
     """What is compared of a dataset, float32 (N, 1, H, W) in [-1, 1]; 1 is the 99.5th percentile
     that datasets have as 1."""
-    dataset = open_dataset(path)
-    standing = [int(i) for i in dataset.cases()["sample"]]
-    if not standing:
-        raise FactoryError(f"{path}: nothing stands yet, so there is nothing to compare")
     found = []
-    for index in standing:
-        arrays = dataset.sample(index).arrays
+    for index in made.standing:
+        arrays = made.dataset.sample(index).arrays
         found += planes_of(str(index), arrays["image"], arrays["label"], recipe.resolution)
     chosen = [found[i] for i in np.linspace(0, len(found) - 1, min(MOST, len(found))).astype(int)]
     images = np.stack([plane.image for plane in chosen])

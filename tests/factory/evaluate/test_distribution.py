@@ -1,10 +1,20 @@
-"""FID, KID, precision and recall, where arithmetic says what they must be."""
+"""FID, KID, precision, recall, density and coverage, where arithmetic says what they must be."""
 
 import numpy as np
 import pytest
+import torch
 
 from factory.errors import FactoryError
-from factory.evaluate.distribution import fid, floor, judge, kid, precision_recall
+from factory.evaluate import distribution
+from factory.evaluate.distribution import (
+    density_coverage,
+    fid,
+    floor,
+    judge,
+    kid,
+    precision_recall,
+    remarks,
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -97,3 +107,78 @@ def test_the_floor_parts_subjects_not_slices() -> None:
     assert found["recall"] == 0
     with pytest.raises(FactoryError, match="one subject"):
         floor(features[:5], owners[:5], rng())
+
+
+def test_a_copy_of_the_set_covers_it_all_and_lies_as_dense() -> None:
+    x = rng().normal(size=(80, 16))
+    density, coverage = density_coverage(x, x.copy())
+    assert coverage == 1
+    assert density == pytest.approx((5 + 1) / 5)  # each image's ball holds itself and k others
+
+
+def test_density_and_coverage_of_one_distribution_are_those_expected_of_it() -> None:
+    """Naeem et al. 2020, section 3.3: 1, and 1 − (N − 1)…(N − k) / ((M + N − 1)…(M + N − k))."""
+    found = [density_coverage(rng(i).normal(size=(120, 4)), rng(500 + i).normal(size=(90, 4)))
+             for i in range(60)]  # fmt: skip
+    density, coverage = np.mean(found, axis=0)
+    n, m = 120, 90
+    expected = 1 - np.prod([(n - i) / (m + n - i) for i in range(1, 6)])
+    errors = np.std(found, axis=0) / np.sqrt(len(found))
+    assert abs(density - 1) < 3 * errors[0]
+    assert abs(coverage - expected) < 3 * errors[1]
+
+
+def test_one_outlier_among_the_real_flatters_precision_but_not_density() -> None:
+    """Naeem et al. 2020, figure 2: an outlier's ball is wide, and counts once among many."""
+    real = np.concatenate([rng(1).normal(size=(99, 4)), np.full((1, 4), 8.0)])
+    made = rng(2).normal(4, 0.3, (100, 4))
+    assert precision_recall(real, made)[0] == 1
+    assert density_coverage(real, made)[0] < 0.3
+
+
+def test_blocks_are_no_more_than_a_way_of_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = rng(1).normal(size=(70, 3)), rng(2).normal(0.5, 1, (50, 3))
+    whole = precision_recall(x, y), density_coverage(x, y)
+    monkeypatch.setattr(distribution, "BLOCK", 16)
+    assert (precision_recall(x, y), density_coverage(x, y)) == whole
+
+
+@pytest.mark.parametrize("few", [1, 3, 5])
+def test_of_too_few_images_is_said_what_is_left_out(few: int) -> None:
+    x, y = rng(1).normal(size=(few, 3)), rng(2).normal(size=(40, 3))
+    scores = judge(x, y, rng())
+    assert scores["coverage"] is None
+    assert (scores["precision"] is None) == (few <= 3)
+    assert (scores["kid"] is None) == (few < 2)
+    said = " ".join(remarks(scores, 3))
+    assert "density and coverage left out" in said
+    assert ("FID left out" in said) == (few < 3)
+    assert remarks({"real": 2000, "made": 2000}, 512) == []
+    assert "subsets of 40 images" in remarks({"real": 40, "made": 90}, 8)[0]
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    x = rng().normal(size=(9, 2))
+    x[4, 1] = np.nan
+    with pytest.raises(FactoryError, match="features of 1 of 9 made images are not finite"):
+        judge(rng().normal(size=(9, 2)), x, rng())
+
+
+def test_constant_images_have_one_feature_and_break_nothing() -> None:
+    scores = judge(rng().normal(size=(20, 3)), np.ones((20, 3)), rng())
+    assert scores["recall"] == 0
+    assert scores["fid"] > 0
+
+
+def test_an_independent_library_finds_the_same() -> None:
+    metrics = pytest.importorskip("torchmetrics")
+    from torchmetrics.image.fid import _compute_fid
+    from torchmetrics.image.kid import poly_mmd
+
+    assert metrics
+    x, y = rng(1).normal(size=(90, 6)), rng(2).normal(0.4, 1.3, (90, 6))
+    moments = [torch.from_numpy(f(v)) for v in (x, y) for f in (lambda v: v.mean(0),
+               lambda v: np.cov(v, rowvar=False))]  # fmt: skip
+    assert fid(x, y) == pytest.approx(float(_compute_fid(*moments)), rel=1e-6)
+    theirs = float(poly_mmd(torch.from_numpy(x), torch.from_numpy(y)))
+    assert kid(x, y, rng(), 3)[0] == pytest.approx(theirs)

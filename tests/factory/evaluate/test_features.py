@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from factory.errors import FactoryError
 from factory.evaluate.features import extractor_of, pictures
@@ -42,6 +43,26 @@ def test_an_extractor_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(FactoryError, match=r"allowed: PACKAGE\.MODULE:FUNCTION"):
             extractor_of(name)
     sys.modules.pop("my_features")
+
+
+class Pooled(torch.nn.Module):
+    def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        x = x.float().mean([2, 3])
+        return x if return_features else x[:, :1]
+
+
+def test_a_networks_file_of_the_users(tmp_path: Path) -> None:
+    """Bytes in, three channels, and features where it offers them, as Inception's file does."""
+    file = tmp_path / "inception.pt"
+    torch.jit.save(torch.jit.script(Pooled()), str(file))
+    images = np.stack([np.full((1, 4, 4), v, np.float32) for v in (-1, 0.2, 1)])
+    values = extractor_of(str(file))(images)
+    assert values.shape == (3, 3)
+    assert values[:, 0].tolist() == [0, 153, 255]
+    (tmp_path / "text.pt").write_text("no network")
+    for name in ("text.pt", "missing.pt"):
+        with pytest.raises(FactoryError, match="allowed: a TorchScript file"):
+            extractor_of(str(tmp_path / name))
 
 
 def test_without_images_label_maps_are_compared_as_grey() -> None:

@@ -1,0 +1,52 @@
+"""A dataset against real images: in pairs, as a set, or for copies; and what is said of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from factory.errors import FactoryError
+from factory.evaluate import audit, originals, slices, volumes
+from factory.evaluate.image_sets import Made, real_images
+from factory.reports import EvaluateReport
+from storage.dataset_open import open_dataset
+
+ORIGINAL = "original"
+
+
+def evaluate(
+    dataset: str,
+    real: str,
+    overrides: Sequence[str],
+    output: Path,
+    audited: bool,
+    extractor: str | None,
+    most: int | None,
+) -> EvaluateReport:
+    """See factory.pipeline.evaluate_dataset."""
+    made = Made(open_dataset(dataset))
+    if real == ORIGINAL:
+        if audited or extractor or most:
+            raise FactoryError("--real original: pairs need no --audit, --extractor or --slices")
+        table, said = originals.compare(made, output)
+        summary = originals.summary(table)
+        return EvaluateReport(summary, output, originals.markdown(summary), said)
+    images, resolution, recipe = real_images(real, made, overrides)
+    if audited:
+        found = audit.audit(made, images, resolution, extractor, output)
+        further = {"share": found.share, "membership": found.membership}
+        text = audit.text(found)
+        return EvaluateReport(found.strata, output, text, found.said, further, found.share)
+    if recipe is not None:
+        table, said = slices.compare(made, recipe, extractor)
+    else:
+        table, said = volumes.compare(made, images, extractor, most or volumes.SLICES)
+    output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(output / "distribution.csv", index=False)
+    return EvaluateReport(table, output, lines(table), said)
+
+
+def lines(table: pd.DataFrame) -> list[str]:
+    """A table of scores to read: "-" where there is none."""
+    shown = table.map(lambda v: "-" if v is None else f"{v:.4f}" if isinstance(v, float) else v)
+    return [line.rstrip() for line in str(shown.to_string(index=False)).splitlines()]

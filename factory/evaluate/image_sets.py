@@ -1,0 +1,252 @@
+"""The two sets that are held against each other: a dataset's images, and real ones.
+
+Real images come from a folder (BIDS, stacks as the M&Ms challenge lays them out, or any *.nii.gz),
+from the subjects of a render recipe, or from a training recipe. Both sets are read one at a time.
+What cannot be used is left out, and said in `remarks`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factory.errors import FactoryError, RecipeError
+from factory.loading import load
+from factory.merging import read_text
+from factory.recipe import RenderRecipe
+from factory.resolve import find_model, find_recipe
+from factory.subjects import subject_records
+from factory.train.families import load_training
+from factory.train.planes import read as read_planes
+from factory.train.stylegan2_recipe import StyleGanTraining
+from factory.train.subjects import person, records
+from factory.yaml_lines import read_yaml
+from models.checkpoint import WeightsError, read_card
+from storage.bids import bids_subjects
+from storage.dataset import Dataset
+from storage.errors import SubjectError
+from storage.nifti import read_volume
+from storage.planes import Plane, planes_of
+from storage.resample import resample
+from storage.short_axis import short_axis_subjects
+from storage.sources import load_subject
+from storage.subject import Grid, LabelTable, Subject
+
+FAMILIES = ("spade", "stylegan2")
+"""Of training recipes that say where images are learnt from."""
+
+LABELS = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
+"""Files that are no images, in a folder of *.nii.gz."""
+
+BRIGHT = 99.5
+
+
+@dataclass(frozen=True)
+class Volume:
+    """image: float32 [z, y, x], 1 its 99.5th percentile inside. inside: bool, where tissue is.
+    owner: whose it is, or of whose labels it was made."""
+
+    id: str
+    owner: str
+    image: np.ndarray
+    inside: np.ndarray
+
+
+@dataclass
+class Images:
+    """A set of images, read anew at each pass. thick: slices lie too far apart to cut across.
+
+    remarks: what was left out or taken for granted, filled as it is read.
+    """
+
+    name: str
+    sources: Sequence[Callable[[], list[Volume]]]
+    thick: bool
+    held_out: frozenset[str] = frozenset()
+    remarks: dict[str, None] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Volume]:
+        some = False
+        for source in self.sources:
+            try:
+                for volume in source():
+                    if np.ptp(volume.image) > 0:
+                        some = True
+                        yield volume
+                    else:
+                        self.remarks[f"left out: the image of {volume.id} is constant"] = None
+            except SubjectError as error:
+                self.remarks[f"left out: {error}"] = None
+        if not some:
+            said = "; ".join(self.remarks) or "there is none"
+            raise FactoryError(f"{self.name}: no image that can be compared ({said})")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset's images, and what made them."""
+
+    dataset: Dataset
+
+    @cached_property
+    def standing(self) -> list[int]:
+        found = [int(i) for i in self.dataset.cases()["sample"]]
+        if not found:
+            raise FactoryError(
+                f"{self.dataset.path}: nothing stands yet, so there is nothing to compare"
+            )
+        return found
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """Of the model that made the images; {} where it is not here any more."""
+        spec = self.dataset.record.get("recipe", {}).get("resolved", {})
+        named = (spec.get("appearance") or spec.get("latents") or {}).get("model")
+        try:
+            return read_card(find_model(named)) if named else {}
+        except (FactoryError, WeightsError):
+            return {}
+
+    @property
+    def spacing_mm(self) -> float:
+        """Between voxels of a plane."""
+        return float(self.dataset.sample(self.standing[0]).spacing_mm[2])
+
+    def images(self, resolution: int | None = None) -> Images:
+        """resolution: of slices brought to squares of as many pixels, else volumes as they are."""
+        labels = self.dataset.record.get("recipe", {}).get("resolved", {}).get("subjects") or {}
+        thick = resolution is not None or self.dataset.layout.shape[0] == 1
+        thick = thick or bool(labels.get("short_axis"))
+
+        def source(index: int) -> Callable[[], list[Volume]]:
+            return lambda: self.volumes(index, resolution)
+
+        return Images(self.dataset.path, [source(i) for i in self.standing], thick)
+
+    def volumes(self, index: int, resolution: int | None) -> list[Volume]:
+        sample = self.dataset.sample(index)
+        image, label = sample.arrays["image"], sample.arrays["label"]
+        name, owner = f"sample {index}", str(sample.columns.get("subject", index))
+        if resolution is None:
+            inside = label > 0 if label.any() else image > 0
+            return [Volume(name, owner, bright(image, inside), inside)]
+        found = planes_of(name, image, label, resolution)
+        return [replace(v, owner=owner) for v in planes_as_volumes(found)]
+
+
+def bright(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The image divided by its 99.5th percentile inside, from 0 to 1.2; 0 where it is dark."""
+    unit = float(np.percentile(image[inside], BRIGHT)) if inside.any() else 0.0
+    return (np.clip(image / unit, 0, 1.2) if unit > 0 else np.zeros_like(image)).astype(np.float32)
+
+
+def planes_as_volumes(planes: list[Plane]) -> list[Volume]:
+    """Slices [C, H, W] in [-1, 1] as volumes of one slice, of several channels their mean."""
+    found = []
+    for number, plane in enumerate(planes):
+        image = (plane.image.mean(0, keepdims=True) + 1) / 2
+        inside = (
+            image > 0 if plane.label is None or not plane.label.any() else plane.label[None] > 0
+        )
+        found.append(Volume(f"{plane.subject}, slice {number}", plane.subject, image, inside))
+    return found
+
+
+Real = tuple[Images, int | None, StyleGanTraining | None]
+
+
+def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
+    """The real images of a folder or recipe; where a stylegan2 recipe's slices, also their
+    resolution and the recipe.
+
+    held_out are those that a training recipe holds out, or that the card of the dataset's model
+    does not list as learnt from. overrides: of the recipe. Raises FactoryError, StorageError.
+    """
+    if Path(name).is_dir():
+        return of_records(name, folder_records(Path(name)), made), None, None
+    file = find_recipe(name)
+    if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
+        loaded = load(file, RenderRecipe, overrides)
+        return of_records(name, subject_records(loaded), made), None, None
+    spec = load_training(file, overrides).spec
+    if spec.family not in FAMILIES:
+        raise RecipeError(
+            f"{file}: family {spec.family}; --real takes one of {', '.join(FAMILIES)}, another "
+            "recipe or a folder"
+        )
+    if spec.family == "spade":
+        images = of_records(name, records(spec.subjects), made)
+        images.held_out = frozenset(spec.subjects.hold_out)
+        images.remarks.clear()
+        return images, None, None
+    planes = planes_as_volumes(read_planes(spec.slices, spec.resolution))
+    images = Images(name, [lambda: planes], True, frozenset(spec.slices.hold_out))
+    return images, spec.resolution, spec
+
+
+def folder_records(root: Path) -> list[dict[str, Any]]:
+    """What a folder holds: BIDS, stacks, or else images of which nothing more is known."""
+    if any(root.glob("sub-*")):
+        return bids_subjects(root, None, None)
+    if (root / "participants.csv").is_file():
+        return short_axis_subjects(root)
+    files = [f for f in sorted(root.rglob("*.nii*")) if not any(n in f.name for n in LABELS)]
+    if not files:
+        raise FactoryError(
+            f"{root}: no images; allowed: sub-* folders, stacks with participants.csv, or *.nii.gz"
+        )
+    return [{"source": "file", "id": f.name.split(".")[0], "image": str(f)} for f in files]
+
+
+def of_records(name: str, found: list[dict[str, Any]], made: Made) -> Images:
+    """Subjects at the dataset's spacing."""
+    if not found:
+        raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
+    spacing, known = made.spacing_mm, set(made.dataset.layout.table.names)
+    images = Images(name, [], found[0]["source"] == "short_axis")
+
+    def source(record: dict[str, Any]) -> Callable[[], list[Volume]]:
+        def read() -> list[Volume]:
+            subject = subject_of(record, spacing)
+            if unknown := sorted(set(subject.table.names) - known):
+                images.remarks[
+                    f"other labels ({', '.join(unknown)}): no more is used of them than where "
+                    "there is any"
+                ] = None
+            assert subject.image is not None
+            inside = subject.label > 0
+            return [Volume(subject.id, person(record), bright(subject.image, inside), inside)]
+
+        return read
+
+    images.sources = [source(r) for r in found]
+    learnt = set(made.card.get("training", {}).get("subjects", ()))
+    owners = {person(r) for r in found}
+    if learnt & owners:
+        images.held_out = frozenset(owners - learnt)
+    else:
+        images.remarks["which images the model learnt from is not known: all are taken so"] = None
+    return images
+
+
+def subject_of(record: dict[str, Any], spacing_mm: float) -> Subject:
+    """A subject with its image at a spacing; of a file alone, tissue is what is not dark.
+
+    Raises SubjectError where it has none or cannot be read.
+    """
+    if record["image"] is None:
+        raise SubjectError(f"{record['id']}: it has no image")
+    if record["source"] != "file":
+        return load_subject(record, spacing_mm)
+    image, affine = read_volume(Path(record["image"]))
+    if bad := int(image.size - np.isfinite(image).sum()):
+        raise SubjectError(f"{record['image']}: {bad} of {image.size} voxels are NaN or infinite")
+    z, y, x = image.shape
+    dx, dy, dz = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
+    label = (image > 0).astype(np.uint8)
+    grid = Grid((z, y, x), (dz, dy, dx), affine)
+    table = LabelTable(("background",), ((0, 0, 0),))
+    return resample(Subject(record["id"], label, grid, table, image.astype(np.float32)), spacing_mm)

@@ -56,22 +56,22 @@ def render(
     """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
     from factory.pipeline import render_recipe
 
-    show(
-        render_recipe(
-            recipe,
-            set or (),
-            output=output,
-            overwrite=overwrite,
-            append=append,
-            beside=beside,
-            serial=serial,
-            address=address,
-            actors=actors,
-            allow_mixed=allow_mixed,
-            progress=not json,
-        ),
-        json,
+    report = render_recipe(
+        recipe,
+        set or (),
+        output=output,
+        overwrite=overwrite,
+        append=append,
+        beside=beside,
+        serial=serial,
+        address=address,
+        actors=actors,
+        allow_mixed=allow_mixed,
+        progress=not json,
     )
+    show(report, json)
+    if report.rejected:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from factory.machine import ANY, Machine
 from factory.networks import Networks
 from factory.plan import Plan, plan
 from factory.recipe import Recipe, RenderRecipe
-from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
+from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
 from factory.resolve import find_model, find_recipe
 from storage.dataset import Dataset
 from storage.folder import Folder
@@ -119,7 +119,8 @@ def render_recipe(
         preview = f"{dataset.path}.png"
         if report.rendered or not Path(preview).exists():
             montage(dataset.path, preview)
-    return RenderReport(dataset, report.rendered, report.seconds, preview)
+    rejected = rejected_samples(dataset) if recipe.spec.gate else {}
+    return RenderReport(dataset, report.rendered, report.seconds, preview, rejected=rejected)
 
 
 def run(
@@ -229,7 +230,8 @@ def planned(
 ) -> Plan:
     """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
     machine = ANY if address else Machine.here(recipe.spec.output.path)
-    return plan(recipe, networks.card, networks.bytes, machine, actors, networks.fusion_card)
+    cards = (networks.fusion_card, networks.gate_card)
+    return plan(recipe, networks.card, networks.bytes, machine, actors, *cards)
 
 
 def _loaded(name: str, overrides: Sequence[str], output: str | None) -> Recipe:

@@ -41,7 +41,7 @@ def surface_distances(
 def mean_surface_mm(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:
     """The mean distance over all surface voxels of both: average symmetric surface distance."""
     found = np.concatenate(surface_distances(a, b, spacing))
-    return float(found.mean()) if found.size else np.nan
+    return float(found.mean(dtype=np.float64)) if found.size else np.nan
 
 
 def hausdorff_95_mm(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:

@@ -216,13 +216,21 @@ def evaluate(
         typer.Option(metavar="RECIPE", help="A stylegan2 training recipe: score a dataset's slices "
                      "against its real ones."),
     ] = None,
+    downstream: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE", help="A segmenter's training recipe."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings a way, with --downstream.")] = 3,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Score a model on the subjects that its training recipe holds out; or with --against a dataset
-    by how near its slices come to a training recipe's: FID, KID, precision and recall."""
-    from factory.pipeline import evaluate_dataset, evaluate_recipe
+    by how near its slices come to a training recipe's: FID, KID, precision and recall; or with
+    --downstream by what a segmenter learns from it."""
+    from factory.pipeline import evaluate_dataset, evaluate_downstream, evaluate_recipe
 
-    if against is not None:
+    if downstream is not None:
+        show(evaluate_downstream(recipe, downstream, set or (), seeds=seeds, output=output), json)
+    elif against is not None:
         show(evaluate_dataset(recipe, against, set or (), output=output), json)
     else:
         show(evaluate_recipe(recipe, set or (), model=model, output=output), json)

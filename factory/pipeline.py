@@ -225,6 +225,41 @@ def evaluate_dataset(
     return EvaluateReport(table, written, str(table.to_string(index=False)).splitlines())
 
 
+def evaluate_downstream(
+    dataset: str,
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    seeds: int = 3,
+    output: str | None = None,
+) -> EvaluateReport:
+    """What a dataset teaches a segmenter: the training recipe of one, carried out on its real
+    volumes, on the dataset, and on both, and tested on what it holds out.
+
+    Trains 3 × seeds segmenters in output, by default the recipe's own, and resumes there. Raises
+    FactoryError, StorageError.
+    """
+    from factory.train.families import load_training
+
+    loaded = load_training(find_recipe(recipe), overrides)
+    if loaded.spec.family != "segmenter":
+        raise RecipeError(
+            f"{loaded.source}: family {loaded.spec.family}; --downstream takes one of segmenter"
+        )
+    from factory.evaluate.downstream import compare, summary
+    from factory.train.subjects import held_out_subjects
+    from storage.dataset_open import open_dataset
+
+    written = Path(output or f"{loaded.spec.output}-downstream")
+    found, remarks = compare(open_dataset(dataset), loaded.spec, seeds, written)
+    part = loaded.spec.subjects
+    table = summary(found, held_out_subjects(part, part.spacing_mm[0]))
+    found.to_csv(written / "downstream-scores.csv", index=False)
+    table.to_csv(written / "downstream.csv", index=False)
+    text = str(table.round(3).to_string(index=False)).splitlines()
+    return EvaluateReport(table, written, [*text, *remarks])
+
+
 def planned(
     recipe: Recipe, networks: Networks, actors: int | None, address: str | None = None
 ) -> Plan:

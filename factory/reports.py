@@ -122,7 +122,8 @@ class EvaluateReport:
     text: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        return {"rows": self.table.to_dict("records"), "folder": str(self.folder)}
+        known = self.table.astype(object).where(self.table.notna(), None)
+        return {"rows": known.to_dict("records"), "folder": str(self.folder)}
 
     def lines(self) -> list[str]:
         return [*self.text, f"written  {self.folder}"]

@@ -59,9 +59,9 @@ def test_what_is_not_there_has_no_value() -> None:
         assert np.isnan(measure(some, none, SPACING))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(masks, masks)
 def test_distances_know_no_order_and_are_0_for_equals(a: np.ndarray, b: np.ndarray) -> None:
     for measure in (mean_surface_mm, hausdorff_95_mm):
-        np.testing.assert_allclose(measure(a, b, SPACING), measure(b, a, SPACING))
+        np.testing.assert_allclose(measure(a, b, SPACING), measure(b, a, SPACING), rtol=1e-6)
         assert not a.any() or measure(a, a, SPACING) == 0

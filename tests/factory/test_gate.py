@@ -22,7 +22,7 @@ from models.segmenter import Segmenter, SegmenterConfig, initialise
 from models.spade import SpadeConfig, SpadeGenerator
 from storage.dataset_open import open_dataset
 from storage.phantom import phantom
-from storage.subject import FETA
+from storage.subject import FETA, Subject
 
 sys.path.insert(0, str(Path(__file__).parent))
 from small_recipe import recipe, refused
@@ -102,8 +102,13 @@ def test_the_attempt_enters_the_seed_and_the_first_is_the_case_s_own() -> None:
     assert replace(restyled(case, 2), appearance=case.appearance) == case
 
 
-def test_limits_are_held_against_figures() -> None:
-    label = phantom(26.0, 1, 3.0).label
+@pytest.fixture(scope="module")
+def brain() -> Subject:
+    return phantom(26.0, 1, 3.0)
+
+
+def test_limits_are_held_against_figures(brain: Subject) -> None:
+    label = brain.label
     spacing = (3.0, 3.0, 3.0)
     limits = {
         "ventricles": {"dice": 0.9, "volume_error": 0.1, "surface_mm": 0.5},
@@ -149,8 +154,7 @@ class Sees:
         return made
 
 
-def judged(shares: list[float], tries: int) -> tuple[Draws, np.ndarray, dict]:
-    subject = phantom(26.0, 1, 3.0)
+def judged(subject: Subject, shares: list[float], tries: int) -> tuple[Draws, np.ndarray, dict]:
     [case, *_] = cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
     painter, gate = Draws(), Gate.__new__(Gate)
     gate.segmenter = Sees(shares)  # type: ignore[assignment]
@@ -158,8 +162,8 @@ def judged(shares: list[float], tries: int) -> tuple[Draws, np.ndarray, dict]:
     return painter, image, verdict
 
 
-def test_what_misses_is_painted_again_until_it_passes() -> None:
-    painter, image, verdict = judged([0.9, 0.5, 0.0], tries=5)
+def test_what_misses_is_painted_again_until_it_passes(brain: Subject) -> None:
+    painter, image, verdict = judged(brain, [0.9, 0.5, 0.0], tries=5)
     assert len(painter.seeds) == 3
     assert verdict["accepted"] is True
     assert verdict["why"] == ""
@@ -169,8 +173,8 @@ def test_what_misses_is_painted_again_until_it_passes() -> None:
     np.testing.assert_array_equal(image, rng.random(image.shape, dtype=np.float32))
 
 
-def test_of_attempts_that_all_miss_the_nearest_is_kept() -> None:
-    painter, image, verdict = judged([0.9, 0.3, 0.6], tries=3)
+def test_of_attempts_that_all_miss_the_nearest_is_kept(brain: Subject) -> None:
+    painter, image, verdict = judged(brain, [0.9, 0.3, 0.6], tries=3)
     assert verdict["accepted"] is False
     assert "ventricles dice 0.8" in verdict["why"]
     assert (verdict["gate_tries"], verdict["gate_kept"]) == (3, 1)

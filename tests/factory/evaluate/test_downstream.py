@@ -24,7 +24,7 @@ family: segmenter
 name: small
 seed: 3
 licence: none
-subjects: {{path: {path}, mapping: feta, hold_out: [sub-2], spacing_mm: [5.0]}}
+subjects: {{path: {path}, mapping: feta, hold_out: [sub-2], spacing_mm: [4.0]}}
 orientations: [axial]
 crop: 32
 model: {{width: 2}}
@@ -37,7 +37,7 @@ TONES = np.array([0, 0.8, 0.5, 0.6, 0.9, 0.55, 0.5, 0.45], np.float32)
 
 @pytest.fixture(scope="module")
 def brains() -> list[Subject]:
-    return [phantom(age, i, 5.0) for i, age in enumerate((24.0, 27.0, 32.0))]
+    return [phantom(age, i, 4.0) for i, age in enumerate((24.0, 27.0, 32.0))]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_what_is_not_accepted_or_made_from_a_held_out_subject_is_not_learnt(root
         "1 samples of held-out subjects were left out",
     ]
     np.testing.assert_array_equal(made[1].label, dataset.sample(1).arrays["label"])
-    assert made[1].grid.spacing == (5.0, 5.0, 5.0)
+    assert made[1].grid.spacing == (4.0, 4.0, 4.0)
 
 
 def test_the_command_trains_each_way_and_says_n_effect_and_interval(

@@ -11,7 +11,7 @@ from factory.evaluate.effect import effect
 values = st.lists(st.floats(-1, 1), min_size=2, max_size=12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(values, st.randoms())
 def test_the_interval_is_student_s_and_p_waits_for_six_pairs(before: list, random) -> None:
     before = np.array(before)

@@ -21,6 +21,9 @@ from models.segmenter import Segmenter, SegmenterConfig, dice_loss, initialise
 BATCH = 8
 """Slices a forward pass where nothing is learnt."""
 
+SHOWN = 9
+"""Held-out slices in a sample grid."""
+
 Slices = tuple[np.ndarray, np.ndarray]
 """Labels uint8 and images float32 in [-1, 1], each (B, H, W)."""
 
@@ -143,6 +146,8 @@ def held_out_dice(model: nn.Module, held_out: Slices, run: Run) -> float:
 def draw(model: nn.Module, held_out: Slices, run: Run, step: int) -> None:
     """A sample grid: held-out images, their labels, and what the network takes them for."""
     label, image = held_out
+    chosen = np.linspace(0, len(label) - 1, min(SHOWN, len(label))).astype(int)
+    label, image = label[chosen], image[chosen]
     made, most = segmented(model, image, run.device), float(label.max())
     rows = [
         ("image, held out", image, "gray", -1.0, 1.0),

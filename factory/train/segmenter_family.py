@@ -27,7 +27,7 @@ from storage.subject import Subject
 PART = "segmenter"
 
 WATCHED = 12
-"""Held-out slices of each orientation that are scored while training; the first few are drawn."""
+"""Held-out slices of each orientation that are scored while training."""
 
 
 def check(recipe: SegmenterTraining) -> None:

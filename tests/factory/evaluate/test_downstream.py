@@ -65,7 +65,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, brains: list[Subject]) -> Pat
         label = np.pad(brain.label, room)
         arrays = {"label": label, "image": TONES[label]}
         columns = {"subject": who, "accepted": accepted}
-        sample = StoredSample(f"{index}", arrays, brain.grid.affine, brain.grid.spacing, columns)
+        sample = StoredSample(
+            json.dumps({"id": f"{index}"}), arrays, brain.grid.affine, brain.grid.spacing, columns
+        )
         dataset.write_shard(index, index, [sample])
     dataset.seal()
     return root

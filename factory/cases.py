@@ -50,6 +50,7 @@ class Case:
     acquisition: {"scanner": str, "labels": "volume" | "stack", "parameters": what
         factory.acquisition.acquire takes, "seed": int}; {} in a recipe without, and then not in
         the JSON.
+    gate: {"model": str, "tries": int, "structures": {"ventricles": {"dice": 0.85}, ...}}; likewise.
     """
 
     id: str
@@ -63,11 +64,12 @@ class Case:
     group: str = ""
     labels: list[dict[str, str]] = field(default_factory=list)
     acquisition: dict[str, Any] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
         plain = dict(vars(self))
-        for optional in ("labels", "acquisition"):
+        for optional in ("labels", "acquisition", "gate"):
             if not plain[optional]:
                 del plain[optional]
         return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -166,6 +168,7 @@ class Filling:
             group=self.part.group,
             labels=labels,
             acquisition=self.acquisition(scan) if scan else {},
+            gate=gate.of_case() if (gate := self.recipe.spec.gate) else {},
         )
 
     def acquisition(self, section: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def render(
         progress=not json,
     )
     show(report, json)
-    if report.failures:
+    if report.failures or report.rejected:
         raise typer.Exit(3)
 
 
@@ -302,14 +302,22 @@ def evaluate(
         str | None, typer.Option(help="Of features: vgg, FILE.pt or PACKAGE.MODULE:FUNCTION.")
     ] = None,
     slices: Annotated[int | None, typer.Option(min=1, help="Of a volume and direction.")] = None,
+    downstream: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="A segmenter's training recipe.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings a way, with --downstream.")] = 3,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Score a model on the subjects that its training recipe holds out; or with --real a dataset:
-    against the real image of each sample, by FID, KID, precision and recall, or for copies."""
-    from factory.pipeline import evaluate_dataset, evaluate_recipe
+    against the real image of each sample, by FID, KID, precision and recall, or for copies; or with
+    --downstream by what a segmenter learns from it."""
+    from factory.pipeline import evaluate_dataset, evaluate_downstream, evaluate_recipe
 
     if fail_above is not None and not audit:
         raise typer.BadParameter("--fail-above needs --audit")
+    if downstream is not None:
+        show(evaluate_downstream(recipe, downstream, set or (), seeds=seeds, output=output), json)
+        return
     if real is None:
         if audit or extractor or slices:
             raise typer.BadParameter("--audit, --extractor and --slices need --real")

@@ -10,6 +10,7 @@ from factory.acquisition_section import columns
 from factory.cases import Case, cases_each, count_cases
 from factory.cases import cases as every_case
 from factory.explain_scan import scan
+from factory.gate import said
 from factory.groups import Part, parts
 from factory.operators import of
 from factory.recipe import Recipe, load_recipe
@@ -96,6 +97,7 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
         *_variants(recipe, every),
         _painted(spec),
+        *_gated(recipe),
         *scan(spec.get("acquisition")),
     )
 
@@ -108,6 +110,14 @@ def _painted(spec: dict[str, Any]) -> str:
     if "ultrasound" in spec["subjects"]:
         how = "from the ultrasound"
     return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
+
+
+def _gated(recipe: Recipe) -> Iterable[str]:
+    if gate := recipe.spec.gate:
+        yield (
+            f"Every image is segmented by {gate.model}: {said(gate)}; one that misses it is "
+            f"painted up to {many(gate.tries, 'time')} in all, in other styles."
+        )
 
 
 def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Networks:
     """Folders of a recipe's models: what makes images, what fuses them, and what makes anatomies,
-    by interpolation or from latents."""
+    by interpolation or from latents; and what judges images."""
 
     model: Path
     fusion: Path | None = None
     interpolation: Path | None = None
     latents: Path | None = None
+    gate: Path | None = None
 
     @staticmethod
     def of(recipe: Recipe) -> "Networks":
@@ -36,6 +37,7 @@ class Networks:
             find_model(spec.fusion, "appearance.fuse.cnn") if spec.fusion else None,
             find_model(part.model, "interpolate.model") if part else None,
             find_model(latents.model, "latents.model") if latents and painted else None,
+            find_model(spec.gate.model, "gate.model") if spec.gate else None,
         )
 
     @property
@@ -47,10 +49,14 @@ class Networks:
         return _card(self.fusion) if self.fusion else None
 
     @property
+    def gate_card(self) -> dict[str, Any] | None:
+        return _card(self.gate) if self.gate else None
+
+    @property
     def bytes(self) -> int:
         """Of the weight files that a renderer loads."""
-        folders = (self.model, self.fusion) if self.fusion else (self.model,)
-        return sum(path.stat().st_size for f in folders for path in f.glob("*.safetensors"))
+        folders = (self.model, self.fusion, self.gate)
+        return sum(path.stat().st_size for f in folders if f for path in f.glob("*.safetensors"))
 
     @property
     def weights(self) -> dict[str, str]:
@@ -59,6 +65,7 @@ class Networks:
             "interpolate/": self.interpolation,
             "latents/": self.latents,
             "fusion/": self.fusion,
+            "gate/": self.gate,
         }
         found = dict(self.card["sha256"])
         for prefix, folder in named.items():
@@ -77,15 +84,18 @@ class Networks:
     def loader(self, device: str) -> "Callable[[int], Callable[[Case], Sample]]":
         """What a renderer's process calls with its threads, once."""
         fusion = self.fusion.resolve() if self.fusion else None
-        return functools.partial(load_renderer, self.model.resolve(), device, fusion=fusion)
+        gate = self.gate.resolve() if self.gate else None
+        return functools.partial(
+            load_renderer, self.model.resolve(), device, fusion=fusion, gate=gate
+        )
 
 
 def load_renderer(
-    model: Path, device: str, threads: int, fusion: Path | None = None
+    model: Path, device: str, threads: int, fusion: Path | None = None, gate: Path | None = None
 ) -> "Callable[[Case], Sample]":
     from factory.render import Renderer
 
-    return Renderer(model, threads, device, fusion).render
+    return Renderer(model, threads, device, fusion, gate).render
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from factory.machine import ANY, Machine
 from factory.networks import Networks
 from factory.plan import Plan, plan
 from factory.recipe import Recipe, RenderRecipe
-from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport
+from factory.reports import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
 from factory.resolve import find_model, find_recipe
 from storage.dataset import Dataset
 from storage.folder import Folder
@@ -127,7 +127,14 @@ def render_recipe(
         preview = f"{dataset.path}.png"
         if report.rendered or not Path(preview).exists():
             montage(dataset.path, preview)
-    return RenderReport(dataset, report.rendered, report.seconds, preview, dataset.failures())
+    return RenderReport(
+        dataset,
+        report.rendered,
+        report.seconds,
+        preview,
+        failures=dataset.failures(),
+        rejected=rejected_samples(dataset) if recipe.spec.gate else {},
+    )
 
 
 def run(
@@ -234,12 +241,48 @@ def evaluate_dataset(
     return evaluate(dataset, real, overrides, where, audited, extractor, slices)
 
 
+def evaluate_downstream(
+    dataset: str,
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    seeds: int = 3,
+    output: str | None = None,
+) -> EvaluateReport:
+    """What a dataset teaches a segmenter: the training recipe of one, carried out on its real
+    volumes, on the dataset, and on both, and tested on what it holds out.
+
+    Trains 3 × seeds segmenters in output, by default the recipe's own, and resumes there. Raises
+    FactoryError, StorageError.
+    """
+    from factory.train.families import load_training
+
+    loaded = load_training(find_recipe(recipe), overrides)
+    if loaded.spec.family != "segmenter":
+        raise RecipeError(
+            f"{loaded.source}: family {loaded.spec.family}; --downstream takes one of segmenter"
+        )
+    from factory.evaluate.downstream import compare, summary
+    from factory.train.subjects import held_out_subjects
+    from storage.dataset_open import open_dataset
+
+    written = Path(output or f"{loaded.spec.output}-downstream")
+    found, remarks = compare(open_dataset(dataset), loaded.spec, seeds, written)
+    part = loaded.spec.subjects
+    table = summary(found, held_out_subjects(part, part.spacing_mm[0]))
+    found.to_csv(written / "downstream-scores.csv", index=False)
+    table.to_csv(written / "downstream.csv", index=False)
+    text = str(table.round(3).to_string(index=False)).splitlines()
+    return EvaluateReport(table, written, [*text, *remarks])
+
+
 def planned(
     recipe: Recipe, networks: Networks, actors: int | None, address: str | None = None
 ) -> Plan:
     """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
     machine = ANY if address else Machine.here(recipe.spec.output.path)
-    return plan(recipe, networks.card, networks.bytes, machine, actors, networks.fusion_card)
+    cards = (networks.fusion_card, networks.gate_card)
+    return plan(recipe, networks.card, networks.bytes, machine, actors, *cards)
 
 
 def _loaded(name: str, overrides: Sequence[str], output: str | None) -> Recipe:

@@ -10,6 +10,7 @@ from factory.cases import Case, count_cases, makers
 from factory.edit_time import edit_seconds
 from factory.errors import PlanError
 from factory.fusing import check_fusion, fusion_warnings
+from factory.gate import check_gate, gate_memory, gate_seconds, gate_warnings, tries
 from factory.grown import ordered
 from factory.machine import Machine
 from factory.recipe import Recipe
@@ -63,7 +64,8 @@ class Plan:
     memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
     done: indices of the shards that stand already. warnings: one line each. earlier: the recipes
     that the dataset has grown from, whose samples come first. kept: how many samples stand from
-    before it grows, the last of them maybe within a shard.
+    before it grows, the last of them maybe within a shard. retry_seconds: what the further tries of
+    a gate add to a sample at the most.
     """
 
     recipe: Recipe
@@ -76,6 +78,7 @@ class Plan:
     done: Set[int] = field(default_factory=frozenset)
     earlier: tuple[Recipe, ...] = ()
     kept: int = 0
+    retry_seconds: float = 0.0
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
@@ -129,9 +132,18 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Time projected for what remains, all actors busy; without start-up."""
+        return self._rounds * self.seconds_per_sample
+
+    @property
+    def seconds_at_most(self) -> float:
+        """Likewise, if every sample took all the tries of its gate."""
+        return self._rounds * (self.seconds_per_sample + self.retry_seconds)
+
+    @property
+    def _rounds(self) -> int:
+        """Samples one after another on the busiest actor."""
         shards = self.layout.shards - len(self.done)
-        rounds = math.ceil(shards / self.actors)
-        return rounds * self.layout.samples_per_shard * self.seconds_per_sample
+        return math.ceil(shards / self.actors) * self.layout.samples_per_shard
 
     def to_json(self) -> dict[str, Any]:
         """What `factory plan --json` prints."""
@@ -154,6 +166,7 @@ class Plan:
             "memory_per_actor_bytes": self.memory_per_actor,
             "peak_memory_bytes": self.peak_memory_bytes,
             "seconds": round(self.seconds, 1),
+            "seconds_at_most": round(self.seconds_at_most, 1),
             "warnings": list(self.warnings),
         }
 
@@ -165,12 +178,13 @@ def plan(
     machine: Machine,
     actors: int | None = None,
     fusion: Mapping[str, Any] | None = None,
+    gate: Mapping[str, Any] | None = None,
 ) -> Plan:
     """What a recipe will make with a model, on a machine.
 
     card, weights_bytes: the model's JSON card and the size of its weight files. actors: how many
     renderers; by default as many as cores and memory allow. fusion: the card of a trained fusion,
-    whose weights count among the bytes.
+    whose weights count among the bytes; gate: likewise, of a segmenter.
 
     Raises PlanError, with the number, where memory cannot hold it, a subject does not fit
     output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
@@ -181,6 +195,9 @@ def plan(
     layout = layout_of(recipe)
     check_shape(recipe, layout.shape)
     per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
+    if gate is not None:
+        check_gate(recipe, gate, layout.shape)
+        per_actor += gate_memory(layout.shape)
     fitting = machine.memory_bytes // per_actor
     if fitting < (actors or 1):
         raise PlanError(
@@ -193,10 +210,15 @@ def plan(
     if fusion is not None:
         rate += float(fusion.get("seconds_per_megavoxel", FUSION_SECONDS_PER_MEGAVOXEL))
     seconds = rate * math.prod(layout.shape) / 1e6
+    again = 0.0
+    if gate is not None:
+        seconds += gate_seconds(gate, layout.shape)
+        again = (tries(recipe, card) - 1) * seconds
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
     seconds += edit_seconds(recipe)
     told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
-    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told)
+    told += gate_warnings(recipe, gate, card) if gate else ()
+    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)
     free = machine.disk_bytes
     if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse
         disk = f"disk: about {_gb(made.stored_bytes)} are needed in all, {_gb(free)} are free"

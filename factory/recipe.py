@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from factory.acquisition_section import Acquisition
 from factory.conditions import check
+from factory.gate_section import Gate
 from factory.interpolation_section import Interpolate
 from factory.labels import check_labels
 from factory.latents_section import DrawnLatents, check_latents
@@ -144,6 +145,7 @@ class RenderRecipe(Section):
     anatomy: tuple[Edit, ...] = ()
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance | None = None
+    gate: Gate | None = None
     acquisition: Acquisition | None = None
     replicates: Count = 1
     output: Output

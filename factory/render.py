@@ -14,6 +14,7 @@ from factory.anatomy.measure import measure
 from factory.cases import Case
 from factory.editing import Editor
 from factory.errors import RenderError
+from factory.gating import Gate
 from factory.intensities import normalise
 from factory.labels import as_painted, known_table
 from factory.painters import load_painter
@@ -53,14 +54,21 @@ class Renderer:
 
     model: the model's folder. threads: torch's threads, part of the plan since results differ in
     the last bits between thread counts. fusion: the folder of a trained fusion, where cases name
-    one. Raises WeightsError, FactoryError where a model cannot be used.
+    one. gate: the folder of a segmenter, likewise. Raises WeightsError, FactoryError where a model
+    cannot be used.
     """
 
     def __init__(
-        self, model: Path, threads: int, device: str = "cpu", fusion: Path | None = None
+        self,
+        model: Path,
+        threads: int,
+        device: str = "cpu",
+        fusion: Path | None = None,
+        gate: Path | None = None,
     ) -> None:
         torch.set_num_threads(threads)
         self.painter = load_painter(model, torch.device(device), fusion)
+        self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = Editor()
 
     def render(self, case: Case) -> Sample:
@@ -68,12 +76,16 @@ class Renderer:
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
         seen = as_painted(label, case.labels)
-        painted, disagreement = self.painter.painted(case, seen, subject)
+        verdict: dict[str, Any] = {}
+        if case.gate and self.gate:
+            painted, disagreement, verdict = self.gate.painted(self.painter, case, seen, subject)
+        else:
+            painted, disagreement = self.painter.painted(case, seen, subject)
         painted = with_lesions(painted, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
         if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
-        measures |= records
+        measures |= records | verdict
         measures["outside_training"] = outside_training(
             self.painter.card, seen, subject.grid.spacing, known_table(subject.table)
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from factory.gate import said
 from factory.plan import Plan
 from factory.wording import pixels
 from storage.dataset import Dataset
@@ -37,6 +38,7 @@ class PlanReport:
             f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
             f"of {amount(p.memory_per_actor)}, {p.threads} thread each",
             f"time     about {duration(p.seconds)}",
+            *_gate(p),
             *(f"warning  {warning}" for warning in p.warnings),
         ]
 
@@ -44,7 +46,7 @@ class PlanReport:
 @dataclass(frozen=True)
 class RenderReport:
     """A finished dataset. preview: the picture written beside it. failures: samples that could not
-    be rendered, and why.
+    be rendered, and why. rejected: samples that never passed the gate, and why.
     """
 
     dataset: Dataset
@@ -52,6 +54,7 @@ class RenderReport:
     seconds: float
     preview: str | None
     failures: dict[int, str] = field(default_factory=dict)
+    rejected: Mapping[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,6 +66,7 @@ class RenderReport:
             "digest": self.dataset.digest(),
             "preview": self.preview,
             "failures": failures_json(self.failures),
+            "rejected": [{"sample": i, "why": why} for i, why in self.rejected.items()],
         }
 
     def lines(self) -> list[str]:
@@ -72,6 +76,7 @@ class RenderReport:
             f"{layout.samples} samples, {self.rendered} of them made now "
             f"in {duration(self.seconds)}",
             *failed(self.failures),
+            *_rejected(self.rejected),
             f"dataset  {path}",
             *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
             f'open     python -c "{opened}"',
@@ -83,6 +88,7 @@ USES = {
     "spade bids": "hydrocephalus --set appearance.model={}",
     "spade short_axis": "cardiac-interpolation --set appearance.model={}",
     "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
+    "segmenter bids": "hydrocephalus --set 'gate={{model: {}, ventricles: {{dice: 0.85}}}}'",
     "stylegan2": "cardiac-latents --set latents.model={}",
     "ultrasound_to_mri bids": "ultrasound-to-mri --set appearance.model={}",
     "cnn_fusion bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
@@ -157,6 +163,38 @@ def failed(failures: Mapping[int, str]) -> list[str]:
         *shown[:20],
         *([f"failed   and {len(shown) - 20} more"] if len(shown) > 20 else []),
         "         each has a vacant place, accepted = false; the same render tries them again",
+    ]
+
+
+def _gate(made: Plan) -> list[str]:
+    """What the gate asks for, and what it may cost."""
+    if (gate := made.recipe.spec.gate) is None:
+        return []
+    again = "what misses it is not painted again"
+    if made.retry_seconds:
+        most = duration(made.seconds_at_most)
+        again = f"up to {gate.tries} times painted, {most} if all are"
+    return [f"gate     {gate.model}: {said(gate)}; {again}"]
+
+
+def rejected_samples(dataset: Dataset) -> dict[int, str]:
+    """Samples of a dataset that never passed its recipe's gate, and why."""
+    table = dataset.cases()
+    if "why" not in table or "accepted" not in table:
+        return {}
+    missed = table[(table["accepted"] == False) & table["why"].notna()]  # noqa: E712
+    return {int(i): str(why) for i, why in zip(missed["sample"], missed["why"], strict=True)}
+
+
+def _rejected(rejected: Mapping[int, str]) -> list[str]:
+    """Samples that never passed the gate, a line each, twenty at most."""
+    if not rejected:
+        return []
+    shown = [f"rejected sample {sample}: {why}" for sample, why in sorted(rejected.items())]
+    return [
+        *shown[:20],
+        *([f"rejected and {len(shown) - 20} more"] if len(shown) > 20 else []),
+        "         each stays in its place, accepted = false in cases.parquet",
     ]
 
 

@@ -79,6 +79,8 @@ def headline(card: dict[str, Any]) -> str:
         return f"held-out Dice {row['model']:.3f}"
     if row := by.get("model"):
         return f"held-out deformation {row['deformation']:.3f}"
+    if overlaps := [row["dice"] for row in rows if "structure" in row and row["subject"] == "mean"]:
+        return f"held-out Dice {sum(overlaps) / len(overlaps):.3f}"
     for row in rows:
         if row.get("against") == "held_out":
             name = "fid" if row["fid"] is not None else "kid"

@@ -20,6 +20,8 @@ ALLOWED = {
     "fsspec": ("storage/",),
     "torch": (
         "models/",
+        "factory/gating.py",
+        "factory/segmenting.py",
         "factory/render.py",
         "factory/painting.py",
         "factory/slice_painting.py",

@@ -16,6 +16,7 @@ from factory.loading import Loaded, Section, load, one_of
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
+from factory.train.segmenter_recipe import SegmenterTraining
 from factory.train.stylegan2_recipe import StyleGanTraining
 from factory.train.ultrasound_to_mri_recipe import UltrasoundToMriTraining
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SCHEMAS: dict[str, type[Training]] = {
     "cnn_fusion": CnnFusionTraining,
     "label_vae": LabelVaeTraining,
+    "segmenter": SegmenterTraining,
     "spade": SpadeTraining,
     "stylegan2": StyleGanTraining,
     "ultrasound_to_mri": UltrasoundToMriTraining,

@@ -62,6 +62,14 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
         ([{"measure": "Dice mean", "model": 0.91}], "held-out Dice 0.910"),
         (
             [
+                {"subject": "a", "structure": "ventricles", "dice": 0.1},
+                {"subject": "mean", "structure": "ventricles", "dice": 0.9},
+                {"subject": "mean", "structure": "brainstem", "dice": 0.8},
+            ],
+            "held-out Dice 0.850",
+        ),
+        (
+            [
                 {"what": "the ultrasound itself", "deformation": 1.3},
                 {"what": "model", "deformation": 0.8},
             ],

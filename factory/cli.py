@@ -9,38 +9,31 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
+from factory.dataset_verbs import export, inspect, repair, replay, verify
+from factory.evaluate_verb import evaluate
 from factory.exits import explained
+from factory.options import (
+    Actors,
+    Address,
+    Append,
+    Device,
+    Json,
+    KeepGoing,
+    Mixed,
+    Output,
+    Overwrite,
+    RecipeName,
+    Serial,
+    Set,
+    show,
+)
 from factory.rate_verb import rate
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's file or its name.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a key, e.g. subjects.phantom.count=1000."
-    ),
-]
-Output = Annotated[str | None, typer.Option(help="Where to write, instead of the recipe's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Actors = Annotated[int | None, typer.Option(min=1, help="Renderers at a time.")]
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's folder or URL.")]
-Append = Annotated[bool, typer.Option(help="Add to the dataset of the recipe before it grew.")]
-Serial = Annotated[bool, typer.Option(help="In this process, without Ray.")]
-Mixed = Annotated[bool, typer.Option(help="Also where it was begun in another environment.")]
-KeepGoing = Annotated[
-    bool, typer.Option("--keep-going", help="Seal it though cases fail; exit code 3.")
-]
-Address = Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace another recipe's dataset.")]
-Device = Annotated[
-    Literal["cpu", "cuda"] | None,
-    typer.Option(help="What renders; by default as this machine has."),
-]
 
 
 @app.callback()
@@ -128,78 +121,6 @@ def schema(
 
 
 @app.command()
-def inspect(
-    dataset: Dataset,
-    json: Json = False,
-    montage: Annotated[
-        str | None, typer.Option(metavar="PNG", help="Where to write a picture of it.")
-    ] = None,
-) -> None:
-    """Say what a dataset holds, and whether it is complete."""
-    from factory.inspect import inspect as report
-    from factory.montage import montage as draw
-
-    show(report(dataset, with_digest=json), json)  # a digest reads everything
-    if montage:
-        draw(dataset, montage)
-        print(f"picture   {montage}", file=sys.stderr)
-
-
-@app.command()
-def verify(dataset: Dataset, json: Json = False) -> None:
-    """Read all of a dataset and name whatever is damaged or missing; exit code 3 if anything is."""
-    from factory.upkeep import verify_dataset
-
-    report = verify_dataset(dataset)
-    show(report, json)
-    if not report.is_sound:
-        raise typer.Exit(3)
-
-
-@app.command()
-def repair(
-    dataset: Dataset,
-    serial: Serial = False,
-    address: Address = None,
-    actors: Actors = None,
-    allow_mixed: Mixed = False,
-    json: Json = False,
-) -> None:
-    """Make again what is damaged or missing of a dataset, and nothing else."""
-    from factory.upkeep import repair_dataset
-
-    show(
-        repair_dataset(
-            dataset,
-            serial=serial,
-            address=address,
-            actors=actors,
-            allow_mixed=allow_mixed,
-            progress=not json,
-        ),
-        json,
-    )
-
-
-@app.command()
-def replay(
-    dataset: Dataset,
-    sample: Annotated[int, typer.Argument(metavar="SAMPLE", min=0, help="Its index.")],
-    output: Annotated[str, typer.Option(help="Where to write it, as a dataset of one sample.")],
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter, e.g. grade=3."),
-    ] = None,
-    allow_mixed: Mixed = False,
-    json: Json = False,
-) -> None:
-    """Make one sample again from its own record; with --set, as it would be otherwise."""
-    from factory.replay import replay as again
-
-    show(again(dataset, sample, output, set or (), allow_mixed=allow_mixed), json)
-
-
-@app.command()
 def submit(
     recipe: RecipeName,
     address: Annotated[
@@ -225,44 +146,6 @@ def submit(
 
 
 @app.command()
-def export(
-    dataset: Dataset,
-    to: Annotated[
-        str, typer.Option(metavar="FORMAT", help="nnunet, bids, ome-zarr or croissant.")
-    ],
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="Where to write; for nnunet nnUNet_raw, or "
-                     "Dataset###_Name; for croissant, the dataset's own by default."),
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="QUERY", help='Which samples, e.g. "grade >= 2".')
-    ] = None,
-    all: Annotated[bool, typer.Option("--all", help="Also samples that were rejected.")] = False,
-    licence: Annotated[str | None, typer.Option(help="What the export says of it.")] = None,
-    contrast: Annotated[str | None, typer.Option(help="Of the images; T2w by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time.")] = None,
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Write a dataset for nnU-Net, as BIDS or OME-Zarr, or describe it by Croissant; goes on where
-    it was stopped."""
-    from factory.export import export as written
-
-    report = written(
-        dataset,
-        to,
-        output,
-        where=where,
-        rejected_too=all,
-        licence=licence,
-        contrast=contrast,
-        workers=workers,
-        progress=not json,
-    )
-    show(report, json)
-
-
-@app.command()
 def train(
     recipe: RecipeName,
     set: Set = None,
@@ -281,57 +164,8 @@ def train(
     show(report, json)
 
 
-@app.command()
-def evaluate(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE|DATASET", help="What is scored.")],
-    set: Set = None,
-    model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
-    output: Output = None,
-    real: Annotated[
-        str | None,
-        typer.Option("--real", "--against", metavar="original|RECIPE|FOLDER",
-                     help="Score a dataset: against its own originals, or against the real images "
-                     "of a recipe or folder."),
-    ] = None,
-    audit: Annotated[bool, typer.Option(help="Seek copies of the real images instead.")] = False,
-    fail_above: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="With --audit: exit code 3 where more samples are copies."),
-    ] = None,
-    extractor: Annotated[
-        str | None, typer.Option(help="Of features: vgg, FILE.pt or PACKAGE.MODULE:FUNCTION.")
-    ] = None,
-    slices: Annotated[int | None, typer.Option(min=1, help="Of a volume and direction.")] = None,
-    downstream: Annotated[
-        str | None, typer.Option(metavar="RECIPE", help="A segmenter's training recipe.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings a way, with --downstream.")] = 3,
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Score a model on the subjects that its training recipe holds out; or with --real a dataset:
-    against the real image of each sample, by FID, KID, precision and recall, or for copies; or with
-    --downstream by what a segmenter learns from it."""
-    from factory.pipeline import evaluate_dataset, evaluate_downstream, evaluate_recipe
-
-    if fail_above is not None and not audit:
-        raise typer.BadParameter("--fail-above needs --audit")
-    if downstream is not None:
-        show(evaluate_downstream(recipe, downstream, set or (), seeds=seeds, output=output), json)
-        return
-    if real is None:
-        if audit or extractor or slices:
-            raise typer.BadParameter("--audit, --extractor and --slices need --real")
-        show(evaluate_recipe(recipe, set or (), model=model, output=output), json)
-        return
-    report = evaluate_dataset(
-        recipe, real, set or (), output=output, audited=audit, extractor=extractor, slices=slices
-    )
-    show(report, json)
-    if fail_above is not None and (report.share or 0) > fail_above:
-        raise typer.Exit(3)
-
-
-app.command()(rate)
+for verb in (inspect, verify, repair, replay, export, evaluate, rate):
+    app.command()(verb)
 
 
 @app.command()
@@ -356,11 +190,6 @@ def version() -> None:
         print(version("synthetic-dataset-factory"))
     except PackageNotFoundError:
         print("not installed: run from its own folder")
-
-
-def show(report: Any, as_json: bool) -> None:
-    """Print a report: one JSON object, or its lines."""
-    print(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(report.lines()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

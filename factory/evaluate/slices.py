@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluate.distribution import judge
 from factory.evaluate.features import pictures
 from factory.train.planes import read, split, table_of
 from factory.train.snapshots import Judge
@@ -30,12 +29,7 @@ def compare(path: str, recipe: StyleGanTraining) -> pd.DataFrame:
             f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
         )
     made = judged.extract(slices(path, recipe, judged.names))
-    rows = [{"against": "training", **judge(judged.features, made, judged.rng())}]
-    if held:
-        of_held = judged.extract(judged.shown(held))
-        rows.append({"against": "held_out", **judge(of_held, made, judged.rng())})
-    rows.append({"against": "real, split in half", **judged.floor()})
-    return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
+    return judged.table(made, held)
 
 
 def slices(path: str, recipe: StyleGanTraining, names: int) -> np.ndarray:

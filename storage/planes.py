@@ -125,9 +125,6 @@ def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -
 
     Raises SubjectError for a folder without such series, and where slices and labels do not pair.
     """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
     root = Path(root)
     planes = []
     for series in sorted(root.glob(f"MR/*/T1DUAL/DICOM_anon/{contrast}")):
@@ -135,10 +132,7 @@ def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -
         ground = sorted((series.parents[1] / "Ground").glob("*.png"))
         if ground and len(ground) != len(files):
             raise SubjectError(f"{series}: {len(files)} slices, but {len(ground)} label maps")
-        try:
-            slices = [pydicom.dcmread(f).pixel_array.astype(np.float32) for f in files]
-        except (InvalidDicomError, AttributeError, ValueError, NotImplementedError) as error:
-            raise SubjectError(f"{series}: a slice cannot be read: {error}") from None
+        slices = [_read_dicom(path) for path in files]
         if not slices:
             raise SubjectError(f"{series}: no .dcm in this folder")
         low, high = min(s.min() for s in slices), max(s.max() for s in slices)
@@ -149,6 +143,19 @@ def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -
     if not planes:
         raise SubjectError(f"{root}: no MR/<id>/T1DUAL/DICOM_anon/{contrast} here")
     return planes
+
+
+def _read_dicom(path: Path) -> np.ndarray:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    # What pydicom says of a file that is none, of elements that are missing (AttributeError) or
+    # wrong, and of a compression that it lacks a decoder for (RuntimeError).
+    try:
+        pixels = pydicom.dcmread(path).pixel_array
+    except (InvalidDicomError, AttributeError, ValueError, RuntimeError) as error:
+        raise SubjectError(f"{path}: a slice cannot be read: {error}") from None
+    return pixels.astype(np.float32)
 
 
 def _chaos_label(path: Path) -> np.ndarray:

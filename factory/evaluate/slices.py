@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluate.distribution import judge, remarks
+from factory.evaluate.distribution import remarks
 from factory.evaluate.features import pictures
 from factory.evaluate.image_sets import Made
 from factory.train.planes import read, split, table_of
@@ -36,20 +36,13 @@ def compare(
             f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
         )
     drawn = judged.extract(slices(made, recipe, judged.names))
-    scores = {"training": judge(judged.features, drawn, judged.rng())}
-    if held:
-        of_held = judged.extract(judged.shown(held))
-        scores["held_out"] = judge(of_held, drawn, judged.rng())
+    table = judged.table(drawn, held)
     said = []
-    if len(set(judged.owners)) > 1:
-        scores["real, split in half"] = judged.floor()
-    else:
+    if len(set(judged.owners)) == 1:
         said.append(f"no floor: one subject alone ({judged.owners[0]}) cannot be split in half")
-    for against, found in scores.items():
-        said += [f"{against}: {line}" for line in remarks(found, drawn.shape[1])]
-    rows = [{"against": against, **found} for against, found in scores.items()]
-    table = pd.DataFrame(rows).astype(object)
-    return table.where(table.notna(), None), said
+    for row in table.to_dict("records"):
+        said += [f"{row['against']}: {line}" for line in remarks(row, drawn.shape[1])]
+    return table, said
 
 
 def slices(made: Made, recipe: StyleGanTraining, names: int) -> np.ndarray:

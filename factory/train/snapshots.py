@@ -52,6 +52,17 @@ class Judge:
     def floor(self) -> dict[str, Any]:
         return floor(self.features, self.owners, self.rng())
 
+    def table(self, made: np.ndarray, held: list[Plane]) -> pd.DataFrame:
+        """Features of generated slices (N, F) against those learnt from, against held-out ones
+        where there are any, and real against real where there are two persons or more."""
+        rows = [{"against": "training", **judge(self.features, made, self.rng())}]
+        if held:
+            of_held = self.extract(self.shown(held))
+            rows.append({"against": "held_out", **judge(of_held, made, self.rng())})
+        if len(set(self.owners)) > 1:
+            rows.append({"against": "real, split in half", **self.floor()})
+        return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
+
     def draw(self, generator: Generator) -> show.Drawn:
         metrics = self.recipe.metrics
         return generated(generator, metrics.samples, metrics.seed, 1.0)

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 
 from factory.errors import FactoryError, RecipeError
-from factory.evaluate.distribution import judge
 from factory.evaluate.features import extractor_of, pictures
 from factory.loading import Loaded
 from factory.train.families import Family
@@ -136,12 +135,7 @@ def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:
     generator = load_weights(folder, "generator", Generator(config, rng), card)
     assert isinstance(generator, Generator)
     made = judged.extract(pictures(*judged.draw(generator), judged.names))
-    rows = [{"against": "training", **judge(judged.features, made, judged.rng())}]
-    if held:
-        of_held = judged.extract(judged.shown(held))
-        rows.append({"against": "held_out", **judge(of_held, made, judged.rng())})
-    rows.append({"against": "real, split in half", **judged.floor()})
-    return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
+    return judged.table(made, held)
 
 
 def text(table: pd.DataFrame) -> list[str]:

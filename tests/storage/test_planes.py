@@ -8,7 +8,8 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage, generate_uid
 
 from storage.errors import SubjectError
 from storage.planes import (
@@ -88,6 +89,17 @@ def test_what_is_no_chaos_is_one_line(chaos: Path, tmp_path: Path) -> None:
         write_png(file, LABEL * np.uint8(63))
     dicom.write_bytes(b"not a DICOM file")
     with pytest.raises(SubjectError, match="a slice cannot be read"):
+        chaos_planes(chaos, 24)
+
+
+def test_a_compression_that_cannot_be_undone_is_told_with_its_file(chaos: Path) -> None:
+    path = chaos / "MR" / "1" / "T1DUAL" / "DICOM_anon" / "InPhase" / "IMG-00000.dcm"
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    found.PixelData = encapsulate([found.PixelData])
+    found["PixelData"].VR = "OB"
+    found.save_as(path)
+    with pytest.raises(SubjectError, match=r"IMG-00000.dcm: a slice cannot be read"):
         chaos_planes(chaos, 24)
 
 

@@ -142,10 +142,10 @@ def _participants(path: Path) -> dict[str, dict[str, Any]]:
         about = {}
         for row in rows:
             known = {key: (row[name] or "").strip() for key, name in columns.items()}
+            # the second as our own exports name it
+            age = known.get("gestational_age") or known.get("gestational_age_weeks", "")
             about[known["participant_id"]] = {
-                "gestational_age_weeks": _age(
-                    known.get("gestational_age", ""), f"{path}, line {rows.line_num}"
-                ),
+                "gestational_age_weeks": _age(age, f"{path}, line {rows.line_num}"),
                 "pathology": known.get("pathology") or None,
             }
     return about

@@ -22,7 +22,7 @@ import zarr
 
 from storage import ledger
 from storage.documents import GROWTH, documents, generation_of, put_all, read_record
-from storage.entries import entries, entry_of, forget_damaged, shard_of
+from storage.entries import Names, entries, entry_of, forget_damaged, shard_of
 from storage.errors import DatasetError
 from storage.folder import Folder
 from storage.gather import gather
@@ -53,6 +53,11 @@ class Dataset:
     @cached_property
     def folder(self) -> Folder:
         return Folder(self.path)
+
+    @cached_property
+    def _known(self) -> Names:
+        """Names in the ledger, as of the last sample that was looked for."""
+        return {}
 
     # Writing
 
@@ -140,7 +145,7 @@ class Dataset:
 
     def sample(self, index: int) -> StoredSample:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
-        entry = entry_of(self.folder, self.layout, self.path, index)
+        entry = entry_of(self.folder, self.layout, self.path, index, self._known)
         stored = entry["samples"][index - entry["start"]]
         arrays, volumes = {}, Volumes(self.folder, self.path)
         for name in self.layout.arrays:

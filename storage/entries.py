@@ -1,6 +1,6 @@
 """The ledger's entries: which shard stands, and what it holds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -9,6 +9,9 @@ from storage.cases_table import batched
 from storage.errors import DatasetError
 from storage.folder import Folder
 from storage.layout import Layout
+
+Names = dict[int, list[str]]
+"""Of the entries of each shard."""
 
 BATCH = 512
 """Entries in memory at a time; a bucket is asked for as many at once."""
@@ -53,22 +56,38 @@ def entries(folder: Folder, layout: Layout) -> Iterator[tuple[str, dict[str, Any
             yield name, {**entry, "samples": samples, "sha256": ledger.sha256(data)}
 
 
-def entry_of(folder: Folder, layout: Layout, path: str, sample: int) -> dict[str, Any]:
-    """The entry of the shard that holds a sample. Raises DatasetError where it does not stand."""
-    for _ in range(_TRIES):
-        for entry in shard_entries(folder, sample // layout.samples_per_shard):
+def entry_of(
+    folder: Folder, layout: Layout, path: str, sample: int, known: Names
+) -> dict[str, Any]:
+    """The entry of the shard that holds a sample. Raises DatasetError where it does not stand.
+
+    known: what an earlier listing found; listed again into it where that does not serve.
+    """
+    shard = sample // layout.samples_per_shard
+    for _ in range(_TRIES + 1):
+        for entry in _read(folder, known.get(shard, ())):
             if 0 <= sample - entry["start"] < len(entry["samples"]) and sample < layout.samples:
                 return entry
+        known.clear()
+        known.update(_by_shard(folder))
     raise DatasetError(f"{path}: sample {sample} is not there")
 
 
 def shard_entries(folder: Folder, shard: int) -> Iterator[dict[str, Any]]:
     """Every whole entry of one shard."""
-    for name in entry_names(folder):
-        if shard_of(name) == shard:
-            entry = _whole(name, folder.get(f"{ledger.LEDGER}/{name}"))
-            if entry is not None:
-                yield entry
+    return _read(folder, _by_shard(folder).get(shard, ()))
+
+
+def _by_shard(folder: Folder) -> Names:
+    return {shard: list(names) for shard, names in groupby(entry_names(folder), shard_of)}
+
+
+def _read(folder: Folder, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Those of some entries that are whole."""
+    for name in names:
+        entry = _whole(name, folder.get(f"{ledger.LEDGER}/{name}"))
+        if entry is not None:
+            yield entry
 
 
 def failures_in(entry: Mapping[str, Any]) -> dict[int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.entries import entry_of
+from storage.entries import Names, entry_of
 from storage.errors import DatasetError
 from storage.folder import Folder
 from storage.layout import Layout, dequantise
@@ -43,7 +43,8 @@ class Windows:
 
     def sample(self, index: int) -> StoredSample:
         """A whole sample. Raises DatasetError where it is missing or damaged."""
-        entry = entry_of(Folder(self.path), self.layout, self.path, index)
+        here = self._here()
+        entry = entry_of(here.folder, self.layout, self.path, index, here.known)
         volumes = {name: self.read(name, index) for name in self.layout.arrays}
         return StoredSample.from_record(entry["samples"][index - entry["start"]], volumes, index)
 
@@ -69,6 +70,7 @@ class _Opened:
         where = self.folder if self.mirror is None else Folder(self.mirror.root)
         self.volumes = Volumes(where, of.path, of.threads)
         self.there: set[tuple[str, int]] = set()
+        self.known: Names = {}
 
     def read(self, name: str, index: int, window: tuple[slice, ...]) -> np.ndarray:
         shard = index // self.layout.samples_per_shard

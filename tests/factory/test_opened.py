@@ -13,6 +13,7 @@ import factory
 from storage import ledger
 from storage.dataset_open import create
 from storage.errors import DatasetError
+from storage.folder import Folder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
 from small_dataset import RECORD, SHAPE, layout, sample, write
@@ -51,6 +52,13 @@ def test_a_condition_leaves_rows_and_their_samples(path):
     assert len(few.where("grade == 3")) == 0
     with pytest.raises(IndexError):
         few[2]
+
+
+def test_the_ledger_is_listed_once_for_all_samples(path, monkeypatch):
+    dataset, listed, names = factory.open(path), [], Folder.names
+    monkeypatch.setattr(Folder, "names", lambda *given: listed.append(given[1:]) or names(*given))
+    assert [dataset[i].columns["grade"] for i in range(6)] == [0, 1, 2, 3, 4, 0]
+    assert listed == [(ledger.LEDGER,)]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ def test_listing_is_sorted_plain_json_and_reads_no_voxel(tmp_path: Path) -> None
     }
 
 
+def test_an_age_is_found_as_our_own_exports_name_it(tmp_path: Path) -> None:
+    root = dataset(tmp_path, {"sub-01": ["mial"]})
+    table = root / "participants.tsv"
+    table.write_text(table.read_text().replace("Gestational age", "gestational_age_weeks"))
+    assert bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 21.5
+
+
 def test_a_reconstruction_chooses_its_subjects(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial", "irtk"], "sub-02": ["irtk"]})
     assert [r["id"] for r in bids_subjects(root, "mial", "feta")] == ["sub-01"]

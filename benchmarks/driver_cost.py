@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,19 @@ RECIPE = "hydrocephalus"
 GRADES = 5  # cases a subject of it
 
 
-@dataclass
 class Idle:
-    """A worker that does nothing."""
+    """A worker that does nothing, and as its own dataset and writer keeps nothing."""
+
+    def __init__(self) -> None:
+        self.dataset = self
 
     def setup(self) -> None: ...
-    def run(self, shard: Any) -> None: ...
+    def make(self, case: Any) -> None: ...
+    def writer(self, *shard: int) -> "Idle":
+        return self
+
+    def add(self, sample: Any) -> None: ...
+    def close(self) -> None: ...
 
 
 def recipe_of(samples: int, *changes: str) -> Any:

@@ -22,5 +22,5 @@ class Actor:
     def whole(self, shard: Shard) -> Failures:
         return self.maker.whole(shard)
 
-    def piece(self, shard: Shard, offset: int, why: str | None) -> Failures:
+    def piece(self, shard: Shard, offset: int, why: str | None) -> Failures | None:
         return self.maker.piece(shard, offset, why)

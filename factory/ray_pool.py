@@ -251,6 +251,8 @@ class Pool:
             came = ray.get(ref)
         except ray.exceptions.RayError:
             return False
+        if came is None:  # it came after what failed, and did nothing
+            return False
         self._done(member, job, came)
         return True
 

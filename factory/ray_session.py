@@ -36,6 +36,8 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # nor tracebacks of jobs that nobody waits for any more, since their actor was let go
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}

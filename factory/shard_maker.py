@@ -36,17 +36,17 @@ class ShardMaker:
             self.piece(shard, offset)
         return self.failures
 
-    def piece(self, shard: Shard, offset: int, why: str | None = None) -> Failures:
+    def piece(self, shard: Shard, offset: int, why: str | None = None) -> Failures | None:
         """Render one case of a shard, in order from offset 0; one past the last, write the shard.
 
         why: give the case a vacant place at once, for this reason. What comes after an error does
-        nothing, until another shard begins.
+        nothing and returns None, until another shard begins.
         """
         if offset == 0:
             self.failures = {}
             self.writer = self.worker.dataset.writer(shard.index, shard.start, len(shard.cases))
         if self.writer is None:
-            return {}
+            return None
         writer, self.writer = self.writer, None
         if offset < len(shard.cases):
             self._add(writer, shard.cases[offset], why)

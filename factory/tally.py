@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from factory.errors import ShardsFailed
+from factory.errors import RenderError, ShardsFailed
 from factory.plan import Shard
 from factory.progress import Progress
 from factory.shard_maker import Failures, is_of_the_case, reason
@@ -31,6 +31,7 @@ class Tally:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.report = Report()
+        self.reasons: list[str] = []  # without the names of cases
 
     def stands(self, shard: Shard, failures: Failures) -> None:
         """A shard stands. failures: its cases that could not be rendered, and why."""
@@ -45,10 +46,10 @@ class Tally:
         if isinstance(error, DatasetError):
             raise error
         self.report.failed[shard.index] = why = reason(error)
-        if is_of_the_case(error) and self.report.rendered == 0:
-            reasons = list(self.report.failed.values())
-            if len(reasons) >= _SAME and len(set(reasons)) == 1:
-                raise error
+        if self.report.rendered == 0:
+            self.reasons.append(_nameless(why, shard))
+            if len(self.reasons) >= _SAME and len(set(self.reasons)) == 1:
+                raise error if is_of_the_case(error) else RenderError(why)
         self.progress.note(f"shard {shard.index} failed: {why}")
 
     def close(self) -> Report:
@@ -62,3 +63,9 @@ class Tally:
                 f"{len(failed)} shards failed, the others stand; {'; '.join(shown + more)}"
             )
         return self.report
+
+
+def _nameless(why: str, shard: Shard) -> str:
+    for case in shard.cases:
+        why = why.replace(case.id, "")
+    return why

@@ -110,6 +110,13 @@ def test_an_error_all_shards_share_is_raised_at_once(tmp_path, how):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
 
 
+def test_a_mistake_of_ours_that_all_shards_meet_ends_the_run(tmp_path, how):
+    (tmp_path / "odd-all").touch()
+    with pytest.raises(RenderError, match=ODD):
+        toy_run.render(str(tmp_path / "d"), 24, mishaps=str(tmp_path), **how)
+    assert len({index for _, index in made_by(tmp_path)}) <= 8  # of three shards, and those queued
+
+
 def made_by(folder: Path) -> list[tuple[str, int]]:
     """Process and case of everything that was begun."""
     lines = (folder / "notes").read_text().splitlines()

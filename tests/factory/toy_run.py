@@ -90,7 +90,7 @@ class ToyWorker:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.happens(f"error-{index}") or self.happens("error-all"):
             raise AnatomyError("the ventricles have nowhere to grow")
-        if self.happens(f"odd-{index}"):
+        if self.happens(f"odd-{index}") or self.happens("odd-all"):
             raise ZeroDivisionError("a mistake of ours")
         if self.happens(f"hungry-{index}"):
             self.starve()

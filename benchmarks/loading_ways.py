@@ -15,7 +15,7 @@ from storage.layout import Layout, dequantise
 from storage.stored_sample import StoredSample
 from storage.subject import FETA
 
-SAMPLES, PATCH, SPACING = 3, 96, 0.8
+SAMPLES, PATCH, SPACING = 3, 96, 0.5
 RANGE = (0.0, 1.2)
 Read = Callable[[int, tuple[slice, ...]], tuple[np.ndarray, np.ndarray]]
 

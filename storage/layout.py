@@ -2,8 +2,8 @@
 
 One Zarr v3 group, readable by any Zarr library:
 
-    image            uint16 [sample, z, y, x]   CF scale_factor and add_offset, lz4 + bitshuffle
-    label            uint8  [sample, z, y, x]   CF flag_values and flag_meanings, zstd
+    image            uint16 [sample, z, y, x]   CF scale_factor and add_offset, lz4hc + shuffle
+    label            uint8  [sample, z, y, x]   CF flag_values and flag_meanings, lz4hc
     uncertainty ...  uint16 [sample, z, y, x]   further images, as image
     stack_0 ...      uint16 [sample, slice, row, column]   scanned stacks, padded at the end with 0
     stack_0_label ...  uint8, as stack_0        their labels, where they are asked for
@@ -25,7 +25,7 @@ from typing import Any
 import numcodecs.blosc
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
 
 from storage.shard_object import Part
@@ -33,7 +33,8 @@ from storage.subject import LabelTable
 
 AXES = ("sample", "z", "y", "x")
 _LEVELS = 65535  # uint16
-BRICK = 64  # voxels along the edge of a brick, or near it; benchmarks/brick_size.py measures it
+BRICK = 64  # voxels along the edge of a brick, or near it; benchmarks/brick_size.py measures it,
+# and benchmarks/codecs.py the compressors: a patch is read often, a sample written once
 ROWS = 4096  # rows a chunk of the small arrays, whatever their length, which may grow
 
 # Blosc decides by itself whether to use threads; one thread each keeps actors out of each
@@ -267,7 +268,7 @@ def _volume(layout: Layout, name: str) -> dict[str, Any]:
         return {
             **volume,
             "dtype": "uint8",
-            "compressors": ZstdCodec(level=3),
+            "compressors": BloscCodec(cname="lz4hc", clevel=5, shuffle="noshuffle", typesize=1),
             "attributes": {
                 "flag_values": list(range(len(layout.table.names))),
                 "flag_meanings": " ".join(layout.table.names),
@@ -277,7 +278,7 @@ def _volume(layout: Layout, name: str) -> dict[str, Any]:
     return {
         **volume,
         "dtype": "uint16",
-        "compressors": BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2),
+        "compressors": BloscCodec(cname="lz4hc", clevel=5, shuffle="shuffle", typesize=2),
         "attributes": {"scale_factor": (high - low) / _LEVELS, "add_offset": low, "units": "1"},
     }
 

@@ -74,7 +74,8 @@ class Mirror:
         if target.exists():
             return
         if data is not None and not self._has(digest):
-            self.keep.put(f"objects/{digest}", data)
+            # never replaced: what is replaced at this moment cannot be linked
+            self.keep.put_new(f"objects/{digest}", data)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self.keep.path(f"objects/{digest}"), target)

@@ -1,0 +1,142 @@
+"""Where the time of `factory render` goes, and how much of it is the generator's.
+
+    python benchmarks/render_stages.py [RECIPE] [--subjects 3] [--set KEY=VALUE ...] [--into DIR]
+
+The recipe is rendered in this process into a dataset on this disk, with a clock about each stage
+(a stage's time is its own: what it calls is another's). Then the generator draws the very same
+slices again with nothing about it: the bare forward. Given: seconds by stage; bare ÷ whole, models
+loaded in both; and what starting costs once. Written: render_stages.json, .md and .png.
+"""
+
+import argparse
+import functools
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from factory import editing, painting, render
+from factory.loading import load
+from factory.pipeline import render_recipe
+from factory.recipe import RenderRecipe
+from factory.resolve import find_recipe
+from models import fusion
+from storage import shard_writer
+from storage.environment import environment
+
+GENERATOR = "generator"
+STAGES = [
+    (editing.Editor, "subject", "subjects read or made"),
+    (editing.Editor, "edited", "label edits"),
+    (painting.SpadePainter, "draw", GENERATOR),
+    (painting.SpadePainter, "paint", "planes cut and put back"),
+    (painting.SpadePainter, "fuse", "fusion"),
+    (fusion, "disagreement", "fusion"),
+    (render, "measure", "measures"),
+    (render, "outside_training", "measures"),
+    (render, "acquire", "scanner"),
+    (shard_writer.ShardWriter, "add", "encoding"),
+    (shard_writer.ShardWriter, "close", "writing"),
+    (render.Renderer, "render", "between them"),
+]
+
+
+class Clock:
+    """Seconds by stage, each stage's own."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.within: list[float] = []
+        self.drawn: list[tuple[Any, ...]] = []
+
+    def about(self, run: Any, stage: str) -> Any:
+        @functools.wraps(run)
+        def timed(*given: Any, **named: Any) -> Any:
+            if stage == GENERATOR:
+                self.drawn.append(given)
+            self.within.append(0.0)
+            begun = time.perf_counter()
+            try:
+                return run(*given, **named)
+            finally:
+                whole = time.perf_counter() - begun
+                self.seconds[stage] += whole - self.within.pop()
+                if self.within:
+                    self.within[-1] += whole
+
+        return timed
+
+
+def measured(recipe: str, changes: list[str]) -> dict[str, Any]:
+    clock = Clock()
+    for owner, name, stage in STAGES:
+        setattr(owner, name, clock.about(getattr(owner, name), stage))
+    with tempfile.TemporaryDirectory(prefix="stages-") as folder:
+        begun = time.perf_counter()
+        report = render_recipe(
+            recipe, changes, output=f"{folder}/d.zarr", serial=True, progress=False
+        )
+        whole = time.perf_counter() - begun
+    stages = dict(clock.seconds)
+    drawn, clock.drawn = clock.drawn, []
+    begun = time.perf_counter()
+    for given in drawn:
+        painting.SpadePainter.draw(*given)
+    bare = time.perf_counter() - begun
+    rendering = sum(stages.values())
+    return {
+        "recipe": recipe, "changes": changes, "samples": report.rendered, "stages": stages,
+        "bare": bare, "rendering": rendering, "starting": whole - rendering,
+        "bare_share": bare / rendering, "environment": environment("cpu", 1),
+    }  # fmt: skip
+
+
+def table(found: dict[str, Any]) -> str:
+    lines = [f"{found['samples']} samples of {found['recipe']}", "", "| stage | s | share |"]
+    lines.append("|---|---|---|")
+    for stage, seconds in sorted(found["stages"].items(), key=lambda pair: -pair[1]):
+        lines.append(f"| {stage} | {seconds:.2f} | {seconds / found['rendering']:.1%} |")
+    lines.append(f"| **all** | {found['rendering']:.2f} | |")
+    lines.append(f"| generator, bare | {found['bare']:.2f} | {found['bare_share']:.1%} |")
+    lines.append(f"| once: start, load, plan, seal | {found['starting']:.2f} | |")
+    return "\n".join(lines)
+
+
+def picture(found: dict[str, Any], path: Path) -> None:
+    stages = sorted(found["stages"].items(), key=lambda pair: pair[1])
+    figure = Figure(figsize=(7, 0.35 * len(stages) + 1), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([name for name, _ in stages], [seconds for _, seconds in stages], color="tab:blue")
+    axes.axvline(found["bare"], color="black", linestyle=":", label="generator, bare")
+    axes.set_xlabel(f"seconds for {found['samples']} samples")
+    axes.legend()
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", nargs="?", default="hydrocephalus")
+    parser.add_argument(
+        "--subjects", type=int, default=3, help="of a procedural recipe; 0: its own"
+    )
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent)
+    asked = parser.parse_args()
+    count = [f"subjects.phantom.count={asked.subjects}"] if asked.subjects else []
+    load(find_recipe(asked.recipe), RenderRecipe, [*count, *asked.set])  # says what is wrong first
+    found = measured(asked.recipe, [*count, *asked.set])
+    asked.into.mkdir(parents=True, exist_ok=True)
+    (asked.into / "render_stages.json").write_text(json.dumps(found, indent=1) + "\n")
+    (asked.into / "render_stages.md").write_text(table(found) + "\n")
+    picture(found, asked.into / "render_stages.png")
+    print(table(found), file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Training images a second of SPADE and of StyleGAN2-ADA, data loading included, and the share of
+the time in which the device waits for data.
+
+    python benchmarks/train_speed.py [--steps 40] [--into DIR]
+
+The shipped recipes' own settings and training loops, in this process, on axial slices of
+procedural heads, which cost what real ones do. The first quarter of the steps is not counted.
+A step's data are made while the device waits, so that their share of a step is the wait.
+Written: train_speed.json and .md.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from factory.orientations import brain_box, cut, grown
+from factory.train.families import load_training
+from factory.train.planes import PlaneSampler
+from factory.train.run import Run
+from factory.train.slices import SliceSampler, stack
+from factory.train.spade import train as train_spade
+from factory.train.stylegan2 import train as train_stylegan2
+from factory.train.stylegan2_family import config_of
+from storage.environment import environment
+from storage.phantom import phantom
+from storage.planes import Plane
+from storage.subject import Subject
+
+RECIPES = Path(__file__).parents[1] / "recipes/train"
+TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
+
+
+class Watched:
+    """A sampler and the times at which it was asked and had answered."""
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+        self.times: list[tuple[float, float]] = []
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def batch(self, step: int, size: int) -> Any:
+        begun = time.perf_counter()
+        found = self.sampler.batch(step, size)
+        self.times.append((begun, time.perf_counter()))
+        return found
+
+    def figures(self, batch: int) -> dict[str, float]:
+        """From the end of the first quarter to where the last step begins."""
+        first = len(self.times) // 4
+        whole = self.times[-1][0] - self.times[first][0]
+        waited = sum(answered - asked for asked, answered in self.times[first:-1])
+        images = batch * (len(self.times) - 1 - first)
+        return {"images_per_second": images / whole, "waiting": waited / whole, "images": images}
+
+
+def heads(count: int, spacing_mm: float) -> list[Subject]:
+    rng = np.random.Generator(np.random.Philox(3))
+    found = []
+    for i in range(count):
+        head = phantom(24.0 + 2 * i, seed=i, spacing_mm=spacing_mm)
+        noise = rng.normal(0, 0.04, head.label.shape).astype(np.float32)
+        image = np.clip(TONES[head.label] + noise * (head.label > 0), 0, None)
+        found.append(Subject(head.id, head.label, head.grid, head.table, image))
+    return found
+
+
+def timed(train: Callable[[Run], None], sampler: Watched, batch: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="train-speed-") as folder:
+        train(Run(Path(folder), device=device()))
+    return sampler.figures(batch)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def spade(steps: int) -> dict[str, float]:
+    never = [f"{key}={10**9}" for key in ("log_every", "sample_every", "checkpoint_every")]
+    given = ["subjects.path=.", "niter=1", "niter_decay=0", "orientations=[axial]", *never]
+    recipe = load_training(RECIPES / "fetal-spade.yaml", given).spec
+    subjects = heads(4, 0.8)
+    stacks = [stack(subject, "axial") for subject in subjects]
+    sampler = SliceSampler(stacks, recipe.crop, mirror=True, seed=recipe.seed)
+    sampler.where = sampler.where[: steps * recipe.batch]  # an epoch is so many steps
+    watched = Watched(sampler)
+    shown = np.ones((1, 128, 128), np.uint8), np.zeros((1, 128, 128), np.float32)
+    labels = len(subjects[0].table.names)
+    return timed(
+        lambda run: train_spade(recipe, "axial", watched, shown, labels, run),  # type: ignore
+        watched, recipe.batch,
+    )  # fmt: skip
+
+
+def stylegan2(steps: int) -> dict[str, float]:
+    name = RECIPES / "cardiac-stylegan2.yaml"
+    batch = load_training(name, ["slices.short_axis.path=."]).spec.batch
+    never = [f"{key}={10**9}" for key in ("log_every", "checkpoint_every", "snapshot_kimg")]
+    given = ["slices.short_axis.path=.", f"kimg={steps * batch / 1000}", *never]
+    recipe = load_training(name, given).spec
+    planes = []
+    for head in heads(4, 1.6):
+        box = [slice(0, len(head.label)), *(grown(s, 0, 64) for s in brain_box(head.label)[1:])]
+        assert head.image is not None
+        for label, image in zip(cut(head.label, box), cut(head.image, box), strict=True):
+            if label.any() and label.shape == (64, 64):
+                planes.append(Plane(head.id, 2 * image[None] - 1, label))
+    labels = len(TONES)
+    watched = Watched(PlaneSampler(planes, labels, recipe.slices, recipe.seed))
+    config = config_of(recipe, planes, labels)
+    return timed(
+        lambda run: train_stylegan2(recipe, config, watched, run, None, lambda *_: None),  # type: ignore
+        watched, recipe.batch,
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {
+        "SPADE, 128², width 12 (fetal-spade)": spade(asked.steps),
+        "StyleGAN2-ADA, 64², 9 channels (cardiac-stylegan2)": stylegan2(asked.steps),
+    }
+    lines = ["| training | images/s | waiting for data |", "|---|---|---|"]
+    for name, row in found.items():
+        lines.append(f"| {name} | {row['images_per_second']:.1f} | {row['waiting']:.1%} |")
+    asked.into.mkdir(parents=True, exist_ok=True)
+    kept = {"trainings": found, "environment": environment(str(device()), 1)}
+    (asked.into / "train_speed.json").write_text(json.dumps(kept, indent=1) + "\n")
+    (asked.into / "train_speed.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 # make test     set up .venv and run linters, types and tests
 # make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
 # make chaos    SEEDS=200 renders through kills on a Ray cluster: one digest; goes on likewise
+# make bench    the benchmarks' short forms, ten minutes; tables on the terminal, all in build/bench
 # make setup    only set up .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ FACTORY_ARGS ?=
 N ?= 20000
 SEEDS ?= 200
 
-.PHONY: setup render test lint fuzz chaos clean
+.PHONY: setup render test lint fuzz chaos bench clean
 
 setup: $(STAMP)
 
@@ -43,6 +44,19 @@ fuzz: $(STAMP)
 
 chaos: $(STAMP)
 	$(BIN)/python tests/factory/chaos.py $(SEEDS)
+
+# One after another, each alone on the machine. Their long forms are those without options.
+BENCH := build/bench
+bench: export OMP_NUM_THREADS := 1
+bench: $(STAMP)
+	mkdir -p $(BENCH)
+	$(BIN)/python benchmarks/sparse_spade.py --widths 12 --sides 128 --repeats 2 --output $(BENCH)/sparse_spade
+	$(BIN)/python benchmarks/render_stages.py --subjects 1 --into $(BENCH)
+	$(BIN)/python benchmarks/driver_cost.py --executed 1000 --rate 10 --into $(BENCH)
+	$(BIN)/python benchmarks/anatomy_speed.py --repeats 1
+	$(BIN)/python benchmarks/metrics_speed.py
+	$(BIN)/python benchmarks/train_speed.py --steps 12 --into $(BENCH)
+	$(BIN)/python benchmarks/loading.py 4 --output $(BENCH)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,72 @@
+"""How long does each metric take a volume, on one core?
+
+    OMP_NUM_THREADS=1 python benchmarks/metrics_speed.py [--repeats 2]
+
+A phantom of 30 weeks at 1 mm in 112 × 128 × 96, and itself with noise as the other image; the sets
+of features are as large as a dataset of 1,000 slices has. Prints processor seconds, the least of
+some repeats since other work only adds.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from factory.evaluate.distribution import density_coverage, fid, kid, precision_recall
+from factory.evaluate.features import vgg
+from factory.evaluate.paired import paired_scores, slice_scores
+from factory.resolve import find_model
+from factory.segmenting import VolumeSegmenter
+from models.checkpoint import WeightsError
+from storage.phantom import phantom
+from storage.resample import fit
+
+TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
+SLICES, SHOWN = 1000, 24
+
+
+def least(work: Callable[[], Any], repeats: int) -> float:
+    found = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        work()
+        found.append(time.process_time() - begun)
+    return min(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=2)
+    repeats = parser.parse_args().repeats
+    torch.set_num_threads(1)
+    rng = np.random.Generator(np.random.Philox(5))
+    label = fit(phantom(30.0, seed=0, spacing_mm=1.0), (112, 128, 96)).label
+    real = TONES[label]
+    made = real + rng.normal(0, 0.05, real.shape).astype(np.float32) * (label > 0)
+    planes = 2 * made[44 : 44 + SHOWN, None] - 1
+    one, two = rng.normal(size=(2, SLICES, 512))
+    segmenter = VolumeSegmenter(find_model("fetal-segmenter", "gate.model"), torch.device("cpu"))
+    works: dict[str, Callable[[], Any]] = {
+        "paired, 3D, a volume": lambda: paired_scores(made, real, label),
+        "paired, 2D, a volume and direction": lambda: slice_scores(made, real, label, "axial"),
+        "gate: segmenting a volume": lambda: segmenter.segment(made, label),
+        f"features (VGG16) of {SHOWN} slices": lambda: vgg(planes),
+        f"FID of {SLICES} and {SLICES} slices": lambda: fid(one, two),
+        "KID, 100 subsets": lambda: kid(one, two, rng),
+        "precision and recall": lambda: precision_recall(one, two),
+        "density and coverage": lambda: density_coverage(one, two),
+    }
+    print("| metric | s |")
+    print("|---|---|")
+    for name, work in works.items():
+        try:
+            print(f"| {name} | {least(work, repeats):.2f} |", flush=True)
+        except WeightsError as error:  # VGG16 is not installed
+            print(f"| {name} | left out: {error} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,8 @@
 """Shards on their way to the actors of a pool, and what each actor has in hand."""
 
+import itertools
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +13,9 @@ TRIES = 3
 
 SPARED = 10
 """How often a shard may lose its actor through no fault of its own, before it is suspected too."""
+
+RUN = 16
+"""Shards of one subject that are kept for one actor, at the most."""
 
 
 @dataclass(eq=False)
@@ -63,11 +69,13 @@ class Job:
 
 @dataclass(eq=False)
 class Member:
-    """An actor of the pool. jobs: what it was told, oldest first. node: its own, once loaded."""
+    """An actor of the pool. jobs: what it was told, oldest first. node: its own, once loaded.
+    ahead: shards kept for it, for it has the subject of the last one at hand."""
 
     handle: Any
     jobs: dict[Any, Job]
     node: str | None = None
+    ahead: deque[Shard] = field(default_factory=deque)
 
     @property
     def errands(self) -> list[Errand]:
@@ -87,3 +95,11 @@ class Member:
     def forget(self, errand: Errand) -> None:
         for ref in [ref for ref, job in self.jobs.items() if job.errand is errand]:
             del self.jobs[ref]
+
+
+def runs(shards: Iterator[Shard]) -> Iterator[list[Shard]]:
+    """Shards that follow one another and begin with one subject: whoever has made it, and what its
+    edits have in common, makes the next one faster."""
+    for _, same in itertools.groupby(shards, lambda shard: shard.cases[0].subject["id"]):
+        while run := list(itertools.islice(same, RUN)):
+            yield run

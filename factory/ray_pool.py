@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from factory.errands import SPARED, TRIES, Errand, Job, Member
+from factory.errands import SPARED, TRIES, Errand, Job, Member, runs
 from factory.errors import RenderError
 from factory.plan import Shard
 from factory.ray_actor import Actor
-from factory.ray_session import Head, answers
+from factory.ray_session import Head, amounts, answers, room
 from factory.shard_maker import is_of_the_case, reason
 from factory.tally import Tally
 from factory.worker import Worker
@@ -58,7 +58,7 @@ class Pool:
     ) -> None:
         import ray
 
-        self.make_worker, self.shards, self.tally, self.head = make_worker, shards, tally, head
+        self.make_worker, self.tally, self.head = make_worker, tally, head
         self.needs = {name: count for name, count in needs.items() if count}
         self.most, self.keep_going = most, keep_going
         self.remote: Any = ray.remote(
@@ -68,6 +68,7 @@ class Pool:
             runtime_env={"env_vars": dict(environment)},
         )(Actor)
         self.members: list[Member] = []
+        self.runs = runs(shards)
         self.again: deque[Errand] = deque()
         self.exhausted = False
         self.room = 0  # for so many actors, at the last look at the cluster
@@ -101,7 +102,7 @@ class Pool:
             self.looked = now
             if not self.head.check():
                 return
-            self.room = self.most or _room(self.needs)
+            self.room = self.most or room(self.needs)
         wanted = min(self.room, max(1, self._unfinished())) if self.exhausted else self.room
         unplaced = [member for member in self.members if member.node is None]
         for member in unplaced[: max(0, len(self.members) - wanted)]:
@@ -123,14 +124,15 @@ class Pool:
 
         have = ray.cluster_resources()
         return (
-            f"each needs {_amounts(self.needs)}, the whole cluster has "
-            f"{_amounts({name: have.get(name, 0) for name in self.needs})}"
+            f"each needs {amounts(self.needs)}, the whole cluster has "
+            f"{amounts({name: have.get(name, 0) for name in self.needs})}"
         )
 
     def _dismiss(self, member: Member) -> None:
         import ray
 
         self.members.remove(member)
+        self.again.extend(Errand.of(shard) for shard in member.ahead)
         if self.head.answers():  # else this would wait for it
             ray.kill(member.handle)
 
@@ -146,7 +148,8 @@ class Pool:
     # Work
 
     def _unfinished(self) -> int:
-        return len(self.again) + sum(len(member.errands) for member in self.members)
+        held = sum(len(member.errands) + len(member.ahead) for member in self.members)
+        return len(self.again) + held
 
     def _hand_out(self) -> None:
         for place in range(IN_FLIGHT):  # everyone gets a first shard before a second
@@ -163,9 +166,13 @@ class Pool:
             if member.node not in errand.avoid or nodes <= errand.avoid:
                 self.again.remove(errand)
                 return errand
-        shard = None if self.exhausted else next(self.shards, None)
-        self.exhausted = shard is None
-        return None if shard is None else Errand.of(shard)
+        if not member.ahead and not self.exhausted:
+            member.ahead.extend(next(self.runs, ()))
+            self.exhausted = not member.ahead
+        if member.ahead:
+            return Errand.of(member.ahead.popleft())
+        richest = max(self.members, key=lambda other: len(other.ahead))
+        return Errand.of(richest.ahead.pop()) if richest.ahead else None
 
     def _collect(self) -> None:
         """Wait a moment for something to finish, and see what came of it."""
@@ -279,23 +286,3 @@ class Pool:
             and answers(known["NodeManagerAddress"], known["NodeManagerPort"])
             for known in ray.nodes()
         )
-
-
-def _room(needs: Mapping[str, float]) -> int:
-    """For how many actors the nodes have room, other work aside; at least one is asked for, which
-    is what makes a cluster without a node grow one.
-    """
-    import ray
-
-    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return max(
-        1,
-        sum(min(int(have.get(name, 0) // n) for name, n in needs.items()) for have in found),
-    )
-
-
-def _amounts(resources: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{count / 1e9:.2g} GB of memory" if name == "memory" else f"{count:g} {name}"
-        for name, count in resources.items()
-    )

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,26 @@ class Head:
                 "again, the same command goes on"
             )
         return False
+
+
+def room(needs: Mapping[str, float]) -> int:
+    """For how many actors the nodes have room, other work aside; at least one is asked for, which
+    is what makes a cluster without a node grow one.
+    """
+    import ray
+
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return max(
+        1,
+        sum(min(int(have.get(name, 0) // n) for name, n in needs.items()) for have in found),
+    )
+
+
+def amounts(resources: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{count / 1e9:.2g} GB of memory" if name == "memory" else f"{count:g} {name}"
+        for name, count in resources.items()
+    )
 
 
 def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:

@@ -186,7 +186,20 @@ def test_no_more_work_is_taken_than_actors_can_hold(tmp_path, cluster):
             yield shard
 
     execute(shards(), partial(toy_run.ToyWorker, dataset), samples=40, actors=2)
-    assert max(most) <= 2 * IN_FLIGHT
+    subject = 3  # shards of a subject, which are kept for one actor; and one is looked at ahead
+    assert max(most) <= 2 * (IN_FLIGHT + subject) + 1
+
+
+def test_a_subject_s_cases_stay_with_one_actor(tmp_path, cluster):
+    """But for the last ones: who runs out of work takes from who has most."""
+    toy_run.render(str(tmp_path / "d"), 40, mishaps=str(tmp_path), seconds=0.05, actors=2)
+    owners: dict[int, set[str]] = {}
+    for process, index in made_by(tmp_path):
+        begins = index // toy_run.PER_SHARD * toy_run.PER_SHARD  # its shard
+        owners.setdefault(begins // 5, set()).add(process)
+    assert len({process for process, _ in made_by(tmp_path)}) == 2
+    assert len(owners) == 8
+    assert sum(len(of) == 1 for of in owners.values()) >= 6
 
 
 def test_an_actor_that_finds_no_place_is_one_line(tmp_path, cluster, monkeypatch):

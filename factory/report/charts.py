@@ -118,7 +118,9 @@ def _svg(figure: Figure, title: str) -> Markup:
     text = written.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # it would be the whole page's
     text = re.sub(r'(<g|<text) id="[^"]*"', r"\1", text)  # the same in every figure
+    text = re.sub(r" font-family: [^;\"]*;?", "", text)  # the page's own
     opening, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', opening)
     assert box is not None

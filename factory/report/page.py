@@ -141,7 +141,7 @@ def _content(
         "recipe": _recipe(record),
         "counts": _counts(dataset, table, verdict),
         "arrays": _arrays(dataset, stored, list(seen.values())),
-        "outside": _outside(table),
+        "outside": _outside(table, models),
         "strata": _strata(table, found, picked, cards),
         "strata_by": found.by.replace("_", " "),
         "strata_left_out": found.left_out,
@@ -190,11 +190,13 @@ def _recipe(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _counts(dataset: Dataset, table: pd.DataFrame, verdict: Verdicts) -> dict[str, Any]:
+    latents = bool(dataset.record.get("recipe", {}).get("resolved", {}).get("latents"))
     subjects = int(table["subject"].nunique()) if "subject" in table else None
     return {
         "samples": dataset.layout.samples,
         "standing": len(table),
         "subjects": subjects,
+        "subject": "latent" if latents else "subject",
         "accepted": len(table) - verdict.rejected - verdict.vacant,
         "rejected": verdict.rejected,
         "vacant": verdict.vacant,
@@ -219,9 +221,10 @@ def _arrays(dataset: Dataset, stored: Mapping[str, int], seen: Sequence[pictures
     return Table(["array", "holds", "voxels (z, y, x)", "spacing (mm)", "stored"], rows)
 
 
-def _outside(table: pd.DataFrame) -> int | None:
+def _outside(table: pd.DataFrame, models: Sequence[provenance.Model]) -> int | None:
     """Samples that leave what the model's training saw; None where that is not known."""
-    if "outside_training" not in table:
+    ranges = any("labels" in model.card.get("training", {}) for model in models)
+    if "outside_training" not in table or not ranges:
         return None
     return int(table["outside_training"].fillna("").astype(str).str.len().gt(0).sum())
 
@@ -281,7 +284,7 @@ def _measures(table: pd.DataFrame, found: Strata, resolved: Mapping[str, Any]) -
     ]  # fmt: skip
     constant = [[measures.words(c), text(table[c].dropna().iloc[0]), text(table[c].notna().sum())]
                 for c in names if c not in varying]  # fmt: skip
-    checks = [[str(c), f"{100 * table[c].mean():.1f} %"]
+    checks = [[str(c).removeprefix("check: "), f"{100 * table[c].mean():.1f} %"]
               for c in table.select_dtypes("bool") if c != "accepted"]  # fmt: skip
     return {
         "groups": groups,

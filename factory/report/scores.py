@@ -100,7 +100,8 @@ def _frame(path: Path, needs: Sequence[str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:  # empty, no CSV, not UTF-8
-        raise FactoryError(f"{path}: cannot be read as a table: {error}") from error
+        why = " ".join(str(error).split())
+        raise FactoryError(f"{path}: cannot be read as a table: {why}") from error
     if missing := [name for name in needs if name not in frame]:
         raise FactoryError(
             f"{path}: not a table of factory evaluate: it has no column {', '.join(missing)}"
@@ -168,8 +169,9 @@ KINDS = (
         "How near the synthetic images lie to real ones, by features of a network. FID and KID are "
         "distances: the lower the better. Precision and density say how many synthetic images "
         "look like real ones, recall and coverage how much of the real variety is reached: the "
-        "higher the better. The floor, set off, is real against real, split in half: nothing can "
-        "be expected to do better.",
+        "higher the better. The floor, set off, is real against real, split in half: what real "
+        "images reach themselves. Precision above it with a recall below it means images that are "
+        "less varied than real ones.",
         ("against",),
         _floored("against", ("real",)),
     ),

@@ -107,13 +107,8 @@ def drawn(one: Shown, colours: Sequence[tuple[int, int, int]], brightest: float)
                 figure.text(middle, (top + height + 0.06) / total, panel.title, color="0.8",
                             fontsize=10, ha="center")  # fmt: skip
             left += w
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=DPI, facecolor="black")
     written = io.BytesIO()
-    # greys and a few colours of edges: 256 do, in a third of the bytes
-    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        written, "PNG", optimize=True
-    )
+    figure.savefig(written, format="png", dpi=DPI, facecolor="black", pil_kwargs={"optimize": True})
     return _data(written.getvalue())
 
 

@@ -14,6 +14,7 @@ import jinja2
 import pandas as pd
 
 from factory.errors import FactoryError
+from factory.montage import sides
 from factory.report import charts, measures, pictures, provenance, scores
 from factory.report.references import references
 from factory.report.strata import Strata, chosen, strata
@@ -23,6 +24,7 @@ from factory.reports import amount
 from factory.wording import many
 from storage.dataset import Dataset
 from storage.dataset_open import open_dataset
+from storage.short_axis import HEART
 
 DIGESTED = 2e9
 """Stored bytes up to which a dataset is read through for its digest, where nothing else is said."""
@@ -155,12 +157,9 @@ def _content(
         "verdict": verdict,
         "worst": [cards[i] for i in verdict.worst],
         "gate_charts": [
-            charts.distribution(measures.words(name.removeprefix("gate_")), table[name], found.of,
-                                found.names, limit)
-            for name, limit in verdict.columns.items() if table[name].notna().any()
+            (title, charts.distribution(title, table[column], found.of, found.names, limit))
+            for column, (title, limit) in verdict.columns.items()
         ],
-        "gate_titles": [measures.words(name.removeprefix("gate_"))
-                        for name in verdict.columns if table[name].notna().any()],
         "models": models,
         "circle": provenance.circle(models),
         "sources": provenance.sources(resolved),
@@ -265,8 +264,8 @@ def _strata(
 
 
 def _sides(dataset: Dataset) -> str:
-    from factory.montage import sides
-
+    if dataset.layout.table.names == HEART.names and dataset.layout.shape[0] > 1:
+        return "slices of the stack, from the apex to the base, turned by 180° from their files"
     return sides(dataset.layout.table.names, dataset.layout.shape[0] == 1)
 
 

@@ -20,6 +20,7 @@ from factory.montage import box_about, centre_of, draw_edges, sample_panels
 from factory.panels import Panel, stack_panels
 from storage.dataset import Dataset
 from storage.head_ultrasound import HEAD
+from storage.short_axis import HEART
 
 WIDTH = 6.0
 """Inches of a picture of three planes; of a single slice's panels as many as there are."""
@@ -59,6 +60,10 @@ def _shown(dataset: Dataset, index: int) -> Shown:
     panels = sample_panels(sample, centre, box, names == HEAD.names)
     if len(image) == 1:
         rows = [panels]
+    elif names == HEART.names:
+        rows = _slices(
+            image, label, box, (float(sample.spacing_mm[1]), float(sample.spacing_mm[2]))
+        )
     else:
         rows = [panels[::2], panels[1::2]]
         if scanned := stack_panels(sample, centre, box):
@@ -68,6 +73,23 @@ def _shown(dataset: Dataset, index: int) -> Shown:
              for p in row] for row in rows]  # fmt: skip
     spacing = tuple(float(mm) for mm in sample.spacing_mm)
     return Shown(index, kept, float(np.quantile(inside, 0.998)), spacing, sample.columns)
+
+
+def _slices(
+    image: np.ndarray, label: np.ndarray, box: tuple[slice, ...], pixel: tuple[float, float]
+) -> list[list[Panel]]:
+    """Of a stack, whose slices lie far apart, three of them instead of cuts across: near the apex,
+    in the middle and near the base; turned as the planes of a montage are."""
+    full = np.flatnonzero((label > 0).any(axis=(1, 2)))
+    first, last = (full[0], full[-1]) if full.size else (0, len(image) - 1)
+    plain, edged = [], []
+    for share in (0.2, 0.5, 0.8):
+        z = round(first + share * (last - first))
+        title = f"slice {z + 1} of {len(image)}"
+        seen, edges = (a[z, box[1], box[2]][::-1, ::-1] for a in (image, label))
+        plain.append(Panel(title, seen, pixel))
+        edged.append(Panel(title, seen, pixel, edges))
+    return [plain, edged]
 
 
 def white(samples: Iterable[Shown]) -> float:

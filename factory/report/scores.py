@@ -14,7 +14,7 @@ from factory.report.tables import NOTHING, Table, table_of, text
 
 METRICS = "metrics"
 COPIES = "copies"
-PICTURES = 3
+PICTURES = 2
 """Of one kind at the most, where there are many alike."""
 
 ROWS = 60

@@ -8,21 +8,25 @@ import pandas as pd
 
 from factory.report.tables import NOTHING, Table, text
 
-WORST = 4
+WORST = 3
 """Samples below the gate that are shown."""
 
 LISTED = 20
 """Samples that are named, of each kind."""
 
-_LIMITS = {"dice": "least", "volume_error": "most", "surface_mm": "most"}
-_WORDS = {"dice": "Dice", "volume_error": "volume error", "surface_mm": "surface (mm)"}
+_LIMITS = {
+    "dice": "Dice at least",
+    "volume_error": "volume error at most",
+    "surface_mm": "surfaces apart at most (mm)",
+}
 
 
 @dataclass(frozen=True)
 class Verdicts:
     """gate: what the recipe asks for, {} where there is none. judged, first_try, rejected, vacant:
     numbers of samples; first_try None where no record says. limits: a row a limit. missed, failed:
-    samples and why, LISTED at most. worst: samples to show, the worst first."""
+    samples and why, LISTED at most. worst: samples to show, the worst first.
+    columns: those with a limit, what they are called, and the limit."""
 
     gate: Mapping[str, Any]
     judged: int
@@ -33,7 +37,7 @@ class Verdicts:
     missed: list[tuple[int, str]]
     failed: list[tuple[int, str]]
     worst: list[int]
-    columns: dict[str, float]
+    columns: dict[str, tuple[str, float]]
 
 
 def verdicts(table: pd.DataFrame, recipe: Mapping[str, Any]) -> Verdicts:
@@ -47,7 +51,9 @@ def verdicts(table: pd.DataFrame, recipe: Mapping[str, Any]) -> Verdicts:
         for name, limits in gate.items()
         if isinstance(limits, dict)
         for key, limit in limits.items()
+        if limit is not None
     }
+    measured = [name for name in figures if name in table and table[name].notna().any()]
     tries = table["gate_tries"].dropna() if "gate_tries" in table else None
     passed = ~refused & ~vacant
     return Verdicts(
@@ -60,7 +66,9 @@ def verdicts(table: pd.DataFrame, recipe: Mapping[str, Any]) -> Verdicts:
         missed=_listed(rejected, "why"),
         failed=_listed(failed, "failure"),
         worst=_worst(rejected),
-        columns={name: limit for name, limit in figures.items() if name in table},
+        columns={
+            name: (", ".join(_named(name, figures[name])), figures[name]) for name in measured
+        },
     )
 
 
@@ -68,18 +76,22 @@ def _limits(table: pd.DataFrame, figures: Mapping[str, float]) -> Table:
     """A row a limit: what was asked, what the samples reached, and how many missed it."""
     rows = []
     for column, limit in figures.items():
-        key = next(k for k in _LIMITS if column.startswith(f"gate_{k}_"))
+        least = column.startswith("gate_dice_")
         values = table[column].dropna() if column in table else pd.Series(dtype=float)
-        least = _LIMITS[key] == "least"
         worst = values.min() if least else values.max()
         missed = (values < limit if least else values > limit).sum()
         rows.append([
-            column.removeprefix(f"gate_{key}_").replace("_", " "),
-            f"{_WORDS[key]} at {_LIMITS[key]} {limit:g}",
+            *_named(column, limit),
             *([text(values.median()), text(worst)] if len(values) else [NOTHING, NOTHING]),
             text(int(missed)),
         ])  # fmt: skip
     return Table(["structure", "asked for", "median", "worst", "samples that miss it"], rows)
+
+
+def _named(column: str, limit: float) -> tuple[str, str]:
+    """ "gate_dice_grey_matter", 0.8 -> "grey matter", "Dice at least 0.8"."""
+    key = next(k for k in _LIMITS if column.startswith(f"gate_{k}_"))
+    return column.removeprefix(f"gate_{key}_").replace("_", " "), f"{_LIMITS[key]} {limit:g}"
 
 
 def _listed(rows: pd.DataFrame, column: str) -> list[tuple[int, str]]:

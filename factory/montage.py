@@ -211,11 +211,8 @@ def _draw(
 def draw_edges(
     axes: Any, label: np.ndarray, colours: tuple[tuple[int, int, int], ...], width: float = 0.7
 ) -> None:
-    if min(label.shape) < 2:  # nothing to draw a line about
-        return
-    values, counts = np.unique(label, return_counts=True)
-    for value in values[np.argsort(-counts)]:  # what lies within something else last
-        if value:
+    for value in np.unique(label):
+        if value and min(label.shape) > 1:  # about a single row no line can be drawn
             axes.contour(
                 label == value, levels=[0.5], colors=[rgb(colours[value])], linewidths=width
             )

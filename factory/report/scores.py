@@ -21,6 +21,26 @@ ROWS = 60
 """Of a table."""
 
 
+NAMES = {
+    "fid": "FID",
+    "kid": "KID",
+    "kid_sd": "KID sd",
+    "real": "real",
+    "made": "synthetic",
+    "ssim": "SSIM",
+    "mse": "MSE",
+    "psnr": "PSNR (dB)",
+    "corr": "correlation",
+    "mi": "mutual information (nats)",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "mos": "mean score",
+    "low": "95 % from",
+    "high": "to",
+}
+"""Of columns, where they are no words."""
+
+
 @dataclass(frozen=True)
 class Scores:
     """One evaluation. section: METRICS or COPIES. says: what the figures mean. tables, with what
@@ -80,7 +100,7 @@ def _read(kind: Kind, root: Path, digests: Sequence[str]) -> Scores:
             further = _frame(root / f"{name}.csv", ())
             if "distance" in further:  # the nearest first
                 further = further.sort_values("distance")
-            tables.append((_cut(title, further), table_of(further.head(ROWS))))
+            tables.append((_cut(title, further), table_of(further.head(ROWS), NAMES)))
     about = _about(root / f"{kind.about or kind.name}.json")
     remarks, warning = [str(line) for line in about.get("remarks", [])], ""
     if about.get("recipe_digest") not in (None, *digests):
@@ -133,7 +153,7 @@ def _cut(title: str, frame: pd.DataFrame) -> str:
 
 
 def _plain(frame: pd.DataFrame) -> Table:
-    return table_of(frame.head(ROWS))
+    return table_of(frame.head(ROWS), NAMES)
 
 
 def _paired(frame: pd.DataFrame) -> Table:
@@ -148,14 +168,16 @@ def _paired(frame: pd.DataFrame) -> Table:
             spread = f" ± {sd:.{digits}f}" if sd == sd else ""
             cells.append(f"{mean:.{digits}f}{spread}" if mean == mean else NOTHING)
         rows.append([str(labels), str(direction), text(part["sample"].nunique()), *cells])
-    return Table(["labels", "direction", "samples", *map(str, figures)], rows)
+    head = [NAMES.get(str(name), str(name)) for name in figures]
+    return Table(["labels", "direction", "samples", *head], rows)
 
 
 def _floored(column: str, starts: tuple[str, ...]) -> Callable[[pd.DataFrame], Table]:
     def shown(frame: pd.DataFrame) -> Table:
-        frame = frame.head(ROWS)
+        frame = frame.head(ROWS).copy()
+        frame[column] = frame[column].astype(str).str.replace("_", " ")
         floor = [i for i, v in enumerate(frame[column]) if str(v).startswith(starts)]
-        return table_of(frame, strong=floor)
+        return table_of(frame, NAMES, floor)
 
     return shown
 

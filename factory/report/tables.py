@@ -26,13 +26,9 @@ class Table:
         return [all(_is_figure(row[i]) for row in self.rows) for i in range(len(self.head))]
 
 
-def table_of(
-    frame: pd.DataFrame,
-    names: Mapping[str, str] | None = None,
-    strong: Iterable[int] = (),
-) -> Table:
+def table_of(frame: pd.DataFrame, names: Mapping[str, str], strong: Iterable[int] = ()) -> Table:
     """A frame as it is. names: what columns are called, by what they are."""
-    head = [(names or {}).get(str(c), str(c).replace("_", " ")) for c in frame.columns]
+    head = [names.get(str(c), str(c).replace("_", " ")) for c in frame.columns]
     rows = [[text(v) for v in row] for row in frame.astype(object).itertuples(index=False)]
     return Table(head, rows, frozenset(strong))
 
@@ -49,6 +45,8 @@ def text(value: Any) -> str:
         number = float(value)
         if not math.isfinite(number):
             return NOTHING
+        if abs(number) < 1e-12:  # what rounding left of nothing
+            return "0"
         if number == round(number) and abs(number) < 1e6:
             return f"{number:.0f}"
         return f"{number:.3g}" if abs(number) < 100 else f"{number:.4g}"

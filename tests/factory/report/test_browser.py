@@ -37,7 +37,13 @@ def test_it_fits_any_screen_and_asks_for_nothing(browser, tmp_path):
                 "why": "missed" * 40}  # fmt: skip
     gate = {"gate": {"model": "m" * 90, "ventricles": {"dice": 0.8}}}
     made = dataset(tmp_path / "d.zarr", rows, resolved=gate)
-    write_page(made.path, tmp_path / "r.html")
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    columns = ["what", "close_in_pixels", "close_in_features", *(f"column_{i}" for i in range(9))]
+    (scores / "audit-strata.csv").write_text(
+        f"{','.join(columns)}\n{','.join(['a_word_or_two_more', *['0.12345678'] * 11])}\n"
+    )
+    write_page(made.path, tmp_path / "r.html", [str(scores)])
     heard: list[str] = []
     seen = {}
     for width in (390, 1280):
@@ -56,6 +62,8 @@ def test_it_fits_any_screen_and_asks_for_nothing(browser, tmp_path):
             seen[scheme] = page.evaluate(BACK)
             page.emulate_media(media="print")
             assert page.evaluate(BACK) == "rgb(255, 255, 255)"
+            page.set_viewport_size({"width": 688, "height": 800})  # A4 within its margins
+            assert page.evaluate(WIDE) <= 688
             context.close()
     assert heard == []
     assert seen["light"] == "rgb(255, 255, 255)"

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from factory.dataset_verbs import export, inspect, repair, replay, verify
+from factory.dataset_verbs import export, inspect, repair, replay, report, verify
 from factory.evaluate_verb import evaluate
 from factory.exits import explained
 from factory.options import (
@@ -164,7 +164,7 @@ def train(
     show(report, json)
 
 
-for verb in (inspect, verify, repair, replay, export, evaluate, rate):
+for verb in (inspect, report, verify, repair, replay, export, evaluate, rate):
     app.command()(verb)
 
 

@@ -25,6 +25,27 @@ def inspect(
         print(f"picture   {montage}", file=sys.stderr)
 
 
+def report(
+    dataset: Dataset,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The page to write.")] = "report.html",
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="What factory evaluate --output wrote; repeatable."),
+    ] = None,
+    digest: Annotated[
+        bool | None,
+        typer.Option(
+            "--digest/--no-digest", help="Read all for its digest; by default up to 2 GB."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a dataset's report: one HTML file with samples, measures, metrics and provenance."""
+    from factory.report.page import write_page
+
+    show(write_page(dataset, output, scores or (), with_digest=digest), json)
+
+
 def verify(dataset: Dataset, json: Json = False) -> None:
     """Read all of a dataset and name whatever is damaged or missing; exit code 3 if anything is."""
     from factory.upkeep import verify_dataset

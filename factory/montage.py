@@ -44,11 +44,11 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     )
     white = float(np.quantile(inside, 0.998))
     ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
-    centre = _centre(labels[0], ventricles)
-    box = _box(np.any(np.stack(labels) > 0, axis=0))
+    centre = centre_of(labels[0], ventricles)
+    box = box_about(np.any(np.stack(labels) > 0, axis=0))
     head = table.names == HEAD.names
     panels = [
-        [*_panels(sample, centre, box, head), *stack_panels(sample, centre, box)]
+        [*sample_panels(sample, centre, box, head), *stack_panels(sample, centre, box)]
         for sample in samples
     ]
     figure = _draw(samples, panels, table.colours, white)
@@ -92,7 +92,7 @@ def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
     return [int(i) for i in chosen["sample"][:ROWS]]
 
 
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
+def box_about(mask: np.ndarray) -> tuple[slice, ...]:
     """The bounding box of a mask with a margin; everything where it is empty."""
     if not mask.any():
         return tuple(slice(0, n) for n in mask.shape)
@@ -103,7 +103,7 @@ def _box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
-def _centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
+def centre_of(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
     """Where to slice: the centre of the ventricles, and of the right one along x."""
     mask = label == ventricles if ventricles is not None else label > 0
     if not mask.any():
@@ -130,7 +130,7 @@ def _planes(
     return [axial, coronal, sagittal]
 
 
-def _panels(
+def sample_panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...], head: bool
 ) -> list[Panel]:
     """Each plane of the volume plain, then with the edges of the labels; of a single slice, which
@@ -196,7 +196,7 @@ def _draw(
                 interpolation="bilinear",
             )
             if panel.label is not None:
-                _edges(axes, panel.label, colours)
+                draw_edges(axes, panel.label, colours)
             if r == 0:
                 middle = np.mean(axes.get_position(original=True).intervalx)
                 height = 1 - 0.85 * top / total[1]
@@ -208,15 +208,17 @@ def _draw(
     return figure
 
 
-def _edges(axes: Any, label: np.ndarray, colours: tuple[tuple[int, int, int], ...]) -> None:
+def draw_edges(
+    axes: Any, label: np.ndarray, colours: tuple[tuple[int, int, int], ...], width: float = 0.7
+) -> None:
     for value in np.unique(label):
-        if value:
+        if value and min(label.shape) > 1:  # about a single row no line can be drawn
             axes.contour(
-                label == value, levels=[0.5], colors=[_rgb(colours[value])], linewidths=0.7
+                label == value, levels=[0.5], colors=[rgb(colours[value])], linewidths=width
             )
 
 
-def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+def rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
     red, green, blue = colour
     return red / 255, green / 255, blue / 255
 
@@ -247,7 +249,7 @@ def _legend(
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=_rgb(colour), label=name.replace("_", " "))
+        Line2D([], [], color=rgb(colour), label=name.replace("_", " "))
         for name, colour in list(zip(names, colours, strict=True))[1:]
     ]
     figure.legend(
@@ -258,19 +260,23 @@ def _legend(
         fontsize=7,
         labelcolor="white",
     )
-    sides = (
-        "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
-    )
-    if tuple(names) == HEAD.names:
-        sides = "heads upright, MR with the front up; an ultrasound may lie either way"
-    elif single:
-        sides = "slices, first row at the top"
-    elif tuple(names) == HEART.names:
-        sides = "axial: planes of the stack, turned by 180° from how the file has them"
     figure.suptitle(
-        f"{os.path.basename(path.rstrip('/'))}   ({sides})",
+        f"{os.path.basename(path.rstrip('/'))}   ({sides(names, single)})",
         color="white",
         fontsize=8,
         y=0.995,
         va="top",
+    )
+
+
+def sides(names: tuple[str, ...], single: bool) -> str:
+    """Which way the pictures lie. names: of the labels. single: slices, not volumes."""
+    if tuple(names) == HEAD.names:
+        return "heads upright, MR with the front up; an ultrasound may lie either way"
+    if single:
+        return "slices, first row at the top"
+    if tuple(names) == HEART.names:
+        return "axial: planes of the stack, turned by 180° from how the file has them"
+    return (
+        "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
     )

@@ -262,16 +262,19 @@ def evaluate_downstream(
         raise RecipeError(
             f"{loaded.source}: family {loaded.spec.family}; --downstream takes one of segmenter"
         )
+    from factory.evaluate.about import write_about
     from factory.evaluate.downstream import compare, summary
     from factory.train.subjects import held_out_subjects
     from storage.dataset_open import open_dataset
 
     written = Path(output or f"{loaded.spec.output}-downstream")
-    found, remarks = compare(open_dataset(dataset), loaded.spec, seeds, written)
+    opened = open_dataset(dataset)
+    found, remarks = compare(opened, loaded.spec, seeds, written)
     part = loaded.spec.subjects
     table = summary(found, held_out_subjects(part, part.spacing_mm[0]))
     found.to_csv(written / "downstream-scores.csv", index=False)
     table.to_csv(written / "downstream.csv", index=False)
+    write_about(written, "downstream", opened, recipe, remarks)
     text = str(table.round(3).to_string(index=False)).splitlines()
     return EvaluateReport(table, written, [*text, *remarks])
 

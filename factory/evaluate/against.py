@@ -7,6 +7,7 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluate import audit, originals, slices, volumes
+from factory.evaluate.about import write_about
 from factory.evaluate.image_sets import Made, real_images
 from factory.reports import EvaluateReport
 from storage.dataset_open import open_dataset
@@ -29,12 +30,14 @@ def evaluate(
         if audited or extractor or most:
             raise FactoryError("--real original: pairs need no --audit, --extractor or --slices")
         table, said = originals.compare(made, output)
+        write_about(output, "paired", made.dataset, real, said)
         summary = originals.summary(table)
         return EvaluateReport(summary, output, originals.markdown(summary), said)
     images, resolution, recipe = real_images(real, made, overrides)
     if audited:
         found = audit.audit(made, images, resolution, extractor, output)
         further = {"share": found.share, "membership": found.membership}
+        write_about(output, "audit", made.dataset, real, found.said, **further)
         text = audit.text(found)
         return EvaluateReport(found.strata, output, text, found.said, further, found.share)
     if recipe is not None:
@@ -43,6 +46,7 @@ def evaluate(
         table, said = volumes.compare(made, images, extractor, most or volumes.SLICES)
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "distribution.csv", index=False)
+    write_about(output, "distribution", made.dataset, real, said)
     return EvaluateReport(table, output, lines(table), said)
 
 

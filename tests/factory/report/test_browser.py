@@ -1,0 +1,70 @@
+"""A report in a real browser: at a phone's and a desk's width, light and dark, and printed."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pages import dataset, graded
+
+from factory.report.page import write_page
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+BACK = "getComputedStyle(document.body).backgroundColor"
+WIDE = "document.documentElement.scrollWidth"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no browser: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        # a container's root has no sandbox to run it in
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def test_it_fits_any_screen_and_asks_for_nothing(browser, tmp_path):
+    rows = graded()
+    rows[0] |= {"subject": "a-name-without-any-place-to-break-it-" * 4, "accepted": False,
+                "why": "missed" * 40}  # fmt: skip
+    gate = {"gate": {"model": "m" * 90, "ventricles": {"dice": 0.8}}}
+    made = dataset(tmp_path / "d.zarr", rows, resolved=gate)
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    columns = ["what", "close_in_pixels", "close_in_features", *(f"column_{i}" for i in range(9))]
+    (scores / "audit-strata.csv").write_text(
+        f"{','.join(columns)}\n{','.join(['a_word_or_two_more', *['0.12345678'] * 11])}\n"
+    )
+    write_page(made.path, tmp_path / "r.html", [str(scores)])
+    heard: list[str] = []
+    seen = {}
+    for width in (390, 1280):
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True
+            )
+            page = context.new_page()
+            page.on("console", lambda message: heard.append(message.text))
+            page.on("pageerror", lambda error: heard.append(str(error)))
+            page.on("requestfailed", lambda request: heard.append(request.url))
+            page.goto((tmp_path / "r.html").as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert page.evaluate(WIDE) <= width
+            assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+            seen[scheme] = page.evaluate(BACK)
+            page.emulate_media(media="print")
+            assert page.evaluate(BACK) == "rgb(255, 255, 255)"
+            page.set_viewport_size({"width": 688, "height": 800})  # A4 within its margins
+            assert page.evaluate(WIDE) <= 688
+            context.close()
+    assert heard == []
+    assert seen["light"] == "rgb(255, 255, 255)"
+    assert sum(map(int, seen["dark"][4:-1].split(","))) < 120

@@ -1,0 +1,44 @@
+"""`factory report` on the command line: what it prints, and its exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pages import dataset, graded
+
+from factory.cli import main
+
+
+def test_it_says_what_it_wrote(tmp_path, capsys, monkeypatch):
+    made = dataset(tmp_path / "d.zarr", graded(1))
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", made.path, "--no-digest"]) == 0
+    said = capsys.readouterr().out
+    assert "report    report.html (" in said
+    assert "3 of 3 samples shown" in said
+    assert (tmp_path / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert main(["report", made.path, "--json", "--output", "new/r.html"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["digest"] == made.digest()
+    assert content["size"] == (tmp_path / "new" / "r.html").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.zarr"], "no such dataset"),
+        (["d.zarr", "--scores", "nowhere"], "--scores nowhere: no such folder"),
+        (["d.zarr", "--scores", "."], "no scores; allowed"),
+        (["d.zarr", "--output", "."], "a folder; allowed: a file"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, arguments, said):
+    dataset(tmp_path / "d.zarr", graded(1, 1))
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -31,6 +31,7 @@ PATCHES = 8  # patches a trained fusion restores at a time
 
 SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
 MOST_A_SHARD = 32  # samples
+FEWEST_SHARDS = 16  # of a dataset that has as many samples
 
 SECONDS_PER_MEGAVOXEL = 6.0  # one thread; a card's seconds_per_megavoxel stands before it
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
@@ -249,14 +250,16 @@ def layout_of(recipe: Recipe) -> Layout:
 
 def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
     """As the recipe says. Left to us: one on a disk; in a bucket, where every object costs a
-    request, so many that an object holds 16 megavoxels: eight of a fetal head at 1 mm.
+    request, so many that an object holds 16 megavoxels, eight of a fetal head at 1 mm; but not so
+    many that renderers would find nothing to share.
     """
     output = recipe.spec.output
     if output.samples_per_shard != "auto":
         return output.samples_per_shard
     if "://" not in output.path:
         return 1
-    return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))))
+    fair = math.ceil(count_cases(recipe) / FEWEST_SHARDS)
+    return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))), max(1, fair))
 
 
 def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:

@@ -234,15 +234,17 @@ def test_files_that_say_no_age_can_be_planned(tmp_path) -> None:
 
 def test_shards_hold_one_volume_on_a_disk_and_about_eight_in_a_bucket() -> None:
     def size(path: str, shape: str, *more: str) -> int:
-        made = recipe(f"output.path={path}", f"output.shape={shape}", *more)
+        made = recipe(f"output.path={path}", f"output.shape={shape}", *(more or many))
         return layout_of(made).samples_per_shard
 
-    typical = "[128, 144, 112]"
+    typical, many = "[128, 144, 112]", ("subjects.phantom.count=200",)
     assert size("d.zarr", typical) == size("d.zarr", "[32, 32, 32]") == 1
     assert size("s3://bucket/d.zarr", typical) == 8
     assert size("s3://bucket/d.zarr", "[256, 288, 224]") == 1
     assert size("s3://bucket/d.zarr", "[160, 176, 144]") == 4
     assert size("s3://bucket/d.zarr", "[48, 48, 48]") == 32
     assert size("s3://bucket/d.zarr", typical, "output.samples_per_shard=3") == 3
+    few = layout_of(recipe("output.path=s3://bucket/d.zarr", "subjects.phantom.count=8"))
+    assert (few.samples, few.shards) == (24, 12)  # for renderers to share
     with pytest.raises(FactoryError, match="allowed: auto, or a whole number from 1 to 4096"):
         recipe("output.samples_per_shard=0")

@@ -141,7 +141,7 @@ def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
     folder = Folder(path)
     folder.reach()
     seal = newest_seal(folder) if sealed else None
-    record = seal["record"] if seal else _read_record(folder)
+    record = _known(folder, seal.get("record", {})) if seal else _read_record(folder)
     if record is None:
         what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
         raise DatasetError(f"{path}: {what}")
@@ -158,10 +158,16 @@ def _read_record(folder: Folder) -> dict[str, Any] | None:
     record = read_record(folder.get("record.json"))
     if record is None:
         seal = newest_seal(folder)
-        record = None if seal is None else seal["record"]
-    if record is not None and record.get("version") != VERSION:
+        record = None if seal is None else seal.get("record", {})
+    return None if record is None else _known(folder, record)
+
+
+def _known(folder: Folder, record: dict[str, Any]) -> dict[str, Any]:
+    """Raises DatasetError where it is of another version of the format."""
+    if (version := record.get("version")) != VERSION:
         raise DatasetError(
-            f"{folder.url}: written in format {record.get('version')}, this program knows {VERSION}"
+            f"{folder.url}: written in format {version}, this program knows {VERSION}; render it "
+            "again, or read it with the release that wrote it"
         )
     return record
 

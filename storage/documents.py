@@ -8,7 +8,7 @@ from storage.folder import Folder
 from storage.layout import Layout, label_table_json, metadata
 
 FORMAT = "synthetic-dataset-factory"
-VERSION = 1
+VERSION = 2
 GROWTH = "growth.json"
 """While a dataset grows: the record that it will have."""
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import factory
 from factory.torch import PatchDataset, PatchLoader
 
-PATCH, BATCH, WIDTH = 24, 2, 8
+PATCH, BATCH, WIDTH = 40, 2, 8
 
 
 def block(channels: int, out: int) -> nn.Sequential:

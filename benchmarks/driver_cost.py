@@ -191,7 +191,9 @@ def picture(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, (axis, rates) = plt.subplots(
+        1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(2, 1)
+    )
     each = {n: 1e3 * one["seconds"] / int(n) for n, one in found["planned"].items()}
     axis.loglog([int(n) for n in each], list(each.values()), "o-", label="planned")
     for what, label in (
@@ -207,6 +209,10 @@ def picture(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     axis.set_ylabel("the driver's CPU time a sample (ms)")
     axis.grid(alpha=0.3)
     axis.legend()
+    shown = {name: value for name, value in found["rate"].items() if name != "peak_mb"}
+    rates.bar([name.replace(", ", ",\n") for name in shown], list(shown.values()), color="0.5")
+    rates.set_ylabel("samples a minute")
+    rates.tick_params(axis="x", labelsize=7)
     figure.savefig(path, dpi=120)
 
 

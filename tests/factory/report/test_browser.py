@@ -1,34 +1,15 @@
 """A report in a real browser: at a phone's and a desk's width, light and dark, and printed."""
 
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pages import dataset, graded
 
 from factory.report.page import write_page
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 BACK = "getComputedStyle(document.body).backgroundColor"
 WIDE = "document.documentElement.scrollWidth"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no browser: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        # a container's root has no sandbox to run it in
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def test_it_fits_any_screen_and_asks_for_nothing(browser, tmp_path):

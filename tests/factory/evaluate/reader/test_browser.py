@@ -1,9 +1,7 @@
 """The reader page in a real browser, end to end: two readers at once, a server killed between."""
 
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +11,9 @@ from studies import Server, free_port, write_dataset, write_real
 
 from factory.evaluate.reader.answers import Study
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 SAMPLES = 6
 SEEN = "document.querySelector('#picture').toDataURL()"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no browser: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        # a container's root has no sandbox to run it in
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def opened(browser, link: str, asked: list[str], **device):

@@ -5,19 +5,14 @@ same bytes again: not the number of actors, not their order, not how often one d
 """
 
 import itertools
-import os
-import sys
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 
 from factory.plan import Shard
 from factory.progress import Progress
-from factory.ray_session import Head, ray_session
+from factory.ray_session import Head, process_environment, ray_session
 from factory.shard_maker import ShardMaker
 from factory.tally import Report, Tally
 from factory.worker import Worker
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def execute(
@@ -71,7 +66,7 @@ def execute(
                         needs={"CPU": threads, "GPU": gpus, "memory": memory},
                         most=actors,
                         keep_going=keep_going,
-                        environment=_environment(threads),
+                        environment=process_environment(threads),
                     ).run()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -94,15 +89,3 @@ def _run_serially(
             tally.failed(shard, error)
         else:
             tally.stands(shard, failures)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Variables of an actor's process: its threads, and where it finds modules."""
-    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    return {**variables, "PYTHONPATH": os.pathsep.join(_own_paths())}
-
-
-def _own_paths() -> list[str]:
-    """Where this process finds modules besides Python's own: actors are to find the same ones."""
-    pythons = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
-    return [path for path in sys.path if path and not path.startswith(pythons)]

@@ -224,21 +224,26 @@ def evaluate_dataset(
     overrides: Sequence[str] = (),
     *,
     output: str | None = None,
-    audited: bool = False,
+    how: str = "distribution",
     extractor: str | None = None,
     slices: int | None = None,
+    workers: int = 1,
+    address: str | None = None,
+    progress: bool = False,
 ) -> EvaluateReport:
     """A dataset against real images; tables and pictures to output.
 
     real: "original", each sample against its own real image; or a folder or recipe, whose images
-    the set is held against. overrides: of that recipe. audited: whether samples are copies of
-    training images. slices: of a volume and direction. Raises FactoryError, StorageError,
-    WeightsError.
+    the set is held against. overrides: of that recipe. how: by its "distribution", by an "audit",
+    whether samples are copies of training images, or by the "deformation" that makes head planes
+    real. slices: of a volume and direction. workers: processes of Ray's, of the cluster at address
+    if one is given. Raises FactoryError, StorageError, WeightsError.
     """
     from factory.evaluate.against import evaluate
+    from factory.evaluate.spread import Crew
 
-    where = Path(output or ".")
-    return evaluate(dataset, real, overrides, where, audited, extractor, slices)
+    where, crew = Path(output or "."), Crew(workers, address, progress)
+    return evaluate(dataset, real, overrides, where, how, extractor, slices, crew)
 
 
 def evaluate_downstream(

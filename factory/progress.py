@@ -9,7 +9,8 @@ _SECONDS_A_LINE = 30.0
 
 
 class Progress:
-    """Counts samples, from those that stood already to all. Use as a context manager.
+    """Counts samples, or what unit names, from those that stood already to all. Use as a context
+    manager.
 
     Samples that stood count as done, not in the rate. Writes to standard error, so that what a
     command reports on standard output stays clean; show=False writes nothing.
@@ -22,12 +23,13 @@ class Progress:
         show: bool = True,
         stream: TextIO | None = None,
         doing: str = "rendering",
+        unit: str = "samples",
     ) -> None:
         self.total = total
         self.standing = standing
         self.count = standing
         self.show = show
-        self.doing = doing
+        self.doing, self.unit = doing, unit
         self.stream = stream or sys.stderr
         self.begun = time.monotonic()
         self._last_line = self.begun
@@ -39,7 +41,7 @@ class Progress:
             self._task = self._bar.add_task(self.doing, total=self.total, completed=self.standing)
             self._bar.start()
         elif self.show:
-            self._say(f"{self.standing} of {self.total} samples stand already")
+            self._say(self.first_line())
         return self
 
     def __exit__(
@@ -72,10 +74,15 @@ class Progress:
         elif self.show:
             self._say(text)
 
+    def first_line(self) -> str:
+        if self.unit == "samples":
+            return f"{self.standing} of {self.total} samples stand already"
+        return f"{self.doing} {self.total} {self.unit}"
+
     def line(self) -> str:
         rate = (self.count - self.standing) / max(self.seconds, 1e-9)
         left = f", {_clock((self.total - self.count) / rate)} left" if rate > 0 else ""
-        return f"{self.count} of {self.total} samples, {60 * rate:.1f} a minute{left}"
+        return f"{self.count} of {self.total} {self.unit}, {60 * rate:.1f} a minute{left}"
 
     def _say(self, text: str) -> None:
         print(text, file=self.stream, flush=True)

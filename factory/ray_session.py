@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import socket
+import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 from factory.errors import FactoryError
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
 _STARTS = 4  # tries at starting a Ray of our own
 _TEMP_PREFIX = "factory-ray-"
@@ -124,6 +127,18 @@ def room(needs: Mapping[str, float]) -> int:
         1,
         sum(min(int(have.get(name, 0) // n) for name, n in needs.items()) for have in found),
     )
+
+
+def process_environment(threads: int) -> dict[str, str]:
+    """Variables of a process of Ray's: its threads, and where it finds modules."""
+    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return {**variables, "PYTHONPATH": os.pathsep.join(_own_paths())}
+
+
+def _own_paths() -> list[str]:
+    """Where this process finds modules besides Python's own: actors are to find the same ones."""
+    pythons = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+    return [path for path in sys.path if path and not path.startswith(pythons)]
 
 
 def amounts(resources: Mapping[str, float]) -> str:

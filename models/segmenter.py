@@ -53,14 +53,25 @@ class Segmenter(nn.Module):
 
     def forward(self, image_B1HW: Tensor) -> Tensor:
         """Logits (B, K, H, W) of images in [-1, 1] whose sides are multiples of STRIDE."""
+        sides = self.scales(image_B1HW)
+        x = sides[-1]
+        for stage, side in zip(self.up, sides[-2::-1], strict=True):
+            x = stage(torch.cat([F.interpolate(x, scale_factor=2.0), side], 1))
+        return F.pixel_shuffle(self.to_logits(x), 2)
+
+    def scales(self, image_B1HW: Tensor) -> list[Tensor]:
+        """What the way down makes at each of SCALES."""
         x = F.pixel_unshuffle(image_B1HW, 2)
         sides: list[Tensor] = []
         for stage in self.down:
             x = stage(F.max_pool2d(x, 2) if sides else x)
             sides.append(x)
-        for stage, side in zip(self.up, sides[-2::-1], strict=True):
-            x = stage(torch.cat([F.interpolate(x, scale_factor=2.0), side], 1))
-        return F.pixel_shuffle(self.to_logits(x), 2)
+        return sides
+
+    def pooled(self, image_B1HW: Tensor) -> Tensor:
+        """Features (B, 11 × width) by which sets of images are compared: each scale's activations,
+        averaged over space."""
+        return torch.cat([side.mean((2, 3)) for side in self.scales(image_B1HW)], dim=1)
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -14,6 +14,7 @@ ALLOWED = {
         "factory/ray_actor.py",
         "factory/ray_session.py",
         "factory/submit.py",
+        "factory/evaluate/spread.py",
         "factory/train/",
     ),
     "zarr": ("storage/",),

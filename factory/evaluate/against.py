@@ -6,13 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluate import audit, originals, slices, volumes
+from factory.evaluate import audit, originals, slices, unpaired, volumes
 from factory.evaluate.about import write_about
 from factory.evaluate.image_sets import Made, real_images
+from factory.evaluate.spread import Crew
 from factory.reports import EvaluateReport
 from storage.dataset_open import open_dataset
 
 ORIGINAL = "original"
+
+DISTRIBUTION, AUDIT, DEFORMATION = "distribution", "audit", "deformation"
+"""How a dataset is held against a set of real images."""
 
 
 def evaluate(
@@ -20,30 +24,53 @@ def evaluate(
     real: str,
     overrides: Sequence[str],
     output: Path,
-    audited: bool,
+    how: str,
     extractor: str | None,
     most: int | None,
+    crew: Crew,
 ) -> EvaluateReport:
     """See factory.pipeline.evaluate_dataset."""
+    with crew.gathered():
+        return _evaluate(dataset, real, overrides, output, how, extractor, most, crew)
+
+
+def _evaluate(
+    dataset: str,
+    real: str,
+    overrides: Sequence[str],
+    output: Path,
+    how: str,
+    extractor: str | None,
+    most: int | None,
+    crew: Crew,
+) -> EvaluateReport:
     made = Made(open_dataset(dataset))
     if real == ORIGINAL:
-        if audited or extractor or most:
-            raise FactoryError("--real original: pairs need no --audit, --extractor or --slices")
-        table, said = originals.compare(made, output)
+        if how != DISTRIBUTION or extractor or most:
+            raise FactoryError(
+                "--real original: pairs need no --audit, --deformation, --extractor or --slices"
+            )
+        table, said = originals.compare(made, output, crew)
         write_about(output, "paired", made.dataset, real, said)
         summary = originals.summary(table)
         return EvaluateReport(summary, output, originals.markdown(summary), said)
     images, resolution, recipe = real_images(real, made, overrides)
-    if audited:
-        found = audit.audit(made, images, resolution, extractor, output)
+    if how == DEFORMATION:
+        if resolution is not None:
+            raise FactoryError(f"--deformation: {real}: slices; allowed: volumes of heads")
+        table, said = unpaired.compare(made, images, output, crew)
+        write_about(output, "deformation", made.dataset, real, said)
+        return EvaluateReport(table, output, lines(table), said)
+    if how == AUDIT:
+        found = audit.audit(made, images, resolution, extractor, output, crew)
         further = {"share": found.share, "membership": found.membership}
         write_about(output, "audit", made.dataset, real, found.said, **further)
         text = audit.text(found)
         return EvaluateReport(found.strata, output, text, found.said, further, found.share)
     if recipe is not None:
-        table, said = slices.compare(made, recipe, extractor)
+        table, said = slices.compare(made, recipe, extractor, crew)
     else:
-        table, said = volumes.compare(made, images, extractor, most or volumes.SLICES)
+        table, said = volumes.compare(made, images, extractor, most or volumes.SLICES, crew)
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "distribution.csv", index=False)
     write_about(output, "distribution", made.dataset, real, said)

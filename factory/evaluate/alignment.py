@@ -14,6 +14,9 @@ BLACK = 0.02
 """Of the 99.5th percentile: darker is background."""
 
 ITERATIONS = 30
+ANGLES = (0.0, -0.13, 0.13, -0.26, 0.26)
+"""Radians by which a slice is turned before it is registered from the best of them."""
+
 SAMPLED = 0.25
 """Of a volume's voxels, evenly spaced; of a slice all are taken."""
 
@@ -31,6 +34,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 def aligned(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
     """`moving` turned and shifted onto `fixed`, both [y, x] or [z, y, x] of one shape, and the
     distance then: the least of as it lies, its mass on the other's, and registered from there.
+    Slices are registered from the best of some ANGLES.
 
     Registration is rigid, by correlation, at half and at full resolution. The same every time.
     """
@@ -44,6 +48,9 @@ def aligned(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
     found.append(_moved(source, target, start, fixed))
     rigid.SetCenter([(side - 1) / 2 for side in target.GetSize()])
     best = start if found[1][1] < found[0][1] else rigid
+    if fixed.ndim == 2:  # a descent does not find its way back from more than some ten degrees
+        turned = [_turned(best, angle) for angle in ANGLES]
+        best = min(turned, key=lambda way: _moved(source, target, way, fixed)[1])
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)  # sums of several threads differ from run to run
     method.SetMetricAsCorrelation()
@@ -61,6 +68,12 @@ def aligned(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
     with contextlib.suppress(RuntimeError):  # they came to lie apart: what was found before stands
         found.append(_moved(source, target, method.Execute(target, source), fixed))
     return min(found, key=lambda each: each[1])
+
+
+def _turned(start: sitk.Transform, angle: float) -> sitk.Transform:
+    rigid = sitk.Euler2DTransform(start)
+    rigid.SetAngle(angle)
+    return rigid
 
 
 def _moved(

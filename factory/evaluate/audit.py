@@ -21,8 +21,10 @@ from scipy.stats import rankdata
 from factory.errors import FactoryError
 from factory.evaluate.audit_pictures import draw
 from factory.evaluate.features import extractor_of
-from factory.evaluate.image_sets import Images, Made
+from factory.evaluate.image_sets import Made
+from factory.evaluate.images import Images
 from factory.evaluate.neighbours import Gallery, Nearest, gallery, nearest
+from factory.evaluate.spread import ALONE, Crew
 
 CLOSE = 0.05
 """The share of real images nearer to one another than what counts as close."""
@@ -61,24 +63,25 @@ def audit(
     resolution: int | None = None,
     extractor: str | None = None,
     output: Path = Path("."),
+    crew: Crew = ALONE,
 ) -> Audit:
     """Writes audit.csv, audit-strata.csv, audit-pairs.png and audit-distances.png into output.
 
     resolution: of slices that a recipe brings to squares. Raises FactoryError where fewer than two
     people are learnt from, StorageError, WeightsError.
     """
-    extract = extractor_of(extractor)
+    extractor_of(extractor)  # a name that is none is said before anything is read
     synthetic = made.images(resolution)
     flat = synthetic.thick or real.thick
     side = resolution or max(made.dataset.layout.shape[1:] if flat else made.dataset.layout.shape)
-    every = gallery(real, flat, side, extract)
+    every = gallery(real, flat, side, extractor, crew)
     learnt, held = every.of(~every.held_out), every.of(every.held_out)
     if len(set(learnt.owners)) < 2:
         raise FactoryError(
             f"{real.name}: images of {len(set(learnt.owners))} people to learn from; the audit "
             "takes distances between people: allowed: 2 or more"
         )
-    samples = gallery(synthetic, flat, side, extract)
+    samples = gallery(synthetic, flat, side, extractor, crew)
     said = list(dict.fromkeys([*synthetic.remarks, *real.remarks]))
     chosen = np.linspace(0, len(learnt) - 1, min(len(learnt), MOST_REAL)).astype(int)
     if len(chosen) < len(learnt):

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.spatial.distance import cdist
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import poly_mmd
 
 from factory.errors import FactoryError
 
@@ -37,34 +40,38 @@ def fid(real: np.ndarray, made: np.ndarray) -> float:
             f"FID: {len(real)} real and {len(made)} made images; allowed: at least as many as "
             f"features, {features}"
         )
-    mean = np.square(real.mean(0) - made.mean(0)).sum()
-    one, two = (np.cov(x.astype(float), rowvar=False) for x in (real, made))
-    # The eigenvalues of Σ₁ Σ₂ are those of Σ₁^½ Σ₂ Σ₁^½, which is symmetric.
-    values, vectors = np.linalg.eigh(one)
-    root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
-    common = np.sqrt(np.clip(np.linalg.eigvalsh(root @ two @ root), 0, None)).sum()
-    return float(mean + np.trace(one) + np.trace(two) - 2 * common)
+    metric = FrechetInceptionDistance(feature=AsGiven(features))
+    metric.update(torch.from_numpy(real), real=True)
+    metric.update(torch.from_numpy(made), real=False)
+    return float(metric.compute())
+
+
+class AsGiven(torch.nn.Module):
+    """Tells torchmetrics that what it is given are features."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features
 
 
 def kid(
     real: np.ndarray, made: np.ndarray, rng: np.random.Generator, subsets: int = SUBSETS
 ) -> tuple[float, float]:
     """Unbiased squared MMD with the kernel (x·y / d + 1)³, mean and sd over random subsets of
-    min(1000, n) images (Bińkowski et al. 2018)."""
+    min(1000, n) images (Bińkowski et al. 2018). The subsets are ours: torchmetrics draws its own
+    from torch's global state."""
     size = min(SUBSET_SIZE, len(real), len(made))
     values = [
-        _mmd(real[rng.permutation(len(real))[:size]], made[rng.permutation(len(made))[:size]])
-        for _ in range(subsets)
+        float(poly_mmd(_drawn(real, size, rng), _drawn(made, size, rng))) for _ in range(subsets)
     ]
     return float(np.mean(values)), float(np.std(values))
 
 
-def _mmd(x: np.ndarray, y: np.ndarray) -> float:
-    n, d = x.shape
-    x, y = x.astype(float), y.astype(float)
-    xx, yy, xy = ((a @ b.T / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (n * (n - 1))
-    return float(within - 2 * xy.mean())
+def _drawn(features: np.ndarray, size: int, rng: np.random.Generator) -> torch.Tensor:
+    return torch.from_numpy(features[rng.permutation(len(features))[:size]].astype(float))
 
 
 def precision_recall(

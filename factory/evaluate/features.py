@@ -2,6 +2,8 @@
 
 vgg (the default)          pooled 512-d features of the VGG16 that models.vgg reads, not comparable
                            with published figures
+deepbet                    240-d features of an MR network, by models.deepbet
+segmenter:NAME             features of a segmenter of ours, by its name or folder
 FILE.pt                    a TorchScript file, such as the Inception of published FIDs: it takes
                            uint8 (N, 3, H, W) and gives (N, features)
 PACKAGE.MODULE:FUNCTION    an importable function of images float32 (N, C, H, W) in [-1, 1] that
@@ -13,38 +15,50 @@ import importlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from factory.errors import FactoryError
-from models.vgg import VggFeatures, weights_file
+from factory.resolve import find_model
+from factory.segmenting import VolumeSegmenter
+from models import deepbet, vgg
+from models.segmenter import STRIDE
 
 BATCH = 32
 Extractor = Callable[[np.ndarray], np.ndarray]
 
 
+SEGMENTER = "segmenter:"
+
+ALLOWED = f"vgg, deepbet, {SEGMENTER}NAME, a TorchScript file *.pt, or PACKAGE.MODULE:FUNCTION"
+
+
 @functools.cache
-def _vgg(file: Path) -> VggFeatures:
-    return VggFeatures(file).eval()
+def _vgg(file: Path) -> nn.Module:
+    return vgg.VggFeatures(file).eval()
 
 
-@torch.inference_mode()
-def vgg(images_NCHW: np.ndarray) -> np.ndarray:
-    """(N, 512) of slices in [-1, 1]; of several channels their mean."""
-    grey = torch.from_numpy(np.asarray(images_NCHW, np.float32)).mean(1, keepdim=True)
-    pooled = _vgg(weights_file()).pooled
-    return torch.cat([pooled(part) for part in grey.split(BATCH)]).double().numpy()
+@functools.cache
+def _deepbet(file: Path) -> nn.Module:
+    return deepbet.DeepbetFeatures(file).eval()
 
 
 def extractor_of(name: str | None) -> Extractor:
     """The extractor of a name, by default `vgg`. Raises FactoryError where it is none, WeightsError
-    where the default's weights are not installed."""
+    where its weights are not installed."""
     if name in (None, "vgg"):
-        weights_file()
-        return vgg
+        return pooled(cast(vgg.VggFeatures, _vgg(vgg.weights_file())).pooled)
+    if name == "deepbet":
+        return pooled(_deepbet(deepbet.weights_file()))
     assert name is not None
+    if name.startswith(SEGMENTER):
+        folder = find_model(name.removeprefix(SEGMENTER), "extractor")
+        network = VolumeSegmenter(folder, torch.device("cpu")).network
+        return pooled(lambda grey: network.pooled(whole(grey)))
     if Path(name).suffix in (".pt", ".pth", ".ts"):
         return _checked(name, torchscript(Path(name)))
     module, _, function = name.partition(":")
@@ -52,10 +66,27 @@ def extractor_of(name: str | None) -> Extractor:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise FactoryError(
-            f"extractor: value {name}; {error}; allowed: PACKAGE.MODULE:FUNCTION, importable here, "
-            "or vgg, or a TorchScript file *.pt"
+            f"extractor: value {name}; {error}; allowed: {ALLOWED}, importable here"
         ) from None
     return _checked(name, found)
+
+
+def pooled(network: Callable[[torch.Tensor], torch.Tensor]) -> Extractor:
+    """(N, features) by a network of grey slices (N, 1, H, W) in [-1, 1]; of several channels their
+    mean is taken."""
+
+    @torch.inference_mode()
+    def extract(images_NCHW: np.ndarray) -> np.ndarray:
+        grey = torch.from_numpy(np.asarray(images_NCHW, np.float32)).mean(1, keepdim=True)
+        return torch.cat([network(part) for part in grey.split(BATCH)]).double().numpy()
+
+    return extract
+
+
+def whole(grey_N1HW: torch.Tensor) -> torch.Tensor:
+    """Slices with sides that a segmenter takes: dark (-1) on the right and below."""
+    height, width = grey_N1HW.shape[-2:]
+    return F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
 
 
 def torchscript(file: Path) -> Extractor:

@@ -5,8 +5,8 @@ from the subjects of a render recipe, or from a training recipe. Both sets are r
 What cannot be used is left out, and said in `remarks`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from factory.errors import FactoryError, RecipeError
+from factory.evaluate.images import Images, Volume
 from factory.loading import load
 from factory.merging import read_text
 from factory.recipe import RenderRecipe
@@ -42,47 +43,6 @@ LABELS = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
 """Files that are no images, in a folder of *.nii.gz."""
 
 BRIGHT = 99.5
-
-
-@dataclass(frozen=True)
-class Volume:
-    """image: float32 [z, y, x], 1 its 99.5th percentile inside. inside: bool, where tissue is.
-    owner: whose it is, or of whose labels it was made."""
-
-    id: str
-    owner: str
-    image: np.ndarray
-    inside: np.ndarray
-
-
-@dataclass
-class Images:
-    """A set of images, read anew at each pass. thick: slices lie too far apart to cut across.
-
-    remarks: what was left out or taken for granted, filled as it is read.
-    """
-
-    name: str
-    sources: Sequence[Callable[[], list[Volume]]]
-    thick: bool
-    held_out: frozenset[str] = frozenset()
-    remarks: dict[str, None] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[Volume]:
-        some = False
-        for source in self.sources:
-            try:
-                for volume in source():
-                    if np.ptp(volume.image) > 0:
-                        some = True
-                        yield volume
-                    else:
-                        self.remarks[f"left out: the image of {volume.id} is constant"] = None
-            except SubjectError as error:
-                self.remarks[f"left out: {error}"] = None
-        if not some:
-            said = "; ".join(self.remarks) or "there is none"
-            raise FactoryError(f"{self.name}: no image that can be compared ({said})")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
 """The nearest image of a set: candidates by small pictures and features, then rigid alignment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from skimage.transform import resize
 
 from factory.evaluate.alignment import aligned
-from factory.evaluate.features import Extractor
-from factory.evaluate.image_sets import Images
+from factory.evaluate.features import extractor_of
+from factory.evaluate.images import Images, Volume
+from factory.evaluate.spread import ALONE, Crew
 from factory.evaluate.volumes import BRIGHTEST, slices_of
 from factory.orientations import AXES, brain_box, cut
 
@@ -61,30 +64,54 @@ class Nearest:
     feature_distance: np.ndarray
 
 
-def gallery(images: Images, flat: bool, side: int, extract: Extractor) -> Gallery:
-    """A set made ready: every volume, or where flat every slice that holds tissue."""
-    ids, owners, working, features = [], [], [], []
-    for volume in images:
+@dataclass(frozen=True)
+class Exhibit:
+    """What is kept of a volume, or of its slices: see Gallery."""
+
+    ids: list[str]
+    owner: str
+    images: np.ndarray
+    small: np.ndarray
+    features: np.ndarray
+
+
+def gallery(
+    images: Images, flat: bool, side: int, extractor: str | None, crew: Crew = ALONE
+) -> Gallery:
+    """A set made ready: every volume, or where flat every slice that holds tissue. extractor: its
+    name."""
+    make = partial(exhibitor, flat, side, extractor)
+    all_of_it = list(images.each(make, crew, f"looking at {images.name}"))
+    ids = [name for exhibit in all_of_it for name in exhibit.ids]
+    owners = np.array([exhibit.owner for exhibit in all_of_it for _ in exhibit.ids])
+    held = np.array([owner in images.held_out for owner in owners], bool)
+    kept = [[getattr(e, name) for e in all_of_it] for name in ("images", "small", "features")]
+    return Gallery(ids, owners, held, *(np.concatenate(arrays) for arrays in kept))
+
+
+def exhibitor(flat: bool, side: int, extractor: str | None) -> Callable[[Volume], Exhibit]:
+    """What makes a volume ready."""
+    extract = extractor_of(extractor)
+
+    def exhibit(volume: Volume) -> Exhibit:
         if flat:
             planes = slices_of(volume, "axial", side, 10**9)
             pictures = list((planes[:, 0] + 1) * (BRIGHTEST / 2))
-            features.append(extract(small_planes(planes)))
+            features = extract(small_planes(planes))
         else:
             cuts = [small_planes(slices_of(volume, o, side, SLICES)) for o in AXES]
-            means = [extract(planes).mean(0) for planes in cuts]
-            features.append(np.concatenate(means)[None])
+            features = np.concatenate([extract(planes).mean(0) for planes in cuts])[None]
             box = brain_box(volume.inside) if volume.inside.any() else ()
             middles = [(s.start + s.stop) // 2 for s in box] or [n // 2 for n in volume.image.shape]
             frame = tuple(slice(m - side // 2, m - side // 2 + side) for m in middles)
             pictures = [cut(volume.image, frame)]
         many = len(pictures) > 1
-        ids += [f"{volume.id}, slice {i}" if many else volume.id for i in range(len(pictures))]
-        owners += [volume.owner] * len(pictures)
-        working += [shrunk(p, WORKING[p.ndim]).astype(np.float16) for p in pictures]
-    held = np.array([owner in images.held_out for owner in owners], bool)
-    small = np.stack([thumbnail(p.astype(np.float32)) for p in working])
-    stacked = np.stack(working)
-    return Gallery(ids, np.array(owners), held, stacked, small, np.concatenate(features))
+        ids = [f"{volume.id}, slice {i}" if many else volume.id for i in range(len(pictures))]
+        working = np.stack([shrunk(p, WORKING[p.ndim]).astype(np.float16) for p in pictures])
+        small = np.stack([thumbnail(p.astype(np.float32)) for p in working])
+        return Exhibit(ids, volume.owner, working, small, features)
+
+    return exhibit
 
 
 def shrunk(image: np.ndarray, side: int) -> np.ndarray:

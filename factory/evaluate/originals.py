@@ -4,6 +4,8 @@ The real image is the subject's own, carried along by whatever edits the sample 
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from factory.evaluate.box_plots import boxes
 from factory.evaluate.fused import profiles
 from factory.evaluate.image_sets import Made
 from factory.evaluate.paired import FIGURES, paired_scores, slice_scores
+from factory.evaluate.spread import ALONE, Crew, spread
 from factory.orientations import AXES
 from storage.stored_sample import StoredSample
 from storage.subject import Grid, Subject
@@ -29,26 +32,23 @@ STATED = (
 )
 
 
-def compare(made: Made, output: Path) -> tuple[pd.DataFrame, list[str]]:
+def compare(made: Made, output: Path, crew: Crew = ALONE) -> tuple[pd.DataFrame, list[str]]:
     """A row a sample and direction (3D, sagittal, coronal, axial) of FIGURES, and what is to be
     said of them. Writes paired.csv, paired.md, paired.png and profiles-sample-N.png into output.
 
     Raises FactoryError where the samples have no real image.
     """
     refuse(made)
-    rows: list[dict[str, Any]] = []
-    images = made.images()
-    standing = made.standing
+    thick, standing = made.images().thick, made.standing
     shown = {standing[i] for i in np.linspace(0, len(standing) - 1, PROFILES).astype(int)}
     output.mkdir(parents=True, exist_ok=True)
-    edited = 0
-    for index in standing:
+    for index in shown if not thick else ():
         sample = made.dataset.sample(index)
-        edited += bool(json.loads(sample.case).get("edits"))
-        rows += scores(sample, index, images.thick, learnt(made, sample))
-        if index in shown and not images.thick:
-            path = output / f"profiles-sample-{index}.png"
-            profiles(as_subject(made, sample), {"synthetic": sample.arrays["image"]}, path)
+        path = output / f"profiles-sample-{index}.png"
+        profiles(as_subject(made, sample), {"synthetic": sample.arrays["image"]}, path)
+    make = partial(scorer, made, thick)
+    found = list(spread(make, len(standing), crew, f"comparing {made.dataset.path}"))
+    rows, edited = [row for rows, _ in found for row in rows], sum(was for _, was in found)
     table = pd.DataFrame(rows)
     said = [STATED, *remarks(table, edited, len(standing))]
     table.to_csv(output / "paired.csv", index=False)
@@ -69,6 +69,18 @@ def refuse(made: Made) -> None:
         )
     if (spec.get("subjects") or {}).get("ultrasound"):
         raise FactoryError(f"{path}: its originals are ultrasound, not what was to be made of them")
+
+
+def scorer(made: Made, thick: bool) -> Callable[[int], tuple[list[dict[str, Any]], bool]]:
+    """What scores the n-th sample that stands: its rows, and whether it is edited."""
+
+    def score(number: int) -> tuple[list[dict[str, Any]], bool]:
+        index = made.standing[number]
+        sample = made.dataset.sample(index)
+        was_edited = bool(json.loads(sample.case).get("edits"))
+        return scores(sample, index, thick, learnt(made, sample)), was_edited
+
+    return score
 
 
 def scores(sample: StoredSample, index: int, thick: bool, labels: str) -> list[dict[str, Any]]:

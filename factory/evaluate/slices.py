@@ -1,12 +1,16 @@
 """How near a dataset's slices come to real ones: FID, KID, precision and recall."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluate.distribution import remarks
-from factory.evaluate.features import pictures
+from factory.evaluate.features import extractor_of, pictures
 from factory.evaluate.image_sets import Made
+from factory.evaluate.spread import ALONE, Crew, spread
 from factory.train.planes import read, split, table_of
 from factory.train.snapshots import Judge
 from factory.train.stylegan2_recipe import StyleGanTraining
@@ -17,7 +21,10 @@ MOST = 50_000
 
 
 def compare(
-    made: Made, recipe: StyleGanTraining, extractor: str | None = None
+    made: Made,
+    recipe: StyleGanTraining,
+    extractor: str | None = None,
+    crew: Crew = ALONE,
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row against the slices that a training recipe learns from, one against those it holds
     out where it does, one of real against real, columns as judge gives them; and what was left out.
@@ -35,7 +42,10 @@ def compare(
         raise FactoryError(
             f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
         )
-    drawn = judged.extract(slices(made, recipe, judged.names))
+    make = partial(sample_features, made, recipe, judged.names)
+    samples = spread(make, len(made.standing), crew, f"features of {made.dataset.path}")
+    drawn = np.concatenate(list(samples))
+    drawn = drawn[np.linspace(0, len(drawn) - 1, min(MOST, len(drawn))).astype(int)]
     table = judged.table(drawn, held)
     said = []
     if len(set(judged.owners)) == 1:
@@ -45,14 +55,19 @@ def compare(
     return table, said
 
 
-def slices(made: Made, recipe: StyleGanTraining, names: int) -> np.ndarray:
-    """What is compared of a dataset, float32 (N, 1, H, W) in [-1, 1]; 1 is the 99.5th percentile
-    that datasets have as 1."""
-    found = []
-    for index in made.standing:
+def sample_features(
+    made: Made, recipe: StyleGanTraining, names: int
+) -> Callable[[int], np.ndarray]:
+    """What takes the features (slices, F) of the n-th sample that stands. Its slices are float32
+    (N, 1, H, W) in [-1, 1]; 1 is the 99.5th percentile that datasets have as 1."""
+    extract = extractor_of(recipe.metrics.extractor)
+
+    def features(number: int) -> np.ndarray:
+        index = made.standing[number]
         arrays = made.dataset.sample(index).arrays
-        found += planes_of(str(index), arrays["image"], arrays["label"], recipe.resolution)
-    chosen = [found[i] for i in np.linspace(0, len(found) - 1, min(MOST, len(found))).astype(int)]
-    images = np.stack([plane.image for plane in chosen])
-    labels = np.stack([p.label for p in chosen if p.label is not None])
-    return pictures(images if recipe.slices.image else images[:, :0], labels, names)
+        planes = planes_of(str(index), arrays["image"], arrays["label"], recipe.resolution)
+        images = np.stack([plane.image for plane in planes])
+        labels = np.stack([p.label for p in planes if p.label is not None])
+        return extract(pictures(images if recipe.slices.image else images[:, :0], labels, names))
+
+    return features

@@ -1,6 +1,5 @@
 """How well MR is drawn from held-out ultrasound: how far it must be deformed to become real MR."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,15 +8,12 @@ import pandas as pd
 import torch
 
 from factory.evaluate.deformation import deformation
+from factory.evaluate.unpaired import COLUMNS, Reference, among_themselves, row, to_references
 from factory.train.heads import mri_planes, ultrasound_plane
 from factory.train.pictures import picture_rows
 from factory.ultrasound_painting import UltrasoundPainter, drawn
 from storage.subject import Subject
 
-Reference = tuple[np.ndarray, np.ndarray]
-"""A real MR plane [row, column] in [-1, 1], and the mask of its brain."""
-
-COLUMNS = ("what", "deformation", "sd", "least", "most", "planes")
 SHOWN = 10
 
 
@@ -27,22 +23,9 @@ def references(volumes: Sequence[Subject]) -> list[Reference]:
     return [(planes[0], masks[0]) for planes, masks in found]
 
 
-def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The plane turned front to back, mirrored, both or neither, whichever correlates best with a
-    reference: an ellipse does not say how a head lies."""
-    ways = [np.flip(plane, axes) for axes in ((), (0,), (1,), (0, 1))]
-    wanted = (reference - reference.mean()).ravel()
-    return max(ways, key=lambda way: float((way - way.mean()).ravel() @ wanted))
-
-
 def deformations(planes: Iterable[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
     """Each plane's score (N,): the mean over the references."""
-    return np.array(
-        [
-            np.mean([deformation(as_it_lies(p, real), real, brain) for real, brain in against])
-            for p in planes
-        ]
-    )
+    return np.array([to_references(plane, against) for plane in planes])
 
 
 def evaluate(
@@ -67,15 +50,8 @@ def real_rows(against: Sequence[Reference]) -> list[tuple]:
     """What the measure says of real MR: to itself, and to that of others."""
     rows = [row("real MR, to itself", [deformation(p, p, brain) for p, brain in against])]
     if len(against) > 1:
-        pairs = itertools.permutations(against, 2)
-        others = [deformation(as_it_lies(a, b), b, brain) for (a, _), (b, brain) in pairs]
-        rows.append(row("real MR, to another's", others))
+        rows.append(row("real MR, to another's", among_themselves(against)))
     return rows
-
-
-def row(what: str, scores: Sequence[float] | np.ndarray) -> tuple:
-    values = np.asarray(scores, float)
-    return (what, values.mean(), values.std(), values.min(), values.max(), len(values))
 
 
 def pictured(

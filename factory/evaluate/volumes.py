@@ -4,8 +4,9 @@ Volumes are read one at a time; of each, so many slices a direction, evenly spre
 in a frame about it as wide as the dataset's widest side. What is kept of them is their features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluate.distribution import floor, judge, remarks
-from factory.evaluate.features import Extractor, extractor_of
-from factory.evaluate.image_sets import Images, Made, Volume
+from factory.evaluate.features import extractor_of
+from factory.evaluate.image_sets import Made
+from factory.evaluate.images import Images, Volume
+from factory.evaluate.spread import ALONE, Crew
 from factory.orientations import AXES, brain_box, cut
 
 SLICES = 24
@@ -53,36 +56,58 @@ def slices_of(volume: Volume, orientation: str, side: int, most: int) -> np.ndar
 
 
 def features_of(
-    images: Images, orientations: Sequence[str], side: int, most: int, extract: Extractor
+    images: Images,
+    orientations: Sequence[str],
+    side: int,
+    most: int,
+    extractor: str | None,
+    crew: Crew,
 ) -> Features:
-    """Features of every volume's slices."""
+    """Features of every volume's slices. extractor: its name."""
+    make = partial(slice_features, orientations, side, most, extractor)
     found: dict[str, list[np.ndarray]] = {name: [] for name in orientations}
     owners: dict[str, list[str]] = {name: [] for name in orientations}
-    for volume in images:
+    for owner, values in images.each(make, crew, f"features of {images.name}"):
         for name in orientations:
-            values = extract(slices_of(volume, name, side, most))
-            found[name].append(values)
-            owners[name] += [volume.owner] * len(values)
+            found[name].append(values[name])
+            owners[name] += [owner] * len(values[name])
     held = {n: np.array([o in images.held_out for o in owners[n]], bool) for n in orientations}
     return Features({n: np.concatenate(v) for n, v in found.items()}, owners, held)
 
 
+def slice_features(
+    orientations: Sequence[str], side: int, most: int, extractor: str | None
+) -> Callable[[Volume], tuple[str, dict[str, np.ndarray]]]:
+    """What takes a volume's features: its owner, and (slices, features) by direction."""
+    extract = extractor_of(extractor)
+
+    def features(volume: Volume) -> tuple[str, dict[str, np.ndarray]]:
+        cuts = {name: slices_of(volume, name, side, most) for name in orientations}
+        return volume.owner, {name: extract(planes) for name, planes in cuts.items()}
+
+    return features
+
+
 def compare(
-    made: Made, real: Images, extractor: str | None = None, most: int = SLICES
+    made: Made,
+    real: Images,
+    extractor: str | None = None,
+    most: int = SLICES,
+    crew: Crew = ALONE,
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row a set of real images and direction, and their mean over the directions; what had to be
     left out. The sets: training, held_out where there are any, real against real in halves.
 
     Columns as judge gives them. Raises FactoryError, StorageError, WeightsError.
     """
-    extract = extractor_of(extractor)
+    extractor_of(extractor)  # a name that is none is said before anything is read
     synthetic = made.images()
     side = max(made.dataset.layout.shape)
     flat = synthetic.thick or real.thick
     orientations = ("axial",) if flat else tuple(AXES)
     most = 10**9 if flat else most
-    of_made = features_of(synthetic, orientations, side, most, extract)
-    of_real = features_of(real, orientations, side, most, extract)
+    of_made = features_of(synthetic, orientations, side, most, extractor, crew)
+    of_real = features_of(real, orientations, side, most, extractor, crew)
     if all(held.all() for held in of_real.held_out.values()):
         raise FactoryError(f"{real.name}: every image is held out; none is left to compare with")
     rows: list[dict[str, Any]] = []

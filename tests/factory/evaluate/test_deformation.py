@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from factory.evaluate.deformation import NORM, deformation, displacement, mean_change
-from factory.evaluate.ultrasound_to_mri import as_it_lies, deformations
+from factory.evaluate.ultrasound_to_mri import deformations
+from factory.evaluate.unpaired import as_it_lies
 
 SIDE = 64
 ROWS, COLUMNS = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2

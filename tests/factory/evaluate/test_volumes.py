@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from factory import cli
-from factory.evaluate.image_sets import Volume
+from factory.evaluate.images import Volume
 from factory.evaluate.volumes import slices_of
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,6 +57,14 @@ def test_copies_have_it_all_and_noise_has_nothing(
     three = [copies["training", d]["kid"] for d in ("sagittal", "coronal", "axial")]
     assert copies["training", "mean of three"]["kid"] == pytest.approx(np.mean(three))
     assert (tmp_path / "o" / "distribution.csv").is_file()
+
+
+def test_several_workers_find_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real = files(tmp_path / "real", {**REAL, "flat": np.full(SHAPE, 0.5, np.float32)})
+    dataset(tmp_path / "d.zarr", [person(50, SHAPE), person(51, SHAPE)])
+    alone = scored(tmp_path / "d.zarr", real, capsys, "--slices", "3")
+    assert scored(tmp_path / "d.zarr", real, capsys, "--slices", "3", "--workers", "2") == alone
+    assert "the image of flat is constant" in " ".join(alone["remarks"])
 
 
 def test_held_out_people_are_those_that_the_card_does_not_list(

@@ -210,6 +210,16 @@ KINDS = (
         },
     ),
     Kind(
+        "deformation",
+        "By registration, against real heads",
+        "How far a plane must be deformed to become a real one: the mean change of area over the "
+        "brain, divided by 0.5; the lower the better. The floor, set off, is real planes against "
+        "one another. A score below it means planes that are more alike than real ones are.",
+        ("what", "deformation"),
+        _floored("what", ("real planes", "held-out planes")),
+        pictures={"deformation.png": "Some samples' planes, and the real ones."},
+    ),
+    Kind(
         "downstream",
         "What a segmenter learns from it",
         "The same segmenter, trained on real volumes, on this dataset, and on both, tested on "

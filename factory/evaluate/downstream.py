@@ -15,6 +15,7 @@ import torch
 
 from factory.errors import RecipeError
 from factory.evaluate.effect import effect
+from factory.evaluate.image_sets import Made
 from factory.evaluate.segmented import scores
 from factory.loading import listed
 from factory.segmenting import VolumeSegmenter
@@ -86,12 +87,10 @@ def synthetic(
             f"{dataset.path}: labels {listed(dataset.layout.table.names)}; the training recipe's "
             f"are {listed(table.names)}"
         )
-    cases = dataset.cases()
-    accepted = cases["accepted"].ne(False) if "accepted" in cases else cases["subject"].notna()
+    whole = Made(dataset)
+    cases, accepted = whole.cases, whole.accepted
     leaking = cases["subject"].isin(recipe.subjects.hold_out)
-    remarks = []
-    if count := int((~accepted).sum()):
-        remarks.append(f"{count} samples that are not accepted were left out")
+    remarks = whole.left_out
     if count := int((accepted & leaking).sum()):
         remarks.append(f"{count} samples of held-out subjects were left out")
     chosen = cases["sample"][accepted & ~leaking]

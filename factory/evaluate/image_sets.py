@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from factory.errors import FactoryError, RecipeError
 from factory.evaluate.images import Images, Volume
@@ -53,12 +54,29 @@ class Made:
 
     @cached_property
     def standing(self) -> list[int]:
-        found = [int(i) for i in self.dataset.cases()["sample"]]
+        """The samples to judge: the accepted ones. Raises FactoryError where there is none."""
+        found = [int(i) for i in self.cases["sample"][self.accepted]]
         if not found:
-            raise FactoryError(
-                f"{self.dataset.path}: nothing stands yet, so there is nothing to compare"
-            )
+            some = "nothing stands yet" if self.cases.empty else "no sample is accepted"
+            raise FactoryError(f"{self.dataset.path}: {some}, so there is nothing to compare")
         return found
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is said of the samples that are not judged."""
+        count = int((~self.accepted).sum())
+        return [f"left out: {count} samples that are not accepted"] if count else []
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        return self.dataset.cases()
+
+    @property
+    def accepted(self) -> pd.Series:
+        """bool by case: neither rejected by a gate nor a vacant place."""
+        if "accepted" in self.cases:
+            return self.cases["accepted"].ne(False)
+        return self.cases["sample"].notna()
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -84,7 +102,8 @@ class Made:
         def source(index: int) -> Callable[[], list[Volume]]:
             return lambda: self.volumes(index, resolution)
 
-        return Images(self.dataset.path, [source(i) for i in self.standing], thick)
+        sources = [source(i) for i in self.standing]
+        return Images(self.dataset.path, sources, thick, remarks=dict.fromkeys(self.left_out))
 
     def volumes(self, index: int, resolution: int | None) -> list[Volume]:
         sample = self.dataset.sample(index)

@@ -47,7 +47,7 @@ def compare(
     drawn = np.concatenate(list(samples))
     drawn = drawn[np.linspace(0, len(drawn) - 1, min(MOST, len(drawn))).astype(int)]
     table = judged.table(drawn, held)
-    said = []
+    said = made.left_out
     if len(set(judged.owners)) == 1:
         said.append(f"no floor: one subject alone ({judged.owners[0]}) cannot be split in half")
     for row in table.to_dict("records"):

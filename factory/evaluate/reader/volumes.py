@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.errors import FactoryError
+from factory.evaluate.image_sets import Made
 from factory.intensities import RANGE, normalise
 from factory.orientations import brain_box
 from storage.dataset import Dataset
@@ -101,10 +102,10 @@ def labels_all(dataset: Dataset) -> bool:
 
 
 def dataset_volumes(dataset: Dataset, whole: bool) -> Collection:
-    """The images of a dataset, by "sample N"."""
+    """The images of a dataset's accepted samples, by "sample N"."""
     return {
         f"sample {index}": functools.partial(_read, dataset, index, whole)
-        for index in range(dataset.layout.samples)
+        for index in Made(dataset).standing
     }
 
 

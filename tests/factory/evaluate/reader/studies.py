@@ -33,15 +33,16 @@ def brain(number: int, shape: tuple[int, int, int] = SHAPE) -> tuple[np.ndarray,
     return np.where(label > 0, np.clip(image, 0.02, 1.1), 0).astype(np.float32), label
 
 
-def write_dataset(path: Path, count: int = 4, first: int = 0) -> str:
-    """A sealed dataset of the brains first, first + 1, …"""
+def write_dataset(path: Path, count: int = 4, first: int = 0, vacant: int | None = None) -> str:
+    """A sealed dataset of the brains first, first + 1, …; one of its places may be vacant."""
     dataset = create(str(path), Layout(count, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
     grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
     for i in range(count):
         image, label = brain(first + i)
         case = json.dumps({"id": f"s/{i}"}, separators=(",", ":"))
-        arrays = {"image": image, "label": label}
-        sample = StoredSample(case, arrays, grid.affine, grid.spacing, {"subject": f"s{i}"})
+        arrays = {"image": image * (i != vacant), "label": label * (i != vacant)}
+        columns = {"subject": f"s{i}", "accepted": i != vacant}
+        sample = StoredSample(case, arrays, grid.affine, grid.spacing, columns)
         dataset.write_shard(i, i, [sample])
     dataset.seal()
     return str(path)

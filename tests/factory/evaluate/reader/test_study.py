@@ -65,6 +65,11 @@ def test_a_readers_order_follows_from_the_seed_and_the_reader():
     assert all(order != other for other in others)
 
 
+def test_vacant_places_are_not_shown(tmp_path):
+    made = open_dataset(write_dataset(tmp_path / "d.zarr", 4, vacant=2))
+    assert set(dataset_volumes(made, True)) == {"sample 0", "sample 1", "sample 3"}
+
+
 def test_halves_have_the_same_orientations_and_no_slice_comes_twice(dataset, tmp_path):
     real = write_real(tmp_path / "real", 3, first=10)
     frame, pictures = make_pictures(open_dataset(dataset), real, 24, seed=4)

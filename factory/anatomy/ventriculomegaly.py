@@ -148,6 +148,7 @@ def smooth_distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
     Plain distances between voxels come in leaps, and so would the width: 1, 1.4, 1.7 voxels. The
     blur spreads them, so that walls move a voxel here and a voxel there; a plane stays in place.
     """
-    outside = edt.edt(~mask, anisotropy=spacing, black_border=False)
-    inside = edt.edt(mask, anisotropy=spacing, black_border=False)
-    return ndimage.gaussian_filter(outside - np.maximum(inside - min(spacing), 0), 1.0)
+    # To the nearest voxel of the other kind, both kinds in one go.
+    apart = edt.edt(np.where(mask, np.uint8(2), np.uint8(1)), anisotropy=spacing)
+    signed = np.where(mask, np.minimum(min(spacing) - apart, 0), apart)
+    return ndimage.gaussian_filter(signed, 1.0)

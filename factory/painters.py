@@ -23,8 +23,9 @@ class Painter(Protocol):
     def painted(
         self, case: Case, label: np.ndarray, subject: Subject
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The image float32 [z, y, x] of a case, and where orientations are fused their
-        disagreement. label: after the edits, as the model knows it; subject: before them."""
+        """The image float32 [z, y, x] of a case, and where orientations are fused and
+        uncertainty is asked for their disagreement. label: after the edits, as the model knows it;
+        subject: before them."""
 
 
 class OwnImages:

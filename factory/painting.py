@@ -97,15 +97,17 @@ class SpadePainter:
 
     def render(
         self, label: np.ndarray, appearance: dict[str, Any]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The fused image and the disagreement of its three volumes, float32 [z, y, x]."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The fused image and, where uncertainty is asked for, the disagreement of its three
+        volumes; float32 [z, y, x]."""
         volumes = self.paint_all(label, appearance["style_seed"])
         fused = self.fuse(volumes, label, appearance["fuse"])
-        return fused.numpy(), fusion.disagreement(volumes).numpy()
+        apart = fusion.disagreement(volumes).numpy() if appearance.get("uncertainty") else None
+        return fused.numpy(), apart
 
     def painted(
         self, case: Case, label: np.ndarray, subject: Subject
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """See factory.painters."""
         return self.render(label, case.appearance)
 

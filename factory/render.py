@@ -90,7 +90,7 @@ class Renderer:
             self.painter.card, seen, subject.grid.spacing, known_table(subject.table)
         )
         extra = {}
-        if disagreement is not None and case.appearance.get("uncertainty"):
+        if disagreement is not None:
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
             extra["original"] = original(case, image, subject.label)

@@ -186,12 +186,15 @@ def third_ventricle(frame: Frame) -> np.ndarray:
     The table has no label of its own for it and lateral ventricles are two, so it counts as
     external CSF; its hind end stands for the cistern of the velum interpositum.
     """
-    scale = frame.build.mean_scale
-    room = ellipsoid(frame.z, frame.y, MIDLINE, (0, 1, -3), (1e3, 13, 6.5))
-    adhesion = ellipsoid(frame.z, frame.y, MIDLINE, (0, 0, -1.5), (1e3, 3.5, 2.2))
-    way_out = cone(frame.z, frame.y, MIDLINE, (0, -8, -1), (0, -27, 0), (1.2 / scale, 1.2 / scale))
+    scale, field = frame.build.mean_scale, np.full(frame.lattice.shape, 1e3, np.float32)
+    here = frame.side < 8 / frame.build.mean_scale  # further off it does not matter
+    z, y, x = frame.z[here], frame.y[here], frame.side[here]
+    room = ellipsoid(z, y, MIDLINE, (0, 1, -3), (1e3, 13, 6.5))
+    adhesion = ellipsoid(z, y, MIDLINE, (0, 0, -1.5), (1e3, 3.5, 2.2))
+    way_out = cone(z, y, MIDLINE, (0, -8, -1), (0, -27, 0), (1.2 / scale, 1.2 / scale))
     slit = np.minimum(np.maximum(room, -adhesion), way_out)
-    return scale * np.maximum(slit, frame.side - 1.0 / scale)
+    field[here] = scale * np.maximum(slit, x - 1.0 / scale)
+    return field
 
 
 def sylvian(frame: Frame) -> np.ndarray:

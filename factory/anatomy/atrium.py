@@ -4,6 +4,7 @@ import edt
 import numpy as np
 from scipy import ndimage
 
+from factory.anatomy.kept import kept
 from factory.anatomy.midline import midline_x
 from factory.anatomy.tissues import CEREBRUM, brain_box, where
 from factory.anatomy.ventricles import lateral_ventricles
@@ -37,22 +38,23 @@ def atrial_width_mm(
     A ventricle grown by r mm is wider by about 2 r, and never narrower. None where the side has
     no ventricle at that place. Raises AnatomyError for a table without ventricles.
     """
-    brain = brain_box(label)
-    return widths_of(lateral_ventricles(brain, spacing, table), brain, spacing, table)
+    return lateral_and_widths(brain_box(label), spacing, table)[1]
 
 
-def widths_of(
-    lateral: np.ndarray, label: np.ndarray, spacing: Spacing, table: LabelTable
-) -> dict[str, float | None]:
-    """The same, of lateral ventricles already told from the others."""
+@kept
+def lateral_and_widths(
+    label: np.ndarray, spacing: Spacing, table: LabelTable
+) -> tuple[np.ndarray, dict[str, float | None]]:
+    """The lateral ventricles of a brain's box (see brain_box), bool, and their widths."""
+    lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
-        return {"left": None, "right": None}
+        return lateral, {"left": None, "right": None}
     cerebrum = where(label, table, CEREBRUM)
     level = _part(np.any(cerebrum, axis=(1, 2)), ATRIAL_LEVEL)
     window = _part(np.any(cerebrum, axis=(0, 2)), ATRIAL_STRETCH)
     left = np.arange(label.shape[2]) < midline_x(label)[level, :, None]
     sides = {"left": lateral[level] & left, "right": lateral[level] & ~left}
-    return {
+    return lateral, {
         side: _width(mask, window, (spacing[1], spacing[2])) if mask[:, window].any() else None
         for side, mask in sides.items()
     }

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.measure import components, euler_number, volumes_ml
+from factory.anatomy.connectivity import topology, topology_before
 from factory.anatomy.tissues import brain_box
+from factory.anatomy.volumes import volumes_ml
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
 
@@ -33,8 +34,7 @@ def certify(
     if record["jacobian_min"] <= least:
         raise AnatomyError(f"{name}: the map folds (Jacobian {record['jacobian_min']:.2f})")
     old, new = (brain_box(a) for a in (old, new))
-    for count in (components, euler_number):
-        before, after = count(old, table), count(new, table)
+    for before, after in zip(topology_before(old, table), topology(new, table), strict=True):
         changed = [n for n in before if before[n] != after[n] and n not in free]
         if changed:
             raise AnatomyError(f"{name}: the topology of {', '.join(changed)} would change")

@@ -7,12 +7,13 @@ import numpy as np
 
 from factory.anatomy.certificate import before, certify, stays_within
 from factory.anatomy.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
+from factory.anatomy.kept import kept
 from factory.anatomy.measure import atrial_width_mm
 from factory.anatomy.solve import solve
 from factory.anatomy.surfaces import Surfaces
 from factory.anatomy.tissues import box_of
 from factory.anatomy.topology import led_towards
-from factory.anatomy.ventricles import lateral_ventricles
+from factory.anatomy.ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.warp import jacobian, pull_image, voxels_from
 from factory.errors import AnatomyError
 from storage.subject import LabelTable
@@ -34,7 +35,6 @@ def displaced_ventricles(
     spacing: Spacing,
     table: LabelTable,
     request: tuple[float, float, list[str]],
-    sides: dict[str, np.ndarray],
     shares: dict[str, float],
     image: np.ndarray | None,
     mantle_min_mm: float = 2.0,
@@ -44,10 +44,10 @@ def displaced_ventricles(
 ) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
     """The wall of the ventricles moved outwards, and all else with it.
 
-    request: atrial width wanted and present (mm), and the sides it is measured on. sides: the
-    lateral ventricles, bool. shares: how fast each expands, in ml. Limits: mantle_min_mm, the
-    least distance from ventricle to convexity, to a voxel (where it is less already, it may not
-    become less); csf_min_share, what is kept of the external CSF, at each place and in all;
+    request: atrial width wanted and present (mm), and the sides it is measured on. shares: how
+    fast each side's lateral ventricle expands, in ml. Limits: mantle_min_mm, the least distance
+    from ventricle to convexity, to a voxel (where it is less already, it may not become less);
+    csf_min_share, what is kept of the external CSF, at each place and in all;
     parenchyma_loss_max, the share of all that is neither CSF nor ventricle that may be lost,
     tissue by tissue.
     head_growth: of what the ventricles gain, the part that the skull gives way by, 0 to 1; with 0
@@ -61,63 +61,30 @@ def displaced_ventricles(
     limits = (mantle_min_mm, csf_min_share, parenchyma_loss_max)
     _check(*limits, head_growth)
     wanted, present, main = request
-    room = ROOM_MM if head_growth else 3 * min(spacing)
-    box = box_of(label > 0, tuple(int(np.ceil(room / s)) for s in spacing))
-    old = label[box]
-    brain = _Brain(old, spacing, table)
-    parts = {side: mask[box] for side, mask in sides.items()}
-    solid = np.isin(old, brain.solid, kind="table")
-    flow = Flow(
-        parts, shares, old == brain.csf, solid, old > 0, spacing, csf_min_share, head_growth
-    )
-    ours = [*([0] if head_growth else []), *range(1, len(table.names))]
-    surfaces = Surfaces(old, ours)
-    within = np.ones(old.shape, bool) if head_growth else old > 0
-    led, last = [old], (old, old)
-
-    def target(time: float) -> np.ndarray:
-        places = voxels_from(flow.displacement(time), old.shape, spacing, FLOW_MM)
-        lost = flow.lost_mm3(time) / brain.voxel_mm3
-        new = surfaces.pulled(places, within, brain.less(lost))
-        volumes: dict[int, float] = {}
-        kept = csf_min_share * brain.voxels[brain.csf]
-        overdrawn = max(0.0, kept - (new == brain.csf).sum())
-        if overdrawn:
-            volumes[brain.csf] = kept
-        if head_growth:
-            gained = (new == brain.ventricles).sum() - brain.voxels[brain.ventricles]
-            volumes[0] = brain.voxels[0] - head_growth * gained
-        if volumes:
-            volumes |= brain.less(lost + overdrawn)
-            new = surfaces.pulled(places, within, volumes)
-        return new
-
-    def reached(time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Led by steps, so that thin sheets can follow; and what it was led to."""
-        for whole in range(len(led), int(time) + 1):
-            led.append(led_towards(led[-1], target(whole)))
-        goal = target(time)
-        return led_towards(led[int(time)], goal), goal
+    course = _course(label, spacing, table, tuple(shares.items()), csf_min_share, head_growth)
+    old, brain = course.old, course.brain
+    last = (old, old, brain.mantle_mm)
 
     def measured(time: float) -> tuple[float, str | None]:
         nonlocal last
-        new, goal = reached(time)
-        last = (new, goal)
+        new, goal = course.reached(time)
+        mantle = brain.mantle_of(new)
+        last = (new, goal, mantle)
         widths = atrial_width_mm(new, spacing, table)
         hindrance = None
         if brain.lost(new) > parenchyma_loss_max:
             hindrance = f"parenchyma_loss_max is {parenchyma_loss_max:g}"
         elif brain.csf_left(new) < csf_min_share - CSF_ALLOWANCE:
             hindrance = f"csf_min_share is {csf_min_share:g}"
-        elif brain.mantle_of(new) < min(mantle_min_mm, brain.mantle_mm) - max(spacing):
+        elif mantle < min(mantle_min_mm, brain.mantle_mm) - max(spacing):
             hindrance = f"mantle_min_mm is {mantle_min_mm:g}"
         return max(w for s in main if (w := widths[s]) is not None), hindrance
 
     first = (wanted - present) / (1.5 * STEP_MM)
     found = solve(measured, wanted, present, min(spacing[1:]) / 2, first, MOST_STEPS, NAME)
-    new, goal = last
-    displacement = flow.displacement(found.amount)
-    folding = jacobian(displacement, old.shape, spacing, FLOW_MM)[within]
+    new, goal, mantle = last
+    displacement = course.flow.displacement(found.amount)
+    folding = jacobian(displacement, old.shape, spacing, FLOW_MM)[course.within]
     record = {
         "flow_steps": found.amount,
         "evaluations": found.evaluations,
@@ -128,18 +95,18 @@ def displaced_ventricles(
         "external_csf_left": brain.csf_left(new),
         "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
         "mantle_before_mm": brain.mantle_mm,
-        "mantle_mm": brain.mantle_of(new),
+        "mantle_mm": mantle,
         **before(old, spacing, table),
     }
     stays_within(old, new, NAME)
     certify(old, new, table, record, NAME)
     edited = label.copy()
-    edited[box] = new
+    edited[course.box] = new
     painted = None if image is None else image.astype(np.float32)
     if painted is not None:
         places = voxels_from(displacement, old.shape, spacing, FLOW_MM)
         inside = (old > 0) | (new > 0)
-        painted[box][inside] = pull_image(painted[box], places[:, inside])
+        painted[course.box][inside] = pull_image(painted[course.box], places[:, inside])
     return edited, painted, record
 
 
@@ -152,6 +119,65 @@ def _check(mantle: float, csf: float, loss: float, growth: float) -> None:
     ):
         if not 0 <= value <= most:
             raise AnatomyError(f"{NAME}: {name} is {value}; allowed are 0 to {most:g}")
+
+
+class _Course:
+    """What a brain goes through as its ventricles widen, a step at a time: the same for every
+    width, so the widths that one brain is brought to share it."""
+
+    def __init__(
+        self,
+        label: np.ndarray,
+        spacing: Spacing,
+        table: LabelTable,
+        shares: tuple[tuple[str, float], ...],
+        csf_min_share: float,
+        head_growth: float,
+    ) -> None:
+        room = ROOM_MM if head_growth else 3 * min(spacing)
+        self.box = box_of(label > 0, tuple(int(np.ceil(room / s)) for s in spacing))
+        self.old = old = np.ascontiguousarray(label[self.box])
+        self.brain = brain = _Brain(old, spacing, table)
+        parts = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
+        solid = np.isin(old, brain.solid, kind="table")
+        self.flow = Flow(
+            parts, dict(shares), old == brain.csf, solid, old > 0, spacing, csf_min_share,
+            head_growth,
+        )  # fmt: skip
+        ours = [*([0] if head_growth else []), *range(1, len(table.names))]
+        self.surfaces = Surfaces(old, ours)
+        self.within = np.ones(old.shape, bool) if head_growth else old > 0
+        self.csf_min_share, self.head_growth = csf_min_share, head_growth
+        self.led = [old]
+
+    def target(self, time: float) -> np.ndarray:
+        """Where the flow takes every tissue, whatever becomes of its topology."""
+        brain = self.brain
+        places = voxels_from(self.flow.displacement(time), self.old.shape, brain.spacing, FLOW_MM)
+        lost = self.flow.lost_mm3(time) / brain.voxel_mm3
+        new = self.surfaces.pulled(places, self.within, brain.less(lost))
+        volumes: dict[int, float] = {}
+        kept = self.csf_min_share * brain.voxels[brain.csf]
+        overdrawn = max(0.0, kept - (new == brain.csf).sum())
+        if overdrawn:
+            volumes[brain.csf] = kept
+        if self.head_growth:
+            gained = (new == brain.ventricles).sum() - brain.voxels[brain.ventricles]
+            volumes[0] = brain.voxels[0] - self.head_growth * gained
+        if volumes:
+            volumes |= brain.less(lost + overdrawn)
+            new = self.surfaces.pulled(places, self.within, volumes)
+        return new
+
+    def reached(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Led by steps, so that thin sheets can follow; and what it was led to."""
+        for whole in range(len(self.led), int(time) + 1):
+            self.led.append(led_towards(self.led[-1], self.target(whole)))
+        goal = self.target(time)
+        return led_towards(self.led[int(time)], goal), goal
+
+
+_course = kept(_Course)
 
 
 class _Brain:

@@ -74,12 +74,17 @@ class Flow:
         self.nearest, self.fading = tuple(nearest), np.exp(-((apart / FADING_NODES) ** 2))
         self.laplacian = _laplacian(self.inside)
         self.potential = np.zeros(int(self.inside.sum()))
+        self.between: dict[float, np.ndarray] = {}
         self.states = [self._state(np.zeros((3, *within.shape), np.float32), 0.0)]
 
     def displacement(self, time: float) -> np.ndarray:
         """Where each node's tissue was, less where the node is: float32 [3, z, y, x] in mm."""
         state, more = self._at(int(time)), time - int(time)
-        return _moved(state.displacement, more * state.velocity) if more else state.displacement
+        if not more:
+            return state.displacement
+        if time not in self.between:
+            self.between = {time: _moved(state.displacement, more * state.velocity)}
+        return self.between[time]
 
     def lost_mm3(self, time: float) -> float:
         """What the parenchyma has yielded."""

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.atrium import atrial_width_mm, widths_of
-from factory.anatomy.connectivity import components, euler_number
+from factory.anatomy.atrium import atrial_width_mm, lateral_and_widths
+from factory.anatomy.connectivity import components, euler_number, topology
 from factory.anatomy.cortical_thickness import cortical_thickness_mm
 from factory.anatomy.diameters import biparietal_mm, occipito_frontal_mm, transcerebellar_mm
 from factory.anatomy.gyrification import gyrification
 from factory.anatomy.tissues import brain_box
-from factory.anatomy.ventricles import lateral_ventricles
 from factory.anatomy.volumes import ratio_of, ventricle_brain_ratio, volumes_ml
 from storage.subject import LabelTable
 
@@ -58,8 +57,9 @@ def measure(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str,
     columns["cortical_thickness_mm"] = thickness["mean"]
     columns["cortical_thickness_p5_mm"] = thickness["p5"]
     columns["gyrification_index"] = gyrification(*where)
-    columns |= {f"components_{name}": n for name, n in components(brain, table).items()}
-    columns |= {f"euler_{name}": n for name, n in euler_number(brain, table).items()}
+    pieces, numbers = topology(brain, table)
+    columns |= {f"components_{name}": n for name, n in pieces.items()}
+    columns |= {f"euler_{name}": n for name, n in numbers.items()}
     return columns
 
 
@@ -74,8 +74,7 @@ def _of_the_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -
     }
     if "ventricles" not in table.names:
         return columns
-    lateral = lateral_ventricles(label, spacing, table)
-    widths = widths_of(lateral, label, spacing, table)
+    lateral, widths = lateral_and_widths(label, spacing, table)
     columns["volume_ml_lateral_ventricles"] = float(lateral.sum() * np.prod(spacing) / 1000)
     columns["atrial_width_mm"] = max((w for w in widths.values() if w is not None), default=None)
     columns["atrial_width_left_mm"] = widths["left"]

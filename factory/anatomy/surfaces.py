@@ -42,11 +42,12 @@ class Surfaces:
         self.label = label
         self.tissues = _smoothed(label, values)
         # Bit i: tissue i is among a voxel's 27 neighbours.
-        self.near = np.zeros(label.shape, np.uint64)
+        self.bits = np.min_scalar_type((1 << len(self.tissues)) - 1).type
+        self.near = np.zeros(label.shape, self.bits)
         for bit, tissue in enumerate(self.tissues):
             beside = ndimage.maximum_filter(label[tissue.box] == tissue.value, 3)
-            self.near[tissue.box] |= beside.astype(np.uint64) << np.uint64(bit)
-        self.border = (self.near & (self.near - np.uint64(1))) != 0
+            self.near[tissue.box] |= beside.astype(self.bits) << self.bits(bit)
+        self.border = (self.near & (self.near - self.bits(1))) != 0
 
     def pulled(
         self, places: np.ndarray, within: np.ndarray, volumes: Mapping[int, float]
@@ -75,7 +76,7 @@ class Surfaces:
         """float32 [tissues, points]; -1 where a tissue is not near."""
         shares = np.full((len(self.tissues), points.shape[1]), -1, np.float32)
         for bit, tissue in enumerate(self.tissues):
-            here = np.flatnonzero(near & np.uint64(1 << bit))
+            here = np.flatnonzero(near & self.bits(1 << bit))
             start = np.array([s.start for s in tissue.box], np.float32)[:, None]
             shares[bit, here] = ndimage.map_coordinates(
                 tissue.share, points[:, here] - start, np.float32, order=1, mode="nearest"

@@ -50,16 +50,23 @@ def lateral_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -
     box = box_of(ventricles, (1, 1, 1))
     inside, around = ventricles[box], label[box]
     white = around == (table.names.index("white_matter") if "white_matter" in table.names else -1)
-    off_midline = _off_midline(label, spacing)[box]
+    off_midline = _off_midline(label, spacing, box)
     slit = _slit(inside, white, off_midline, spacing[2])
     lateral = np.zeros_like(ventricles)
     lateral[box] = _without_medial_pieces(inside & ~slit, white, off_midline)
     return lateral
 
 
-def _off_midline(label: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Millimetres to the right of the midline, [z, y, x]."""
-    return (np.arange(label.shape[2]) - midline_x(label)[:, :, None]) * spacing[2]
+def lateral_sides(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, np.ndarray]:
+    """The lateral ventricles left and right of the midline, bool [z, y, x]."""
+    lateral = lateral_ventricles(label, spacing, table)
+    left = np.arange(label.shape[2]) < midline_x(label)[:, :, None]
+    return {"left": lateral & left, "right": lateral & ~left}
+
+
+def _off_midline(label: np.ndarray, spacing: Spacing, box: tuple[slice, ...]) -> np.ndarray:
+    """Millimetres to the right of the midline, [z, y, x] of a box."""
+    return (np.arange(label.shape[2])[box[2]] - midline_x(label)[box[:2]][..., None]) * spacing[2]
 
 
 def _slit(
@@ -67,26 +74,30 @@ def _slit(
 ) -> np.ndarray:
     """The runs along x that cross the midline, are narrow, and end in no white matter."""
     x = np.arange(ventricles.shape[2])
-    last = ventricles.shape[2] - 1
-    before = np.maximum.accumulate(np.where(ventricles, 0, x), axis=2)
-    after = np.minimum.accumulate(np.where(ventricles, last, x)[:, :, ::-1], axis=2)[:, :, ::-1]
-    narrow = (after - before - 1) * dx <= SLIT_WIDTH_MM
-    crossing = (np.take_along_axis(off_midline, before, 2) < MIDLINE_MM) & (
-        np.take_along_axis(off_midline, after, 2) > -MIDLINE_MM
-    )
-    beside_white = np.take_along_axis(white, before, 2) | np.take_along_axis(white, after, 2)
-    return ventricles & narrow & crossing & ~beside_white
+    at = np.nonzero(ventricles)
+    before = np.maximum.accumulate(np.where(ventricles, 0, x), axis=2)[at]
+    after = np.minimum.accumulate(np.where(ventricles, x[-1], x)[:, :, ::-1], axis=2)
+    after = after[:, :, ::-1][at]
+    begins, ends = (*at[:2], before), (*at[:2], after)
+    slit = np.zeros_like(ventricles)
+    slit[at] = (after - before - 1) * dx <= SLIT_WIDTH_MM
+    slit[at] &= (off_midline[begins] < MIDLINE_MM) & (off_midline[ends] > -MIDLINE_MM)
+    slit[at] &= ~(white[begins] | white[ends])
+    return slit
 
 
 def _without_medial_pieces(
     ventricles: np.ndarray, white: np.ndarray, off_midline: np.ndarray
 ) -> np.ndarray:
     pieces, count = cc3d.connected_components(ventricles, connectivity=26, return_N=True)
-    values = np.arange(1, count + 1)
-    reach = np.asarray(ndimage.maximum(np.abs(off_midline), pieces, values))
-    beside_white = ndimage.binary_dilation(white, np.ones((3, 3, 3)))
-    share = np.asarray(ndimage.mean(beside_white, pieces, values))
-    return np.isin(pieces, values[(reach > MEDIAL_MM) | (share > MEDIAL_WHITE_SHARE)])
+    at = np.nonzero(pieces)
+    of = pieces[at]
+    reach = np.zeros(count + 1)
+    np.maximum.at(reach, of, np.abs(off_midline[at]))
+    beside_white = ndimage.maximum_filter(white, 3)[at]
+    sizes = np.maximum(np.bincount(of, minlength=count + 1), 1)
+    share = np.bincount(of, beside_white, count + 1) / sizes
+    return ((reach > MEDIAL_MM) | (share > MEDIAL_WHITE_SHARE))[pieces]
 
 
 def dilate_ventricles(

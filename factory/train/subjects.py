@@ -2,7 +2,7 @@
 
 from factory.errors import RecipeError
 from factory.train.recipe import TrainingSubjects
-from factory.training_ranges import label_size
+from factory.training_ranges import label_sizes
 from storage.bids import bids_subjects
 from storage.mappings import table_of
 from storage.short_axis import short_axis_subjects
@@ -55,8 +55,9 @@ def seen_ranges(subjects: list[Subject]) -> dict:
     about = [s.metadata.get("gestational_age_weeks") for s in subjects]
     ages = [age for age in about if age is not None]
     labels = {}
+    every = [label_sizes(s.label, s.grid.spacing, len(table.names)) for s in subjects]
     for value, name in enumerate(table.names[1:], start=1):
-        sizes = [label_size(s.label, value, s.grid.spacing) for s in subjects]
+        sizes = [of[value] for of in every]
         labels[name] = {key: span([size[key] for size in sizes]) for key in sizes[0]}
     seen: dict = {"labels": labels}
     if ages:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory.ahead import AHEAD
 from factory.begin import begin, cut_as, growing, standing
 from factory.errors import PlanError, RecipeError
 from factory.grown import earlier_recipes
@@ -79,6 +80,7 @@ def render_recipe(
     device: str | None = None,
     allow_mixed: bool = False,
     keep_going: bool = False,
+    overlap: bool | None = None,
     progress: bool = True,
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
@@ -88,13 +90,14 @@ def render_recipe(
     serial: in this process, without Ray. address: a Ray cluster to join. device: what renders, by
     default as this machine has; "cuda" for a cluster whose head has no GPU. progress: show it on
     stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
-    vacant place, not accepted, and the same command tries them again. Raises FactoryError,
+    vacant place, not accepted, and the same command tries them again. overlap: whether renderers
+    begin cases ahead, by default where a GPU draws or cores are to spare. Raises FactoryError,
     StorageError, WeightsError in one line; ShardsFailed where some shards could not be rendered
     and the others stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
-    made = planned(recipe, networks, actors, address)
+    made = planned(recipe, networks, 1 if serial else actors, address)
     if progress:
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
@@ -104,6 +107,9 @@ def render_recipe(
     if device == "cuda" and not address and best_device() != device:
         raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
     device = device or best_device()
+    if overlap is None:
+        overlap = made.overlap or device == "cuda"
+    made = made.overlapping() if overlap else replace(made, overlap=False)
     lease = Lease(Folder(recipe.spec.output.path), beside)
     lease.refuse()  # before anything is replaced
     dataset, made = begin(
@@ -164,6 +170,7 @@ def run(
         threads=made.threads,
         gpus=1 if device == "cuda" else 0,
         memory=made.memory_per_actor if address else 0,
+        ahead=AHEAD if made.overlap else 0,
         keep_going=keep_going,
         show_progress=progress,
     )

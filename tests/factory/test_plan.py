@@ -14,7 +14,8 @@ from factory.cases import cases
 from factory.errors import FactoryError, PlanError
 from factory.loading import parse
 from factory.machine import Machine
-from factory.plan import Plan, layout_of, memory_per_actor, plan
+from factory.memory import memory_per_actor
+from factory.plan import Plan, layout_of, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.resolve import find_model, find_recipe
 from storage.subject import FETA

@@ -20,8 +20,8 @@ Painted = TypeVar("Painted")
 class Ahead(Generic[Painted]):
     """Cases on their way, in the order in which they were begun; at most as many as are expected.
 
-    prepare, paint: the two stages, each called in a thread of its own and always in that one.
-    start: called first in both threads.
+    prepare, paint: the two stages, each called in a thread of its own and always in that one; in
+    the asker's where nothing ever was expected. start: called first in both threads.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Ahead(Generic[Painted]):
         self.preparing = ThreadPoolExecutor(1, "prepare", start)
         self.painting = ThreadPoolExecutor(1, "paint", start)
         self.begun: list[tuple[Case, Future[Any], Future[Painted]]] = []
+        self.used = False
 
     def expect(self, cases: Sequence[Case]) -> None:
         """Begin these, in this order, where that is not done; let go of all others."""
@@ -48,12 +49,15 @@ class Ahead(Generic[Painted]):
                 prepared = self.preparing.submit(self.prepare, case)
                 painted = self.painting.submit(self._painted, prepared)
                 self.begun.append((case, prepared, painted))
+                self.used = True
 
     def painted(self, case: Case) -> Painted:
         """What a case is once painted; one that nobody expected waits for what is at work.
 
         Raises what its stages raise, whatever became of other cases.
         """
+        if not self.used:
+            return self.paint(self.prepare(case))
         if all(case != other for other, _, _ in self.begun):
             self.expect([case])
         found = next(one for one in self.begun if one[0] == case)

@@ -96,24 +96,20 @@ class Renderer:
         gate: Path | None = None,
     ) -> None:
         torch.set_num_threads(threads)
-        self.threads = threads
         self.painter = load_painter(model, torch.device(device), fusion)
         self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = Editor()
-        self.ahead: Ahead[Painted] | None = None
+        start = partial(torch.set_num_threads, threads)  # every thread has a count of its own
+        self.ahead = Ahead(self.prepare, self.paint, start)
 
     def expect(self, cases: Sequence[Case]) -> None:
         """Cases that will be rendered next, in order: they are begun in other threads. What was
         expected before, and is not any more, is let go."""
-        if self.ahead is None:
-            start = partial(torch.set_num_threads, self.threads)  # a thread has a count of its own
-            self.ahead = Ahead(self.prepare, self.paint, start)
         self.ahead.expect(cases)
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
-        painted = self.ahead.painted(case) if self.ahead else self.paint(self.prepare(case))
-        return self.finish(painted)
+        return self.finish(self.ahead.painted(case))
 
     def prepare(self, case: Case) -> Prepared:
         """Read or make the subject, and edit its labels."""

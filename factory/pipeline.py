@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from factory.ahead import AHEAD
 from factory.begin import begin, cut_as, growing, standing
-from factory.errors import PlanError, RecipeError
+from factory.errors import RecipeError
 from factory.grown import earlier_recipes
 from factory.loading import load
 from factory.machine import ANY, Machine
@@ -91,9 +91,8 @@ def render_recipe(
     default as this machine has; "cuda" for a cluster whose head has no GPU. progress: show it on
     stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
     vacant place, not accepted, and the same command tries them again. overlap: whether renderers
-    begin cases ahead, by default where a GPU draws or cores are to spare. Raises FactoryError,
-    StorageError, WeightsError in one line; ShardsFailed where some shards could not be rendered
-    and the others stand.
+    begin cases ahead, else as Plan.on has it. Raises FactoryError, StorageError, WeightsError in
+    one line; ShardsFailed where some shards could not be rendered and the others stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
@@ -102,14 +101,10 @@ def render_recipe(
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     from factory.montage import montage
-    from factory.render import best_device
+    from factory.render import device_for
 
-    if device == "cuda" and not address and best_device() != device:
-        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
-    device = device or best_device()
-    if overlap is None:
-        overlap = made.overlap or device == "cuda"
-    made = made.overlapping() if overlap else replace(made, overlap=False)
+    device = device_for(device, address)
+    made = made.on(device, overlap)
     lease = Lease(Folder(recipe.spec.output.path), beside)
     lease.refuse()  # before anything is replaced
     dataset, made = begin(

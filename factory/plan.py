@@ -77,6 +77,12 @@ class Plan:
     retry_seconds: float = 0.0
     overlap: bool = False
 
+    def on(self, device: str, overlap: bool | None = None) -> "Plan":
+        """The same on "cpu" or "cuda", beside which cores have nothing else to do. overlap: as
+        asked for."""
+        overlap = self.overlap or device == "cuda" if overlap is None else overlap
+        return self.overlapping() if overlap else replace(self, overlap=False)
+
     def overlapping(self) -> "Plan":
         """The same with stages that overlap, which takes more memory."""
         if self.overlap:

@@ -218,7 +218,7 @@ class Pool:
     def _done(self, member: Member, job: Job, came: Any) -> None:
         if job.errand is None:
             member.node, self.unloaded = came, 0
-        elif job.is_last:
+        elif job.is_last and came is not None:  # None: a case failed, whose news comes yet
             self.tally.stands(job.errand.shard, came)
 
     # Deaths

@@ -59,6 +59,9 @@ class ToyWorker:
     mishaps: str = ""
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.ahead = Ahead(self.prepare, self.paint, lambda: None)
+
     def happens(self, what: str) -> bool:
         return bool(self.mishaps) and (Path(self.mishaps) / what).exists()
 
@@ -78,8 +81,6 @@ class ToyWorker:
             raise FileNotFoundError("no weights here")
         if self.happens("dies-loading"):
             os.kill(os.getpid(), signal.SIGKILL)
-
-        self.ahead = Ahead(self.prepare, self.paint, lambda: None)
 
     def expect(self, cases: Sequence[Case]) -> None:
         self.ahead.expect(cases)

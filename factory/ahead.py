@@ -62,7 +62,10 @@ class Ahead(Generic[Painted]):
             self.expect([case])
         found = next(one for one in self.begun if one[0] == case)
         self.begun.remove(found)
-        return found[-1].result()
+        try:
+            return found[-1].result()
+        finally:
+            found[-1].cancel()  # where Ctrl-C came while waiting; else it is done
 
     def _painted(self, prepared: Future[Any]) -> Painted:
         return self.paint(prepared.result())

@@ -79,7 +79,7 @@ def measured(recipe: str, changes: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="stages-") as folder:
         begun = time.perf_counter()
         report = render_recipe(
-            recipe, changes, output=f"{folder}/d.zarr", serial=True, progress=False
+            recipe, changes, output=f"{folder}/d.zarr", serial=True, overlap=False, progress=False
         )
         whole = time.perf_counter() - begun
     stages = dict(clock.seconds)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.plan import Shard
+from factory.shard_maker import first_cases
 
 TRIES = 3
-"""How many actors a case may take down with it before it is given up."""
+"""How many actors a case may take down with it before it is given up. An actor that a case begun
+ahead took down is laid to the shard in hand; once, since what is suspected is then run alone, and
+what was in the actor's hands is not begun ahead again."""
 
 SPARED = 10
 """How often a shard may lose its actor through no fault of its own, before it is suspected too."""
@@ -82,11 +85,12 @@ class Member:
         """Those it has in hand, oldest first."""
         return list(dict.fromkeys(job.errand for job in self.jobs.values() if job.errand))
 
-    def tell(self, errand: Errand) -> None:
-        """Hand it a shard: whole, or a case at a time where that is suspect."""
+    def tell(self, errand: Errand, ahead: int) -> None:
+        """Hand it a shard: whole, with so many of the cases kept for it to begin ahead; or a case
+        at a time where that is suspect."""
         run, shard = self.handle, errand.shard
         if not errand.is_suspect:
-            self.jobs[run.whole.remote(shard)] = Job(errand)
+            self.jobs[run.whole.remote(shard, first_cases(self.ahead, ahead))] = Job(errand)
             return
         for offset in range(len(shard.cases) + 1):
             ref = run.piece.remote(shard, offset, errand.given_up.get(offset))

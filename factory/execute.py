@@ -5,12 +5,13 @@ same bytes again: not the number of actors, not their order, not how often one d
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from factory.plan import Shard
 from factory.progress import Progress
 from factory.ray_session import Head, process_environment, ray_session
-from factory.shard_maker import ShardMaker
+from factory.shard_maker import ShardMaker, first_cases
 from factory.tally import Report, Tally
 from factory.worker import Worker
 
@@ -27,6 +28,7 @@ def execute(
     threads: int = 1,
     gpus: float = 0,
     memory: int = 0,
+    ahead: int = 0,
     keep_going: bool = False,
     show_progress: bool = True,
 ) -> Report:
@@ -36,6 +38,7 @@ def execute(
     how many the dataset is to have and has, for the progress bar. serial: in this process.
     address: of a Ray cluster to join, else a Ray of our own. actors: by default as many as
     there is room for. threads, gpus, memory (bytes, 0 to leave it to the plan): of one actor.
+    ahead: how many cases a renderer begins beside the one in hand (factory.ahead).
     keep_going: cases that cannot be rendered get a vacant place (factory.vacant), else their
     shards fail.
 
@@ -53,7 +56,7 @@ def execute(
         tally = Tally(progress)
         try:
             if serial:
-                _run_serially(todo, make_worker, tally, keep_going)
+                _run_serially(todo, make_worker, tally, keep_going, ahead)
             else:
                 from factory.ray_pool import Pool
 
@@ -65,6 +68,7 @@ def execute(
                         Head(),
                         needs={"CPU": threads, "GPU": gpus, "memory": memory},
                         most=actors,
+                        ahead=ahead,
                         keep_going=keep_going,
                         environment=process_environment(threads),
                     ).run()
@@ -77,15 +81,25 @@ def execute(
 
 
 def _run_serially(
-    shards: Iterator[Shard], make_worker: Callable[[], Worker], tally: Tally, keep_going: bool
+    shards: Iterator[Shard],
+    make_worker: Callable[[], Worker],
+    tally: Tally,
+    keep_going: bool,
+    ahead: int,
 ) -> None:
     worker = make_worker()
     worker.setup()
-    maker = ShardMaker(worker, keep_going, whatever=True)
-    for shard in shards:
-        try:
-            failures = maker.whole(shard)
-        except Exception as error:
-            tally.failed(shard, error)
-        else:
-            tally.stands(shard, failures)
+    maker = ShardMaker(worker, keep_going, whatever=True, ahead=ahead)
+    coming = deque(itertools.islice(shards, 1 + ahead))
+    try:
+        while coming:
+            shard = coming.popleft()
+            try:
+                failures = maker.whole(shard, first_cases(coming, ahead))
+            except Exception as error:
+                tally.failed(shard, error)
+            else:
+                tally.stands(shard, failures)
+            coming.extend(itertools.islice(shards, 1))
+    finally:
+        worker.expect(())  # or the process, at its end, would wait for all that was begun

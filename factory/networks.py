@@ -12,8 +12,7 @@ from storage.dataset import Dataset
 from storage.errors import DatasetError
 
 if TYPE_CHECKING:
-    from factory.cases import Case
-    from factory.render import Sample
+    from factory.render import Renderer
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Networks:
                 f"{recipe.spec.model}; choose another output or pass --overwrite"
             )
 
-    def loader(self, device: str) -> "Callable[[int], Callable[[Case], Sample]]":
+    def loader(self, device: str) -> "Callable[[int], Renderer]":
         """What a renderer's process calls with its threads, once."""
         fusion = self.fusion.resolve() if self.fusion else None
         gate = self.gate.resolve() if self.gate else None
@@ -92,10 +91,10 @@ class Networks:
 
 def load_renderer(
     model: Path, device: str, threads: int, fusion: Path | None = None, gate: Path | None = None
-) -> "Callable[[Case], Sample]":
+) -> "Renderer":
     from factory.render import Renderer
 
-    return Renderer(model, threads, device, fusion, gate).render
+    return Renderer(model, threads, device, fusion, gate)
 
 
 def _card(folder: Path) -> dict[str, Any]:

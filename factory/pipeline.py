@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory.ahead import AHEAD
 from factory.begin import begin, cut_as, growing, standing
-from factory.errors import PlanError, RecipeError
+from factory.errors import RecipeError
 from factory.grown import earlier_recipes
 from factory.loading import load
 from factory.machine import ANY, Machine
@@ -79,6 +80,7 @@ def render_recipe(
     device: str | None = None,
     allow_mixed: bool = False,
     keep_going: bool = False,
+    overlap: bool | None = None,
     progress: bool = True,
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
@@ -88,22 +90,21 @@ def render_recipe(
     serial: in this process, without Ray. address: a Ray cluster to join. device: what renders, by
     default as this machine has; "cuda" for a cluster whose head has no GPU. progress: show it on
     stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
-    vacant place, not accepted, and the same command tries them again. Raises FactoryError,
-    StorageError, WeightsError in one line; ShardsFailed where some shards could not be rendered
-    and the others stand.
+    vacant place, not accepted, and the same command tries them again. overlap: whether renderers
+    begin cases ahead, else as Plan.on has it. Raises FactoryError, StorageError, WeightsError in
+    one line; ShardsFailed where some shards could not be rendered and the others stand.
     """
     recipe = _loaded(name, overrides, output)
     networks = Networks.of(recipe)
-    made = planned(recipe, networks, actors, address)
+    made = planned(recipe, networks, 1 if serial else actors, address)
     if progress:
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     from factory.montage import montage
-    from factory.render import best_device
+    from factory.render import device_for
 
-    if device == "cuda" and not address and best_device() != device:
-        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
-    device = device or best_device()
+    device = device_for(device, address)
+    made = made.on(device, overlap)
     lease = Lease(Folder(recipe.spec.output.path), beside)
     lease.refuse()  # before anything is replaced
     dataset, made = begin(
@@ -164,6 +165,7 @@ def run(
         threads=made.threads,
         gpus=1 if device == "cuda" else 0,
         memory=made.memory_per_actor if address else 0,
+        ahead=AHEAD if made.overlap else 0,
         keep_going=keep_going,
         show_progress=progress,
     )

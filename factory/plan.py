@@ -13,6 +13,7 @@ from factory.fusing import check_fusion, fusion_warnings
 from factory.gate import check_gate, gate_memory, gate_seconds, gate_warnings, tries
 from factory.grown import ordered
 from factory.machine import Machine
+from factory.memory import fusion_memory, memory_ahead, memory_per_actor
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import grid_shape, label_table
@@ -21,13 +22,6 @@ from storage.layout import Layout
 
 THREADS = 1
 """Threads a renderer. One each is fastest where there are as many renderers as cores."""
-
-# What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
-PROCESS_BYTES = 600_000_000  # Python, torch, Ray's worker
-VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
-STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
-SLICES = 8  # slices a network draws at a time
-PATCHES = 8  # patches a trained fusion restores at a time
 
 SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
 MOST_A_SHARD = 32  # samples
@@ -66,7 +60,8 @@ class Plan:
     done: indices of the shards that stand already. warnings: one line each. earlier: the recipes
     that the dataset has grown from, whose samples come first. kept: how many samples stand from
     before it grows, the last of them maybe within a shard. retry_seconds: what the further tries of
-    a gate add to a sample at the most.
+    a gate add to a sample at the most. overlap: whether a renderer has cores to spare, so that it
+    prepares, paints and finishes cases at the same time (factory.ahead).
     """
 
     recipe: Recipe
@@ -80,6 +75,20 @@ class Plan:
     earlier: tuple[Recipe, ...] = ()
     kept: int = 0
     retry_seconds: float = 0.0
+    overlap: bool = False
+
+    def on(self, device: str, overlap: bool | None = None) -> "Plan":
+        """The same on "cpu" or "cuda", beside which cores have nothing else to do. overlap: as
+        asked for."""
+        overlap = self.overlap or device == "cuda" if overlap is None else overlap
+        return self.overlapping() if overlap else replace(self, overlap=False)
+
+    def overlapping(self) -> "Plan":
+        """The same with stages that overlap, which takes more memory."""
+        if self.overlap:
+            return self
+        more = self.memory_per_actor + memory_ahead(self.layout)
+        return replace(self, overlap=True, memory_per_actor=more)
 
     def shards(self) -> Iterator[Shard]:
         """Every shard, lazily, in order."""
@@ -164,6 +173,7 @@ class Plan:
             "stored_bytes_estimate": self.stored_bytes,
             "actors": self.actors,
             "threads": self.threads,
+            "overlap": self.overlap,
             "memory_per_actor_bytes": self.memory_per_actor,
             "peak_memory_bytes": self.peak_memory_bytes,
             "seconds": round(self.seconds, 1),
@@ -220,6 +230,9 @@ def plan(
     told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
     told += gate_warnings(recipe, gate, card) if gate else ()
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)
+    if machine.cores > actors * THREADS:  # else it would gain nothing
+        wider = made.overlapping()
+        made = wider if wider.peak_memory_bytes <= machine.memory_bytes else made
     free = machine.disk_bytes
     if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse
         disk = f"disk: about {_gb(made.stored_bytes)} are needed in all, {_gb(free)} are free"
@@ -260,31 +273,6 @@ def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
         return 1
     fair = math.ceil(count_cases(recipe) / FEWEST_SHARDS)
     return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))), max(1, fair))
-
-
-def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:
-    """Bytes that one renderer needs at its peak: itself, its networks, one sample, one shard."""
-    config = card.get("config", {})
-    channels = 2 * config.get("hidden", 128) + 4 * config.get("width", 64)
-    z, y, x = layout.shape
-    plane = max(z * y, z * x, y * x)
-    voxels = z * y * x
-    sample = sum(
-        math.prod(layout.shape_of(name)) * (2 if layout.is_label(name) else 8)
-        for name in layout.arrays
-    )
-    shard = layout.samples_per_shard * sample
-    activations = SLICES * plane * channels * 4
-    stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
-    # weights lie on disk as float16 and are computed with as float32
-    return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + stacks + shard
-
-
-def fusion_memory(card: Mapping[str, Any] | None) -> int:
-    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
-    if card is None:
-        return 0
-    return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
 
 
 def _gb(count: float) -> str:

@@ -38,7 +38,8 @@ class Pool:
 
     needs: resources of one actor, as Ray names them. most: actors at a time, of which those that
     find no place wait for one; None for as many as the cluster has room for, now and later.
-    environment: variables of the actors' processes.
+    ahead: cases that an actor begins beside the one in hand. environment: variables of the actors'
+    processes.
 
     Raises what loading raises, and RenderError where all actors die of it or none gets ready;
     HeadLost; as Tally.
@@ -53,6 +54,7 @@ class Pool:
         *,
         needs: Mapping[str, float],
         most: int | None,
+        ahead: int,
         keep_going: bool,
         environment: Mapping[str, str],
     ) -> None:
@@ -60,7 +62,7 @@ class Pool:
 
         self.make_worker, self.tally, self.head = make_worker, tally, head
         self.needs = {name: count for name, count in needs.items() if count}
-        self.most, self.keep_going = most, keep_going
+        self.most, self.ahead, self.keep_going = most, ahead, keep_going
         self.remote: Any = ray.remote(
             num_cpus=needs["CPU"],
             num_gpus=needs.get("GPU", 0),
@@ -109,7 +111,7 @@ class Pool:
             self._dismiss(member)
         while len(self.members) < wanted and now >= self.not_before:
             handle = self.remote.remote()
-            loading = handle.load.remote(self.make_worker, self.keep_going)
+            loading = handle.load.remote(self.make_worker, self.keep_going, self.ahead)
             self.members.append(Member(handle, {loading: Job()}))
         if any(member.node for member in self.members):
             self.ready = self.noted = now
@@ -157,7 +159,7 @@ class Pool:
                 if member.node and len(member.errands) == place:
                     errand = self._next_for(member)
                     if errand is not None:
-                        member.tell(errand)
+                        member.tell(errand, self.ahead)
 
     def _next_for(self, member: Member) -> Errand | None:
         """What to do next. What took an actor down goes to another node, if there is one."""
@@ -166,9 +168,10 @@ class Pool:
             if member.node not in errand.avoid or nodes <= errand.avoid:
                 self.again.remove(errand)
                 return errand
-        if not member.ahead and not self.exhausted:
-            member.ahead.extend(next(self.runs, ()))
-            self.exhausted = not member.ahead
+        while len(member.ahead) <= self.ahead and not self.exhausted:
+            run = next(self.runs, [])
+            member.ahead.extend(run)
+            self.exhausted = not run
         if member.ahead:
             return Errand.of(member.ahead.popleft())
         richest = max(self.members, key=lambda other: len(other.ahead))
@@ -215,7 +218,7 @@ class Pool:
     def _done(self, member: Member, job: Job, came: Any) -> None:
         if job.errand is None:
             member.node, self.unloaded = came, 0
-        elif job.is_last:
+        elif job.is_last and came is not None:  # None: a case failed, whose news comes yet
             self.tally.stands(job.errand.shard, came)
 
     # Deaths

@@ -1,6 +1,8 @@
 """Case -> Sample. Pure: knows no Ray and no Zarr."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,13 @@ import numpy as np
 import torch
 
 from factory.acquisition import Stack, acquire
+from factory.ahead import Ahead
 from factory.anatomy.heart import checked_stack
 from factory.anatomy.lesion import shaded
 from factory.anatomy.measure import measure
 from factory.cases import Case
 from factory.editing import Editor
-from factory.errors import RenderError
+from factory.errors import PlanError, RenderError
 from factory.gating import Gate
 from factory.intensities import normalise
 from factory.labels import as_painted, known_table
@@ -44,9 +47,43 @@ class Sample:
     stacks: tuple[Stack, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A case to be painted.
+
+    label: uint8 [z, y, x], after the last edit, and image: the subject's own, likewise, where it
+    has one. seen: the label as the model knows it. records: what the edits put on record.
+    """
+
+    case: Case
+    subject: Subject
+    label: np.ndarray
+    image: np.ndarray | None
+    records: dict[str, Any]
+    seen: np.ndarray
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A case to be finished. image, disagreement: as painters give them. verdict: of the gate."""
+
+    prepared: Prepared
+    image: np.ndarray
+    disagreement: np.ndarray | None
+    verdict: dict[str, Any]
+
+
 def best_device() -> str:
     """ "cuda" where there is a GPU, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_for(asked: str | None, address: str | None) -> str:
+    """The device as asked for, else the best. Raises PlanError where it is not there; a cluster at
+    an address may have what this machine lacks."""
+    if asked == "cuda" and not address and best_device() != asked:
+        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
+    return asked or best_device()
 
 
 class Renderer:
@@ -70,30 +107,48 @@ class Renderer:
         self.painter = load_painter(model, torch.device(device), fusion)
         self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = Editor()
+        start = partial(torch.set_num_threads, threads)  # every thread has a count of its own
+        self.ahead = Ahead(self.prepare, self.paint, start)
+
+    def expect(self, cases: Sequence[Case]) -> None:
+        """Cases that will be rendered next, in order: they are begun in other threads. What was
+        expected before, and is not any more, is let go."""
+        self.ahead.expect(cases)
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
+        return self.finish(self.ahead.painted(case))
+
+    def prepare(self, case: Case) -> Prepared:
+        """Read or make the subject, and edit its labels."""
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
-        seen = as_painted(label, case.labels)
-        verdict: dict[str, Any] = {}
+        return Prepared(case, subject, label, image, records, as_painted(label, case.labels))
+
+    def paint(self, prepared: Prepared) -> Painted:
+        """The generator's part, and its judge's."""
+        case, seen, subject = prepared.case, prepared.seen, prepared.subject
         if case.gate and self.gate:
-            painted, disagreement, verdict = self.gate.painted(self.painter, case, seen, subject)
-        else:
-            painted, disagreement = self.painter.painted(case, seen, subject)
-        painted = with_lesions(painted, case, label, subject)
+            return Painted(prepared, *self.gate.painted(self.painter, case, seen, subject))
+        return Painted(prepared, *self.painter.painted(case, seen, subject), {})
+
+    def finish(self, made: Painted) -> Sample:
+        """Shade lesions, measure, and scan."""
+        before, disagreement = made.prepared, made.disagreement
+        case, subject, label = before.case, before.subject, before.label
+        painted = with_lesions(made.image, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
         if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
-        measures |= records | verdict
+        measures |= before.records | made.verdict
         measures["outside_training"] = outside_training(
-            self.painter.card, seen, subject.grid.spacing, known_table(subject.table)
+            self.painter.card, before.seen, subject.grid.spacing, known_table(subject.table)
         )
         extra = {}
         if disagreement is not None:
             extra["uncertainty"] = disagreement
         if case.appearance.get("original"):
-            extra["original"] = original(case, image, subject.label)
+            extra["original"] = original(case, before.image, subject.label)
         grid, table = subject.grid, subject.table
         stacks: tuple[Stack, ...] = ()
         if scan := case.acquisition:

@@ -36,7 +36,8 @@ class PlanReport:
             + (f"; {p.kept} samples stay as they are" if p.kept else ""),
             f"size     {amount(p.raw_bytes)}, compressed about {amount(p.stored_bytes)}",
             f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
-            f"of {amount(p.memory_per_actor)}, {p.threads} thread each",
+            f"of {amount(p.memory_per_actor)}, {p.threads} thread each"
+            + (", label edits and writing beside it" if p.overlap else ""),
             f"time     about {duration(p.seconds)}",
             *_gate(p),
             *(f"warning  {warning}" for warning in p.warnings),

@@ -1,5 +1,8 @@
 """Makes shards with one worker: whole, or, after something went wrong, a case at a time."""
 
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
 from factory.cases import Case
 from factory.errors import FactoryError
 from factory.plan import Shard
@@ -22,17 +25,27 @@ class ShardMaker:
     """Renders and writes shards, each whole, whichever way it was rendered: the same bytes.
 
     keep_going: a case that cannot be rendered is given a vacant place; else its error is raised.
-    whatever: with keep_going, that holds for errors of any kind but DatasetError.
+    whatever: with keep_going, that holds for errors of any kind but DatasetError. ahead: how many
+    cases are begun beside the one in hand, while shards are made whole.
     """
 
-    def __init__(self, worker: Worker, keep_going: bool = False, whatever: bool = False) -> None:
+    def __init__(
+        self, worker: Worker, keep_going: bool = False, whatever: bool = False, ahead: int = 0
+    ) -> None:
         self.worker, self.keep_going, self.whatever = worker, keep_going, whatever
+        self.ahead = ahead
         self.writer: ShardWriter | None = None
         self.failures: Failures = {}
 
-    def whole(self, shard: Shard) -> Failures:
-        """Make a shard. Only one sample at a time is in memory uncompressed."""
+    def whole(self, shard: Shard, then: Sequence[Case] = ()) -> Failures:
+        """Make a shard. Only one sample, and those begun ahead, are in memory uncompressed.
+
+        then: cases that probably follow, to begin with. What becomes of them is of no matter here.
+        """
+        coming = [*shard.cases, *then]
         for offset in range(len(shard.cases) + 1):
+            if self.ahead:
+                self.worker.expect(coming[offset : offset + 1 + self.ahead])
             self.piece(shard, offset)
         return self.failures
 
@@ -67,6 +80,11 @@ class ShardMaker:
                 why = reason(error)
         self.failures[case.id] = why
         writer.add(vacant(case, self.worker.dataset.layout, why))
+
+
+def first_cases(shards: Iterable[Shard], count: int) -> list[Case]:
+    """Of shards to come, as many as `ShardMaker.whole` is to be told of."""
+    return list(islice((case for shard in shards for case in shard.cases), count))
 
 
 def reason(error: BaseException) -> str:

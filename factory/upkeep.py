@@ -98,7 +98,7 @@ def repair_dataset(
         networks = Networks.of(recipe)
         networks.refuse_others(dataset, recipe)
         made: Plan = replace(
-            planned(recipe, networks, actors, address),
+            planned(recipe, networks, 1 if serial else actors, address).on(best_device()),
             layout=dataset.layout,
             earlier=earlier_recipes(record, dataset.path),
             done=set(range(dataset.layout.shards)) - found.shards,

@@ -1,7 +1,7 @@
 """What renders: the renderer, loaded once in its process, and samples as the dataset takes them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,15 +10,17 @@ from storage.dataset import Dataset
 from storage.stored_sample import StoredSample, StoredStack
 
 if TYPE_CHECKING:
-    from factory.render import Sample
+    from factory.render import Renderer, Sample
 
 
 class Worker(Protocol):
-    """Makes samples for a dataset. setup is called once, in the process that renders."""
+    """Makes samples for a dataset. setup is called once, in the process that renders. expect: cases
+    that will be made next, which may be begun; all others are let go."""
 
     dataset: Dataset
 
     def setup(self) -> None: ...
+    def expect(self, cases: Sequence[Case]) -> None: ...
     def make(self, case: Case) -> StoredSample: ...
 
 
@@ -31,14 +33,17 @@ class RenderWorker:
     """
 
     dataset: Dataset
-    load: Callable[[int], Callable[[Case], "Sample"]]
+    load: Callable[[int], "Renderer"]
     threads: int
 
     def setup(self) -> None:
-        self.render = self.load(self.threads)
+        self.renderer = self.load(self.threads)
+
+    def expect(self, cases: Sequence[Case]) -> None:
+        self.renderer.expect(cases)
 
     def make(self, case: Case) -> StoredSample:
-        return to_stored(self.render(case))
+        return to_stored(self.renderer.render(case))
 
 
 def to_stored(sample: "Sample") -> StoredSample:

@@ -14,7 +14,8 @@ from factory.cases import cases
 from factory.errors import FactoryError, PlanError
 from factory.loading import parse
 from factory.machine import Machine
-from factory.plan import Plan, layout_of, memory_per_actor, plan
+from factory.memory import memory_per_actor
+from factory.plan import Plan, layout_of, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.resolve import find_model, find_recipe
 from storage.subject import FETA
@@ -98,7 +99,24 @@ def test_actors_follow_cores_memory_and_work() -> None:
     assert planned(machine=Machine(8, 2 * per_actor + 1)).actors == 2
     assert planned("subjects.phantom.count=1", "anatomy=[]").actors == 1
     assert planned(actors=5).actors == 5
-    assert planned(actors=5).peak_memory_bytes == 5 * per_actor
+    five = planned(actors=5)
+    assert five.peak_memory_bytes == 5 * five.memory_per_actor
+
+
+def test_stages_overlap_where_cores_or_a_gpu_would_idle() -> None:
+    per_actor = planned().memory_per_actor
+    assert not planned().overlap  # an actor a core
+    alone = planned(actors=1)
+    assert alone.overlap
+    assert alone.memory_per_actor > per_actor
+    assert alone.to_json()["overlap"] is True
+    assert not planned(actors=1, machine=Machine(1, 64 * 10**9)).overlap
+    assert not planned(machine=Machine(8, 2 * per_actor + 1)).overlap  # no memory for it
+    beside_a_gpu = planned().on("cuda")
+    assert beside_a_gpu.overlap
+    assert beside_a_gpu.memory_per_actor == alone.memory_per_actor
+    assert planned().on("cpu") == planned()
+    assert not alone.on("cuda", overlap=False).overlap
 
 
 def test_time_is_for_what_remains() -> None:

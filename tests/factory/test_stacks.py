@@ -15,7 +15,8 @@ from factory.cases import cases
 from factory.explain import explained
 from factory.loading import parse
 from factory.machine import Machine
-from factory.plan import Plan, memory_per_actor, plan
+from factory.memory import memory_per_actor
+from factory.plan import Plan, plan
 from factory.recipe import Recipe, RenderRecipe
 from factory.reports import PlanReport
 from factory.resolve import scanner_files

@@ -12,8 +12,11 @@ from storage.subject import FETA, Grid
 SHAPE = (8, 10, 12)
 
 
-def load(threads: int):
-    def render(case: Case) -> Sample:
+class Loaded:
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def render(self, case: Case) -> Sample:
         value = case.requested["grade"]
         return Sample(
             case=case,
@@ -22,10 +25,8 @@ def load(threads: int):
             grid=Grid.centred(SHAPE, (1.0, 1.0, 1.0)),
             table=FETA,
             measures={"atrial_width_mm": 7.5 + value, "outside_training": None},
-            extra={"uncertainty": np.full(SHAPE, 0.01 * threads, np.float32)},
+            extra={"uncertainty": np.full(SHAPE, 0.01 * self.threads, np.float32)},
         )
-
-    return render
 
 
 def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
@@ -45,7 +46,7 @@ def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
         )
         for grade in (2, 4)
     )
-    worker = RenderWorker(dataset, load, threads=3)
+    worker = RenderWorker(dataset, Loaded, threads=3)
     worker.setup()
     dataset.write_shard(0, 0, [worker.make(case) for case in cases])
     dataset.seal()

@@ -3,11 +3,13 @@
 `python toy_run.py DATASET` is to it what `factory render` is to a recipe.
 """
 
+import json
 import os
 import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from factory.ahead import Ahead
 from factory.cases import Case
 from factory.errors import AnatomyError
 from factory.execute import execute
@@ -56,6 +59,9 @@ class ToyWorker:
     mishaps: str = ""
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.ahead = Ahead(self.prepare, self.paint, lambda: None)
+
     def happens(self, what: str) -> bool:
         return bool(self.mishaps) and (Path(self.mishaps) / what).exists()
 
@@ -76,7 +82,14 @@ class ToyWorker:
         if self.happens("dies-loading"):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def expect(self, cases: Sequence[Case]) -> None:
+        self.ahead.expect(cases)
+
     def make(self, case: Case) -> StoredSample:
+        return self.ahead.painted(case)
+
+    def prepare(self, case: Case) -> Case:
+        """Where the mishaps are."""
         index = case.appearance["style_seed"]
         time.sleep(self.seconds)
         self.note(f"{os.getpid()} {index} {os.getppid()}")
@@ -94,6 +107,11 @@ class ToyWorker:
             raise ZeroDivisionError("a mistake of ours")
         if self.happens(f"hungry-{index}"):
             self.starve()
+        return case
+
+    def paint(self, case: Case) -> StoredSample:
+        index = case.appearance["style_seed"]
+        self.wait_for(index + 1)
         rng = np.random.Generator(np.random.Philox(index))
         arrays = {
             "image": rng.random(SHAPE, dtype=np.float32),
@@ -102,6 +120,16 @@ class ToyWorker:
         columns = {"subject": case.subject["id"], "grade": index % 5}
         grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
         return StoredSample(case.to_json(), arrays, grid.affine, grid.spacing, columns)
+
+    def wait_for(self, index: int) -> None:
+        """Where it is said so, until a case was begun: for ever, were it not begun ahead."""
+        deadline = time.monotonic() + 60
+        while self.happens(f"awaited-{index}"):
+            notes = (Path(self.mishaps) / "notes").read_text().splitlines()
+            if any(line.split()[1] == str(index) for line in notes):
+                return
+            assert time.monotonic() < deadline, f"case {index} was not begun ahead"
+            time.sleep(0.01)
 
     def starve(self) -> None:
         """Really run out of memory."""
@@ -138,8 +166,9 @@ def render(
 
 
 if __name__ == "__main__":
+    how = json.loads(sys.argv[4]) if sys.argv[4:] else {"actors": 2}
     try:
-        made = render(sys.argv[1], int(sys.argv[2]), seconds=float(sys.argv[3]), actors=2)
+        made = render(sys.argv[1], int(sys.argv[2]), seconds=float(sys.argv[3]), **how)
     except KeyboardInterrupt as stop:
         print(stop)
         sys.exit(130)

@@ -160,7 +160,7 @@ def test_memory_grows_with_all_that_takes_it() -> None:
 def test_what_does_not_fit_is_refused_with_the_number() -> None:
     per_actor = planned().memory_per_actor
     with pytest.raises(
-        PlanError, match=r"memory: 1 renderer\(s\) of 0\.\d+ GB .* 0\.5 GB are free"
+        PlanError, match=r"memory: 1 renderer\(s\) of [\d.]+ GB .* 0\.5 GB are free"
     ):
         planned(machine=Machine(8, 500_000_000))
     with pytest.raises(PlanError, match=r"memory: 3 renderer\(s\)"):

@@ -37,7 +37,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --hypothesis-profile=steady
+	$(BIN)/python -m pytest --hypothesis-profile=steady --numprocesses=2 --dist=loadfile
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/factory/fuzz.py $(N)

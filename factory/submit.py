@@ -46,8 +46,8 @@ def submit(
         except (RuntimeError, ValueError, OSError) as error:
             raise FactoryError(f"--address {address}: {_first_line(error)}") from error
     again = f"ray job logs --follow --address {address} {job}"
-    print(f"factory: job {job}", file=sys.stderr)
     try:
+        print(f"factory: job {job}", file=sys.stderr)
         return follow(client, job)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -8,8 +8,9 @@ plan are made, checked against an empty ledger and handed one by one to workers 
 this process (serial) and on one Ray actor, with one sample a shard as on a disk and eight as in a
 bucket; the driver's own CPU time a sample, threads included.
 Stands: what a resume costs where all those shards stand, told by the ledger's names alone.
-Rendering: samples a minute of 1 and of 2 actors, from the command to its end and from the first
-sample that stands to the last, and of the renderer called bare in one process, on the same cases.
+Rendering: samples a minute of 1 and of 2 actors, and of 1 whose stages overlap, from the command to
+its end and from the first sample that stands to the last; and of the renderer called bare in one
+process, on the same cases.
 Figures of CPU time are the process's own, so that a busy machine matters less; those of rendering
 are wall clock: read them on a quiet machine.
 
@@ -121,7 +122,8 @@ def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
 
 
 def rate(samples: int) -> dict[str, float]:
-    """Samples a minute: the renderer bare, then one actor and two, of the same cases."""
+    """Samples a minute: the renderer bare, then one actor and two, of the same cases; and one actor
+    whose stages overlap."""
     from factory.cases import cases
     from factory.networks import Networks
     from factory.pipeline import render_recipe
@@ -129,19 +131,25 @@ def rate(samples: int) -> dict[str, float]:
     changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", "output.spacing_mm=2"]
     recipe = recipe_of(samples, *changes[1:])
     every = list(cases(recipe))
-    render = Networks.of(recipe).loader("cpu")(1)
+    render = Networks.of(recipe).loader("cpu")(1).render
     render(every[0])  # warm
     begun = time.perf_counter()
     for case in every:
         render(case)
     found = {"bare": 60 * len(every) / (time.perf_counter() - begun)}
     with tempfile.TemporaryDirectory(prefix="driver-cost-") as folder:
-        for actors in (1, 2):
-            begun, path = time.perf_counter(), f"{folder}/{actors}.zarr"
-            render_recipe(RECIPE, changes, output=path, actors=actors, progress=False)
-            found[f"{actors} actors"] = 60 * len(every) / (time.perf_counter() - begun)
+        for who, actors, overlap in (
+            ("1 actor", 1, False),
+            ("1 actor, stages overlapping", 1, True),
+            ("2 actors", 2, False),
+        ):
+            begun, path = time.perf_counter(), f"{folder}/{who}.zarr"
+            render_recipe(
+                RECIPE, changes, output=path, actors=actors, overlap=overlap, progress=False
+            )
+            found[who] = 60 * len(every) / (time.perf_counter() - begun)
             stood = sorted(entry.stat().st_mtime for entry in Path(path, "ledger").glob("*.json"))
-            found[f"{actors} actors, once at work"] = 60 * (len(every) - 1) / (stood[-1] - stood[0])
+            found[f"{who}, once at work"] = 60 * (len(every) - 1) / (stood[-1] - stood[0])
     return found
 
 

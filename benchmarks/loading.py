@@ -33,6 +33,7 @@ from matplotlib.figure import Figure
 from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # first: tests have a folder `factory`, too
 from brick_size import interval, volumes
 from loading_ways import (
     PATCH,

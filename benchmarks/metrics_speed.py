@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from factory.evaluate.distribution import density_coverage, fid, kid, precision_recall
-from factory.evaluate.features import vgg
+from factory.evaluate.features import extractor_of
 from factory.evaluate.paired import paired_scores, slice_scores
 from factory.resolve import find_model
 from factory.segmenting import VolumeSegmenter
@@ -53,7 +53,10 @@ def main() -> None:
         "paired, 3D, a volume": lambda: paired_scores(made, real, label),
         "paired, 2D, a volume and direction": lambda: slice_scores(made, real, label, "axial"),
         "gate: segmenting a volume": lambda: segmenter.segment(made, label),
-        f"features (VGG16) of {SHOWN} slices": lambda: vgg(planes),
+        **{
+            f"features ({name}) of {SHOWN} slices": lambda name=name: extractor_of(name)(planes)
+            for name in ("vgg", "deepbet", "segmenter:fetal-segmenter")
+        },
         f"FID of {SLICES} and {SLICES} slices": lambda: fid(one, two),
         "KID, 100 subsets": lambda: kid(one, two, rng),
         "precision and recall": lambda: precision_recall(one, two),
@@ -64,7 +67,7 @@ def main() -> None:
     for name, work in works.items():
         try:
             print(f"| {name} | {least(work, repeats):.2f} |", flush=True)
-        except WeightsError as error:  # VGG16 is not installed
+        except WeightsError as error:  # its package is not installed
             print(f"| {name} | left out: {error} |")
 
 

@@ -2,7 +2,7 @@
 # make test     set up .venv and run linters, types and tests
 # make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
 # make chaos    SEEDS=200 renders through kills on a Ray cluster: one digest; goes on likewise
-# make bench    the benchmarks' short forms, ten minutes; tables on the terminal, all in build/bench
+# make bench    the benchmarks' short forms, seven minutes; tables on the terminal, all in build/bench
 # make setup    only set up .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

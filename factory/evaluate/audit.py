@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from factory.errors import FactoryError
 from factory.evaluate.audit_pictures import draw
-from factory.evaluate.features import extractor_of
+from factory.evaluate.features import extractor_of, named
 from factory.evaluate.image_sets import Made
 from factory.evaluate.images import Images
 from factory.evaluate.neighbours import Gallery, Nearest, gallery, nearest
@@ -82,7 +82,7 @@ def audit(
             "takes distances between people: allowed: 2 or more"
         )
     samples = gallery(synthetic, flat, side, extractor, crew)
-    said = list(dict.fromkeys([*synthetic.remarks, *real.remarks]))
+    said = list(dict.fromkeys([named(extractor), *synthetic.remarks, *real.remarks]))
     chosen = np.linspace(0, len(learnt) - 1, min(len(learnt), MOST_REAL)).astype(int)
     if len(chosen) < len(learnt):
         said.append(f"distances of {len(chosen)} of {len(learnt)} training images, evenly spread")

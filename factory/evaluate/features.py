@@ -47,6 +47,11 @@ def _deepbet(file: Path) -> nn.Module:
     return deepbet.DeepbetFeatures(file).eval()
 
 
+def named(extractor: str | None) -> str:
+    """What is said of whose features were compared."""
+    return f"features of the extractor {extractor or 'vgg'}; another one's cannot be compared"
+
+
 def extractor_of(name: str | None) -> Extractor:
     """The extractor of a name, by default `vgg`. Raises FactoryError where it is none, WeightsError
     where its weights are not installed."""

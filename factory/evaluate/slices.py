@@ -8,7 +8,7 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluate.distribution import remarks
-from factory.evaluate.features import extractor_of, pictures
+from factory.evaluate.features import extractor_of, named, pictures
 from factory.evaluate.image_sets import Made
 from factory.evaluate.spread import ALONE, Crew, spread
 from factory.train.planes import read, split, table_of
@@ -47,7 +47,7 @@ def compare(
     drawn = np.concatenate(list(samples))
     drawn = drawn[np.linspace(0, len(drawn) - 1, min(MOST, len(drawn))).astype(int)]
     table = judged.table(drawn, held)
-    said = made.left_out
+    said = [named(recipe.metrics.extractor), *made.left_out]
     if len(set(judged.owners)) == 1:
         said.append(f"no floor: one subject alone ({judged.owners[0]}) cannot be split in half")
     for row in table.to_dict("records"):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluate.distribution import floor, judge, remarks
-from factory.evaluate.features import extractor_of
+from factory.evaluate.features import extractor_of, named
 from factory.evaluate.image_sets import Made
 from factory.evaluate.images import Images, Volume
 from factory.evaluate.spread import ALONE, Crew
@@ -111,7 +111,7 @@ def compare(
     if all(held.all() for held in of_real.held_out.values()):
         raise FactoryError(f"{real.name}: every image is held out; none is left to compare with")
     rows: list[dict[str, Any]] = []
-    said = dict.fromkeys([*synthetic.remarks, *real.remarks])
+    said = dict.fromkeys([named(extractor), *synthetic.remarks, *real.remarks])
     for against in ("training", "held_out", "real, split in half"):
         scores = {}
         for name in orientations:

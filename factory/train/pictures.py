@@ -14,7 +14,7 @@ def picture_rows(path: Path, rows: list[tuple[str, np.ndarray, str, float, float
     path.parent.mkdir(parents=True, exist_ok=True)
     count = len(rows[0][1])
     figure, axes = plt.subplots(
-        len(rows), count, figsize=(1.8 * count, 1.87 * len(rows)), squeeze=False
+        len(rows), count, figsize=(1.8 * count, 2.05 * len(rows)), squeeze=False
     )
     for row, (name, images, colours, low, high) in zip(axes, rows, strict=True):
         for column, image in zip(row, images, strict=True):

@@ -245,7 +245,8 @@ def evaluate_dataset(
     from factory.evaluate.spread import Crew
 
     where, crew = Path(output or "."), Crew(workers, address, progress)
-    return evaluate(dataset, real, overrides, where, how, extractor, slices, crew)
+    with crew.gathered():
+        return evaluate(dataset, real, overrides, where, how, extractor, slices, crew)
 
 
 def evaluate_downstream(

@@ -30,20 +30,6 @@ def evaluate(
     crew: Crew,
 ) -> EvaluateReport:
     """See factory.pipeline.evaluate_dataset."""
-    with crew.gathered():
-        return _evaluate(dataset, real, overrides, output, how, extractor, most, crew)
-
-
-def _evaluate(
-    dataset: str,
-    real: str,
-    overrides: Sequence[str],
-    output: Path,
-    how: str,
-    extractor: str | None,
-    most: int | None,
-    crew: Crew,
-) -> EvaluateReport:
     made = Made(open_dataset(dataset))
     if real == ORIGINAL:
         if how != DISTRIBUTION or extractor or most:

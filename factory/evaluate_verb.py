@@ -1,5 +1,6 @@
 """The `evaluate` verb of the command line: parse, call, print."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,6 +54,10 @@ def evaluate(
         raise typer.BadParameter("--audit or --deformation, not both at once")
     if address is not None and workers == 1:
         raise typer.BadParameter("--address needs --workers")
+    if real is not None and (downstream is not None or model is not None):
+        raise typer.BadParameter("--real goes with neither --downstream nor --model")
+    if real is None and downstream is None and (Path(recipe) / "zarr.json").is_file():
+        raise typer.BadParameter(f"{recipe}: a dataset; it needs --real or --downstream")
     if downstream is not None:
         show(evaluate_downstream(recipe, downstream, set or (), seeds=seeds, output=output), json)
         return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from factory.ahead import AHEAD
 from factory.begin import begin, cut_as, growing, standing
-from factory.errors import RecipeError
+from factory.errors import FactoryError, RecipeError
 from factory.grown import earlier_recipes
 from factory.loading import load
 from factory.machine import ANY, Machine
@@ -245,6 +245,10 @@ def evaluate_dataset(
     from factory.evaluate.spread import Crew
 
     where, crew = Path(output or "."), Crew(workers, address, progress)
+    try:  # before the work, not after it
+        where.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FactoryError(f"--output {where}: {error.strerror}; allowed: a folder") from error
     with crew.gathered():
         return evaluate(dataset, real, overrides, where, how, extractor, slices, crew)
 

@@ -55,6 +55,7 @@ def evaluate(
         return EvaluateReport(found.strata, output, text, found.said, further, found.share)
     if recipe is not None:
         table, said = slices.compare(made, recipe, extractor, crew)
+        said = [*images.remarks, *said]
     else:
         table, said = volumes.compare(made, images, extractor, most or volumes.SLICES, crew)
     output.mkdir(parents=True, exist_ok=True)

@@ -131,7 +131,12 @@ def judge(real: np.ndarray, made: np.ndarray, rng: np.random.Generator) -> dict[
     fewest = min(len(real), len(made))
     precise = precision_recall(real, made) if fewest > NEIGHBOURS else (None, None)
     dense = density_coverage(real, made) if fewest > DENSE_NEIGHBOURS else (None, None)
-    mean, sd = kid(real, made, rng) if fewest > 1 else (None, None)
+    mean: float | None = None
+    sd: float | None = None
+    if max(len(real), len(made)) <= SUBSET_SIZE and len(real) == len(made) > 1:
+        mean, _ = kid(real, made, rng, subsets=1)  # every subset is all of them
+    elif fewest > 1:
+        mean, sd = kid(real, made, rng)
     return {
         "precision": precise[0],
         "recall": precise[1],

@@ -119,7 +119,13 @@ def torchscript(file: Path) -> Extractor:
 
 def _checked(name: str, extract: Callable[[np.ndarray], Any]) -> Extractor:
     def checked(images: np.ndarray) -> np.ndarray:
-        values = np.asarray(extract(images), float)
+        try:
+            values = np.asarray(extract(images), float)
+        except Exception as error:  # whatever a user's own code raises
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            raise FactoryError(
+                f"extractor {name}: {why}; allowed: what takes images (N, C, H, W)"
+            ) from error
         if values.ndim != 2 or len(values) != len(images):
             raise FactoryError(
                 f"extractor {name}: gave an array of {values.shape} for {len(images)} images; "

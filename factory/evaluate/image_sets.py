@@ -45,6 +45,9 @@ LABELS = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
 
 BRIGHT = 99.5
 
+ELSE = "another anatomy, of which the dataset has no label"
+"""How a remark begins where real images show something else altogether."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -55,7 +58,7 @@ class Made:
     @cached_property
     def standing(self) -> list[int]:
         """The samples to judge: the accepted ones. Raises FactoryError where there is none."""
-        found = [int(i) for i in self.cases["sample"][self.accepted]]
+        found = [] if self.cases.empty else [int(i) for i in self.cases["sample"][self.accepted]]
         if not found:
             some = "nothing stands yet" if self.cases.empty else "no sample is accepted"
             raise FactoryError(f"{self.dataset.path}: {some}, so there is nothing to compare")
@@ -64,8 +67,11 @@ class Made:
     @property
     def left_out(self) -> list[str]:
         """What is said of the samples that are not judged."""
-        count = int((~self.accepted).sum())
-        return [f"left out: {count} samples that are not accepted"] if count else []
+        count, whole = int((~self.accepted).sum()), self.dataset.layout.samples
+        said = [f"left out: {count} samples that are not accepted, rejected or vacant"]
+        if not self.dataset.is_complete():
+            return [f"not complete: {len(self.cases)} of {whole} samples stand", *said[: count > 0]]
+        return said[: count > 0]
 
     @cached_property
     def cases(self) -> pd.DataFrame:
@@ -145,7 +151,11 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
     does not list as learnt from. overrides: of the recipe. Raises FactoryError, StorageError.
     """
     if Path(name).is_dir():
+        if overrides:
+            raise FactoryError(f"--set {overrides[0]}: {name} is a folder; --set is for a recipe")
         return of_records(name, folder_records(Path(name)), made), None, None
+    if Path(name).is_absolute() and not Path(name).exists():
+        raise FactoryError(f"--real {name}: no such folder or recipe")
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
         loaded = load(file, RenderRecipe, overrides)
@@ -157,18 +167,36 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
             "recipe or a folder"
         )
     if spec.family == "spade":
-        images = of_records(name, records(spec.subjects), made)
-        images.held_out = frozenset(spec.subjects.hold_out)
-        images.remarks.clear()
+        found = records(spec.subjects)
+        images = of_records(name, found, made)
+        owners = {person(r) for r in found}
+        images.held_out, said = held_out(name, owners, spec.subjects.hold_out, made)
+        images.remarks = dict.fromkeys(said)
         return images, None, None
     planes = planes_as_volumes(read_planes(spec.slices, spec.resolution))
-    images = Images(name, [lambda: planes], True, frozenset(spec.slices.hold_out))
-    return images, spec.resolution, spec
+    held, said = held_out(name, {p.owner for p in planes}, spec.slices.hold_out, made)
+    images = Images(name, [lambda: planes], True, held, dict.fromkeys(said))
+    own = spec.slices.model_copy(update={"hold_out": tuple(sorted(held))})
+    return images, spec.resolution, spec.model_copy(update={"slices": own})
+
+
+def held_out(
+    name: str, owners: set[str], by_recipe: Sequence[str], made: Made
+) -> tuple[frozenset[str], list[str]]:
+    """Whose images a dataset's model did not learn from, and what is to be said of it: as its card
+    has it where it knows any of them, else as the training recipe of that name has it."""
+    learnt = set(made.card.get("training", {}).get("subjects", ()))
+    if not learnt & owners:
+        return frozenset(by_recipe), []
+    held = frozenset(owners - learnt)
+    if held == set(by_recipe) & owners:
+        return held, []
+    return held, [f"held out are the {len(held)} that the model's card says, not those of {name}"]
 
 
 def folder_records(root: Path) -> list[dict[str, Any]]:
     """What a folder holds: BIDS, stacks, or else images of which nothing more is known."""
-    if any(root.glob("sub-*")):
+    if any(folder.is_dir() for folder in root.glob("sub-*")):
         return bids_subjects(root, None, None)
     if (root / "participants.csv").is_file():
         return short_axis_subjects(root)
@@ -177,7 +205,8 @@ def folder_records(root: Path) -> list[dict[str, Any]]:
         raise FactoryError(
             f"{root}: no images; allowed: sub-* folders, stacks with participants.csv, or *.nii.gz"
         )
-    return [{"source": "file", "id": f.name.split(".")[0], "image": str(f)} for f in files]
+    names = [f.relative_to(root).with_name(f.name.split(".")[0]).as_posix() for f in files]
+    return [{"source": "file", "id": i, "image": str(f)} for i, f in zip(names, files, strict=True)]
 
 
 def of_records(name: str, found: list[dict[str, Any]], made: Made) -> Images:
@@ -190,7 +219,11 @@ def of_records(name: str, found: list[dict[str, Any]], made: Made) -> Images:
     def source(record: dict[str, Any]) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
             subject = subject_of(record, spacing)
-            if unknown := sorted(set(subject.table.names) - known):
+            names = set(subject.table.names)
+            several = min(len(names), len(known)) > 2  # else labels are no more than an outline
+            if several and not names & known - {subject.table.names[0]}:
+                images.remarks[f"{ELSE}: {', '.join(sorted(names - known))}"] = None
+            elif unknown := sorted(names - known):
                 images.remarks[
                     f"other labels ({', '.join(unknown)}): no more is used of them than where "
                     "there is any"

@@ -99,6 +99,8 @@ def rate(
 
 def _study(dataset: str, real: str, samples: int, seed: int, folder: Path) -> Study:
     study, made = Study(folder), sealed(dataset)
+    if _absolute(real) == _absolute(dataset):
+        raise FactoryError(f"--real {real}: the dataset itself; allowed: real images")
     if not made.layout.samples:
         raise FactoryError(f"{dataset}: no sample in it")
     wanted = asked(made, _absolute(real), samples, seed)

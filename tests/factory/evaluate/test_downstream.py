@@ -82,7 +82,7 @@ def test_what_is_not_accepted_or_made_from_a_held_out_subject_is_not_learnt(root
     made, remarks = synthetic(dataset, spec(root), FETA)
     assert [s.id for s in made] == ["sample-0", "sample-1"]
     assert remarks == [
-        "left out: 1 samples that are not accepted",
+        "left out: 1 samples that are not accepted, rejected or vacant",
         "1 samples of held-out subjects were left out",
     ]
     np.testing.assert_array_equal(made[1].label, dataset.sample(1).arrays["label"])

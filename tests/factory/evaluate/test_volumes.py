@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from factory import cli
+from factory.evaluate.image_sets import Made, held_out
 from factory.evaluate.images import Volume
 from factory.evaluate.volumes import slices_of
 
@@ -82,6 +83,34 @@ def test_held_out_people_are_those_that_the_card_does_not_list(
     assert "held_out: KID" in said
 
 
+def test_the_models_card_says_what_was_held_out_whatever_a_recipe_does(tmp_path: Path) -> None:
+    model = card(tmp_path / "model", ["p0", "p1"], [])
+    made = Made(dataset(tmp_path / "d.zarr", [person(50, SHAPE)], model=model))
+    held, said = held_out("a recipe", {"p0", "p1", "p2"}, ["p1"], made)
+    assert held == {"p2"}
+    assert said == ["held out are the 1 that the model's card says, not those of a recipe"]
+    assert held_out("a recipe", {"p0", "p1", "p2"}, ["p2"], made) == ({"p2"}, [])
+    assert held_out("a recipe", {"q0", "q1"}, ["q1"], made) == ({"q1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--extractor", "os.path:join"], "extractor os.path:join: TypeError"),
+        (["--output", "/proc/nowhere"], "--output /proc/nowhere: "),
+        (["--set", "seed=1"], "--set is for a recipe"),
+        (["--model", "fetal-spade"], "neither --downstream nor --model"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset(tmp_path / "d.zarr", [person(50, SHAPE)])
+    error = scored(tmp_path / "d.zarr", files(tmp_path / "real", REAL), capsys, *more, code=2)
+    assert said in error["error"]
+    assert error["error"].count("\n") == 1
+
+
 def test_files_that_cannot_be_used_are_left_out_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +155,9 @@ def test_other_labels_serve_as_an_outline(
     (tmp_path / "bids" / "dseg.tsv").write_text("index\tname\n0\tbackground\n4\tventricles\n")
     dataset(tmp_path / "d.zarr", [person(50, SHAPE)], table=HEART)
     report = scored(tmp_path / "d.zarr", tmp_path / "bids", capsys, "--slices", "2")
-    assert any("other labels (" in line and "ventricles" in line for line in report["remarks"])
+    said = [line for line in report["remarks"] if line.startswith("another anatomy")]
+    assert len(said) == 1
+    assert "ventricles" in said[0]
 
 
 def test_one_real_person_has_no_floor_and_is_told_so(

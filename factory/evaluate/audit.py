@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 from factory.errors import FactoryError
 from factory.evaluate.audit_pictures import draw
 from factory.evaluate.features import extractor_of, named
-from factory.evaluate.image_sets import ELSE, Made
+from factory.evaluate.image_sets import Made, refuse_other_anatomy
 from factory.evaluate.images import Images
 from factory.evaluate.neighbours import Gallery, Nearest, gallery, nearest
 from factory.evaluate.spread import ALONE, Crew
@@ -76,8 +76,7 @@ def audit(
     side = resolution or max(made.dataset.layout.shape[1:] if flat else made.dataset.layout.shape)
     every = gallery(real, flat, side, extractor, crew)
     learnt, held = every.of(~every.held_out), every.of(every.held_out)
-    if other := [said for said in real.remarks if said.startswith(ELSE)]:
-        raise FactoryError(f"{real.name}: {other[0]}; allowed: images of what the dataset shows")
+    refuse_other_anatomy(real)
     if len(set(learnt.owners)) < 2:
         raise FactoryError(
             f"{real.name}: images of {len(set(learnt.owners))} people to learn from; the audit "

@@ -87,10 +87,10 @@ def synthetic(
             f"{dataset.path}: labels {listed(dataset.layout.table.names)}; the training recipe's "
             f"are {listed(table.names)}"
         )
-    whole = Made(dataset)
-    cases, accepted = whole.cases, whole.accepted
+    made = Made(dataset)
+    cases, accepted = made.cases, made.accepted
     leaking = cases["subject"].isin(recipe.subjects.hold_out)
-    remarks = whole.left_out
+    remarks = made.left_out
     if count := int((accepted & leaking).sum()):
         remarks.append(f"{count} samples of held-out subjects were left out")
     chosen = cases["sample"][accepted & ~leaking]

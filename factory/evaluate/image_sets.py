@@ -45,7 +45,7 @@ LABELS = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
 
 BRIGHT = 99.5
 
-ELSE = "another anatomy, of which the dataset has no label"
+OTHER_ANATOMY = "another anatomy, of which the dataset has no label"
 """How a remark begins where real images show something else altogether."""
 
 
@@ -180,6 +180,13 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
     return images, spec.resolution, spec.model_copy(update={"slices": own})
 
 
+def refuse_other_anatomy(real: Images) -> None:
+    """For once a set has been read. Raises FactoryError where it shows something else."""
+    for remark in real.remarks:
+        if remark.startswith(OTHER_ANATOMY):
+            raise FactoryError(f"{real.name}: {remark}; allowed: images of what the dataset shows")
+
+
 def held_out(
     name: str, owners: set[str], by_recipe: Sequence[str], made: Made
 ) -> tuple[frozenset[str], list[str]]:
@@ -222,7 +229,7 @@ def of_records(name: str, found: list[dict[str, Any]], made: Made) -> Images:
             names = set(subject.table.names)
             several = min(len(names), len(known)) > 2  # else labels are no more than an outline
             if several and not names & known - {subject.table.names[0]}:
-                images.remarks[f"{ELSE}: {', '.join(sorted(names - known))}"] = None
+                images.remarks[f"{OTHER_ANATOMY}: {', '.join(sorted(names - known))}"] = None
             elif unknown := sorted(names - known):
                 images.remarks[
                     f"other labels ({', '.join(unknown)}): no more is used of them than where "

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from factory.errors import FactoryError
 from factory.evaluate.deformation import deformation
-from factory.evaluate.image_sets import ELSE, Made
+from factory.evaluate.image_sets import Made, refuse_other_anatomy
 from factory.evaluate.images import Images, Volume
 from factory.evaluate.spread import ALONE, Crew, spread
 from factory.intensities import to_network
@@ -48,8 +48,7 @@ def compare(
     samples = made.images()
     drawn = planes_of(samples, crew)
     found = planes_of(real, crew)
-    if other := [said for said in real.remarks if said.startswith(ELSE)]:
-        raise FactoryError(f"{real.name}: {other[0]}; allowed: heads, for heads")
+    refuse_other_anatomy(real)
     held = [plane for plane in found if plane[1] in real.held_out]
     against, kind = (held, "held-out") if held else (found, "real")
     chosen = np.linspace(0, len(against) - 1, min(MOST_REAL, len(against))).astype(int)

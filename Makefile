@@ -36,6 +36,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two processes of one thread each: more threads than cores wait for one another.
+test: export OMP_NUM_THREADS := 1
 test: lint
 	$(BIN)/python -m pytest --hypothesis-profile=steady --numprocesses=2 --dist=loadfile
 

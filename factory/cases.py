@@ -38,7 +38,8 @@ class Case:
         without those that `when` switches off; the recipe's second of an operator has beside it
         {"as": "dilate_ventricles_2"}, what its columns are named after.
     appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
-        "style_seed": int, "uncertainty": bool, "original": bool}.
+        "style_seed": int, "uncertainty": bool, "original": bool}, and {"mixed_precision": True}
+        where that is asked for.
     grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
     requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ..., an
         axis as rotation_degrees_z); those of an edit that is switched off are left out. A column

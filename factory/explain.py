@@ -109,6 +109,8 @@ def _painted(spec: dict[str, Any]) -> str:
     how = f"its orientations fused by {words(look['fuse'])}"
     if "ultrasound" in spec["subjects"]:
         how = "from the ultrasound"
+    if look.get("mixed_precision"):
+        how += ", in bfloat16"
     return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
 
 

@@ -13,16 +13,9 @@ from factory.orientations import AXES, brain_box, cut, grown, paste, slices, vol
 from models import fusion
 from models.checkpoint import WeightsError, load_weights, read_card
 from models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
-from models.neighbourhoods import LabelMaps
 from models.spade import STRIDE, SpadeConfig, SpadeGenerator
+from models.spade_stack import SpadeStack
 from storage.subject import Subject
-
-BATCH = 8
-"""Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
-
-RUN = 32
-"""Slices whose label maps are prepared together: their neighbourhoods recur, and their tables stay
-small. No faster with more."""
 
 MARGIN = 2
 """Voxels of background kept about the brain's box."""
@@ -49,19 +42,20 @@ class SpadePainter:
             cnn = CnnFusion(CnnFusionConfig(**card["config"]))
             self.cnn = cast(CnnFusion, load_weights(fusion, "cnn", cnn, card).to(device))
 
-    def loaded(self, folder: Path, name: str) -> SpadeGenerator:
+    def loaded(self, folder: Path, name: str) -> SpadeStack:
         network = load_weights(folder, name, SpadeGenerator(self.config), self.card)
-        return cast(SpadeGenerator, network.to(self.device))
+        return SpadeStack(cast(SpadeGenerator, network), self.device)
 
     def styles(self, seed: int) -> torch.Tensor | None:
         """A style code (1, Z) drawn from its prior, or None where the model has no latent."""
         if not self.config.latent:
             return None
         rng = torch.Generator().manual_seed(seed)
-        return torch.randn(1, self.config.latent, generator=rng).to(self.device)
+        return torch.randn(1, self.config.latent, generator=rng)
 
-    @torch.inference_mode()
-    def paint(self, label: np.ndarray, orientation: str, style_seed: int) -> np.ndarray:
+    def paint(
+        self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
+    ) -> np.ndarray:
         """One network's volume float32 [z, y, x], in units of the brain's 99.5th percentile.
 
         The planes are cropped to the brain's box, padded to the network's stride; slices without
@@ -73,26 +67,25 @@ class SpadePainter:
         drawn = np.full(stack.shape, -1.0, np.float32)
         plane = (slice(0, len(filled)), rows, columns)
         into = drawn[filled]
-        paste(into, plane, self.draw(cut(stack[filled], plane), orientation, style_seed))
+        images = self.draw(cut(stack[filled], plane), orientation, style_seed, mixed_precision)
+        paste(into, plane, images)
         drawn[filled] = into
         return volume(from_network(drawn), orientation)
 
-    def draw(self, label: np.ndarray, orientation: str, style_seed: int) -> np.ndarray:
+    def draw(
+        self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
+    ) -> np.ndarray:
         """One network's images in [-1, 1] of label maps, both [slice, rows, columns]."""
-        network, style = self.networks[orientation], self.styles(style_seed)
-        images = []
-        for run in torch.from_numpy(label).to(self.device).split(RUN):
-            labels = network.prepare(LabelMaps(run, self.config.labels))
-            for start in range(0, len(run), BATCH):
-                chosen = slice(start, start + BATCH)
-                of_all = None if style is None else style.expand(len(run[chosen]), -1)
-                of_these = [each[chosen] for each in labels]
-                images.append(network.draw(of_these, of_all)[:, 0].cpu())
-        return torch.cat(images).numpy()
+        style = self.styles(style_seed)
+        of_all = None if style is None else style.expand(len(label), -1)
+        return self.networks[orientation].draw(label, of_all, mixed_precision)
 
-    def paint_all(self, label: np.ndarray, style_seed: int) -> torch.Tensor:
+    def paint_all(
+        self, label: np.ndarray, style_seed: int, mixed_precision: bool = False
+    ) -> torch.Tensor:
         """The volumes of all orientations, stacked: (3, z, y, x)."""
-        volumes = [self.paint(label, o, style_seed) for o in AXES if o in self.networks]
+        named = [name for name in AXES if name in self.networks]
+        volumes = [self.paint(label, name, style_seed, mixed_precision) for name in named]
         return torch.from_numpy(np.stack(volumes))
 
     def render(
@@ -100,7 +93,8 @@ class SpadePainter:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The fused image and, where uncertainty is asked for, the disagreement of its three
         volumes; float32 [z, y, x]."""
-        volumes = self.paint_all(label, appearance["style_seed"])
+        mixed_precision = appearance.get("mixed_precision", False)
+        volumes = self.paint_all(label, appearance["style_seed"], mixed_precision)
         fused = self.fuse(volumes, label, appearance["fuse"])
         apart = fusion.disagreement(volumes).numpy() if appearance.get("uncertainty") else None
         return fused.numpy(), apart

@@ -17,7 +17,7 @@ from factory.memory import fusion_memory, memory_ahead, memory_per_actor
 from factory.recipe import Recipe
 from factory.stacks import megavoxels, scanned, stack_shapes
 from factory.subjects import grid_shape, label_table
-from factory.suitability import check_labels, check_shape, warnings
+from factory.suitability import check_labels, check_precision, check_shape, warnings
 from storage.layout import Layout
 
 THREADS = 1
@@ -201,6 +201,7 @@ def plan(
     output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
     """
     check_labels(recipe, card)
+    check_precision(recipe, card)
     if fusion is not None:
         check_fusion(str(recipe.spec.fusion), fusion, card)
     layout = layout_of(recipe)

@@ -73,10 +73,15 @@ Fuse = Annotated[
 
 
 class Appearance(Section):
-    """A model by its name or folder, and how its orientations are fused."""
+    """A model by its name or folder, and how its orientations are fused.
+
+    mixed_precision: draw in bfloat16. False is None, so that a recipe that says it and one that
+    does not are the same.
+    """
 
     model: Text
     fuse: Fuse = "mean"
+    mixed_precision: Annotated[bool | None, AfterValidator(lambda asked: asked or None)] = None
 
     @property
     def fusion(self) -> str | None:

@@ -10,15 +10,12 @@ from torch import Tensor
 from factory.cases import Case
 from factory.intensities import from_network, normalise, to_network
 from models.checkpoint import WeightsError, load_weights, read_card
-from models.neighbourhoods import LabelMaps
-from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder, Tables
+from models.spade import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder
+from models.spade_stack import SpadeStack
 from storage.short_axis import HEART
 from storage.subject import Subject
 
 ENCODER = "axial-encoder"
-
-BATCH = 8
-"""Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
 
 def of_hearts(card: dict[str, Any]) -> bool:
@@ -43,8 +40,7 @@ class SlicePainter:
         generator = SpadeGenerator(config)
         self.encoder = load_weights(folder, ENCODER, encoder, self.card).to(device)
         load_weights(folder, "axial", generator, self.card)
-        self.generator = generator.to(device)
-        self.kept: tuple[np.ndarray, list[Tensor | Tables]] | None = None
+        self.stack = SpadeStack(generator, device)
 
     @torch.inference_mode()
     def style_of(self, image: np.ndarray, label: np.ndarray) -> Tensor:
@@ -60,14 +56,16 @@ class SlicePainter:
 
     def painted(self, case: Case, label: np.ndarray, subject: Subject) -> tuple[np.ndarray, None]:
         """See factory.painters. The style is the case's, or between those of two real hearts."""
+        mixed_precision = case.appearance.get("mixed_precision", False)
         if case.subject["source"] == "interpolated":
             from factory.interpolated import style  # which knows painters
 
-            return self.paint(label, style(self, case.subject, case.grid["spacing_mm"])), None
-        return self.paint(label, self.style_from(case.appearance["style_seed"])), None
+            of_case = style(self, case.subject, case.grid["spacing_mm"])
+        else:
+            of_case = self.style_from(case.appearance["style_seed"])
+        return self.paint(label, of_case, mixed_precision), None
 
-    @torch.inference_mode()
-    def paint(self, label: np.ndarray, style: Tensor) -> np.ndarray:
+    def paint(self, label: np.ndarray, style: Tensor, mixed_precision: bool = False) -> np.ndarray:
         """An image float32 [z, y, x] in units of the 99.5th percentile inside the labels.
 
         style: (Z,), or (z, Z) for one a slice. Whole planes are drawn, the surroundings too, whose
@@ -76,19 +74,9 @@ class SlicePainter:
         """
         if label.shape[1] % STRIDE or label.shape[2] % STRIDE:
             raise ValueError(f"planes of {label.shape[1:]}: sides must be multiples of {STRIDE}")
-        style = style.expand(len(label), -1).to(self.device)
         filled = np.flatnonzero(label.any(axis=(1, 2)))
         drawn = np.full(label.shape, -1.0, np.float32)
-        labels = self.prepared(label[filled]) if filled.size else []
-        for start in range(0, len(filled), BATCH):
-            chosen = filled[start : start + BATCH]
-            of_these = [each[start : start + BATCH] for each in labels]
-            drawn[chosen] = self.generator.draw(of_these, style[chosen])[:, 0].cpu().numpy()
+        if filled.size:
+            styles = style.expand(len(label), -1)[filled]
+            drawn[filled] = self.stack.draw(label[filled], styles, mixed_precision)
         return from_network(drawn)
-
-    def prepared(self, label: np.ndarray) -> list[Tensor | Tables]:
-        """What the generator needs of label maps [z, y, x]; kept for more styles of the same."""
-        if self.kept is None or not np.array_equal(self.kept[0], label):
-            maps = LabelMaps(torch.from_numpy(label).to(self.device), self.config.labels)
-            self.kept = label, self.generator.prepare(maps)
-        return self.kept[1]

@@ -49,6 +49,16 @@ def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
         )
 
 
+def check_precision(recipe: Recipe, card: Mapping[str, Any]) -> None:
+    """Raises PlanError where bfloat16 is asked of a model that does not draw in it."""
+    look = recipe.spec.appearance
+    if look and look.mixed_precision and card.get("family") != "spade":
+        raise PlanError(
+            f"appearance.mixed_precision: value true; {look.model} is of the family "
+            f"{card.get('family')}, which draws in float32 alone; allowed: false"
+        )
+
+
 def _tissues(recipe: Recipe) -> list[str]:
     """The labels that a painter has to know, in order."""
     names, subjects = own_table(recipe).names, recipe.spec.subjects

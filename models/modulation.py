@@ -36,17 +36,24 @@ def table(
 ) -> Tensor:
     """Factors and offsets (N, 2C) that take x to (scale · x + shift)(1 + γ) + β.
 
-    Nine matrix products of the M hidden units, which each 5×5 neighbourhood gathers and adds. The
-    normalisation is folded into their weights.
+    Nine matrix products of the M hidden units, which each 5×5 neighbourhood gathers and adds.
     """
-    gamma_9DC, beta_9DC = gamma_beta.weight.permute(2, 3, 1, 0).flatten(0, 1).chunk(2, dim=-1)
-    assert gamma_beta.bias is not None
-    gamma_C, beta_C = gamma_beta.bias.chunk(2)
-    weight_9DC = torch.cat([gamma_9DC * scale_C, beta_9DC + gamma_9DC * shift_C], dim=-1)
-    bias_C = torch.cat([(1 + gamma_C) * scale_C, beta_C + (1 + gamma_C) * shift_C])
+    weight_CD33, bias_C = folded(gamma_beta, scale_C, shift_C)
+    weight_9DC = weight_CD33.permute(2, 3, 1, 0).flatten(0, 1).contiguous()
     parts_9MC = hidden_units(shared, near) @ weight_9DC
     parts_9MC[4] += bias_C  # once a neighbourhood: each has one centre
     return summed(parts_9MC, near.parts_N9)
+
+
+def folded(gamma_beta: nn.Conv2d, scale_C: Tensor, shift_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (2C, D, 3, 3) and bias (2C) that give factors and offsets instead of γ and β, with a
+    normalisation, scale · x + shift, folded in. scale, shift: (C,) or (1,)."""
+    gamma_CD33, beta_CD33 = gamma_beta.weight.chunk(2)
+    assert gamma_beta.bias is not None
+    gamma_C, beta_C = gamma_beta.bias.chunk(2)
+    scale_C111, shift_C111 = scale_C.view(-1, 1, 1, 1), shift_C.view(-1, 1, 1, 1)
+    weight = torch.cat([gamma_CD33 * scale_C111, beta_CD33 + gamma_CD33 * shift_C111])
+    return weight, torch.cat([(1 + gamma_C) * scale_C, beta_C + (1 + gamma_C) * shift_C])
 
 
 def modulate(x_BCHW: Tensor, table_N2C: Tensor, index_BHW: Tensor, slope: float) -> Tensor:
@@ -56,16 +63,21 @@ def modulate(x_BCHW: Tensor, table_N2C: Tensor, index_BHW: Tensor, slope: float)
     x_BHWC = x_BCHW.movedim(1, -1).contiguous()
     out_BHWC = torch.empty_like(x_BHWC)
     size = max(AT_A_TIME // (2 * channels), 1)
-    read = x_BHWC.new_empty(size, 2 * channels)
+    # Rows are read whole in float32; by halves in bfloat16, which torch does not vectorise strided.
+    apart = 2 if x_BHWC.dtype == torch.bfloat16 else 1
+    tables = [part.contiguous() for part in table_N2C.chunk(apart, dim=1)]
+    read = [x_BHWC.new_empty(size, part.shape[1]) for part in tables]
     for x, index, out in zip(
         x_BHWC.view(-1, channels).split(size),
         index_BHW.flatten().split(size),
         out_BHWC.view(-1, channels).split(size),
         strict=True,
     ):
-        here = read[: len(x)]
-        torch.index_select(table_N2C, 0, index, out=here)
-        torch.addcmul(here[:, channels:], x, here[:, :channels], out=out)
+        here = [into[: len(x)] for into in read]
+        for part, into in zip(tables, here, strict=True):
+            torch.index_select(part, 0, index, out=into)
+        factor, offset = here if apart == 2 else here[0].chunk(2, dim=1)
+        torch.addcmul(offset, x, factor, out=out)
         if slope != 1:
             F.leaky_relu_(out, slope)
     return out_BHWC.movedim(-1, 1)

@@ -17,8 +17,9 @@ from torch import Tensor
 COUNTED = 1 << 20
 """Codes below this are ranked by counting, which a table so long makes faster than sorting."""
 
-RARE = 0.6
-"""Tables pay where less than this share of a resolution's pixels have surroundings of their own."""
+RARE = {"cpu": 0.6}
+"""Tables pay where less than this share of a resolution's pixels have surroundings of their own, as
+measured on CPUs. Where nothing was measured, convolutions stay."""
 
 
 def one_hot(label_BHW: Tensor, labels: int) -> Tensor:
@@ -26,18 +27,24 @@ def one_hot(label_BHW: Tensor, labels: int) -> Tensor:
     return F.one_hot(label_BHW.long(), labels).movedim(-1, 1).float()
 
 
+def check_values(low: int, high: int, labels: int) -> None:
+    """Raises ValueError for label values outside 0 … labels - 1."""
+    if low < 0 or high >= labels:
+        raise ValueError(f"label values {low} to {high}; allowed: 0 to {labels - 1}")
+
+
 class LabelMaps:
     """Label maps (B, H, W) of any integer type, and their neighbourhoods at each resolution: made
     when first asked for, then shared by all layers, styles and networks.
 
-    Raises ValueError for values outside 0 … labels - 1.
+    rare: which share of distinct neighbourhoods is too large for tables; left out, as measured for
+    the device (RARE). Raises ValueError for values outside 0 … labels - 1.
     """
 
-    def __init__(self, label_BHW: Tensor, labels: int) -> None:
-        low, high = int(label_BHW.min()), int(label_BHW.max())
-        if low < 0 or high >= labels:
-            raise ValueError(f"label values {low} to {high}; allowed: 0 to {labels - 1}")
+    def __init__(self, label_BHW: Tensor, labels: int, rare: float | None = None) -> None:
+        check_values(int(label_BHW.min()), int(label_BHW.max()), labels)
         self.label_BHW, self.labels = label_BHW, labels
+        self.rare = RARE.get(label_BHW.device.type, 0.0) if rare is None else rare
         self.found: dict[int, Neighbourhoods] = {}
 
     def one_hot(self, downscale: int) -> Tensor:
@@ -54,14 +61,14 @@ class LabelMaps:
     def recurrent(self, downscale: int) -> bool:
         """Whether neighbourhoods recur so often that tables are faster than convolutions.
 
-        Measured on CPUs; elsewhere the answer is no. The coarser a map, the less recurs, so that
-        none is indexed in vain below the first that does not pay.
+        The coarser a map, the less recurs, so that none is indexed in vain below the first that
+        does not pay.
         """
-        if self.label_BHW.device.type != "cpu":
+        if not self.rare:
             return False
         if downscale > 1 and not self.recurrent(downscale // 2):
             return False
-        return self.neighbourhoods(downscale).share < RARE
+        return self.neighbourhoods(downscale).share < self.rare
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.modulation import modulate, table
+from models.modulation import folded, modulate, table
 from models.neighbourhoods import LabelMaps, Neighbourhoods
 from models.neighbourhoods import one_hot as one_hot
 from models.normalisation import BatchNorm, normalisation
@@ -56,7 +56,10 @@ class Spade(nn.Module):
 
     γ and β depend on the labels alone. They are convolutions of all pixels (`modulation`), or a
     table of the distinct neighbourhoods (`table`): for inference, since weights must stand still.
+    fused: use the kernel of models.fused, on a GPU and for inference alone.
     """
+
+    fused = False
 
     def __init__(self, channels: int, config: SpadeConfig) -> None:
         super().__init__()
@@ -69,23 +72,41 @@ class Spade(nn.Module):
         gamma, beta = self.gamma_beta(F.relu(self.shared(labels_BKHW))).chunk(2, dim=1)
         return gamma, beta
 
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift (C,) of running statistics; 1 and 0 (1,) where an image has its own."""
+        if isinstance(self.norm, BatchNorm):
+            return self.norm.affine(self.norm.mean, self.norm.variance)
+        one = self.gamma_beta.weight.new_ones(1)
+        return one, one - 1
+
     def table(self, near: Neighbourhoods) -> Tensor:
         """(N, 2C): what `modulate` reads. Running statistics are folded in: for inference."""
-        one = self.gamma_beta.weight.new_ones(1)
-        scale, shift = one, one - 1
-        if isinstance(self.norm, BatchNorm):
-            scale, shift = self.norm.affine(self.norm.mean, self.norm.variance)
-        return table(self.shared, self.gamma_beta, scale, shift, near)
+        return table(self.shared, self.gamma_beta, *self.affine(), near)
 
     def forward(self, x_BCHW: Tensor, labels: "Tensor | Tables", slope: float = 1.0) -> Tensor:
         """labels: one-hot (B, K, H, W), or tables. slope: of a leaky ReLU to follow; 1 is none."""
         if isinstance(labels, Tables):
-            if not isinstance(self.norm, BatchNorm):
-                x_BCHW = self.norm(x_BCHW)
-            return modulate(x_BCHW, labels.rows[self], labels.index_BHW, slope)
+            return self.modulated(x_BCHW, labels.rows[self], labels.index_BHW, slope)
+        if self.fused:
+            weight, bias = folded(self.gamma_beta, *self.affine())
+            rows_B2CHW = F.conv2d(F.relu(self.shared(labels)), weight, bias, padding=1)
+            return self.modulated(x_BCHW, rows_B2CHW.movedim(1, -1).flatten(0, 2), None, slope)
         gamma, beta = self.modulation(labels)
         x_BCHW = self.norm(x_BCHW) * (1 + gamma) + beta
         return x_BCHW if slope == 1 else F.leaky_relu(x_BCHW, slope)
+
+    def modulated(
+        self, x_BCHW: Tensor, rows_R2C: Tensor, index_BHW: Tensor | None, slope: float
+    ) -> Tensor:
+        """By factors and offsets into which running statistics are folded."""
+        if not isinstance(self.norm, BatchNorm):
+            x_BCHW = self.norm(x_BCHW)
+        if not self.fused:
+            assert index_BHW is not None
+            return modulate(x_BCHW, rows_R2C, index_BHW, slope)
+        from models import fused  # Triton comes with torch for GPUs
+
+        return fused.modulate(x_BCHW, rows_R2C, index_BHW, slope)
 
 
 @dataclass(frozen=True)
@@ -179,7 +200,8 @@ class SpadeGenerator(nn.Module):
             if downscale != before:
                 x = F.interpolate(x, scale_factor=2)
             x, before = block(x, told), downscale
-        return torch.tanh(self.to_image(F.leaky_relu(x, 0.2)))
+        with torch.autocast(x.device.type, enabled=False):  # an image has more than 256 greys
+            return torch.tanh(self.to_image(F.leaky_relu(x.float(), 0.2)))
 
 
 class StyleEncoder(nn.Module):

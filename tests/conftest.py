@@ -22,6 +22,8 @@ from weed import Weed, executable
 
 ROOT = Path(__file__).parents[1]
 
+os.environ.setdefault("TRITON_INTERPRET", "1")  # read once, where a kernel is defined
+
 settings.register_profile("steady", derandomize=True)
 """The same examples at every run, for continuous integration; without it, new ones each time."""
 

@@ -51,8 +51,22 @@ def test_the_shipped_recipe_is_what_the_issue_describes() -> None:
     assert spec.output.spacing_mm == 1.0
 
 
+def test_what_is_asked_for_by_default_may_be_said() -> None:
+    """Without becoming another recipe, whose datasets could not be resumed."""
+    plain = recipe()
+    assert recipe(TEXT, "appearance.mixed_precision=false").digest == plain.digest
+    assert recipe(TEXT, "appearance.mixed_precision=true").digest != plain.digest
+
+
 REFUSED = [
     # old text, new text, line, key, what else the message says
+    (
+        "fuse: mean",
+        "mixed_precision: 1",
+        11,
+        "appearance.mixed_precision",
+        "allowed: true or false",
+    ),
     ("count: 4", "cuont: 4", 4, "subjects.phantom.cuont", "did you mean count?"),
     ("count: 4", "count: 0", 4, "subjects.phantom.count", "value 0; allowed: a whole number"),
     ("count: 4", "count: 4.5", 4, "subjects.phantom.count", "value 4.5; allowed: a whole number"),

@@ -1,0 +1,132 @@
+"""A stack of label maps -> a stack of images, by one SPADE generator on one device.
+
+Shape suffixes: N slices, B slices at a time, H height, W width, Z latent.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.neighbourhoods import LabelMaps, check_values
+from models.recorded import Recorded
+from models.spade import Spade, SpadeGenerator, Tables, check_sides
+
+BATCH = 8
+"""Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+
+RUN = 32
+"""Slices whose label maps are prepared together: their neighbourhoods recur, and their tables stay
+small. No faster with more."""
+
+TOLERANCE = {torch.float32: 0.02, torch.bfloat16: 0.2}
+"""By how much the images of a GPU's two ways may differ: float32 is rounded to TF32 there."""
+
+
+class SpadeStack:
+    """A generator, ready for inference, that draws stacks.
+
+    On a CPU by tables of neighbourhoods. On a GPU by convolutions, whose factors and offsets one
+    kernel applies, all recorded as a CUDA graph for planes of one size; there labels and images
+    pass through pinned memory, and nothing waits before the last slice is drawn.
+    """
+
+    def __init__(self, generator: SpadeGenerator, device: torch.device) -> None:
+        self.generator, self.device = generator.to(device), device
+        self.recorded: dict[torch.dtype, Recorded] = {}
+        self.label_NHW: np.ndarray | None = None
+        self.runs: list[LabelMaps] = []
+        self.prepared: dict[torch.dtype, list[Tensor | Tables]] = {}
+
+    @torch.inference_mode()
+    def draw(
+        self, label_NHW: np.ndarray, style_NZ: Tensor | None = None, mixed_precision: bool = False
+    ) -> np.ndarray:
+        """Images float32 (N, H, W) in [-1, 1] of label maps of any integer type.
+
+        style: one a slice, where the generator has a latent. mixed_precision: convolutions and what
+        lies between them in bfloat16, the image's own layer in float32. Raises ValueError where a
+        side is no multiple of STRIDE, or a label is not the generator's.
+        """
+        dtype = torch.bfloat16 if mixed_precision else torch.float32
+        if style_NZ is not None:
+            style_NZ = style_NZ.to(self.device)
+        if self.device.type != "cpu":
+            return self.by_convolutions(label_NHW, style_NZ, dtype)
+        images = []
+        with self._autocast(dtype):
+            for run, maps in enumerate(self._maps(label_NHW)):
+                labels = self._prepared(maps, dtype)
+                for first in range(0, len(maps.label_BHW), BATCH):
+                    of_these = [each[first : first + BATCH] for each in labels]
+                    at = slice(run * RUN + first, min(first + BATCH, RUN) + run * RUN)
+                    styles = None if style_NZ is None else style_NZ[at]
+                    images.append(self.generator.draw(of_these, styles)[:, 0].cpu())
+        return torch.cat(images).numpy()
+
+    def _maps(self, label_NHW: np.ndarray) -> list[LabelMaps]:
+        """Runs of label maps. Where there are styles, the index of the last stack is kept."""
+        if self.label_NHW is None or not np.array_equal(self.label_NHW, label_NHW):
+            self.prepared.clear()
+            runs = torch.from_numpy(label_NHW).to(self.device).split(RUN)
+            self.runs = [LabelMaps(run, self.generator.config.labels) for run in runs]
+            self.label_NHW = label_NHW
+        kept = self.runs
+        if not self.generator.config.latent:
+            self.label_NHW, self.runs = None, []
+        return kept
+
+    def _prepared(self, maps: LabelMaps, dtype: torch.dtype) -> list[Tensor | Tables]:
+        """Of a stack of one run the tables are kept, too; those of a volume would be too large."""
+        if len(self.runs) != 1:
+            return self.generator.prepare(maps)
+        if dtype not in self.prepared:
+            self.prepared[dtype] = self.generator.prepare(maps)
+        return self.prepared[dtype]
+
+    def _autocast(self, dtype: torch.dtype) -> torch.autocast:
+        enabled = dtype == torch.bfloat16
+        return torch.autocast(self.device.type, torch.bfloat16, enabled, cache_enabled=False)
+
+    @torch.inference_mode()
+    def by_convolutions(
+        self, label_NHW: np.ndarray, style_NZ: Tensor | None, dtype: torch.dtype
+    ) -> np.ndarray:
+        """`draw`, as on a GPU. The last batch is filled with its last slice: all have one shape."""
+        check_sides(torch.from_numpy(label_NHW))
+        check_values(int(label_NHW.min()), int(label_NHW.max()), self.generator.config.labels)
+        if dtype not in self.recorded:
+            fast, plain = (partial(self._forward, dtype, fused) for fused in (True, False))
+            self.recorded[dtype] = Recorded(fast, plain, TOLERANCE[dtype])
+        pinned = self.device.type == "cuda"
+        label = torch.from_numpy(label_NHW)
+        label = label.pin_memory() if pinned else label
+        image_NHW = torch.empty(label_NHW.shape, dtype=torch.float32, pin_memory=pinned)
+        for start in range(0, len(label), BATCH):
+            into = image_NHW[start : start + BATCH]
+            inputs = [self._filled(label[start : start + BATCH])]
+            if style_NZ is not None:
+                inputs.append(self._filled(style_NZ[start : start + BATCH]))
+            into.copy_(self.recorded[dtype](*inputs)[: len(into), 0], non_blocking=True)
+        if pinned:
+            torch.cuda.current_stream().synchronize()
+        return image_NHW.numpy()
+
+    def _filled(self, some: Tensor) -> Tensor:
+        """On the device, and as many as BATCH, the last of them repeated."""
+        some = some.to(self.device, non_blocking=True)
+        missing = BATCH - len(some)
+        return torch.cat([some, some[-1:].expand(missing, *some.shape[1:])]) if missing else some
+
+    def _forward(
+        self, dtype: torch.dtype, fused: bool, label_BHW: Tensor, style_BZ: Tensor | None = None
+    ) -> Tensor:
+        """The generator by convolutions; by the kernel of models.fused, or without."""
+        for module in self.generator.modules():
+            if isinstance(module, Spade):
+                module.fused = fused
+        values_K = torch.arange(self.generator.config.labels, device=self.device)
+        hot_BKHW = (label_BHW[..., None] == values_K).movedim(-1, 1).float()
+        with self._autocast(dtype):
+            return self.generator(hot_BKHW, style_BZ)

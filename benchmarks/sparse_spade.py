@@ -1,14 +1,22 @@
-"""How much faster is SPADE by table of distinct neighbourhoods than by convolution, on one core?
+"""How much faster is SPADE by table of distinct neighbourhoods than by convolution?
 
     OMP_NUM_THREADS=1 python benchmarks/sparse_spade.py [--labels DSEG.nii.gz] [--widths 12 32 64]
-        [--sides 128 256] [--monai FOLDER] [--output build/sparse_spade]
+        [--sides 128 256] [--device cuda] [--monai FOLDER] [--output build/sparse_spade]
 
 Axial slices of a label volume (a phantom of 30 weeks at 0.8 mm unless --labels names one), at 128²
-and, interpolated, 256². Ways alternate within a row, which gives processor seconds, the least of
-some repeats, since other work on the machine only adds. A volume is indexed and tabled whole; its
-slices cost the same each, so that some are drawn, by all ways, and scaled. --monai: a folder that
-`pip install --no-deps --target FOLDER monai` filled. Writes OUTPUT.json after each row, then
-OUTPUT.png; prints the tables.
+and, interpolated, 256². Ways alternate within a row, which gives processor seconds on one core, the
+least of some repeats, since other work on the machine only adds; on a GPU seconds of its own. A
+volume is indexed and tabled whole; its slices cost the same each, so that some are drawn, by all
+ways, and scaled.
+
+dense: by convolutions. sparse: by tables; of them: what making the tables takes. mixed: the faster
+of the two in bfloat16. rest: the same generator with nothing in the modulations' place, which no
+tables can make less; at most: dense ÷ rest. recorded, on a GPU: what rendering does there, a
+compiled kernel in a CUDA graph (models.spade_stack). matrix share: multiplications of the dense way
+a second, ÷ those of a large matrix product measured in the same run.
+
+--monai: a folder that `pip install --no-deps --target FOLDER monai` filled. OUTPUT.json is written
+after each row, then OUTPUT.png; the tables are printed.
 
 MONAI's SPADENet is not the paper's network: it upsamples after its blocks, so that none works at
 full resolution and its last writes one channel at half; it instance-normalises γ and β; it has no
@@ -25,76 +33,51 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import nibabel as nib
 import numpy as np
 import torch
-from scipy import ndimage
+from spade_networks import HIDDEN, monai_network, network, stack, unmodulated
+from torch.utils.flop_counter import FlopCounterMode
 
-from factory.orientations import brain_box, cut, grown
-from models.checkpoint import remove_parametrizations
-from models.neighbourhoods import LabelMaps, one_hot
-from models.spade import SpadeConfig, SpadeGenerator, initialise
+from models.neighbourhoods import RARE, LabelMaps, one_hot
+from models.spade import DOWNSCALES, STRIDE
+from models.spade_stack import SpadeStack
 from storage.environment import environment
-from storage.phantom import phantom
-
-HIDDEN = {12: 32, 32: 64, 64: 128}
-"""Hidden units by width: that of the shipped model, half and all of the paper's."""
 
 BATCH = 8
 STYLES = (1, 2, 4, 8, 16)
 
 
-def stack(path: str | None, side: int) -> tuple[torch.Tensor, int]:
-    """Axial slices (B, side, side) cut about the brain, and how many labels there are."""
-    if path is None:
-        label = phantom(30.0, seed=0, spacing_mm=0.8).label
-    else:
-        image: Any = nib.load(path)
-        label = np.asarray(image.dataobj).T.astype(np.uint8)
-    box = brain_box(label)
-    sides = [grown(s, 0, 128) for s in box[1:]]
-    label = cut(label, (box[0], *sides))
-    labels = int(label.max()) + 1
-    if side > 128:  # where the interpolated share of a label is largest
-        zoom = (1, side / 128, side / 128)
-        shares = [
-            ndimage.zoom((label == k).astype(np.float32), zoom, order=1) for k in range(labels)
-        ]
-        label = np.argmax(shares, axis=0).astype(np.uint8)
-    return torch.from_numpy(label), labels
+def matrix_rate(device: torch.device) -> float:
+    """Multiplications and additions a second of a large float32 matrix product."""
+    side = 8192 if device.type == "cuda" else 1024
+    a, b = torch.ones(2, side, side, device=device)
+    return 2 * side**3 / alternating({"product": lambda: a @ b}, 5, device)["product"]
 
 
-def network(labels: int, width: int, latent: int = 0) -> SpadeGenerator:
-    generator = SpadeGenerator(SpadeConfig(labels, width, HIDDEN[width], latent))
-    initialise(generator, torch.Generator().manual_seed(0))
-    remove_parametrizations(generator)
-    return generator.eval().requires_grad_(False)
+def multiplications(work: Callable[[], Any]) -> float:
+    """Multiplications and additions of convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
 
 
-def monai_network(labels: int, width: int, side: int) -> torch.nn.Module:
-    from monai.networks.nets import SPADENet
+def alternating(
+    ways: dict[str, Callable[[], Any]], repeats: int, device: torch.device
+) -> dict[str, float]:
+    """Seconds of each, the least of some repeats, taken in turns: the processor's, or a GPU's."""
 
-    return SPADENet(
-        spatial_dims=2,
-        in_channels=1,
-        out_channels=1,
-        label_nc=labels,
-        input_shape=[side, side],
-        channels=[n * width for n in (1, 2, 4, 8, 16, 16)],
-        is_vae=False,
-        spade_intermediate_channels=HIDDEN[width],
-        norm="BATCH",
-    ).eval()
+    def now() -> float:
+        if device.type != "cuda":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
 
-
-def alternating(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Processor seconds of each, the least of some repeats, taken in turns."""
     least = dict.fromkeys(ways, float("inf"))
     for _ in range(repeats):
         for name, work in ways.items():
-            begun = time.process_time()
+            begun = now()
             work()
-            least[name] = min(least[name], time.process_time() - begun)
+            least[name] = min(least[name], now() - begun)
     return least
 
 
@@ -103,45 +86,82 @@ def channels_last(label_BHW: torch.Tensor, labels: int) -> torch.Tensor:
 
 
 def forward_row(
-    label_BHW: torch.Tensor, labels: int, width: int, drawn: int, repeats: int, monai: bool
+    label_BHW: torch.Tensor, labels: int, width: int, drawn: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Seconds for all the label maps, of which some are drawn, and the largest difference, in
     standard deviations of the image."""
-    generator, side = network(labels, width), label_BHW.shape[-1]
+    device = label_BHW.device
+    generator, side = network(labels, width).to(device), label_BHW.shape[-1]
     middle = slice((len(label_BHW) - drawn) // 2, (len(label_BHW) + drawn) // 2)
-    some = label_BHW[middle]
-    prepared = generator.prepare(LabelMaps(label_BHW, labels))
-    of_some = [each[middle] for each in prepared]
+    some, rest = label_BHW[middle], unmodulated(generator)
+
+    def prepared() -> list[Any]:
+        return generator.prepare(LabelMaps(label_BHW, labels, RARE["cpu"]))
+
+    def mixed(work: Callable[[], Any]) -> Callable[[], Any]:
+        def run() -> Any:
+            with torch.autocast(device.type, torch.bfloat16):
+                return work()
+
+        return run
+
+    def dense() -> torch.Tensor:
+        return generator(channels_last(some, labels))
+
+    of_some = [each[middle] for each in prepared()]
+    of_mixed = [each[middle] for each in mixed(prepared)()]
+    hot = [channels_last(some[:, ::d, ::d], labels) for d in (STRIDE, *DOWNSCALES)]
     ways: dict[str, Callable[[], Any]] = {
-        "dense": lambda: generator(channels_last(some, labels)),
+        "dense": dense,
         "drawn": lambda: generator.draw(of_some),
-        "tables": lambda: generator.prepare(LabelMaps(label_BHW, labels)),
+        "tables": prepared,
+        "mixed_dense": mixed(dense),
+        "mixed_drawn": mixed(lambda: generator.draw(of_mixed)),
+        "mixed_tables": mixed(prepared),
+        "rest": lambda: rest.draw(hot),
     }
-    if monai:
-        theirs = monai_network(labels, width, side)
+    if options.monai:
+        theirs = monai_network(labels, width, side).to(device)
         ways["monai"] = lambda: theirs(one_hot(some, labels))
-    spent = alternating(ways, repeats)
-    scale = len(label_BHW) / drawn
-    image = generator(channels_last(some, labels))
+    if device.type == "cuda":
+        stack, label = SpadeStack(generator, device), some.cpu().numpy()
+        ways["recorded"] = lambda: stack.draw(label)
+        ways["recorded_mixed"] = lambda: stack.draw(label, mixed_precision=True)
+    image = dense()
     difference = (generator.draw(of_some) - image).abs().max() / image.std()
+    rate = multiplications(dense)
+    spent = alternating(ways, options.repeats, device)
+    scale = len(label_BHW) / drawn
+    s = {name: t * (1 if name.endswith("tables") else scale) for name, t in spent.items()}
+    sparse = s["drawn"] + s["tables"]
     row = {
         "side": side,
         "width": width,
         "hidden": HIDDEN[width],
         "slices": len(label_BHW),
-        "dense_s": spent["dense"] * scale,
-        "sparse_s": spent["drawn"] * scale + spent["tables"],
-        "of_it_tables_s": spent["tables"],
-        "monai_s": spent["monai"] * scale if monai else None,
+        "dense_s": s["dense"],
+        "sparse_s": sparse,
+        "of_it_tables_s": s["tables"],
+        "mixed_s": min(s["mixed_dense"], s["mixed_drawn"] + s["mixed_tables"]),
+        "rest_s": s["rest"],
+        "recorded_s": s.get("recorded"),
+        "recorded_mixed_s": s.get("recorded_mixed"),
+        "monai_s": s.get("monai"),
         "difference": float(difference),
+        "ratio": s["dense"] / sparse,
+        "at_most": s["dense"] / s["rest"],
+        "matrix_share": rate / spent["dense"] / options.matrix_rate,
     }
-    return {**row, "ratio": row["dense_s"] / row["sparse_s"]}
+    if "recorded" in spent:
+        row["recorded_matrix_share"] = rate / spent["recorded"] / options.matrix_rate
+    return row
 
 
 def style_row(label_1HW: torch.Tensor, labels: int, count: int, repeats: int) -> dict[str, Any]:
     """Milliseconds a style of one label map."""
-    generator = network(labels, 12, latent=16)
-    style = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
+    device = label_1HW.device
+    generator = network(labels, 12, latent=16).to(device)
+    style = torch.randn(count, 16, generator=torch.Generator().manual_seed(0)).to(device)
 
     def dense() -> None:
         hot = channels_last(label_1HW, labels)
@@ -149,32 +169,40 @@ def style_row(label_1HW: torch.Tensor, labels: int, count: int, repeats: int) ->
             generator(hot.expand(len(chosen), -1, -1, -1), chosen)
 
     def sparse() -> None:
-        prepared = generator.prepare(LabelMaps(label_1HW, labels))
+        prepared = generator.prepare(LabelMaps(label_1HW, labels, RARE["cpu"]))
         for chosen in style.split(BATCH):
             generator.draw([each[[0] * len(chosen)] for each in prepared], chosen)
 
-    spent = alternating({"dense": dense, "sparse": sparse}, repeats)
+    spent = alternating({"dense": dense, "sparse": sparse}, repeats, device)
     each = {f"{name}_ms_a_style": 1000 * s / count for name, s in spent.items()}
     return {"styles": count, **each, "ratio": spent["dense"] / spent["sparse"]}
 
 
 def picture(results: dict[str, Any], path: Path) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(2, 1))
     rows = results["forward"]
     names = [f"{r['side']}², nf {r['width']}\n{r['slices']} sl." for r in rows]
-    left.bar(
-        names,
-        [r["ratio"] for r in rows],
-        color=["0.7" if r["slices"] == 1 else "0.3" for r in rows],
+    place = np.arange(len(rows))
+    bars = {"tables": "sparse_s", "and bfloat16": "mixed_s", "MONAI": "monai_s"}
+    bars = {name: key for name, key in bars.items() if all(r[key] for r in rows)}
+    for k, (name, key) in enumerate(bars.items()):
+        values = [r["dense_s"] / r[key] for r in rows]
+        left.bar(
+            place + 0.8 * (k - len(bars) / 2 + 0.5) / len(bars), values, 0.8 / len(bars), label=name
+        )
+    most = [r["at_most"] for r in rows]
+    left.scatter(
+        place, most, marker="_", s=900, color="black", lw=0.8, label="if γ, β cost nothing"
     )
     left.axhline(1, color="0.5", lw=0.8)
-    left.set_ylabel("convolutions' time / tables' time")
-    left.tick_params(axis="x", labelsize=6)
+    left.set_xticks(place, names, fontsize=6)
+    left.set_ylabel("convolutions' time / its time")
+    left.legend(fontsize=7)
     for name, marker in (("dense", "s"), ("sparse", "o")):
         values = [r[f"{name}_ms_a_style"] for r in results["styles"]]
         right.plot([r["styles"] for r in results["styles"]], values, marker=marker, label=name)
     right.set_xlabel("styles of one 128² label map, nf 12")
-    right.set_ylabel("processor ms a style")
+    right.set_ylabel("ms a style")
     right.set_ylim(bottom=0)
     right.legend()
     figure.tight_layout()
@@ -195,6 +223,7 @@ def main() -> None:
     parser.add_argument("--labels")
     parser.add_argument("--widths", type=int, nargs="+", default=list(HIDDEN), choices=HIDDEN)
     parser.add_argument("--sides", type=int, nargs="+", default=[128, 256], choices=(128, 256))
+    parser.add_argument("--device", type=torch.device, default="cpu")
     parser.add_argument("--monai", help="a folder with MONAI in it")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("build/sparse_spade"))
@@ -202,9 +231,11 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.monai:
         sys.path.append(options.monai)
+    options.matrix_rate = matrix_rate(options.device)
     results: dict[str, Any] = {
         "command": sys.argv,
-        "environment": environment("cpu", 1),
+        "environment": environment(options.device.type, 1),
+        "matrix_rate": options.matrix_rate,
         "forward": [],
         "styles": [],
     }
@@ -217,14 +248,14 @@ def main() -> None:
 
     stacks = {side: stack(options.labels, side) for side in options.sides}
     for side, (label_BHW, labels) in stacks.items():
+        label_BHW = label_BHW.to(options.device)
         middle = label_BHW[len(label_BHW) // 2 :][:1]
         if side == 128:
             for count in STYLES:
                 keep("styles", style_row(middle, labels, count, options.repeats))
         for width in options.widths:
-            monai = options.monai is not None
-            keep("forward", forward_row(middle, labels, width, 1, options.repeats, monai))
-            keep("forward", forward_row(label_BHW, labels, width, BATCH, options.repeats, monai))
+            keep("forward", forward_row(middle, labels, width, 1, options))
+            keep("forward", forward_row(label_BHW, labels, width, BATCH, options))
     picture(results, options.output.with_suffix(".png"))
     for rows in (results["forward"], results["styles"]):
         if rows:

@@ -9,8 +9,8 @@ this process (serial) and on one Ray actor, with one sample a shard as on a disk
 bucket; the driver's own CPU time a sample, threads included.
 Stands: what a resume costs where all those shards stand, told by the ledger's names alone.
 Rendering: samples a minute of 1 and of 2 actors, and of 1 whose stages overlap, from the command to
-its end and from the first sample that stands to the last; and of the renderer called bare in one
-process, on the same cases.
+its end and from the first sample that stands to the last; and of the renderer called bare, in one
+process and in two at once, on the same cases.
 Figures of CPU time are the process's own, so that a busy machine matters less; those of rendering
 are wall clock: read them on a quiet machine.
 
@@ -32,6 +32,7 @@ from typing import Any
 
 RECIPE = "hydrocephalus"
 GRADES = 5  # cases a subject of it
+SPACING = "output.spacing_mm=2"  # of what is rendered
 
 
 class Idle:
@@ -121,22 +122,33 @@ def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
     }
 
 
-def rate(samples: int) -> dict[str, float]:
-    """Samples a minute: the renderer bare, then one actor and two, of the same cases; and one actor
-    whose stages overlap."""
+def bare(samples: int) -> dict[str, float]:
+    """Samples a minute of the renderer, called in this process."""
     from factory.cases import cases
     from factory.networks import Networks
-    from factory.pipeline import render_recipe
 
-    changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", "output.spacing_mm=2"]
-    recipe = recipe_of(samples, *changes[1:])
+    recipe = recipe_of(samples, SPACING)
     every = list(cases(recipe))
     render = Networks.of(recipe).loader("cpu")(1).render
     render(every[0])  # warm
     begun = time.perf_counter()
     for case in every:
         render(case)
-    found = {"bare": 60 * len(every) / (time.perf_counter() - begun)}
+    return {"bare": 60 * len(every) / (time.perf_counter() - begun)}
+
+
+def rate(samples: int) -> dict[str, float]:
+    """Samples a minute: the renderer bare in one process, and in each of two beside one another,
+    which is what this machine has for two; then one actor and two, of the same cases; and one actor
+    whose stages overlap."""
+    from factory.pipeline import render_recipe
+
+    changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", SPACING]
+    count = max(1, samples // GRADES) * GRADES
+    alone = started("bare", samples)
+    found = {"bare": result_of(alone)["bare"]}
+    two = [started("bare", samples) for _ in range(2)]
+    found["bare, two processes"] = sum(result_of(one)["bare"] for one in two)
     with tempfile.TemporaryDirectory(prefix="driver-cost-") as folder:
         for who, actors, overlap in (
             ("1 actor", 1, False),
@@ -147,9 +159,9 @@ def rate(samples: int) -> dict[str, float]:
             render_recipe(
                 RECIPE, changes, output=path, actors=actors, overlap=overlap, progress=False
             )
-            found[who] = 60 * len(every) / (time.perf_counter() - begun)
+            found[who] = 60 * count / (time.perf_counter() - begun)
             stood = sorted(entry.stat().st_mtime for entry in Path(path, "ledger").glob("*.json"))
-            found[f"{who}, once at work"] = 60 * (len(every) - 1) / (stood[-1] - stood[0])
+            found[f"{who}, once at work"] = 60 * (count - 1) / (stood[-1] - stood[0])
     return found
 
 
@@ -159,17 +171,29 @@ MEASURES = {
     "ray": functools.partial(executed, on_ray=True),
     "bucket": functools.partial(executed, on_ray=True, per_shard=8),
     "stands": stands,
+    "bare": bare,
     "rate": rate,
 }
 
 
-def measured(what: str, samples: int) -> dict[str, float]:
-    """One measure in a process of its own, with the memory that it came to."""
-    found = subprocess.run(
+def started(what: str, samples: int) -> subprocess.Popen[str]:
+    """One measure in a process of its own."""
+    return subprocess.Popen(
         [sys.executable, __file__, "--measure", what, str(samples)],
-        stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ).stdout  # fmt: skip
-    values = json.loads(found.splitlines()[-1])
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Its figures, with the memory that it came to."""
+    printed, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return json.loads(printed.splitlines()[-1])
+
+
+def measured(what: str, samples: int) -> dict[str, float]:
+    values = result_of(started(what, samples))
     print(f"{what} {samples}: {values}", file=sys.stderr)
     return values
 

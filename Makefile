@@ -55,8 +55,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/sparse_spade.py --widths 12 --sides 128 --repeats 2 --output $(BENCH)/sparse_spade
 	$(BIN)/python benchmarks/render_stages.py --subjects 1 --into $(BENCH)
 	$(BIN)/python benchmarks/driver_cost.py --executed 1000 --rate 10 --into $(BENCH)
-	$(BIN)/python benchmarks/anatomy_speed.py --repeats 1
-	$(BIN)/python benchmarks/metrics_speed.py
+	$(BIN)/python benchmarks/anatomy_speed.py --repeats 1 --into $(BENCH)
+	$(BIN)/python benchmarks/metrics_speed.py --into $(BENCH)
 	$(BIN)/python benchmarks/train_speed.py --steps 12 --into $(BENCH)
 	$(BIN)/python benchmarks/loading.py 4 --output $(BENCH)
 

@@ -1,21 +1,25 @@
 """How long does each measure and each edit of a label map take, on one core?
 
     OMP_NUM_THREADS=1 python benchmarks/anatomy_speed.py [--only measures edits warp] [--repeats 2]
+        [--into DIR]
 
 A phantom of 38 weeks at 0.8 mm, the largest head there is, in 192³ voxels; and what a sample of
 the shipped recipes costs, 30 weeks at 1 mm in 112 × 128 × 112. Prints a table of processor
 seconds, the least of some repeats since other work only adds, beside the target. A new operator
-is timed once it has a line in EDITS.
+is timed once it has a line in EDITS. Written: anatomy_speed.json, .md and .png.
 """
 
 import argparse
 import importlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from results import bars, keep
 
 from factory.anatomy import measure, warp
 from factory.anatomy.deform import LATTICE_MM, random_velocity
@@ -91,18 +95,35 @@ def seconds(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
     return min(times), result
 
 
-def row(name: str, took: float, target: float | None, evaluations: int | None = None) -> None:
-    """WARP_S is held against one evaluation, any other target against the whole."""
-    each = took / evaluations if evaluations else None
-    beside, counted = "" if target is None else f"{target:g}", took
-    if each is not None and target == WARP_S:
-        beside, counted = f"{target:g} an evaluation", each
-    note = f"**missed, {counted / target:.1f} ×**" if target and counted > target else ""
-    apart = f"{evaluations} | {each:.2f}" if each is not None else " | "
-    print(f"| {name} | {took:.2f} | {apart} | {beside} | {note} |", flush=True)
+@dataclass
+class Rows:
+    """Lines of the table, printed as they come, and the seconds and targets behind them."""
+
+    lines: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def add(
+        self, name: str, took: float, target: float | None, evaluations: int | None = None
+    ) -> None:
+        """WARP_S is held against one evaluation, any other target against the whole."""
+        each = took / evaluations if evaluations else None
+        beside, counted = "" if target is None else f"{target:g}", took
+        if each is not None and target == WARP_S:
+            beside, counted = f"{target:g} an evaluation", each
+        note = f"**missed, {counted / target:.1f} ×**" if target and counted > target else ""
+        apart = f"{evaluations} | {each:.2f}" if each is not None else " | "
+        self.say(f"| {name} | {took:.2f} | {apart} | {beside} | {note} |")
+        self.seconds[name] = counted
+        if target:
+            self.targets[name] = target
 
 
-def measures(large: Head, small: Head, repeats: int) -> None:
+def measures(rows: Rows, large: Head, small: Head, repeats: int) -> None:
     label, spacing = large
     where = label, spacing, FETA
     for name, work in {
@@ -118,19 +139,19 @@ def measures(large: Head, small: Head, repeats: int) -> None:
         "components": lambda: measure.components(label, FETA),
         "Euler numbers": lambda: measure.euler_number(label, FETA),
     }.items():
-        row(name, seconds(work, repeats)[0], MEASURE_S)
+        rows.add(name, seconds(work, repeats)[0], MEASURE_S)
     for size, (array, voxel) in {"192³": large, "as shipped": small}.items():
         took, _ = seconds(lambda a=array, v=voxel: measure.measure(a, v, FETA), repeats)
-        row(f"all measures of a sample, {size}", took, None)
+        rows.add(f"all measures of a sample, {size}", took, None)
 
 
-def edits(large: Head, repeats: int) -> None:
+def edits(rows: Rows, large: Head, repeats: int) -> None:
     label, spacing = large
     brought = ({"name": name, "looks_like": "white_matter"} for name in ("lesion", CALLOSUM))
     table = table_of(list(brought))
     for operator in operator_names():
         if operator not in EDITS:
-            print(f"| {operator} | | | | | not timed: no line in EDITS |")
+            rows.say(f"| {operator} | | | | | not timed: no line in EDITS |")
         kind = operator_class(operator)
         known = {"seed": 1} if kind.random else {}
         known |= {"age_weeks": WEEKS} if kind.wants_age else {}
@@ -143,9 +164,9 @@ def edits(large: Head, repeats: int) -> None:
                     operator, lambda e, a=array, g=given: e(a, spacing, table, **g), repeats
                 )
             except AnatomyError as error:
-                print(f"| {name} | | | | | refused: {error} |", flush=True)
+                rows.say(f"| {name} | | | | | refused: {error} |")
                 continue
-            row(name, took, target, evaluations)
+            rows.add(name, took, target, evaluations)
 
 
 def timed(operator: str, work: Callable[[Any], Any], repeats: int) -> tuple[int | None, float]:
@@ -168,7 +189,7 @@ def with_callosum(label: np.ndarray, spacing: tuple[float, ...], table: LabelTab
     return np.where(white, np.uint8(table.index(CALLOSUM)), label)
 
 
-def warps(large: Head, repeats: int) -> None:
+def warps(rows: Rows, large: Head, repeats: int) -> None:
     label, spacing = large
     shape = (label.shape[0], label.shape[1], label.shape[2])
     image = label.astype(np.float32)
@@ -183,11 +204,13 @@ def warps(large: Head, repeats: int) -> None:
     }.items():
         took, _ = seconds(work, repeats)
         evaluation += took
-        row(f"warp: {name}", took, None)
-    row("warp: an evaluation, the three together", evaluation, WARP_S)
-    row("warp: image pulled", seconds(lambda: warp.pull_image(image, places), repeats)[0], None)
+        rows.add(f"warp: {name}", took, None)
+    rows.add("warp: an evaluation, the three together", evaluation, WARP_S)
+    rows.add(
+        "warp: image pulled", seconds(lambda: warp.pull_image(image, places), repeats)[0], None
+    )
     took, _ = seconds(lambda: warp.jacobian(u, shape, spacing, LATTICE_MM), repeats)
-    row("warp: Jacobian at full resolution", took, None)
+    rows.add("warp: Jacobian at full resolution", took, None)
 
 
 def main() -> None:
@@ -195,17 +218,22 @@ def main() -> None:
     parts = ("measures", "edits", "warp")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     large = head(WEEKS, 0.8, (192, 192, 192))
-    print(f"192³ at 0.8 mm, {(large[0] > 0).mean():.0%} of it brain\n")
-    print("| one core | s the whole | evaluations | s an evaluation | target s | |")
-    print("|---|---|---|---|---|---|")
+    rows = Rows()
+    rows.say(f"192³ at 0.8 mm, {(large[0] > 0).mean():.0%} of it brain\n")
+    rows.say("| one core | s the whole | evaluations | s an evaluation | target s | |")
+    rows.say("|---|---|---|---|---|---|")
     if "measures" in options.only:
-        measures(large, head(30, 1.0, (112, 128, 112)), options.repeats)
+        measures(rows, large, head(30, 1.0, (112, 128, 112)), options.repeats)
     if "edits" in options.only:
-        edits(large, options.repeats)
+        edits(rows, large, options.repeats)
     if "warp" in options.only:
-        warps(large, options.repeats)
+        warps(rows, large, options.repeats)
+    keep(options.into, "anatomy_speed", rows.seconds, "\n".join(rows.lines))
+    unit = "processor seconds; of edits that warp, an evaluation"
+    bars(options.into / "anatomy_speed.png", rows.seconds, unit, rows.targets)
 
 
 if __name__ == "__main__":

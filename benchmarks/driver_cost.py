@@ -30,6 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from results import keep
+
 RECIPE = "hydrocephalus"
 GRADES = 5  # cases a subject of it
 SPACING = "output.spacing_mm=2"  # of what is rendered
@@ -270,8 +272,7 @@ def main() -> None:
     for what in ("serial", "ray", "bucket", "stands"):
         found[what] = {str(n): measured(what, n) for n in sizes if n <= given.executed}
     found["rate"] = measured("rate", given.rate) if given.rate else {}
-    (given.into / "driver_cost.json").write_text(json.dumps(found, indent=1) + "\n")
-    (given.into / "driver_cost.md").write_text(table(found) + "\n")
+    keep(given.into, "driver_cost", found, table(found))
     picture(found, given.into / "driver_cost.png")
     print(table(found))
 

@@ -24,6 +24,7 @@ from typing import Any
 from unittest.mock import patch
 
 from matplotlib.figure import Figure
+from results import machine
 
 from factory import editing, painting, render
 from factory.loading import load
@@ -32,7 +33,6 @@ from factory.recipe import RenderRecipe
 from factory.resolve import find_recipe
 from models import fusion
 from storage import shard_writer
-from storage.environment import environment
 
 GENERATOR = "generator"
 STAGES = [
@@ -117,7 +117,7 @@ def measured(recipe: str, changes: list[str]) -> dict[str, Any]:
         "bare": bare, "rendering": rendering, "starting": whole - rendering,
         "bare_share": bare / rendering,
         "busy_share_overlapping": beside.seconds[GENERATOR] / (beside.last - beside.first),
-        "environment": environment("cpu", 1),
+        "environment": machine(),
     }  # fmt: skip
 
 

@@ -35,13 +35,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from results import machine
 from spade_networks import HIDDEN, monai_network, network, stack, unmodulated
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.neighbourhoods import RARE, LabelMaps, one_hot
 from models.spade import DOWNSCALES, STRIDE
 from models.spade_stack import SpadeStack
-from storage.environment import environment
 
 BATCH = 8
 STYLES = (1, 2, 4, 8, 16)
@@ -234,7 +234,7 @@ def main() -> None:
     options.matrix_rate = matrix_rate(options.device)
     results: dict[str, Any] = {
         "command": sys.argv,
-        "environment": environment(options.device.type, 1),
+        "environment": machine(options.device.type),
         "matrix_rate": options.matrix_rate,
         "forward": [],
         "styles": [],

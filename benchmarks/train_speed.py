@@ -6,11 +6,10 @@ the time in which the device waits for data.
 The shipped recipes' own settings and training loops, in this process, on axial slices of
 procedural heads, which cost what real ones do. The first quarter of the steps is not counted.
 A step's data are made while the device waits, so that their share of a step is the wait.
-Written: train_speed.json and .md.
+Written: train_speed.json, .md and .png.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from results import bars, keep
 
 from factory.orientations import brain_box, cut, grown
 from factory.train.families import load_training
@@ -28,7 +28,6 @@ from factory.train.slices import SliceSampler, stack
 from factory.train.spade import train as train_spade
 from factory.train.stylegan2 import train as train_stylegan2
 from factory.train.stylegan2_family import config_of
-from storage.environment import environment
 from storage.phantom import phantom
 from storage.planes import Plane
 from storage.subject import Subject
@@ -135,10 +134,9 @@ def main() -> None:
     lines = ["| training | images/s | waiting for data |", "|---|---|---|"]
     for name, row in found.items():
         lines.append(f"| {name} | {row['images_per_second']:.1f} | {row['waiting']:.1%} |")
-    asked.into.mkdir(parents=True, exist_ok=True)
-    kept = {"trainings": found, "environment": environment(str(device()), 1)}
-    (asked.into / "train_speed.json").write_text(json.dumps(kept, indent=1) + "\n")
-    (asked.into / "train_speed.md").write_text("\n".join(lines) + "\n")
+    keep(asked.into, "train_speed", found, "\n".join(lines), str(device()))
+    rates = {name: row["images_per_second"] for name, row in found.items()}
+    bars(asked.into / "train_speed.png", rates, "images a second", {})
     print("\n".join(lines))
 
 

@@ -10,6 +10,7 @@ from storage.layout import Layout
 # What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
 PROCESS_BYTES = 950_000_000  # Python, torch, Ray's worker, with the pages of their libraries
 VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
+INDEX_BYTES = 40  # a voxel, besides, of a model with styles, which share an index: 37 at 0.8 mm
 STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
 PATCHES = 8  # patches a trained fusion restores at a time
@@ -29,9 +30,10 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
     )
     shard = layout.samples_per_shard * sample
     activations = SLICES * plane * channels * 4
+    each = VOXEL_BYTES + (INDEX_BYTES if config.get("latent") else 0)
     stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
     # weights lie on disk as float16 and are computed with as float32
-    return PROCESS_BYTES + 3 * weights_bytes + activations + VOXEL_BYTES * voxels + stacks + shard
+    return PROCESS_BYTES + 3 * weights_bytes + activations + each * voxels + stacks + shard
 
 
 def fusion_memory(card: Mapping[str, Any] | None) -> int:

@@ -7,7 +7,7 @@ edits of label maps in factory/operators/.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
@@ -158,6 +158,13 @@ class RenderRecipe(Section):
     @classmethod
     def prepared(cls, document: Document, folder: Path) -> Document:
         return with_scanner(document, folder)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_training(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "family" in data:
+            raise problem("a train recipe; allowed: a render recipe", at=("family",))
+        return data
 
     @property
     def model(self) -> str:

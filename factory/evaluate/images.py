@@ -25,6 +25,10 @@ class Volume:
     inside: np.ndarray
 
 
+SAID = 3
+"""Remarks in an error; a folder may hold thousands of files that are no images."""
+
+
 @dataclass
 class Images:
     """A set of images, read anew at each pass. thick: slices lie too far apart to cut across.
@@ -52,7 +56,9 @@ class Images:
             some = some or bool(found)
             yield from found
         if not some:
-            why = "; ".join(self.remarks) or "there is none"
+            said, more = list(self.remarks), len(self.remarks) - SAID
+            why = "; ".join(said[:SAID]) + (f"; and {more} more" if more > 0 else "")
+            why = why or "there is none"
             raise FactoryError(f"{self.name}: no image that can be compared ({why})")
 
     def usable(self, number: int) -> Iterator[Volume]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, model_validator
 
-from factory.loading import Loaded, Section, load, one_of
+from factory.loading import Loaded, Section, load, one_of, problem
 from factory.train.cnn_fusion_recipe import CnnFusionTraining
 from factory.train.label_vae_recipe import LabelVaeTraining
 from factory.train.recipe import SpadeTraining, Training
@@ -69,7 +69,10 @@ class _OfAFamily(Section):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        return data  # the family's own schema knows which there are
+        """The family's own schema knows which there are."""
+        if isinstance(data, dict) and "family" not in data and "output" in data:
+            raise problem("a render recipe; allowed: a train recipe, which has a family")
+        return data
 
 
 def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:

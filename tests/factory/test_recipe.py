@@ -58,6 +58,10 @@ def test_what_is_asked_for_by_default_may_be_said() -> None:
     assert recipe(TEXT, "appearance.mixed_precision=true").digest != plain.digest
 
 
+def test_a_train_recipe_is_not_rendered() -> None:
+    assert "family: a train recipe; allowed: a render recipe" in refused("family: spade\n" + TEXT)
+
+
 REFUSED = [
     # old text, new text, line, key, what else the message says
     (

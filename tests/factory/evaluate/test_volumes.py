@@ -184,6 +184,18 @@ def test_what_is_no_set_of_images_is_refused_in_a_line(
     )
 
 
+def test_of_files_that_are_no_images_a_few_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset(tmp_path / "d.zarr", [person(50, SHAPE)])
+    (tmp_path / "junk").mkdir()
+    for number in range(20):
+        (tmp_path / "junk" / f"sub-{number:02d}.nii.gz").write_text("no image")
+    error = scored(tmp_path / "d.zarr", tmp_path / "junk", capsys, code=2)["error"]
+    assert "sub-00.nii.gz: not a NIfTI file" in error
+    assert error.rstrip().endswith("and 18 more)")
+
+
 def test_features_that_are_not_finite_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

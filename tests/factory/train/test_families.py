@@ -1,0 +1,17 @@
+"""Training recipes of every family are told apart, and from those that are rendered."""
+
+import pytest
+
+from factory.errors import RecipeError
+from factory.resolve import find_recipe
+from factory.train.families import load_training
+
+
+def test_a_render_recipe_is_not_trained() -> None:
+    with pytest.raises(RecipeError, match=r"yaml:\d+:1: a render recipe; allowed: a train recipe"):
+        load_training(find_recipe("hydrocephalus"))
+
+
+def test_a_family_that_does_not_exist_is_told_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="family: value spad; allowed: .*did you mean spade"):
+        load_training(find_recipe("train/fetal-spade"), ["family=spad"])

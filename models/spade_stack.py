@@ -16,6 +16,9 @@ from models.spade import Spade, SpadeGenerator, Tables, check_sides
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
+ON_GPU = 16
+"""Likewise on a GPU, which more slices keep busy. A guess: no card was at hand to measure it on."""
+
 RUN = 32
 """Slices whose label maps are prepared together: their neighbourhoods recur, and their tables stay
 small. No faster with more."""
@@ -103,20 +106,20 @@ class SpadeStack:
         label = torch.from_numpy(label_NHW)
         label = label.pin_memory() if pinned else label
         image_NHW = torch.empty(label_NHW.shape, dtype=torch.float32, pin_memory=pinned)
-        for start in range(0, len(label), BATCH):
-            into = image_NHW[start : start + BATCH]
-            inputs = [self._filled(label[start : start + BATCH])]
+        for start in range(0, len(label), ON_GPU):
+            into = image_NHW[start : start + ON_GPU]
+            inputs = [self._filled(label[start : start + ON_GPU])]
             if style_NZ is not None:
-                inputs.append(self._filled(style_NZ[start : start + BATCH]))
+                inputs.append(self._filled(style_NZ[start : start + ON_GPU]))
             into.copy_(self.recorded[dtype](*inputs)[: len(into), 0], non_blocking=True)
         if pinned:
             torch.cuda.current_stream().synchronize()
         return image_NHW.numpy()
 
     def _filled(self, some: Tensor) -> Tensor:
-        """On the device, and as many as BATCH, the last of them repeated."""
+        """On the device, and as many as ON_GPU, the last of them repeated."""
         some = some.to(self.device, non_blocking=True)
-        missing = BATCH - len(some)
+        missing = ON_GPU - len(some)
         return torch.cat([some, some[-1:].expand(missing, *some.shape[1:])]) if missing else some
 
     def _forward(

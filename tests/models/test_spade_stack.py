@@ -30,6 +30,7 @@ def stack(latent: int = 0) -> SpadeStack:
 @pytest.fixture(autouse=True)
 def _few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spade_stack, "BATCH", 4)
+    monkeypatch.setattr(spade_stack, "ON_GPU", 5)
     monkeypatch.setattr(spade_stack, "RUN", 8)
 
 

@@ -13,5 +13,5 @@ def test_a_render_recipe_is_not_trained() -> None:
 
 
 def test_a_family_that_does_not_exist_is_told_the_nearest() -> None:
-    with pytest.raises(RecipeError, match="family: value spad; allowed: .*did you mean spade"):
+    with pytest.raises(RecipeError, match=r"family: value spad; allowed: .*did you mean spade"):
         load_training(find_recipe("train/fetal-spade"), ["family=spad"])

@@ -1,7 +1,7 @@
 """How much faster is SPADE by table of distinct neighbourhoods than by convolution?
 
     OMP_NUM_THREADS=1 python benchmarks/sparse_spade.py [--labels DSEG.nii.gz] [--widths 12 32 64]
-        [--sides 128 256] [--device cuda] [--monai FOLDER] [--output build/sparse_spade]
+        [--sides 128 256] [--device cuda] [--monai] [--output build/sparse_spade]
 
 Axial slices of a label volume (a phantom of 30 weeks at 0.8 mm unless --labels names one), at 128²
 and, interpolated, 256². Ways alternate within a row, which gives processor seconds on one core, the
@@ -15,8 +15,7 @@ tables can make less; at most: dense ÷ rest. recorded, on a GPU: what rendering
 compiled kernel in a CUDA graph (models.spade_stack). matrix share: multiplications of the dense way
 a second, ÷ those of a large matrix product measured in the same run.
 
---monai: a folder that `pip install --no-deps --target FOLDER monai` filled. OUTPUT.json is written
-after each row, then OUTPUT.png; the tables are printed.
+OUTPUT.json is written after each row, then OUTPUT.md and OUTPUT.png; the tables are printed.
 
 MONAI's SPADENet is not the paper's network: it upsamples after its blocks, so that none works at
 full resolution and its last writes one channel at half; it instance-normalises γ and β; it has no
@@ -209,9 +208,12 @@ def picture(results: dict[str, Any], path: Path) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    """Without the columns of what was not measured."""
+    columns = [name for name in rows[0] if rows[0][name] is not None]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in rows:
-        cells = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
+        values = [row[name] for name in columns]
+        cells = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in values)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -223,13 +225,11 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=list(HIDDEN), choices=HIDDEN)
     parser.add_argument("--sides", type=int, nargs="+", default=[128, 256], choices=(128, 256))
     parser.add_argument("--device", type=torch.device, default="cpu")
-    parser.add_argument("--monai", help="a folder with MONAI in it")
+    parser.add_argument("--monai", action="store_true", help="beside MONAI's SPADENet")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("build/sparse_spade"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.monai:
-        sys.path.append(options.monai)
     options.matrix_rate = matrix_rate(options.device)
     results: dict[str, Any] = {
         "command": sys.argv,
@@ -256,9 +256,9 @@ def main() -> None:
             keep("forward", forward_row(middle, labels, width, 1, options))
             keep("forward", forward_row(label_BHW, labels, width, BATCH, options))
     picture(results, options.output.with_suffix(".png"))
-    for rows in (results["forward"], results["styles"]):
-        if rows:
-            print(table(rows), end="\n\n")
+    tables = "\n\n".join(table(results[kind]) for kind in ("forward", "styles") if results[kind])
+    options.output.with_suffix(".md").write_text(tables + "\n")
+    print(tables)
 
 
 if __name__ == "__main__":

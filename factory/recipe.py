@@ -73,14 +73,12 @@ Fuse = Annotated[
 
 
 class Appearance(Section):
-    """A model by its name or folder, and how its orientations are fused.
-
-    mixed_precision: draw in bfloat16. False is None, so that a recipe that says it and one that
-    does not are the same.
-    """
+    """A model by its name or folder, how its orientations are fused, and whether a SPADE model
+    draws in bfloat16 (mixed_precision)."""
 
     model: Text
     fuse: Fuse = "mean"
+    # false is null, so that a recipe that says what is so anyway remains the same recipe
     mixed_precision: Annotated[bool | None, AfterValidator(lambda asked: asked or None)] = None
 
     @property

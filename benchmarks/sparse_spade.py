@@ -24,6 +24,7 @@ seven.
 """
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -49,6 +50,7 @@ STYLES = (1, 2, 4, 8, 16)
 def matrix_rate(device: torch.device) -> float:
     """Multiplications and additions a second of a large float32 matrix product."""
     side = 8192 if device.type == "cuda" else 1024
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as its convolutions are
     a, b = torch.ones(2, side, side, device=device)
     return 2 * side**3 / alternating({"product": lambda: a @ b}, 5, device)["product"]
 
@@ -122,8 +124,8 @@ def forward_row(
     if options.monai:
         theirs = monai_network(labels, width, side).to(device)
         ways["monai"] = lambda: theirs(one_hot(some, labels))
+    stack, label = SpadeStack(generator, device), label_BHW.cpu().numpy()
     if device.type == "cuda":
-        stack, label = SpadeStack(generator, device), some.cpu().numpy()
         ways["recorded"] = lambda: stack.draw(label)
         ways["recorded_mixed"] = lambda: stack.draw(label, mixed_precision=True)
     image = dense()
@@ -131,7 +133,10 @@ def forward_row(
     rate = multiplications(dense)
     spent = alternating(ways, options.repeats, device)
     scale = len(label_BHW) / drawn
-    s = {name: t * (1 if name.endswith("tables") else scale) for name, t in spent.items()}
+    whole = ("tables", "mixed_tables", "recorded", "recorded_mixed")
+    s = {name: t * (1 if name in whole else scale) for name, t in spent.items()}
+    if any(recorded.given_up for recorded in stack.recorded.values()):  # it was drawn plainly
+        s.pop("recorded"), s.pop("recorded_mixed")
     sparse = s["drawn"] + s["tables"]
     row = {
         "side": side,
@@ -151,8 +156,8 @@ def forward_row(
         "at_most": s["dense"] / s["rest"],
         "matrix_share": rate / spent["dense"] / options.matrix_rate,
     }
-    if "recorded" in spent:
-        row["recorded_matrix_share"] = rate / spent["recorded"] / options.matrix_rate
+    if "recorded" in s:
+        row["recorded_matrix_share"] = rate * scale / s["recorded"] / options.matrix_rate
     return row
 
 
@@ -253,6 +258,7 @@ def main() -> None:
             for count in STYLES:
                 keep("styles", style_row(middle, labels, count, options.repeats))
         for width in options.widths:
+            gc.collect()  # graphs of the row before
             keep("forward", forward_row(middle, labels, width, 1, options))
             keep("forward", forward_row(label_BHW, labels, width, BATCH, options))
     picture(results, options.output.with_suffix(".png"))

@@ -70,6 +70,7 @@ class Pool:
             runtime_env={"env_vars": dict(environment)},
         )(Actor)
         self.members: list[Member] = []
+        self.said: set[str] = set()  # warnings of actors that loaded
         self.runs = runs(shards)
         self.again: deque[Errand] = deque()
         self.exhausted = False
@@ -217,7 +218,11 @@ class Pool:
 
     def _done(self, member: Member, job: Job, came: Any) -> None:
         if job.errand is None:
-            member.node, self.unloaded = came, 0
+            (member.node, said), self.unloaded = came, 0
+            for line in dict.fromkeys(said):
+                if line not in self.said:
+                    self.tally.progress.note(line)
+            self.said.update(said)
         elif job.is_last and came is not None:  # None: a case failed, whose news comes yet
             self.tally.stands(job.errand.shard, came)
 

@@ -7,74 +7,88 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SHAPES = 32
-"""Graphs kept at the most, each of inputs of other shapes."""
+SHAPES = 8
+"""Graphs kept at the most, each of inputs of other shapes, since each takes memory of its own."""
 
 WARM_UPS = 3
 """Runs before a recording, in which libraries choose their kernels and allocate."""
+
+Graph = tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]
+"""What is replayed, the inputs it reads and the result it writes."""
 
 
 class Recorded:
     """Calls a function on a GPU by replaying what was recorded at the first inputs of a shape.
 
     fast: what is recorded; it waits for nothing and keeps nothing. plain: the same, done plainly.
-    The first result of fast must be plain's within a tolerance. Where it is not, or fast raises (no
-    GPU, no compiler, no memory), a warning says so and plain is called from then on. A result lasts
-    until the next call.
+    What a graph first gives must be plain's result within a tolerance. Where it is not, or anything
+    raises (no GPU, no compiler, no memory), a logged warning says so and plain is called from then
+    on. A result lasts until the next call.
     """
 
     def __init__(
         self, fast: Callable[..., Tensor], plain: Callable[..., Tensor], tolerance: float
     ) -> None:
         self.fast, self.plain, self.tolerance = fast, plain, tolerance
-        self.graphs: dict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]] = {}
+        self.graphs: dict[Any, Graph] = {}
+        self.stream: torch.cuda.Stream | None = None
         self.pool: Any = None
         self.given_up = False
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        if self.given_up:
-            return self.plain(*inputs)
-        try:
-            return self.replayed(*inputs)
-        except Exception as error:  # whatever a driver, a compiler or an allocator may raise
-            self.given_up = True
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            logging.getLogger(__name__).warning("the GPU's fast path is not used: %s", why)
-            return self.plain(*inputs)
+        if not self.given_up:
+            try:
+                return self.replayed(*inputs)
+            except Exception as error:  # whatever a driver, a compiler or an allocator may raise
+                self.give_up(error)
+        return self.plain(*inputs)  # not above, where the error keeps what was allocated
+
+    def give_up(self, error: BaseException) -> None:
+        self.given_up = True
+        self.graphs.clear()
+        while error.__context__ is not None:  # what ends a recording hides why it failed
+            error = error.__context__
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        logging.getLogger(__name__).warning("the GPU's fast path is not used: %s", why)
 
     def replayed(self, *inputs: Tensor) -> Tensor:
         key = tuple((x.shape, x.dtype) for x in inputs)
-        if key not in self.graphs:
-            if not self.graphs:
-                self.check(*inputs)
-            if len(self.graphs) == SHAPES:
-                return self.fast(*inputs)
+        new = key not in self.graphs
+        if new and len(self.graphs) == SHAPES:
+            return self.fast(*inputs)
+        if new:
             self.graphs[key] = self.record(*inputs)
         graph, held, result = self.graphs[key]
         for own, x in zip(held, inputs, strict=True):
             own.copy_(x, non_blocking=True)
         graph.replay()
+        if new:
+            self.check(result, self.plain(*inputs))
         return result
 
-    def check(self, *inputs: Tensor) -> None:
-        """Raises RuntimeError where fast and plain differ."""
-        apart = float((self.fast(*inputs) - self.plain(*inputs)).abs().max())
+    def check(self, result: Tensor, expected: Tensor) -> None:
+        """Raises RuntimeError where they differ."""
+        apart = float((result - expected).abs().max())
         if not apart <= self.tolerance:
             raise RuntimeError(f"it differs from the plain one by {apart:.2g}")
 
-    def record(self, *inputs: Tensor) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]:
-        """A graph, the inputs it reads and the result it writes."""
+    def record(self, *inputs: Tensor) -> Graph:
+        if self.stream is None:
+            self.check(
+                self.fast(*inputs), self.plain(*inputs)
+            )  # the kernels first, without a graph
+            self.stream = torch.cuda.Stream()
+            # All graphs share what lies between inputs and results: one is replayed at a time.
+            self.pool = torch.cuda.graph_pool_handle()
         held = tuple(x.clone() for x in inputs)
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                self.fast(*held)
-        torch.cuda.current_stream().wait_stream(stream)
-        # All graphs share what lies between their inputs and results: one is replayed at a time.
-        # Other threads may allocate while one is recorded (factory.ahead).
-        self.pool = self.pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, self.pool, capture_error_mode="thread_local"):
-            result = self.fast(*held)
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(torch.cuda.current_stream()):  # comes back to it whatever is raised
+            with torch.cuda.stream(self.stream):
+                for _ in range(WARM_UPS):
+                    self.fast(*held)
+            torch.cuda.current_stream().wait_stream(self.stream)
+            # Other threads may allocate meanwhile (factory.ahead).
+            with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+                result = self.fast(*held)
         return graph, held, result

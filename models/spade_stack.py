@@ -3,6 +3,7 @@
 Shape suffixes: N slices, B slices at a time, H height, W width, Z latent.
 """
 
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from models.neighbourhoods import LabelMaps, check_values
 from models.recorded import Recorded
-from models.spade import Spade, SpadeGenerator, Tables, check_sides
+from models.spade import STRIDE, Spade, SpadeGenerator, Tables, check_sides
 
 BATCH = 8
 """Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
@@ -41,6 +42,10 @@ class SpadeStack:
         self.label_NHW: np.ndarray | None = None
         self.runs: list[LabelMaps] = []
         self.prepared: dict[torch.dtype, list[Tensor | Tables]] = {}
+        if device.type != "cpu":  # what is wrong there is said before the work begins
+            latent = generator.config.latent
+            style = torch.zeros(1, latent) if latent else None
+            self.draw(np.zeros((1, 2 * STRIDE, 2 * STRIDE), np.uint8), style)
 
     @torch.inference_mode()
     def draw(
@@ -102,17 +107,16 @@ class SpadeStack:
         if dtype not in self.recorded:
             fast, plain = (partial(self._forward, dtype, fused) for fused in (True, False))
             self.recorded[dtype] = Recorded(fast, plain, TOLERANCE[dtype])
-        pinned = self.device.type == "cuda"
-        label = torch.from_numpy(label_NHW)
-        label = label.pin_memory() if pinned else label
-        image_NHW = torch.empty(label_NHW.shape, dtype=torch.float32, pin_memory=pinned)
+        label, image_NHW = torch.from_numpy(label_NHW), torch.empty(label_NHW.shape)
+        with suppress(RuntimeError):  # no GPU, or no more memory that may be pinned
+            label, image_NHW = label.pin_memory(), image_NHW.pin_memory()
         for start in range(0, len(label), ON_GPU):
             into = image_NHW[start : start + ON_GPU]
             inputs = [self._filled(label[start : start + ON_GPU])]
             if style_NZ is not None:
                 inputs.append(self._filled(style_NZ[start : start + ON_GPU]))
             into.copy_(self.recorded[dtype](*inputs)[: len(into), 0], non_blocking=True)
-        if pinned:
+        if self.device.type == "cuda":
             torch.cuda.current_stream().synchronize()
         return image_NHW.numpy()
 
@@ -126,10 +130,14 @@ class SpadeStack:
         self, dtype: torch.dtype, fused: bool, label_BHW: Tensor, style_BZ: Tensor | None = None
     ) -> Tensor:
         """The generator by convolutions; by the kernel of models.fused, or without."""
-        for module in self.generator.modules():
-            if isinstance(module, Spade):
-                module.fused = fused
         values_K = torch.arange(self.generator.config.labels, device=self.device)
         hot_BKHW = (label_BHW[..., None] == values_K).movedim(-1, 1).float()
-        with self._autocast(dtype):
-            return self.generator(hot_BKHW, style_BZ)
+        spades = [module for module in self.generator.modules() if isinstance(module, Spade)]
+        for spade in spades:
+            spade.fused = fused
+        try:
+            with self._autocast(dtype):
+                return self.generator(hot_BKHW, style_BZ)
+        finally:
+            for spade in spades:
+                spade.fused = False

@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from hypothesis import settings
@@ -22,7 +23,8 @@ from weed import Weed, executable
 
 ROOT = Path(__file__).parents[1]
 
-os.environ.setdefault("TRITON_INTERPRET", "1")  # read once, where a kernel is defined
+if not torch.cuda.is_available():  # read once, where a kernel is defined
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 settings.register_profile("steady", derandomize=True)
 """The same examples at every run, for continuous integration; without it, new ones each time."""

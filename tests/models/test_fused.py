@@ -17,6 +17,8 @@ from models.spade import Spade, SpadeConfig, SpadeGenerator, initialise
 pytest.importorskip("triton")
 from models import fused
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 def rng(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -49,6 +51,7 @@ def test_it_does_what_the_passes_over_memory_do(
     table = torch.randn(rows, 2 * channels, generator=g).to(dtype)
     index = torch.randint(0, rows, (batch, height, width), generator=g, dtype=torch.int32)
     expected = modulate(x, table, index, slope)
+    x, table, index, expected = (t.to(DEVICE) for t in (x, table, index, expected))
     close = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 0.1, "rtol": 0.02}
     torch.testing.assert_close(fused.modulate(x, table, index, slope), expected, **close)
     own = table[index.flatten().long()]
@@ -70,6 +73,7 @@ def test_a_generator_with_it_is_the_generator_without(norm: str, rare: float) ->
     generator.eval().requires_grad_(False)
     label = torch.randint(0, 4, (2, 8, 16), generator=rng(4)).repeat_interleave(8, 1)
     label = label.repeat_interleave(8, 2)
+    generator, label = generator.to(DEVICE), label.to(DEVICE)
     expected = generator(one_hot(label, 4))
     for layer in generator.modules():
         if isinstance(layer, Spade):
@@ -115,6 +119,7 @@ def test_it_compiles_for_the_cards_of_today(tmp_path: object) -> None:
 
 
 def test_slopes_are_leaky_relus() -> None:
-    x = torch.tensor([[[[-2.0, 3.0]]]])
-    made = fused.modulate(x, torch.tensor([[1.0, 0.0]]), torch.zeros(1, 1, 2).int(), 0.2)
+    x = torch.tensor([[[[-2.0, 3.0]]]], device=DEVICE)
+    row, index = torch.tensor([[1.0, 0.0]], device=DEVICE), torch.zeros(1, 1, 2, device=DEVICE)
+    made = fused.modulate(x, row, index.int(), 0.2)
     torch.testing.assert_close(made, F.leaky_relu(x, 0.2))

@@ -27,7 +27,7 @@ def broken(x: torch.Tensor) -> torch.Tensor:
     [
         (wrong, "it differs from the plain one by 1"),
         (undefined, "it differs from the plain one by nan"),
-        (broken, "No module named 'triton'"),
+        (broken, "No module named 'triton' and more"),
     ],
 )
 def test_one_that_is_wrong_or_raises_gives_way_to_the_plain_one(
@@ -39,6 +39,19 @@ def test_one_that_is_wrong_or_raises_gives_way_to_the_plain_one(
     torch.testing.assert_close(recorded(x), 2 * x)
     torch.testing.assert_close(recorded(x + 1), 2 * x + 2)
     assert caplog.messages == [f"the GPU's fast path is not used: {why}"]
+
+
+def test_what_led_to_an_error_is_what_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A recording that fails ends with an error of its own."""
+
+    def ends_badly(x: torch.Tensor) -> torch.Tensor:
+        try:
+            raise MemoryError
+        finally:
+            raise RuntimeError("capture was invalidated")
+
+    torch.testing.assert_close(Recorded(ends_badly, double, 0.5)(torch.ones(2)), 2 * torch.ones(2))
+    assert caplog.messages == ["the GPU's fast path is not used: MemoryError"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -55,6 +55,7 @@ def test_slices_come_in_order_each_in_its_style(count: int, latent: int) -> None
     np.testing.assert_allclose(its.draw(label, style), expected, atol=1e-5)
     made = its.by_convolutions(label, style, torch.float32)
     np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert not any(getattr(module, "fused", False) for module in its.generator.modules())
 
 
 def test_mixed_precision_is_near_and_not_the_same() -> None:

@@ -190,5 +190,9 @@ def _halves(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _determinant(displacement: np.ndarray) -> np.ndarray:
-    rows = np.stack([np.stack(np.gradient(u, FLOW_MM)) for u in displacement])
-    return np.linalg.det(np.moveaxis(rows, (0, 1), (-2, -1)) + np.eye(3)).astype(np.float32)
+    slopes = [[s.astype(float) for s in np.gradient(u, FLOW_MM)] for u in displacement]
+    for axis in range(3):
+        slopes[axis][axis] += 1
+    (a, b, c), (d, e, f), (g, h, i) = slopes
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return determinant.astype(np.float32)

@@ -31,7 +31,7 @@ from storage.phantom_anatomy import (
     ventricles,
 )
 from storage.phantom_cortex import folding
-from storage.phantom_shapes import Lattice, distance, intersection, resample, union
+from storage.phantom_shapes import Lattice, distance, halved, intersection, refined, resample, union
 from storage.subject import FETA, Grid, Subject
 
 LATTICE_MM = 0.8
@@ -97,10 +97,10 @@ def _anatomy(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
 
     def smooth(organ: Callable[[Frame], np.ndarray]) -> np.ndarray:
         """An organ without fine detail, worked out on the coarse lattice."""
-        return resample(organ(rough), coarse, lattice)
+        return refined(organ(rough), lattice)
 
     body, stem, small, deep = map(smooth, (envelope, brainstem, cerebellum, deep_grey))
-    fossa, cavity = smooth(sylvian), ventricles(frame)
+    fossa, cavity = smooth(sylvian), ventricles(frame, rough)
     middle = build.mean_scale * frame.side
     # The fourth ventricle: a slit before the vermis, open below; the peduncles pass beside it.
     slit = np.maximum(stem - 1.6, middle - 4 * build.brainstem)
@@ -136,11 +136,11 @@ def _anatomy(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
 def _meninges(brain: np.ndarray, csf: float, lattice: Lattice) -> np.ndarray:
     """The outer bound of the external CSF: `csf` mm off the brain, cisterns bridged."""
     bridge, margin = 4.5, 6
-    coarse = lattice.every_second().padded(margin)
-    body = np.pad(ndimage.gaussian_filter(brain, 0.8)[::2, ::2, ::2], margin, mode="edge")
-    body[body > 3] = 3
-    grown = distance(distance(body, coarse.spacing) - csf - bridge, coarse.spacing)
-    return resample(ndimage.gaussian_filter(grown, 1.0) + bridge, coarse, lattice)
+    spacing = 2 * lattice.spacing
+    body = np.pad(halved(brain, 0.8), margin, mode="edge")
+    grown = distance(distance(body, spacing) - csf - bridge, spacing)
+    grown = ndimage.gaussian_filter(grown, 1.0)[(slice(margin, -margin),) * 3]
+    return refined(grown + bridge, lattice)
 
 
 def _tight(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
@@ -157,7 +157,7 @@ def _tight(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
 
 def _labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> np.ndarray:
     # Only signs matter, and interpolation must not overshoot from values far off.
-    at = {name: resample(np.clip(f, -4, 4), source, target) for name, f in fields.items()}
+    at = {name: _sampled(np.clip(f, -4, 4), source, target) for name, f in fields.items()}
     label = np.zeros(target.shape, np.uint8)
 
     def fill(where: np.ndarray, tissue: str) -> None:
@@ -175,6 +175,20 @@ def _labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> 
     return _in_one_piece(label, at["left"])
 
 
+def _sampled(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
+    """A field that is 4 everywhere but about an organ, at the target's points."""
+    sampled = np.full(target.shape, 4, field.dtype)
+    box = []
+    for axis in range(3):
+        near = np.flatnonzero((field < 4).any(tuple(a for a in range(3) if a != axis)))
+        points = target.first[axis] + target.spacing * np.arange(target.shape[axis])
+        where = (points - source.first[axis]) / source.spacing
+        inside = np.flatnonzero((where > near[0] - 2) & (where < near[-1] + 2))
+        box.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    sampled[tuple(box)] = resample(field, source, target, tuple(box))
+    return sampled
+
+
 def _in_one_piece(label: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Crumbs that sampling split off their tissue take the label of what is nearest."""
     left = x < 0
@@ -184,5 +198,14 @@ def _in_one_piece(label: np.ndarray, x: np.ndarray) -> np.ndarray:
         paired = value == FETA.index("ventricles")
         for part in (tissue & left, tissue & ~left) if paired else (tissue,):
             crumbs[cc3d.largest_k(part, k=1, connectivity=6) > 0] = False
-    nearest = ndimage.distance_transform_edt(crumbs, return_distances=False, return_indices=True)
-    return label[tuple(nearest)] if crumbs.any() else label
+    mended = label.copy()
+    # About a crumb there is always something else, and nothing further off is nearer.
+    apart = cc3d.connected_components(crumbs, connectivity=26)
+    for crumb, box in enumerate(ndimage.find_objects(apart), 1):
+        about = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+        nearest = ndimage.distance_transform_edt(
+            crumbs[about], return_distances=False, return_indices=True
+        )
+        here = apart[about] == crumb
+        mended[about][here] = label[about][tuple(nearest)][here]
+    return mended

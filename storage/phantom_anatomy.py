@@ -8,6 +8,7 @@ z superior, in a brain 80 mm wide and 100 mm long (about 35 weeks) whose centre 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from storage.growth import (
@@ -17,7 +18,16 @@ from storage.growth import (
     subarachnoid_mm,
     transcerebellar_mm,
 )
-from storage.phantom_shapes import Lattice, cone, curve, ellipsoid, intersection, resample, union
+from storage.phantom_shapes import (
+    Lattice,
+    cone,
+    curve,
+    doubled,
+    ellipsoid,
+    intersection,
+    resample,
+    union,
+)
 
 Point = tuple[float, float, float]
 REFERENCE_CEREBELLUM_MM = 40.6
@@ -233,6 +243,8 @@ VENTRICLE = np.array(
         [24.5, 7.0, -16.0, 1.6, 1.6, 0],
     ]
 )
+FAR_MM = 8.0
+"""How far from the ventricles it no longer matters how far: sulci keep some 6 mm off them."""
 OCCIPITAL_HORN = np.array(
     [
         [16.5, -20.5, 4.0, 3.8, 6.6, 5],
@@ -242,12 +254,22 @@ OCCIPITAL_HORN = np.array(
 )
 
 
-def ventricles(frame: Frame) -> np.ndarray:
-    """Both lateral ventricles: frontal horn, body, atrium, occipital and temporal horn."""
+def ventricles(frame: Frame, rough: Frame) -> np.ndarray:
+    """Both lateral ventricles: frontal horn, body, atrium, occipital and temporal horn.
+
+    rough: the frame of every second point, by which places are found that are so far off that
+    how far does not matter; those hold 1000.
+    """
+    far = ndimage.minimum_filter(_tubes(rough, np.ones(rough.lattice.shape, bool)), 3) > FAR_MM
+    return _tubes(frame, doubled(~far, frame.lattice.shape))
+
+
+def _tubes(frame: Frame, near: np.ndarray) -> np.ndarray:
+    """Their walls as a field; 1000 where it is not near."""
     build, field = frame.build, np.full(frame.lattice.shape, 1e3, np.float32)
     s = build.mean_scale
     path = np.concatenate([curve(VENTRICLE, 160), curve(OCCIPITAL_HORN, 50)])
-    near = (np.abs(frame.y + 4) < 46) & (np.abs(frame.z) < 26) & (frame.side < 34)
+    near = near & (np.abs(frame.y + 4) < 46) & (np.abs(frame.z) < 26) & (frame.side < 34)
     for sign, atrium in zip((-1, 1), build.atria, strict=True):
         here = near & (frame.x * sign > 0)
         p = np.stack([frame.side[here], frame.y[here], frame.z[here]], axis=1)

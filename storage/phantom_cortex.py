@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from storage.phantom_anatomy import Build, Frame
-from storage.phantom_shapes import Lattice, band_noise, curve, resample
+from storage.phantom_shapes import Lattice, band_noise, curve, doubled, halved, refined
 
 SULCI: dict[str, tuple[float, float, list[tuple[float, float, float]]]] = {
     # onset in weeks (after Garel et al., AJNR 2001, none before 24), depth at term in mm, and
@@ -57,23 +57,39 @@ def folding(
     surface = Surface(hull, coarse)
     shell = (surface.phi > -16) & (surface.phi < 4)
     foot = surface.foot(shell)
-    fields = (
-        *_primary(frame.build, surface, foot, jitter),
-        *_noise_lines(frame.build, foot, noises),
+
+    def everywhere(values: np.ndarray, far: float) -> np.ndarray:
+        return refined(_fill(values, shell, far), frame.lattice)
+
+    # Where sulci may be: what the shell reaches by interpolation, but for what is kept clear.
+    reached = doubled(ndimage.maximum_filter(shell, 5), hull.shape)
+    at = np.flatnonzero(np.pad(reached[1:-1, 1:-1, 1:-1], 1))
+    calm = np.clip((inner.ravel()[at] - frame.build.ribbon - 1) / 3, 0, 1)
+    at, calm = at[calm > 0], calm[calm > 0]
+    calm *= np.clip((frame.z.ravel()[at] + 14) / 12, 0.3, 1)  # shallower under the brain
+    primary = _primary(frame.build, surface, foot, jitter)
+    squared, depth = (
+        everywhere(f, far).ravel()[at] for f, far in zip(primary, (400, 0), strict=True)
     )
-    squared, depth, second, third, vary = (
-        resample(_fill(f, shell, far), coarse, frame.lattice)
-        for f, far in zip(fields, (400, 0, 3, 3, 0), strict=True)
-    )
-    low = np.clip((frame.z + 14) / 12, 0.3, 1)  # shallower under the brain
-    calm = np.clip((inner - frame.build.ribbon - 1) / 3, 0, 1) * low
-    primary = depth * scale * np.exp(-squared / 1.7**2) * calm
-    # Later sulci keep clear of the primary ones and fade in and out along their course.
-    clear = 1 - np.exp(-squared / (6.0 * scale) ** 2)
-    presence = np.clip(0.9 + 0.4 * vary, 0.3, 1.2) * clear * calm
-    secondary = 8.5 * scale * _ramp(weeks, 26.5, 9) * presence * _trench(second, frame, 1.6)
-    tertiary = 5.0 * scale * _ramp(weeks, 31, 8) * presence * _trench(third, frame, 1.3)
-    return np.maximum(np.maximum(primary, secondary), tertiary).astype(np.float32)
+    folds = np.maximum(depth * scale * np.exp(-squared / 1.7**2) * calm, 0)
+    if weeks > 26.5:
+        # Later sulci keep clear of the primary ones and fade in and out along their course.
+        places = (foot / frame.build.scale[::-1] / NOISE_CELL).T
+        clear = 1 - np.exp(-squared / (6.0 * scale) ** 2)
+        vary = everywhere(_noise_at(noises[3], places), 0).ravel()[at]
+        presence = np.clip(0.9 + 0.4 * vary, 0.3, 1.2) * clear * calm
+        # Alike on both sides, never equal.
+        mirrored = np.stack([*places[:2], np.abs(places[2])])
+        second = 0.85 * _noise_at(noises[0], mirrored) + 0.5 * _noise_at(noises[1], places)
+        trench = _trench(everywhere(second, 3), at, frame.lattice.spacing, 1.6)
+        folds = np.maximum(folds, 8.5 * scale * _ramp(weeks, 26.5, 9) * presence * trench)
+    if weeks > 31:
+        third = _noise_at(noises[2], places)
+        trench = _trench(everywhere(third, 3), at, frame.lattice.spacing, 1.3)
+        folds = np.maximum(folds, 5.0 * scale * _ramp(weeks, 31, 8) * presence * trench)
+    folding = np.zeros(hull.shape, np.float32)
+    folding.ravel()[at] = folds
+    return folding
 
 
 class Surface:
@@ -81,7 +97,7 @@ class Surface:
 
     def __init__(self, hull: np.ndarray, coarse: Lattice) -> None:
         self.lattice = coarse
-        self.phi = ndimage.gaussian_filter(hull, 1.5)[::2, ::2, ::2]
+        self.phi = halved(hull, 1.5)
         slope = np.gradient(self.phi, coarse.spacing)
         steep = np.sqrt(sum(g * g for g in slope)) + 1e-3
         self.normal = [g / steep for g in slope]
@@ -111,11 +127,21 @@ def _fill(values: np.ndarray, where: np.ndarray, far: float) -> np.ndarray:
     return field
 
 
-def _trench(noise: np.ndarray, frame: Frame, width: float) -> np.ndarray:
-    """1 on the noise's zero lines, falling over `width` mm to either side; 0 on its saddles."""
-    steep = sum(g * g for g in np.gradient(noise, frame.lattice.spacing)) + 1e-4
-    usual = np.median(steep[::4, ::4, ::4][np.abs(noise[::4, ::4, ::4]) < 1])
-    return np.exp(-(noise**2) / steep / width**2) * np.clip(2.5 * steep / usual, 0, 1)
+def _trench(noise: np.ndarray, at: np.ndarray, spacing: float, width: float) -> np.ndarray:
+    """1 on the noise's zero lines, falling over `width` mm to either side; 0 on its saddles.
+
+    noise: [z, y, x]. at: the places asked about, [n] of the flattened array, clear of its borders.
+    """
+    flat, strides = noise.ravel(), (noise[0].size, noise.shape[2], 1)
+
+    def steep(at: np.ndarray) -> np.ndarray:
+        slopes = ((flat[at + s] - flat[at - s]) / (2 * spacing) for s in strides)
+        return sum(g * g for g in slopes) + 1e-4
+
+    low = np.zeros(noise.shape, bool)
+    low[::4, ::4, ::4] = np.abs(noise[::4, ::4, ::4]) < 1
+    usual, here = np.median(steep(np.flatnonzero(low))), steep(at)
+    return np.exp(-(flat[at] ** 2) / here / width**2) * np.clip(2.5 * here / usual, 0, 1)
 
 
 def _primary(
@@ -143,14 +169,6 @@ def _primary(
     return squared, depth
 
 
-def _noise_lines(
-    build: Build, foot: np.ndarray, noises: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Secondary, tertiary and presence noise: alike on both sides, never equal."""
-    z, y, x = (foot / build.scale[::-1] / NOISE_CELL).T
-
-    def at(noise: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return ndimage.map_coordinates(noise, np.stack([z, y, x]), order=3, mode="grid-wrap")
-
-    second = 0.85 * at(noises[0], np.abs(x)) + 0.5 * at(noises[1], x)
-    return second, at(noises[2], x), at(noises[3], x)
+def _noise_at(noise: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Noise at places (its samples), [3, n]."""
+    return ndimage.map_coordinates(noise, places, order=3, mode="grid-wrap")

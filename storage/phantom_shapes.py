@@ -11,6 +11,11 @@ import edt
 import numpy as np
 from scipy import ndimage
 
+Box = tuple[slice, ...]
+EVERYWHERE = (slice(None),) * 3
+OUTER, INNER = np.float32(-1 / 16), np.float32(9 / 16)
+"""What the four neighbours of a point midway between two count."""
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -27,40 +32,71 @@ class Lattice:
         ]
         return [a.astype(np.float32) for a in np.meshgrid(*lines, indexing="ij", sparse=True)]
 
-    def padded(self, voxels: int) -> "Lattice":
-        first = tuple(f - voxels * self.spacing for f in self.first)
-        return Lattice(first, tuple(n + 2 * voxels for n in self.shape), self.spacing)
-
     def every_second(self) -> "Lattice":
         return Lattice(self.first, tuple((n + 1) // 2 for n in self.shape), 2 * self.spacing)
 
 
-def resample(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
-    """The field at the target's points by cubic (Catmull-Rom) interpolation, an axis at a time.
+def resample(
+    field: np.ndarray, source: Lattice, target: Lattice, box: Box = EVERYWHERE
+) -> np.ndarray:
+    """The field at the points of a box of the target by cubic (Catmull-Rom) interpolation, an axis
+    at a time.
 
     Beyond the source's ends its outermost values hold. No BLAS: the same bits on any thread count.
     A plane at a time, which the processor's cache holds.
     """
-    along_z, along_y, along_x = (_taps(source, target, axis) for axis in range(3))
-    planes = [
-        _weighted((plane.take(near, 1), weight) for near, weight in along_x) for plane in field
-    ]
-    planes = [
-        _weighted((plane.take(near, 0), weight[:, None]) for near, weight in along_y)
-        for plane in planes
-    ]
+    along_z, along_y, along_x = (_taps(source, target, axis, box[axis]) for axis in range(3))
+
+    @functools.cache
+    def plane(z: int) -> np.ndarray:
+        rows = _weighted((field[z].take(near, 1), weight) for near, weight in along_x)
+        return _weighted((rows.take(near, 0), weight[:, None]) for near, weight in along_y)
+
     return np.stack(
         [
-            _weighted((planes[near[i]], weight[i]) for near, weight in along_z)
-            for i in range(target.shape[0])
+            _weighted((plane(int(near[i])), weight[i]) for near, weight in along_z)
+            for i in range(len(along_z[0][0]))
         ]
     )
 
 
-def _taps(source: Lattice, target: Lattice, axis: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def refined(field: np.ndarray, target: Lattice) -> np.ndarray:
+    """A field on every second point of the target at all of them: what `resample` gives, in a
+    third of the time."""
+    for axis in (2, 1, 0):
+        lines = np.moveaxis(field, axis, 0)
+        fine = np.empty((target.shape[axis], *lines.shape[1:]), field.dtype)
+        fine[::2] = lines
+        ends = lines[[0, *range(len(lines)), -1, -1]]
+        between = OUTER * ends[:-3]
+        for tap, weight in ((ends[1:-2], INNER), (ends[2:-1], INNER), (ends[3:], OUTER)):
+            between += weight * tap
+        fine[1::2] = between[: len(fine) // 2]
+        field = np.moveaxis(fine, 0, axis)
+    return np.ascontiguousarray(field)
+
+
+def doubled(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask of every second point as one of all."""
+    for axis in range(3):
+        mask = mask.repeat(2, axis)
+    return mask[tuple(slice(n) for n in shape)]
+
+
+def halved(field: np.ndarray, sigma: float) -> np.ndarray:
+    """Every second point of the field blurred by a Gaussian of so many points."""
+    for axis in range(3):
+        blurred = ndimage.gaussian_filter1d(field, sigma, axis)
+        field = blurred[tuple(slice(None, None, 2 if a == axis else 1) for a in range(3))]
+    return field
+
+
+def _taps(
+    source: Lattice, target: Lattice, axis: int, part: slice
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each of the four neighbours of the target's points along an axis: which of the source's
     it is, and its weight, float32."""
-    points = target.first[axis] + target.spacing * np.arange(target.shape[axis])
+    points = (target.first[axis] + target.spacing * np.arange(target.shape[axis]))[part]
     position = (points - source.first[axis]) / source.spacing
     base = np.floor(position).astype(int)
     t = (position - base).astype(np.float32)

@@ -1,5 +1,6 @@
 """Ventriculomegaly as pressure makes it: the wall pushes the brain outwards, nothing is eaten."""
 
+import math
 from typing import Any
 
 import edt
@@ -25,6 +26,8 @@ FLUID = ("background", "external_csf", "ventricles")
 MOST_STEPS = 40.0
 CSF_ALLOWANCE = 0.02
 """How far the external CSF left may fall short: rims of a voxel come and go."""
+MANTLE_MM = 7.0
+"""What most mantles are thinner than somewhere."""
 CONVEXITY_MM = 6.0
 """External CSF this near to the skull counts as the mantle's outside; deeper, it is a sulcus, a
 fissure or a cistern."""
@@ -213,6 +216,12 @@ class _Brain:
 
     def mantle_of(self, label: np.ndarray) -> float:
         """Least distance between a lateral ventricle and the brain's convexity."""
-        outside = (label == 0) | ((label == self.csf) & self.convexity)
-        inside = edt.edt(~outside, anisotropy=self.spacing, black_border=True)
-        return float(inside[lateral_ventricles(label, self.spacing, self.table)].min())
+        inside = (label != 0) & ~((label == self.csf) & self.convexity)
+        lateral = lateral_ventricles(label, self.spacing, self.table)
+        least, reach = math.inf, MANTLE_MM / 2
+        while least > reach:  # what lies further off than this from the ventricles has no say
+            reach *= 2
+            box = box_of(lateral, tuple(int(reach / s) + 1 for s in self.spacing))
+            depth = edt.edt(inside[box].view(np.uint8), anisotropy=self.spacing, black_border=True)
+            least = float(depth[lateral[box]].min())
+        return least

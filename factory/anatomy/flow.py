@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import cg
 
-from factory.anatomy.warp import Shape, Spacing, at_displaced, compose, lattice_shape
+from factory.anatomy.warp import Shape, Spacing, at_displaced, lattice_shape
 
 FLOW_MM = 2.0
 STEP_MM = 1.0
@@ -126,9 +126,37 @@ class Flow:
 
 
 def _moved(displacement: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """A displacement after a short step at a stationary velocity, by the midpoint rule."""
-    step = -at_displaced(velocity, -velocity / 2, FLOW_MM, order=3)
-    return compose(displacement, step, FLOW_MM)
+    """A displacement after a step at a stationary velocity of at most half a node.
+
+    Both are followed by their Taylor series to second order: a sixteenth of the work of splines,
+    and within 0.02 mm of a step in many parts.
+    """
+    step = -velocity / FLOW_MM
+    step += _along(step, _slopes(step)) / 2
+    slopes = _slopes(displacement)
+    first = _along(step, slopes)
+    second = _along(step, _slopes(first)) - _along(_along(step, _slopes(step)), slopes)
+    return displacement + FLOW_MM * step + first + second / 2
+
+
+def _slopes(field: np.ndarray) -> list[np.ndarray]:
+    """The derivatives of channels [k, z, y, x] along z, y and x, a node, to fourth order."""
+    wider = np.pad(field, ((0, 0), (2, 2), (2, 2), (2, 2)), mode="edge")
+
+    def moved(axis: int, nodes: int) -> np.ndarray:
+        part = [slice(None), *[slice(2, -2)] * 3]
+        part[axis] = slice(2 + nodes, 2 + nodes + field.shape[axis])
+        return wider[tuple(part)]
+
+    return [
+        (moved(a, 1) - moved(a, -1)) * (2 / 3) - (moved(a, 2) - moved(a, -2)) / 12
+        for a in (1, 2, 3)
+    ]
+
+
+def _along(step: np.ndarray, slopes: list[np.ndarray]) -> np.ndarray:
+    """How much channels [k, z, y, x] change along a step (nodes), by their slopes."""
+    return step[0] * slopes[0] + step[1] * slopes[1] + step[2] * slopes[2]
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
@@ -190,5 +218,9 @@ def _halves(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _determinant(displacement: np.ndarray) -> np.ndarray:
-    rows = np.stack([np.stack(np.gradient(u, FLOW_MM)) for u in displacement])
-    return np.linalg.det(np.moveaxis(rows, (0, 1), (-2, -1)) + np.eye(3)).astype(np.float32)
+    slopes = [[s.astype(float) for s in np.gradient(u, FLOW_MM)] for u in displacement]
+    for axis in range(3):
+        slopes[axis][axis] += 1
+    (a, b, c), (d, e, f), (g, h, i) = slopes
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return determinant.astype(np.float32)

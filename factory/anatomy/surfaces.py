@@ -65,11 +65,11 @@ class Surfaces:
         at = np.flatnonzero(within & self.border.ravel()[index])
         shares = self._shares(places.reshape(3, -1)[:, at], self.near.ravel()[index.ravel()[at]])
         values = np.array([t.value for t in self.tissues], np.uint8)
-        new.ravel()[at] = values[shares.argmax(0)]
+        new.ravel()[at] = values[_largest(shares)]
         counts = np.bincount(new.ravel(), minlength=256)
         more = {row: volumes[v] - counts[v] for row, v in enumerate(values) if v in volumes}
         shares += _raised(shares, more)[:, None]
-        new.ravel()[at] = values[shares.argmax(0)]
+        new.ravel()[at] = values[_largest(shares)]
         return new
 
     def _shares(self, points: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -82,6 +82,15 @@ class Surfaces:
                 tissue.share, points[:, here] - start, np.float32, order=1, mode="nearest"
             )
         return shares
+
+
+def _largest(shares: np.ndarray) -> np.ndarray:
+    """shares.argmax(0), uint8 [points], a row at a time and so several times as fast."""
+    largest, row_of = shares[0].copy(), np.zeros(shares.shape[1], np.uint8)
+    for row, share in enumerate(shares[1:], 1):
+        np.putmask(row_of, share > largest, np.uint8(row))
+        np.maximum(largest, share, out=largest)
+    return row_of
 
 
 def _smoothed(label: np.ndarray, values: list[int]) -> list[_Tissue]:
@@ -120,7 +129,7 @@ def _raised(shares: np.ndarray, more: Mapping[int, float]) -> np.ndarray:
     points) is the largest at so many points more. Worked out on a part of the points."""
     stride = max(1, shares.shape[1] // SAMPLE)
     part = shares[:, ::stride].copy()
-    counts = np.bincount(part.argmax(0), minlength=len(part))
+    counts = np.bincount(_largest(part), minlength=len(part))
     raised = np.zeros(len(part), np.float32)
     for _ in range(BIAS_ROUNDS):
         for row, points in more.items():

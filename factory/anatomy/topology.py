@@ -22,7 +22,8 @@ def _bits(where: np.ndarray) -> np.uint32:
     return np.uint32(sum(1 << int(i) for i in np.flatnonzero(where)))
 
 
-_FACES, _WITHIN_EDGES = _bits(_STEPS == 1), _bits((_STEPS > 0) & (_STEPS < 3))
+_MIDDLE, _FACES = _bits(_STEPS == 0), _bits(_STEPS == 1)
+_WITHIN_EDGES = _bits((_STEPS > 0) & (_STEPS < 3))
 _AXES = [
     (np.uint32(1), _bits(_X > 0), _bits(_X < 2)),
     (np.uint32(3), _bits(_Y > 0), _bits(_Y < 2)),
@@ -90,16 +91,19 @@ def _may_flip(
     flat: np.ndarray, goal: np.ndarray, places: np.ndarray, offsets: np.ndarray
 ) -> np.ndarray:
     old, new = flat[places], goal[places]
-    left, joined = np.zeros(len(places), np.uint32), np.zeros(len(places), np.uint32)
-    for bit, offset in enumerate(offsets):
-        if offset:
-            beside = flat[places + offset]
-            left |= (beside == old).astype(np.uint32) << np.uint32(bit)
-            joined |= (beside == new).astype(np.uint32) << np.uint32(bit)
+    beside = flat[places[:, None] + offsets]
+    joined = _packed(beside == new[:, None])
     joins = (new == 0) | is_simple(joined)
     joins &= (joined & _FACES) != 0
-    joins[joins] = ((old == 0) | is_simple(left))[joins]
+    joins[joins] = ((old == 0) | is_simple(_packed(beside == old[:, None])))[joins]
     return joins
+
+
+def _packed(where: np.ndarray) -> np.ndarray:
+    """Neighbourhoods, bool [n, 27], as bits of one number each, the middle's unset."""
+    four = np.zeros((len(where), 4), np.uint8)
+    four[:] = np.packbits(where, axis=1, bitorder="little")
+    return four.view("<u4")[:, 0] & ~_MIDDLE
 
 
 def is_simple(tissue: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -89,7 +89,11 @@ def test_the_image_follows_and_the_record_is_plain(edit: Any, _: Any, much: Any)
 @given(bpd=st.floats(0.65, 1.0), ofd=st.floats(0.65, 1.0))
 def test_a_small_head_measures_what_was_asked_for(bpd: float, ofd: float) -> None:
     wanted = {"biparietal_mm": bpd * BIPARIETAL, "occipito_frontal_mm": ofd * OCCIPITO_FRONTAL}
-    label, _, record = microcephaly(*WHERE, **wanted)
+    try:
+        label, _, record = microcephaly(*WHERE, **wanted)
+    except AnatomyError as error:  # rarely, by a voxel that holds the topology
+        assert "with the topology kept it comes to" in str(error)
+        reject()
     for name, measure in (
         ("biparietal_mm", m.biparietal_mm),
         ("occipito_frontal_mm", m.occipito_frontal_mm),

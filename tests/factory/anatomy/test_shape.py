@@ -91,8 +91,9 @@ def test_a_small_head_measures_what_was_asked_for(bpd: float, ofd: float) -> Non
     wanted = {"biparietal_mm": bpd * BIPARIETAL, "occipito_frontal_mm": ofd * OCCIPITO_FRONTAL}
     try:
         label, _, record = microcephaly(*WHERE, **wanted)
-    except AnatomyError as error:  # rarely, by a voxel that holds the topology
-        assert "with the topology kept it comes to" in str(error)
+    except AnatomyError as error:
+        if "with the topology kept it comes to" not in str(error):  # rarely, by a voxel held back
+            raise
         reject()
     for name, measure in (
         ("biparietal_mm", m.biparietal_mm),

@@ -245,9 +245,10 @@ def picture(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend()
     shown = {name: value for name, value in found["rate"].items() if name != "peak_mb"}
-    rates.bar([name.replace(", ", ",\n") for name in shown], list(shown.values()), color="0.5")
-    rates.set_ylabel("samples a minute")
-    rates.tick_params(axis="x", labelsize=7)
+    rates.barh(list(shown), list(shown.values()), color="0.5")
+    rates.invert_yaxis()
+    rates.set_xlabel("samples a minute")
+    rates.tick_params(axis="y", labelsize=7)
     figure.savefig(path, dpi=120)
 
 

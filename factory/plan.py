@@ -27,7 +27,7 @@ SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
 MOST_A_SHARD = 32  # samples
 FEWEST_SHARDS = 16  # of a dataset that has as many samples
 
-SECONDS_PER_MEGAVOXEL = 2.5  # one thread, all but edits; where a card says none
+SECONDS_PER_MEGAVOXEL = 2.0  # one thread, all but edits; where a card says none
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
 FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background

@@ -74,9 +74,8 @@ class Recorded:
 
     def record(self, *inputs: Tensor) -> Graph:
         if self.stream is None:
-            self.check(
-                self.fast(*inputs), self.plain(*inputs)
-            )  # the kernels first, without a graph
+            # The kernels first, without a graph.
+            self.check(self.fast(*inputs), self.plain(*inputs))
             self.stream = torch.cuda.Stream()
             # All graphs share what lies between inputs and results: one is replayed at a time.
             self.pool = torch.cuda.graph_pool_handle()

@@ -3,6 +3,7 @@
 Shape suffixes: N slices, B slices at a time, H height, W width, Z latent.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -70,24 +71,23 @@ class SpadeStack:
                     of_these = [each[first : first + BATCH] for each in labels]
                     at = slice(run * RUN + first, min(first + BATCH, RUN) + run * RUN)
                     styles = None if style_NZ is None else style_NZ[at]
-                    images.append(self.generator.draw(of_these, styles)[:, 0].cpu())
+                    images.append(self.generator.draw(of_these, styles)[:, 0])
         return torch.cat(images).numpy()
 
-    def _maps(self, label_NHW: np.ndarray) -> list[LabelMaps]:
+    def _maps(self, label_NHW: np.ndarray) -> Iterable[LabelMaps]:
         """Runs of label maps. Where there are styles, the index of the last stack is kept."""
+        labels, latent = self.generator.config.labels, self.generator.config.latent
+        runs = torch.from_numpy(label_NHW).split(RUN)
+        if not latent:
+            return (LabelMaps(run, labels) for run in runs)
         if self.label_NHW is None or not np.array_equal(self.label_NHW, label_NHW):
             self.prepared.clear()
-            runs = torch.from_numpy(label_NHW).to(self.device).split(RUN)
-            self.runs = [LabelMaps(run, self.generator.config.labels) for run in runs]
-            self.label_NHW = label_NHW
-        kept = self.runs
-        if not self.generator.config.latent:
-            self.label_NHW, self.runs = None, []
-        return kept
+            self.label_NHW, self.runs = label_NHW, [LabelMaps(run, labels) for run in runs]
+        return self.runs
 
     def _prepared(self, maps: LabelMaps, dtype: torch.dtype) -> list[Tensor | Tables]:
         """Of a stack of one run the tables are kept, too; those of a volume would be too large."""
-        if len(self.runs) != 1:
+        if len(self.runs) != 1:  # or none is kept
             return self.generator.prepare(maps)
         if dtype not in self.prepared:
             self.prepared[dtype] = self.generator.prepare(maps)

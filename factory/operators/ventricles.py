@@ -83,7 +83,7 @@ class Ventriculomegaly(Graded):
     """
 
     function: ClassVar[str] = "factory.anatomy.ventriculomegaly:ventriculomegaly"
-    seconds_per_megavoxel: ClassVar[float] = 0.3
+    seconds_per_megavoxel: ClassVar[float] = 0.15
     displacing: ClassVar[float] = 0.3  # seconds per megavoxel
     size: ClassVar[str] = "atrial_width_mm"
     of_one_mode: ClassVar[dict[str, str]] = {

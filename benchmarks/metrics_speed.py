@@ -74,7 +74,7 @@ def main() -> None:
             lines.append(f"| {name} | left out: {error} |")
     print("\n".join(lines))
     keep(options.into, "metrics_speed", found, "\n".join(lines))
-    bars(options.into / "metrics_speed.png", found, "processor seconds", {})
+    bars(options.into / "metrics_speed.png", found, "processor seconds", {}, log=True)
 
 
 if __name__ == "__main__":

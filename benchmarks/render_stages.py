@@ -12,7 +12,6 @@ the generator is at work. Written: render_stages.json, .md and .png.
 
 import argparse
 import functools
-import json
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from typing import Any
 from unittest.mock import patch
 
 from matplotlib.figure import Figure
-from results import machine
+from results import keep
 
 from factory import editing, painting, render
 from factory.loading import load
@@ -117,7 +116,6 @@ def measured(recipe: str, changes: list[str]) -> dict[str, Any]:
         "bare": bare, "rendering": rendering, "starting": whole - rendering,
         "bare_share": bare / rendering,
         "busy_share_overlapping": beside.seconds[GENERATOR] / (beside.last - beside.first),
-        "environment": machine(),
     }  # fmt: skip
 
 
@@ -157,9 +155,7 @@ def main() -> None:
     count = [f"subjects.phantom.count={asked.subjects}"] if asked.subjects else []
     load(find_recipe(asked.recipe), RenderRecipe, [*count, *asked.set])  # says what is wrong first
     found = measured(asked.recipe, [*count, *asked.set])
-    asked.into.mkdir(parents=True, exist_ok=True)
-    (asked.into / "render_stages.json").write_text(json.dumps(found, indent=1) + "\n")
-    (asked.into / "render_stages.md").write_text(table(found) + "\n")
+    keep(asked.into, "render_stages", found, table(found))
     picture(found, asked.into / "render_stages.png")
     print(table(found), file=sys.stdout)
 

@@ -26,11 +26,17 @@ def keep(folder: Path, name: str, found: Any, table: str, device: str = "cpu") -
     (folder / f"{name}.md").write_text(table + "\n")
 
 
-def bars(path: Path, values: dict[str, float], unit: str, targets: dict[str, float]) -> None:
-    """A bar a value, on a logarithmic scale, with a line where a target is."""
+def bars(
+    path: Path,
+    values: dict[str, float],
+    unit: str,
+    targets: dict[str, float],
+    log: bool = False,
+) -> None:
+    """A bar a value, with a line where a target is. log: the scale is logarithmic."""
     figure = Figure(figsize=(8, 0.22 * len(values) + 1), layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(values), list(values.values()), color="tab:blue", log=True)
+    axes.barh(list(values), list(values.values()), color="tab:blue", log=log)
     for place, name in enumerate(values):
         if name in targets:
             axes.vlines(targets[name], place - 0.4, place + 0.4, color="black")

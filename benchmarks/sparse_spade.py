@@ -50,7 +50,8 @@ STYLES = (1, 2, 4, 8, 16)
 def matrix_rate(device: torch.device) -> float:
     """Multiplications and additions a second of a large float32 matrix product."""
     side = 8192 if device.type == "cuda" else 1024
-    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as its convolutions are
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, as its convolutions are
     a, b = torch.ones(2, side, side, device=device)
     return 2 * side**3 / alternating({"product": lambda: a @ b}, 5, device)["product"]
 

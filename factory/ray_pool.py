@@ -219,10 +219,10 @@ class Pool:
     def _done(self, member: Member, job: Job, came: Any) -> None:
         if job.errand is None:
             (member.node, said), self.unloaded = came, 0
-            for line in dict.fromkeys(said):
+            for line in said:
                 if line not in self.said:
+                    self.said.add(line)
                     self.tally.progress.note(line)
-            self.said.update(said)
         elif job.is_last and came is not None:  # None: a case failed, whose news comes yet
             self.tally.stands(job.errand.shard, came)
 

@@ -130,6 +130,7 @@ class SpadeStack:
         self, dtype: torch.dtype, fused: bool, label_BHW: Tensor, style_BZ: Tensor | None = None
     ) -> Tensor:
         """The generator by convolutions; by the kernel of models.fused, or without."""
+        # Not by one_hot, which may look at the values and wait for the GPU.
         values_K = torch.arange(self.generator.config.labels, device=self.device)
         hot_BKHW = (label_BHW[..., None] == values_K).movedim(-1, 1).float()
         spades = [module for module in self.generator.modules() if isinstance(module, Spade)]

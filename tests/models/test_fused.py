@@ -83,7 +83,6 @@ def test_a_generator_with_it_is_the_generator_without(norm: str, rare: float) ->
 
 
 COMPILE = """
-import sys
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource

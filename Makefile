@@ -42,10 +42,10 @@ test: lint
 	$(BIN)/python -m pytest --hypothesis-profile=steady --numprocesses=2 --dist=loadfile
 
 fuzz: $(STAMP)
-	$(BIN)/python tests/factory/fuzz.py $(N)
+	PYTHONPATH=tests $(BIN)/python -m campaigns.fuzz $(N)
 
 chaos: $(STAMP)
-	$(BIN)/python tests/factory/chaos.py $(SEEDS)
+	PYTHONPATH=tests $(BIN)/python -m campaigns.chaos $(SEEDS)
 
 # One after another, each alone on the machine. Their long forms are those without options.
 BENCH := build/bench

@@ -19,17 +19,18 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from results import bars, keep
+from report_table import bars, keep
 
-from factory.anatomy import measure, warp
-from factory.anatomy.deform import LATTICE_MM, random_velocity
+from factory.anatomy import measures as measure
+from factory.anatomy.deformation import warp
+from factory.anatomy.edits.deform.edit import LATTICE_MM, random_velocity
+from factory.anatomy.edits.dilate_ventricles.edit import lateral_ventricles
+from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
 from factory.anatomy.midline import midline_x
-from factory.anatomy.ventricles import lateral_ventricles
 from factory.errors import AnatomyError
-from factory.labels import table_of
-from factory.operators import operator_class, operator_function, operator_names
-from storage.phantom import phantom
-from storage.subject import CALLOSUM, FETA, LabelTable
+from factory.schema.label_table import table_of
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
 
 MEASURE_S = EDIT_S = 0.5
 WARP_S = 1.0
@@ -70,9 +71,9 @@ EDITS: dict[str, list[tuple[str, float | None, dict[str, Any]]]] = {
 }
 
 COUNTED = {
-    "deform": "factory.anatomy.deform.compose",
-    "grow": "factory.anatomy.carry.exponential",
-    "asymmetry": "factory.anatomy.carry.exponential",
+    "deform": "factory.anatomy.edits.deform.edit.compose",
+    "grow": "factory.anatomy.deformation.velocity.exponential",
+    "asymmetry": "factory.anatomy.deformation.velocity.exponential",
 }
 """What an evaluation calls once, for warped edits whose record does not count them."""
 

@@ -3,11 +3,11 @@
     python benchmarks/atlas_beside_norms.py [../shared/data/fetal-spina-bifida] [--output FOLDER]
 
 Prints the tables, and writes them and a plot to FOLDER (atlas.md, atlas.png). Every measure is
-factory.anatomy.measure's, at the atlas's own voxels. The atlas is of fetuses with spina bifida
+factory.anatomy.measures's, at the atlas's own voxels. The atlas is of fetuses with spina bifida
 aperta, before (pre) and after (op) surgery: large ventricles, a small cerebellum and little
-external CSF are expected of it. Norms are storage.growth's curves, set down from the
-literature without its tables at hand. Labels end at the inside of the skull, so the diameters'
-norms are the sonographers' (outer to outer) less two thicknesses of skull, which is an
+external CSF are expected of it. Norms are factory.storage.subjects.growth_curves's curves, set down
+from the literature without its tables at hand. Labels end at the inside of the skull, so the
+diameters' norms are the sonographers' (outer to outer) less two thicknesses of skull, which is an
 approximation. Ratio, thickness, folding and volumes have no curve there: they stand alone.
 """
 
@@ -21,9 +21,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from factory.anatomy.measure import measure
-from storage.bids import bids_subjects
-from storage.growth import (
+from factory.anatomy.measures import measure
+from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.growth_curves import (
     ATRIAL_WIDTH_MM,
     ATRIAL_WIDTH_SD_MM,
     biparietal_mm,
@@ -31,7 +31,7 @@ from storage.growth import (
     occipito_frontal_mm,
     transcerebellar_mm,
 )
-from storage.sources import load_subject
+from factory.storage.subjects.load import load_subject
 
 ATLAS = Path(__file__).parents[2] / "shared" / "data" / "fetal-spina-bifida"
 # ISUOG: mild from 10 to below 13 mm, moderate to 15, severe above.

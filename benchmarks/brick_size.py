@@ -3,10 +3,11 @@
     python benchmarks/brick_size.py [ROUNDS]
 
 Volumes are procedural heads of 1.0 and 0.6 mm with an image as the scanner leaves it, encoded and
-cut as storage.layout does. Each round reads the same patches from every size with every reader
-there is (zarr-python; its zarrs pipeline; tensorstore), sizes and readers in a shuffled order, so
-that a busy machine hurts all alike. Printed: the median patches a second, and ratios to 64³ by the
-same reader, and to zarr-python of the same size, with a 95 % bootstrap interval over rounds.
+cut as factory.storage.dataset.layout does. Each round reads the same patches from every size with
+every reader there is (zarr-python; its zarrs pipeline; tensorstore), sizes and readers in a
+shuffled order, so that a busy machine hurts all alike. Printed: the median patches a second, and
+ratios to 64³ by the same reader, and to zarr-python of the same size, with a 95 % bootstrap
+interval over rounds.
 """
 
 import shutil
@@ -21,11 +22,11 @@ import numpy as np
 import zarr
 from scipy import ndimage
 
-from storage.layout import Layout, brick_length, quantise
-from storage.layout import _volume as volume_spec
-from storage.phantom import phantom, phantom_extent_mm
-from storage.resample import fit
-from storage.subject import FETA
+from factory.storage.dataset.layout import Layout, brick_length, quantise
+from factory.storage.dataset.layout import _volume as volume_spec
+from factory.storage.subjects.phantom import phantom, phantom_extent_mm
+from factory.storage.subjects.resample import fit
+from factory.storage.subjects.types import FETA
 
 SIZES = (32, 48, 64)
 SPACINGS = (1.0, 0.6)

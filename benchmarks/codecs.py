@@ -2,11 +2,11 @@
 
     python benchmarks/codecs.py [ROUNDS]
 
-Procedural heads of 0.8 and 0.5 mm with an image as the scanner leaves it, cut as storage.layout
-does, are stored with each compressor and read through tensorstore in one thread. Each round reads
-the same patches with all of them in a shuffled order. Printed: MB stored, the time to store, the
-median CPU time a patch, and how many times that of the compressor in use it is, with a 95 %
-bootstrap interval.
+Procedural heads of 0.8 and 0.5 mm with an image as the scanner leaves it, cut as
+factory.storage.dataset.layout does, are stored with each compressor and read through tensorstore in
+one thread. Each round reads the same patches with all of them in a shuffled order. Printed: MB
+stored, the time to store, the median CPU time a patch, and how many times that of the compressor in
+use it is, with a 95 % bootstrap interval.
 """
 
 import sys
@@ -22,9 +22,9 @@ import zarr
 from brick_size import interval, volumes
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from storage.layout import Layout
-from storage.layout import _volume as volume_spec
-from storage.subject import FETA
+from factory.storage.dataset.layout import Layout
+from factory.storage.dataset.layout import _volume as volume_spec
+from factory.storage.subjects.types import FETA
 
 SAMPLES, PATCH, PATCHES = 3, 96, 20
 

@@ -30,7 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from results import keep
+from report_table import keep
 
 RECIPE = "hydrocephalus"
 GRADES = 5  # cases a subject of it
@@ -54,18 +54,18 @@ class Idle:
 
 
 def recipe_of(samples: int, *changes: str) -> Any:
-    from factory.loading import load
-    from factory.recipe import RenderRecipe
-    from factory.resolve import find_recipe
+    from factory.config.loading import load
+    from factory.lookup import find_recipe
+    from factory.schema.render_recipe import RenderRecipe
 
     count = f"subjects.phantom.count={max(1, samples // GRADES)}"
     return load(find_recipe(RECIPE), RenderRecipe, [count, *changes])
 
 
 def plan_of(samples: int) -> Any:
-    from factory.machine import ANY
-    from factory.networks import Networks
-    from factory.plan import plan
+    from factory.planning.machine import ANY
+    from factory.planning.plan import plan
+    from factory.rendering.model_set import Networks
 
     recipe = recipe_of(samples)
     networks = Networks.of(recipe)
@@ -80,8 +80,8 @@ def planned(samples: int) -> dict[str, float]:
 
 
 def executed(samples: int, on_ray: bool, per_shard: int = 1) -> dict[str, float]:
-    from factory.execute import execute
-    from factory.ray_session import ray_session
+    from factory.execution.ray.session import ray_session
+    from factory.execution.run import execute
 
     made = plan_of(samples)
     made = replace(made, layout=replace(made.layout, samples_per_shard=per_shard))
@@ -100,8 +100,8 @@ def executed(samples: int, on_ray: bool, per_shard: int = 1) -> dict[str, float]
 
 def stands(samples: int) -> dict[str, float]:
     """The ledger's names are there, its entries are empty: reading one would tell."""
-    from storage import ledger
-    from storage.dataset import Dataset
+    from factory.storage.dataset import ledger
+    from factory.storage.dataset.dataset import Dataset
 
     made = plan_of(samples)
     with tempfile.TemporaryDirectory(prefix="driver-cost-") as folder:
@@ -126,8 +126,8 @@ def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
 
 def bare(samples: int) -> dict[str, float]:
     """Samples a minute of the renderer, called in this process."""
-    from factory.cases import cases
-    from factory.networks import Networks
+    from factory.planning.cases import cases
+    from factory.rendering.model_set import Networks
 
     recipe = recipe_of(samples, SPACING)
     every = list(cases(recipe))
@@ -143,7 +143,7 @@ def rate(samples: int) -> dict[str, float]:
     """Samples a minute: the renderer bare in one process, and in each of two beside one another,
     which is what this machine has for two; then one actor and two, of the same cases; and one actor
     whose stages overlap."""
-    from factory.pipeline import render_recipe
+    from factory.api import render_recipe
 
     changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", SPACING]
     count = max(1, samples // GRADES) * GRADES

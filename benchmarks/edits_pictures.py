@@ -2,10 +2,10 @@
 
     python benchmarks/edits_pictures.py DATA_FOLDER --output runs/edits [--only microcephaly …]
 
-DATA_FOLDER holds fetal-spina-bifida (a BIDS dataset, see storage.bids) and adult-brain. One
-picture an edit: rows are the real subject's image and labels and the phantom's labels, columns
-nothing and three strengths, each headed by what it shows best; and one sheet with all edits at
-the middle strength. To add an edit, add it to EDITS.
+DATA_FOLDER holds fetal-spina-bifida (a BIDS dataset, see factory.storage.subjects.bids) and
+adult-brain. One picture an edit: rows are the real subject's image and labels and the phantom's
+labels, columns nothing and three strengths, each headed by what it shows best; and one sheet with
+all edits at the middle strength. To add an edit, add it to EDITS.
 """
 
 import argparse
@@ -22,16 +22,16 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from factory.anatomy.tissues import box_of
+from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
+from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
-from factory.labels import table_of
-from factory.operators import operator_class, operator_function, operator_names
-from storage.bids import bids_subjects
-from storage.mappings import NAMED, apply
-from storage.phantom import phantom
-from storage.resample import fit
-from storage.sources import load_subject
-from storage.subject import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
+from factory.schema.label_table import table_of
+from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.label_mappings import NAMED, apply
+from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.resample import fit
+from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ from loading_ways import (
     ours,
     whole_volumes,
 )
-from weed import Weed, executable
+from support.seaweedfs import Weed, executable
 
 import factory
+from factory.storage.dataset.layout import quantise
+from factory.storage.dataset.object_store import Folder
 from factory.torch import PatchDataset, PatchLoader
-from storage.folder import Folder
-from storage.layout import quantise
 
 PATCHES, WORKERS = 8, 2
 OURS, WARM, COLD = "ours, disk", "ours, S3 warm", "ours, S3 cold"

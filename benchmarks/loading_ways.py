@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from storage.dataset_open import create
-from storage.layout import Layout, dequantise
-from storage.stored_sample import StoredSample
-from storage.subject import FETA
+from factory.storage.dataset.layout import Layout, dequantise
+from factory.storage.dataset.open import create
+from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.subjects.types import FETA
 
 SAMPLES, PATCH, SPACING = 3, 96, 0.5
 RANGE = (0.0, 1.2)

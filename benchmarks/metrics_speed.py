@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from results import bars, keep
+from report_table import bars, keep
 
-from factory.evaluate.distribution import density_coverage, fid, kid, precision_recall
-from factory.evaluate.features import extractor_of
-from factory.evaluate.paired import paired_scores, slice_scores
-from factory.resolve import find_model
-from factory.segmenting import VolumeSegmenter
-from models.checkpoint import WeightsError
-from storage.phantom import phantom
-from storage.resample import fit
+from factory.families.feature_extractors import extractor_of
+from factory.families.segmenter.inference import VolumeSegmenter
+from factory.lookup import find_model
+from factory.metrics.distribution import density_coverage, fid, kid, precision_recall
+from factory.metrics.paired import paired_scores, slice_scores
+from factory.models.checkpoint import WeightsError
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.resample import fit
 
 TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
 SLICES, SHOWN = 1000, 24

@@ -19,8 +19,8 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from storage.phantom import phantom
-from storage.subject import FETA
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import FETA
 
 # Tissues of FETA for the atlas's labels 0-8; its corpus callosum counts as white matter.
 ATLAS = np.array([0, 3, 4, 5, 1, 2, 6, 7, 3], np.uint8)

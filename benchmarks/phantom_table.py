@@ -2,8 +2,9 @@
 
     python benchmarks/phantom_table.py [--seeds 10] [--spacing 1.0] [--markdown FILE]
 
-Mean ± sd over the seeds, measured on the label maps by factory.anatomy.measure. A target stands
-after "/": the published curve, for the head less the allowance for the skull (storage.growth).
+Mean ± sd over the seeds, measured on the label maps by factory.anatomy.measures. A target stands
+after "/": the published curve, for the head less the allowance for the skull
+(factory.storage.subjects.growth_curves).
 """
 
 import argparse
@@ -11,10 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from factory.anatomy import measure
-from storage.growth import ATRIAL_WIDTH_MM, intracranial_mm, transcerebellar_mm
-from storage.phantom import phantom
-from storage.subject import FETA, Subject
+from factory.anatomy import measures as measure
+from factory.storage.subjects.growth_curves import (
+    ATRIAL_WIDTH_MM,
+    intracranial_mm,
+    transcerebellar_mm,
+)
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import FETA, Subject
 
 
 def measures(subject: Subject) -> dict[str, float]:

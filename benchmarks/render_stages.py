@@ -23,15 +23,17 @@ from typing import Any
 from unittest.mock import patch
 
 from matplotlib.figure import Figure
-from results import keep
+from report_table import keep
 
-from factory import editing, painting, render
-from factory.loading import load
-from factory.pipeline import render_recipe
-from factory.recipe import RenderRecipe
-from factory.resolve import find_recipe
-from models import fusion
-from storage import shard_writer
+from factory.api import render_recipe
+from factory.config.loading import load
+from factory.families.spade import volume_painter as painting
+from factory.lookup import find_recipe
+from factory.models import fusion_rules as fusion
+from factory.rendering import renderer as render
+from factory.rendering import subject_editor as editing
+from factory.schema.render_recipe import RenderRecipe
+from factory.storage.dataset import shard_writer
 
 GENERATOR = "generator"
 STAGES = [

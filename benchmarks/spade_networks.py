@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from factory.orientations import brain_box, cut, grown
-from models.checkpoint import remove_parametrizations
-from models.spade import Spade, SpadeConfig, SpadeGenerator, initialise
-from storage.phantom import phantom
+from factory.imaging.orientations import brain_box, cut, grown
+from factory.models.checkpoint import remove_parametrizations
+from factory.models.spade.network import Spade, SpadeConfig, SpadeGenerator, initialise
+from factory.storage.subjects.phantom import phantom
 
 HIDDEN = {12: 32, 32: 64, 64: 128}
 """Hidden units by width: that of the shipped model, half and all of the paper's."""

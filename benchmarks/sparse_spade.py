@@ -12,8 +12,8 @@ ways, and scaled.
 dense: by convolutions. sparse: by tables; of them: what making the tables takes. mixed: the faster
 of the two in bfloat16. rest: the same generator with nothing in the modulations' place, which no
 tables can make less; at most: dense ÷ rest. recorded, on a GPU: what rendering does there, a
-compiled kernel in a CUDA graph (models.spade_stack). matrix share: multiplications of the dense way
-a second, ÷ those of a large matrix product measured in the same run.
+compiled kernel in a CUDA graph (factory.models.spade.stack). matrix share: multiplications of the
+dense way a second, ÷ those of a large matrix product measured in the same run.
 
 OUTPUT.json is written after each row, then OUTPUT.md and OUTPUT.png; the tables are printed.
 
@@ -35,13 +35,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from results import machine
+from report_table import machine
 from spade_networks import HIDDEN, monai_network, network, stack, unmodulated
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.neighbourhoods import RARE, LabelMaps, one_hot
-from models.spade import DOWNSCALES, STRIDE
-from models.spade_stack import SpadeStack
+from factory.models.spade.neighbourhoods import RARE, LabelMaps, one_hot
+from factory.models.spade.network import DOWNSCALES, STRIDE
+from factory.models.spade.stack import SpadeStack
 
 BATCH = 8
 STYLES = (1, 2, 4, 8, 16)

@@ -18,19 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from results import bars, keep
+from report_table import bars, keep
 
-from factory.orientations import brain_box, cut, grown
-from factory.train.families import load_training
-from factory.train.planes import PlaneSampler
-from factory.train.run import Run
-from factory.train.slices import SliceSampler, stack
-from factory.train.spade import train as train_spade
-from factory.train.stylegan2 import train as train_stylegan2
-from factory.train.stylegan2_family import config_of
-from storage.phantom import phantom
-from storage.planes import Plane
-from storage.subject import Subject
+from factory.families.registry import load_training
+from factory.families.spade.train import train as train_spade
+from factory.families.stylegan2.data import PlaneSampler
+from factory.families.stylegan2.family import config_of
+from factory.families.stylegan2.train import train as train_stylegan2
+from factory.imaging.orientations import brain_box, cut, grown
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.slices import Plane
+from factory.storage.subjects.types import Subject
+from factory.training.run import Run
+from factory.training.slices import SliceSampler, stack
 
 RECIPES = Path(__file__).parents[1] / "recipes/train"
 TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)

@@ -6,7 +6,7 @@
 Each NAME=MODEL is a row: a folder that `factory train` made by the recipe or a change of it. The
 heads and volumes scored are those that the recipe holds out; a model that learnt from one of them
 is refused. Writes FOLDER/table.csv, table.md and table.png. The measure is that of
-factory.evaluate.deformation, and not comparable with the paper's figures.
+factory.metrics.deformation, and not comparable with the paper's figures.
 """
 
 import argparse
@@ -16,7 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.evaluate.ultrasound_to_mri import (
+from factory.families.registry import load_training
+from factory.families.ultrasound_to_mri.data import ultrasound_plane
+from factory.families.ultrasound_to_mri.family import head_records
+from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
+from factory.families.ultrasound_to_mri.scoring import (
     COLUMNS,
     deformations,
     pictured,
@@ -24,12 +28,8 @@ from factory.evaluate.ultrasound_to_mri import (
     references,
     row,
 )
-from factory.train.families import load_training
-from factory.train.heads import ultrasound_plane
-from factory.train.subjects import held_out_subjects
-from factory.train.ultrasound_to_mri_family import head_records
-from factory.ultrasound_painting import UltrasoundPainter, drawn
-from storage.sources import load_subject
+from factory.storage.subjects.load import load_subject
+from factory.training.data import held_out_subjects
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from factory.anatomy.measure import atrial_width_mm, components, euler_number, volumes_ml
-from factory.anatomy.ventriculomegaly import MODES, ventriculomegaly
+from factory.anatomy.edits.ventriculomegaly.edit import MODES, ventriculomegaly
+from factory.anatomy.measures import atrial_width_mm, components, euler_number, volumes_ml
 from factory.errors import AnatomyError
-from storage.bids import bids_subjects
-from storage.phantom import phantom
-from storage.sources import load_subject
-from storage.subject import FETA, Subject
+from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import FETA, Subject
 
 GRADES = {"mild": (10.0, 13.0), "moderate": (13.0, 15.0), "severe": (15.0, 20.0)}
 SOLID = ("grey_matter", "white_matter", "deep_grey_matter", "brainstem", "cerebellum")

@@ -1,13 +1,13 @@
 """Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out.
 
-dataset = factory.open("hydrocephalus.zarr")        # see factory.opened
+dataset = factory.open("hydrocephalus.zarr")        # see factory.datasets.open
 from factory.torch import PatchDataset, PatchLoader  # patches of it for PyTorch and MONAI
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factory.opened import OpenedDataset
+    from factory.datasets.open import OpenedDataset
 
 
 def open(
@@ -17,8 +17,8 @@ def open(
 
     cache: for a bucket, a folder of this machine where what was read is kept. unsealed: open one
     that is not finished too, as far as it stands. unaccepted: with the samples whose column
-    `accepted` is False. Raises storage.errors.DatasetError, one line.
+    `accepted` is False. Raises factory.storage.errors.DatasetError, one line.
     """
-    from factory.opened import opened
+    from factory.datasets.open import opened
 
     return opened(path, cache=cache, unsealed=unsealed, unaccepted=unaccepted)

@@ -7,7 +7,8 @@
     └── RenderError             a case that cannot be rendered
     ShardsFailed                finished, with failures; exit code 3
 
-storage.errors.StorageError and models.checkpoint.WeightsError also end in exit code 2.
+factory.storage.errors.StorageError and factory.models.checkpoint.WeightsError also end in exit code
+2.
 """
 
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.normalisation import BatchNorm, SumOverWorkers
+from factory.models.normalisation import BatchNorm, SumOverWorkers
 
 SCALES = 4
 """Half, quarter, eighth and sixteenth of the size."""

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,11 +16,8 @@ import torch.multiprocessing as mp
 from hypothesis import settings
 from PIL import Image
 from s3fs import S3FileSystem
-
-sys.path.insert(0, str(Path(__file__).parent))
-from weed import Weed, executable
-
-ROOT = Path(__file__).parents[1]
+from support.places import ROOT
+from support.seaweedfs import Weed, executable
 
 if not torch.cuda.is_available():  # read once, where a kernel is defined
     os.environ.setdefault("TRITON_INTERPRET", "1")

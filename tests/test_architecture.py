@@ -4,41 +4,26 @@ import ast
 from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("factory", "models", "storage")
 
 ALLOWED = {
-    "ray": (
-        "factory/ray_pool.py",
-        "factory/ray_actor.py",
-        "factory/ray_session.py",
-        "factory/submit.py",
-        "factory/evaluate/spread.py",
-        "factory/train/",
-    ),
+    "ray": ("factory/execution/", "factory/evaluation/parallel.py"),
     "zarr": ("storage/",),
     "fsspec": ("storage/",),
     "torch": (
         "models/",
-        "factory/gating.py",
-        "factory/segmenting.py",
-        "factory/render.py",
-        "factory/painting.py",
-        "factory/slice_painting.py",
-        "factory/latents.py",
-        "factory/interpolated.py",
-        "factory/drawn.py",
-        "factory/painters.py",
-        "factory/ultrasound_painting.py",
+        "factory/families/",
+        "factory/training/",
+        "factory/rendering/",
+        "factory/evaluation/",
+        "factory/metrics/",
+        "factory/subjects/",
+        "factory/execution/training_job.py",
         "factory/torch/",
-        "factory/train/",
-        "factory/evaluate/",
     ),
     "pickle": (),
-    "factory": ("factory/",),
-    "models": ("models/", "factory/"),
-    "storage": ("storage/", "factory/"),
 }
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from factory.acquisition import bias_field
 from factory.acquisition.geometry import own_slices, rasters
-from factory.acquisition.scan import RECORDED, scan
+from factory.acquisition.stack import RECORDED, scan
 from factory.acquisition.streams import stream
 from factory.acquisition.tone import tone
 from factory.errors import RenderError
-from storage.subject import Grid, LabelTable
+from factory.storage.subjects.types import Grid, LabelTable
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "stacks": {

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from factory.errors import RenderError
-from factory.orientations import AXES
-from storage.subject import Grid
+from factory.imaging.orientations import AXES
+from factory.storage.subjects.types import Grid
 
 Triple = tuple[float, float, float]
 

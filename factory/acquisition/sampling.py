@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from factory.acquisition.geometry import Raster
 from factory.acquisition.motion import Motion
-from factory.orientations import brain_box
+from factory.imaging.orientations import brain_box
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian, in its standard deviations."""

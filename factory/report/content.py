@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from factory.montage import sides
+from factory.datasets.montage.montage import sides
 from factory.report import charts, measures, pictures, provenance, scores
 from factory.report.references import references
 from factory.report.strata import Strata, chosen, strata
 from factory.report.tables import Table, text
 from factory.report.verdicts import Verdicts, verdicts
-from factory.reports import amount
-from storage.dataset import Dataset
-from storage.short_axis import HEART
+from factory.results import amount
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.subjects.short_axis import HEART
 
 DIGESTED = 2e9
 """Stored bytes up to which a dataset is read through for its digest, where nothing else is said."""

@@ -10,12 +10,12 @@ from typing import Any
 import jinja2
 
 from factory.errors import FactoryError
+from factory.planning.phrases import many
 from factory.report import scores
 from factory.report.content import content
-from factory.reports import amount
-from factory.wording import many
-from storage.dataset import Dataset
-from storage.dataset_open import open_dataset
+from factory.results import amount
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.open import open_dataset
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from factory.datasets.montage.montage import box_about, centre_of, draw_edges, sample_panels
+from factory.datasets.montage.panels import Panel, stack_panels
 from factory.errors import FactoryError
-from factory.montage import box_about, centre_of, draw_edges, sample_panels
-from factory.panels import Panel, stack_panels
-from storage.dataset import Dataset
-from storage.head_ultrasound import HEAD
-from storage.short_axis import HEART
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.subjects.head_ultrasound import HEAD
+from factory.storage.subjects.short_axis import HEART
 
 WIDTH = 6.0
 """Inches of a picture of three planes; of a single slice's panels as many as there are."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from factory.config.loading import listed
 from factory.errors import FactoryError
-from factory.loading import listed
+from factory.lookup import find_model
+from factory.planning.phrases import many
 from factory.report.tables import text
-from factory.resolve import find_model
-from factory.wording import many
 
 NOT_STATED = "not stated"
 
@@ -62,7 +62,7 @@ def _recorded(record: Mapping[str, Any], prefix: str) -> dict[str, str]:
 
 
 def _model(name: str, does: str, weights: Mapping[str, str]) -> Model:
-    from models.checkpoint import WeightsError, read_card
+    from factory.models.checkpoint import WeightsError, read_card
 
     pairs = sorted(weights.items())
     try:
@@ -88,7 +88,7 @@ def _model(name: str, does: str, weights: Mapping[str, str]) -> Model:
 
 def _about(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a card says of its training, a row each."""
-    from factory.zoo import headline
+    from factory.model_zoo import headline
 
     training = card.get("training", {})
     held = training.get("held_out", ())

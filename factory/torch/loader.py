@@ -6,9 +6,9 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import DataLoader, Sampler
 
+from factory.storage.dataset.volume_reader import forks_abort
+from factory.storage.errors import DatasetError
 from factory.torch.patches import PatchDataset
-from storage.errors import DatasetError
-from storage.volumes import forks_abort
 
 
 class PatchSampler(Sampler[int]):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from factory.filtering import column
-from storage.errors import DatasetError
+from factory.datasets.filtering import column
+from factory.storage.errors import DatasetError
 
 
 def weights_of(table: pd.DataFrame, weights: str | None, balance: str | None) -> np.ndarray:

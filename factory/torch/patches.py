@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from factory.filtering import column
-from factory.loading import listed, nearest
-from factory.opened import OpenedDataset, opened
+from factory.config.loading import listed, nearest
+from factory.datasets.filtering import column
+from factory.datasets.open import OpenedDataset, opened
+from factory.storage.errors import DatasetError
 from factory.torch.foreground import Remembered, voxels_by_label
 from factory.torch.order import in_shares, order_of, weights_of
-from storage.errors import DatasetError
 
 Source = str | OpenedDataset
 

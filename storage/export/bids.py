@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from storage.export.about import UNSTATED, About
-from storage.export.nifti_file import save_image, save_label
-from storage.layout import Layout
-from storage.stored_sample import StoredSample
-from storage.subject import FETA_WITH_CALLOSUM
+from factory.storage.dataset.layout import Layout
+from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.export.metadata import UNSTATED, About
+from factory.storage.export.nifti_file import save_image, save_label
+from factory.storage.subjects.types import FETA_WITH_CALLOSUM
 
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from storage import ledger
-from storage.errors import ExportError
-from storage.export.about import UNSTATED, About
-from storage.folder import Folder
-from storage.seal import newest_seal, seal_key
+from factory.storage.dataset import ledger
+from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.seal import newest_seal, seal_key
+from factory.storage.errors import ExportError
+from factory.storage.export.metadata import UNSTATED, About
 
 NAME = "croissant.json"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from storage.layout import quantise
+from factory.storage.dataset.layout import quantise
 
 LEVELS = 65535
 

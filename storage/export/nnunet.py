@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.errors import ExportError
-from storage.export.about import About
-from storage.export.nifti_file import save_image, save_label
-from storage.stored_sample import StoredSample
+from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.errors import ExportError
+from factory.storage.export.metadata import About
+from factory.storage.export.nifti_file import save_image, save_label
 
 FIRST = 501  # below lie the numbers of published datasets
 _NAME = re.compile(r"Dataset(\d{3})_(.+)")

@@ -20,10 +20,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from storage.export.about import About
-from storage.export.pyramid import Level, pyramid
-from storage.layout import brick_length
-from storage.stored_sample import StoredSample, StoredStack
+from factory.storage.dataset.layout import brick_length
+from factory.storage.dataset.stored_sample import StoredSample, StoredStack
+from factory.storage.export.metadata import About
+from factory.storage.export.pyramid import Level, pyramid
 
 VERSION = "0.5"
 LABELS = "tissues"

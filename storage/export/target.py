@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage.errors import ExportError
+from factory.storage.errors import ExportError
 
 MARKER = ".export.json"
 WRITING = ".writing"

@@ -1,14 +1,13 @@
 """cluster.yaml is what Ray's own schema takes, and opens nothing to the world."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.autoscaler._private.util import fillout_defaults, prepare_config, validate_config
 from ruamel.yaml import YAML
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
 
 

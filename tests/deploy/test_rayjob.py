@@ -6,14 +6,12 @@ schemas that kubernetes-validate brings, where it is installed.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
-
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
 
 
 def exactly(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:

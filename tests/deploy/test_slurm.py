@@ -8,13 +8,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.places import ROOT
+from support.tiny_models import RECIPE, small, tiny_model
 
-from storage.dataset_open import open_dataset
+from factory.storage.dataset.open import open_dataset
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "factory"))
-from tiny_model import RECIPE, small, tiny_model
-
-ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/slurm.sh"
 STANDINS = {
     # its options end where the command begins

@@ -1,4 +1,6 @@
-"""Record the golden values anew: `python tests/golden/record.py [recipes] [datasets] [help]`.
+"""Record the golden values anew.
+
+    PYTHONPATH=tests python -m golden.record [recipes] [datasets] [help]
 
 Only where an issue orders other bits, and with a line in CHANGELOG.md.
 """
@@ -9,8 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import values
-import workplace
+from golden import values, workplace
 
 
 def main() -> None:

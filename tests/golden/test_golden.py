@@ -1,18 +1,14 @@
 """What no refactoring may change: digests, cases, datasets, public names and help texts.
 
-`python tests/golden/record.py` records them anew, where an issue orders other bits.
+`PYTHONPATH=tests python -m golden.record` records them anew, where an issue orders other bits.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import values
-import workplace
+from golden import values, workplace
 
 ON_RAY = ("head", "head with a scanner", "hearts", "ultrasound")
 

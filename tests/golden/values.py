@@ -11,11 +11,11 @@ import numpy as np
 from typer.main import get_command
 
 from factory import cli
-from factory.cases import cases, count_cases
-from factory.recipe import load_recipe
-from factory.train.families import load_training
-from storage.dataset_open import open_dataset
-from storage.environment import environment
+from factory.families.registry import load_training
+from factory.planning.cases import cases, count_cases
+from factory.schema.render_recipe import load_recipe
+from factory.storage.dataset.environment import environment
+from factory.storage.dataset.open import open_dataset
 
 RECORDED = Path(__file__).parent / "recorded"
 

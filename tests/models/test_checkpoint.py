@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import (
+from factory.models.checkpoint import (
     WeightsError,
     load_state,
     load_weights,
@@ -14,7 +14,7 @@ from models.checkpoint import (
     save_model,
     save_state,
 )
-from models.spade import SpadeConfig, SpadeGenerator, initialise, one_hot
+from factory.models.spade.network import SpadeConfig, SpadeGenerator, initialise, one_hot
 
 CONFIG = SpadeConfig(labels=3, width=2, hidden=4)
 CARD = {"family": "spade", "config": {"labels": 3, "width": 2, "hidden": 4}}

@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.cnn_fusion import CnnFusion, CnnFusionConfig, by_patches, initialise, restore, window
+from factory.models.cnn_fusion import (
+    CnnFusion,
+    CnnFusionConfig,
+    by_patches,
+    initialise,
+    restore,
+    window,
+)
 
 SIDES = st.tuples(*[st.integers(1, 21)] * 3)
 PATCHES = st.sampled_from([4, 8, 10])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.label_vae import (
+from factory.models.label_vae import (
     LabelVae,
     LabelVaeConfig,
     cross_entropy,
@@ -21,8 +21,8 @@ from models.label_vae import (
     spread,
     strides,
 )
-from models.losses import kl_divergence
-from models.spade import one_hot
+from factory.models.losses import kl_divergence
+from factory.models.spade.network import one_hot
 
 SMALL = LabelVaeConfig(labels=3, shape=(24, 16), latent=5, width=4, most=8)
 

@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from models.losses import feature_matching, hinge_discriminator, hinge_generator, kl_divergence
+from factory.models.losses import (
+    feature_matching,
+    hinge_discriminator,
+    hinge_generator,
+    kl_divergence,
+)
 
 
 def scores(*values: float) -> list[list[torch.Tensor]]:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models.normalisation import BatchNorm, normalisation
+from factory.models.normalisation import BatchNorm, normalisation
 
 
 def batch() -> torch.Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.segmenter import STRIDE, Segmenter, SegmenterConfig, dice_loss, initialise
+from factory.models.segmenter import STRIDE, Segmenter, SegmenterConfig, dice_loss, initialise
 
 
 def small(seed: int = 0) -> Segmenter:

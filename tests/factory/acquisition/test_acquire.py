@@ -2,22 +2,18 @@
 
 import copy
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.volumes import WHITE, ball, block
 
 from factory.acquisition import acquire, motion
 from factory.acquisition.acquire import DEFAULTS
 from factory.errors import RenderError
-from storage.subject import FETA, LabelTable
-
-sys.path.insert(0, str(Path(__file__).parent))
-from volumes import WHITE, ball, block
+from factory.storage.subjects.types import FETA, LabelTable
 
 ALL: dict[str, Any] = {
     "stacks": {"orientations": ["axial", "sagittal", "axial"], "in_plane_mm": 1.5},

@@ -1,25 +1,20 @@
 """Slices of a volume: their profile, their gaps, their place in the world, their labels."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+from support.volumes import GREY, SHAPE, WHITE, ball, block, half_width
 
 from factory.acquisition import acquire, stack_shape
 from factory.acquisition.geometry import own_slices, rasters
 from factory.acquisition.motion import Motion
 from factory.acquisition.sampling import sample
 from factory.errors import RenderError
-from factory.orientations import AXES
-from storage.subject import FETA, Grid
-
-sys.path.insert(0, str(Path(__file__).parent))
-from volumes import GREY, SHAPE, WHITE, ball, block, half_width
+from factory.imaging.orientations import AXES
+from factory.storage.subjects.types import FETA, Grid
 
 
 def still(slices: int) -> Motion:

@@ -1,16 +1,11 @@
 """Gamma, contrast and histogram."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.volumes import ball
 
 from factory.acquisition import reference_quantiles
 from factory.acquisition.tone import tone
-
-sys.path.insert(0, str(Path(__file__).parent))
-from volumes import ball
 
 
 def noisy_ball() -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,6 @@
 """A report in a real browser: at a phone's and a desk's width, light and dark, and printed."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pages import dataset, graded
+from support.report_pages import dataset, graded
 
 from factory.report.page import write_page
 

@@ -1,20 +1,16 @@
 """The page about a dataset: what is on it, whatever the dataset holds."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pages import SECTIONS, SHAPE, dataset, graded, page_of
+from support.report_pages import SECTIONS, SHAPE, dataset, graded, page_of
 
 from factory.errors import FactoryError
 from factory.report.page import write_page
-from storage.errors import DatasetError
-from storage.head_ultrasound import HEAD
-from storage.short_axis import HEART
+from factory.storage.errors import DatasetError
+from factory.storage.subjects.head_ultrasound import HEAD
+from factory.storage.subjects.short_axis import HEART
 
 FREE = ("data:", "#")
 """How whatever a page loads must begin."""

@@ -1,18 +1,15 @@
 """What evaluations wrote, on the page; and folders that are none of theirs."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pages import dataset, graded, page_of
+from support.report_pages import dataset, graded, page_of
 
 from factory.errors import FactoryError
-from factory.evaluate.about import write_about
+from factory.evaluation.summary_file import write_about
 from factory.report.scores import COPIES, METRICS, read
 
 DISTRIBUTION = """against,direction,precision,fid,kid

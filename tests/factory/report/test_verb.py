@@ -1,13 +1,9 @@
 """`factory report` on the command line: what it prints, and its exit codes."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pages import dataset, graded
+from support.report_pages import dataset, graded
 
 from factory.cli import main
 

@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.stored_datasets import layout, write
 
+from factory.storage.dataset.object_store import Folder
+from factory.storage.errors import DatasetError
 from factory.torch import PatchDataset, PatchLoader, PatchSampler
-from storage.errors import DatasetError
-from storage.folder import Folder
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "storage"))
-from small_dataset import layout, write
 
 
 class Numbers:

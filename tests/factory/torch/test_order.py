@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.storage.errors import DatasetError
 from factory.torch.order import in_shares, order_of, weights_of
-from storage.errors import DatasetError
 
 TABLE = pd.DataFrame(
     {

@@ -1,25 +1,21 @@
 """Patches: where they lie, what they hold, and that seed, epoch and index alone decide it."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.stored_datasets import RECORD, SHAPE, layout, sample, write
 
 import factory
+from factory.storage.dataset.layout import Layout, quantise
+from factory.storage.dataset.open import create
+from factory.storage.errors import DatasetError
+from factory.storage.subjects.types import FETA, LabelTable
 from factory.torch import PatchDataset
 from factory.torch.foreground import VOXELS, voxels_by_label
-from storage.dataset_open import create
-from storage.errors import DatasetError
-from storage.layout import Layout, quantise
-from storage.subject import FETA, LabelTable
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "storage"))
-from small_dataset import RECORD, SHAPE, layout, sample, write
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.export.pyramid import SMALLEST, coarser, pyramid
-from storage.subject import Grid
+from factory.storage.export.pyramid import SMALLEST, coarser, pyramid
+from factory.storage.subjects.types import Grid
 
 SPACINGS = st.tuples(*[st.sampled_from([0.5, 0.8, 1.0, 2.0, 5.0])] * 3)
 SHAPES = st.tuples(st.integers(1, 20), st.integers(1, 70), st.integers(65, 140))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ExportError
-from storage.export.target import MARKER, WRITING, claim, held, place, standing
+from factory.storage.errors import ExportError
+from factory.storage.export.target import MARKER, WRITING, claim, held, place, standing
 
 WHAT = {"format": "bids", "where": None}
 

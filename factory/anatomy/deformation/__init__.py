@@ -1,0 +1,1 @@
+"""Deformations of label maps: velocity fields, warps, topology."""

@@ -1,0 +1,37 @@
+"""Volumes of the tissues in ml, and how much of the brain is ventricle."""
+
+import numpy as np
+
+from factory.anatomy.edits.dilate_ventricles.edit import OUTSIDE, lateral_ventricles
+from factory.anatomy.regions import brain_box
+from factory.storage.subjects.types import LabelTable
+
+Spacing = tuple[float, float, float]
+
+
+def volumes_ml(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
+    """Millilitres of every tissue of the table but the background."""
+    counts = np.bincount(label.ravel(), minlength=len(table.names))
+    ml = float(np.prod(spacing)) / 1000
+    return {name: float(counts[i] * ml) for i, name in enumerate(table.names) if i}
+
+
+def ventricle_brain_ratio(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:
+    """Volume of both lateral ventricles over that of the brain's parenchyma.
+
+    The volumetric ventricle-to-brain ratio, as a share (not percent). Parenchyma is all that is
+    labelled but external CSF and ventricles, so cerebellum and brainstem too; the third and
+    fourth ventricle are in neither. None for a table without ventricles or a map without
+    parenchyma.
+    """
+    if "ventricles" not in table.names:
+        return None
+    brain = brain_box(label)
+    return ratio_of(lateral_ventricles(brain, spacing, table), brain, table)
+
+
+def ratio_of(lateral: np.ndarray, label: np.ndarray, table: LabelTable) -> float | None:
+    """The same, of lateral ventricles already told from the others."""
+    counts = np.bincount(label.ravel(), minlength=len(table.names))
+    parenchyma = sum(int(counts[i]) for i, name in enumerate(table.names) if name not in OUTSIDE)
+    return float(lateral.sum() / parenchyma) if parenchyma else None

@@ -1,0 +1,7 @@
+"""`python -m factory.cli`: the `factory` command."""
+
+import sys
+
+from factory.cli import main
+
+sys.exit(main())

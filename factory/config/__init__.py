@@ -1,0 +1,1 @@
+"""Read YAML into checked sections, and tell every mistake in one line. Knows no image."""

@@ -1,0 +1,260 @@
+"""What may stand where a recipe wants a value: the value, a sweep, or a distribution.
+
+grade: 2
+grade: {each: [0, 1, 2]}                                  every one: a case each; sweeps multiply
+radius_mm: {range: [0, 6, 1.5]}                           each of 0, 1.5, 3, 4.5, 6
+radius_mm: {zip: [0, 2, 4]}                               every zip of a recipe goes in step
+grade: {choice: [0, 2]}  or  {choice: {0: 0.7, 2: 0.3}}   one of them, by weight
+radius_mm: {uniform: [1, 4]}
+radius_mm: {normal: {mean: 3, sd: 1, min: 0, max: 6}}     truncated to [min, max]
+radius_mm: {lognormal: {median: 3, spread: 1.5, min: 0.5, max: 9}}   two thirds in [2, 4.5]
+radius_mm: {uniform: [1, 4], count: 5}                    so many draws: a case each
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from factory.config.loading import Section, allowed, listed, nearest, problem
+from factory.config.sweep_keywords import SWEEPS, WORDS, word_of
+
+T = TypeVar("T")
+Weight = Annotated[float, Field(ge=0, le=1e9), allowed("a weight of 0 or more")]
+Spread = Annotated[float, Field(gt=0, le=1e9), allowed("a number above 0")]
+
+Ratio = Annotated[float, Field(gt=1, le=100), allowed("a ratio above 1, at most 100")]
+Draws = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number from 1 to 10000")]
+
+MOST = 10_000
+"""Values that one sweep may have."""
+
+
+def swept(word: str, body: Any) -> tuple[Any, ...]:
+    """The values of a sweep, in order."""
+    if word != "range":
+        return tuple(body)
+    low, high, step = (Decimal(str(number)) for number in body)
+    kind = type(body[0])
+    return tuple(kind(low + i * step) for i in range(int((high - low) / step) + 1))
+
+
+def extremes(parameter: Any) -> list[float]:
+    """Values among which the least and the greatest a plain numeric parameter may take are."""
+    word = word_of(parameter)
+    if word is None:
+        return [parameter]
+    body = parameter[word]
+    if word in ("normal", "lognormal"):
+        return [body["min"], body["max"]]
+    return list(swept(word, body)) if word in SWEEPS else list(body)
+
+
+class Each(Section, Generic[T]):
+    """A sweep: every value in turn."""
+
+    each: tuple[T, ...]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Each[T]":
+        _some(self.each, "each")
+        seen = [json.dumps(_plain(value), sort_keys=True) for value in self.each]
+        for index, value in enumerate(seen):
+            if value in seen[:index]:
+                at = ("each", index)
+                raise problem("value {value}; listed twice", _plain(self.each[index]), at=at)
+        return self
+
+
+class Zip(Section, Generic[T]):
+    """A sweep in step with every other zip: the first values together, then the second, …"""
+
+    zip: tuple[T, ...]
+
+    @model_validator(mode="after")
+    def _given(self) -> "Zip[T]":
+        _some(self.zip, "zip")
+        return self
+
+
+class Range(Section, Generic[T]):
+    """A sweep from low to high, both included where the steps meet it: [low, high, step]."""
+
+    range: tuple[T, T, Spread]
+
+    @model_validator(mode="after")
+    def _steps(self) -> "Range[T]":
+        low, high, step = self.range
+        if isinstance(low, str | bool):
+            raise problem("value {value}; allowed: numbers", self.range, at=("range",))
+        if low > high:  # type: ignore[operator]
+            raise problem("value {value}; allowed: [low, high, step]", self.range, at=("range",))
+        if isinstance(low, int) and not step.is_integer():
+            raise problem("value {value}; allowed: a whole step", step, at=("range", 2))
+        if (high - low) / step >= MOST:  # type: ignore[operator]
+            raise problem(f"more than {MOST} values", at=("range",))
+        return self
+
+
+class Uniform(Section, Generic[T]):
+    """Any number from low to high."""
+
+    uniform: tuple[T, T]
+    count: Draws | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Uniform[T]":
+        low, high = self.uniform
+        if low > high:  # type: ignore[operator]
+            raise problem("value {value}; allowed: [low, high]", self.uniform, at=("uniform",))
+        return self
+
+
+class NormalValues(Section, Generic[T]):
+    mean: T
+    sd: Spread
+    min: T
+    max: T
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "NormalValues[T]":
+        if self.min > self.max:  # type: ignore[operator]
+            raise problem(f"value {self.min}; allowed: at most max, {self.max}", at=("min",))
+        curve = NormalDist(self.mean, self.sd)  # type: ignore[arg-type]
+        if curve.cdf(self.max) - curve.cdf(self.min) < 1e-3:  # type: ignore[arg-type]
+            raise problem("fewer than one draw in a thousand lies from min to max", at=("mean",))
+        return self
+
+
+class Normal(Section, Generic[T]):
+    """A normal distribution truncated to [min, max]."""
+
+    normal: NormalValues[T]
+    count: Draws | None = None
+
+
+class LognormalValues(Section, Generic[T]):
+    """median; spread: two thirds of the draws lie from median / spread to median × spread."""
+
+    median: T
+    spread: Ratio
+    min: T
+    max: T
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "LognormalValues[T]":
+        low, high, median = self.min, self.max, self.median
+        if low > high:  # type: ignore[operator]
+            raise problem(f"value {low}; allowed: at most max, {high}", at=("min",))
+        if median <= 0:  # type: ignore[operator]
+            raise problem("value {value}; allowed: a number above 0", median, at=("median",))
+        curve = NormalDist(math.log(median), math.log(self.spread))  # type: ignore[arg-type]
+        if log_cdf(curve, high) - log_cdf(curve, low) < 1e-3:  # type: ignore[arg-type]
+            raise problem("fewer than one draw in a thousand lies from min to max", at=("median",))
+        return self
+
+
+def log_cdf(curve: NormalDist, value: float) -> float:
+    """The share of a lognormal, given as the normal of its logarithm, below a value."""
+    return curve.cdf(math.log(value)) if value > 0 else 0.0
+
+
+class Lognormal(Section, Generic[T]):
+    """A lognormal distribution truncated to [min, max]."""
+
+    lognormal: LognormalValues[T]
+    count: Draws | None = None
+
+
+class Choice(Section, Generic[T]):
+    """One of some values, equally likely or by weight."""
+
+    choice: Annotated[
+        Annotated[tuple[T, ...], Tag("<list>")] | Annotated[dict[T, Weight], Tag("<weights>")],
+        Discriminator(lambda value: "<weights>" if isinstance(value, Mapping) else "<list>"),
+    ]
+    count: Draws | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Choice[T]":
+        weights = list(self.choice.values()) if isinstance(self.choice, dict) else self.choice
+        if not weights or (isinstance(self.choice, dict) and not sum(self.choice.values()) > 0):
+            raise problem("allowed: at least one value of a weight above 0", at=("choice",))
+        return self
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Section) else value
+
+
+def _some(values: tuple[Any, ...], word: str) -> None:
+    if not values:
+        raise problem("value {value}; allowed: a list of at least one value", (), at=(word,))
+    if len(values) > MOST:
+        raise problem(f"more than {MOST} values", at=(word,))
+
+
+def _kind(value: Any) -> str:
+    """The branch a value belongs to, as it is read (a dict) or written back (a model)."""
+    if isinstance(value, Section):
+        return f"<{next(iter(type(value).model_fields))}>"
+    word = word_of(value)
+    return f"<{word}>" if word else "<value>"
+
+
+def _is_parameter(*words: str) -> BeforeValidator:
+    """Refuses a mapping that is none of `words`, naming the nearest."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and word_of(value) not in words:
+            key = next((key for key in value if key not in (*words, "count")), None)
+            hint = nearest(key, words)
+            text = "value {value}; allowed: a value or one of {words}"
+            raise problem(text, value, words=listed(words) + hint)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _swept_or_given(item: Any) -> Any:
+    """What Number and Option share: the value itself, or a sweep over some."""
+    return (
+        Annotated[item, Tag("<value>")]
+        | Annotated[Each[item], Tag("<each>")]
+        | Annotated[Range[item], Tag("<range>")]
+        | Annotated[Zip[item], Tag("<zip>")]
+    )
+
+
+if TYPE_CHECKING:
+    Number: TypeAlias = T | Any
+    Option: TypeAlias = T | Any
+else:
+
+    class Number(Generic[T]):
+        """Number[T]: a number, a sweep, or any distribution."""
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return Annotated[
+                _swept_or_given(item)
+                | Annotated[Uniform[item], Tag("<uniform>")]
+                | Annotated[Normal[item], Tag("<normal>")]
+                | Annotated[Lognormal[item], Tag("<lognormal>")]
+                | Annotated[Choice[item], Tag("<choice>")],
+                Discriminator(_kind),
+                _is_parameter(*WORDS),
+            ]
+
+    class Option(Generic[T]):
+        """Option[T]: a value of a kind that has no in-between: given, swept or chosen."""
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return Annotated[
+                _swept_or_given(item) | Annotated[Choice[item], Tag("<choice>")],
+                Discriminator(_kind),
+                _is_parameter(*SWEEPS, "choice"),
+            ]

@@ -1,0 +1,1 @@
+"""The life of a dataset: start, open, query, inspect, repair, replay, export."""

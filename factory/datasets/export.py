@@ -1,0 +1,234 @@
+"""A dataset in the formats that trainings and archives read: which samples, and who writes them.
+
+The samples are shared out to processes; each one's files appear whole, so that whatever stops an
+export, the same command does the rest.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as ended
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from factory.config.loading import listed, nearest
+from factory.datasets.query import select
+from factory.errors import FactoryError
+from factory.planning.phrases import many
+from factory.progress import Progress
+from factory.storage.dataset import ledger
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.open import open_dataset
+from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.export import croissant, nnunet, target
+from factory.storage.export.bids import Bids
+from factory.storage.export.metadata import About
+from factory.storage.export.nnunet import NnUnet
+from factory.storage.export.ome_zarr import OmeZarr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Format(Protocol):
+    """What a format has to say: a sample's files, and the documents about all of them."""
+
+    def files(self, index: int) -> list[str]: ...
+    def write(self, index: int, sample: StoredSample, folder: Path) -> None: ...
+    def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]: ...
+    def use(self, folder: Path) -> str: ...
+    @property
+    def left_out(self) -> Sequence[str]: ...
+
+
+FORMATS: Mapping[str, type[NnUnet] | type[Bids] | type[OmeZarr]] = {
+    "nnunet": NnUnet,
+    "bids": Bids,
+    "ome-zarr": OmeZarr,
+}
+CROISSANT = "croissant"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and what was left out. folder: the export's. use: what reads it."""
+
+    to: str
+    folder: str
+    samples: int
+    written: int = 0
+    rejected: int = 0
+    not_chosen: int = 0
+    arrays_left_out: tuple[str, ...] = ()
+    use: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "arrays_left_out": list(self.arrays_left_out)}
+
+    def lines(self) -> list[str]:
+        arrays = f"left out  the arrays {listed(self.arrays_left_out)}"
+        out = [
+            *([f"{self.not_chosen} by --where"] if self.not_chosen else []),
+            *([f"{self.rejected} rejected (--all takes them too)"] if self.rejected else []),
+        ]
+        done = (
+            "described"
+            if self.to == CROISSANT
+            else f"exported, {self.written} of them written now; left out: {listed(out) or 'none'}"
+        )
+        return [
+            f"{self.to:<9} {self.folder}",
+            *([arrays] if self.arrays_left_out else []),
+            f"use       {self.use}",
+            f"{many(self.samples, 'sample')} {done}",
+        ]
+
+
+def export(
+    path: str,
+    to: str,
+    output: str | None = None,
+    *,
+    where: str | None = None,
+    rejected_too: bool = False,
+    licence: str | None = None,
+    contrast: str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> ExportReport:
+    """Write a complete dataset in another format, or go on with that.
+
+    to: a name of FORMATS, or croissant. output: a folder of this machine; croissant lies in the
+    dataset's own by default. where: a query of the columns of its cases, as pandas takes it.
+    rejected_too: also samples whose column `accepted` is false. licence: what the export says of
+    it. contrast: of the images, T2w by default. workers: processes, by default one a core.
+
+    Raises FactoryError for a format or a query that is none, or a worker that died; StorageError
+    where the dataset is not complete or damaged, or the folder holds something else.
+    """
+    if to not in (*FORMATS, CROISSANT):
+        names = (*FORMATS, CROISSANT)
+        raise FactoryError(f"--to {to}: allowed: {listed(names)}{nearest(to, names)}")
+    dataset = open_dataset(path, sealed=True)
+    if not dataset.is_complete():
+        raise FactoryError(
+            f"{path}: not complete, so it is not exported; finish rendering it first"
+        )
+    about, table = About.of(dataset, licence, contrast), dataset.cases()
+    if to == CROISSANT:
+        if where:
+            raise FactoryError("--where: croissant describes the whole dataset")
+        return _described(dataset, about, table, output)
+    if output is None or "://" in output:
+        raise FactoryError(f"--output: {to} needs a folder of this machine, not {output}")
+    chosen, rejected = select(table, where, rejected_too)
+    folder = Path(os.path.abspath(output))
+    if to == "nnunet":
+        folder = nnunet.folder_of(folder, about.name, target.MARKER)
+    format = FORMATS[to](about)
+    target.claim(folder, _claim(dataset, to, where, rejected_too))
+    indices = [int(i) for i in chosen["sample"]]
+    with target.held(folder):
+        todo = [i for i in indices if not target.standing(folder, format.files(i))]
+        standing = len(indices) - len(todo)
+        with Progress(len(indices), standing, show=progress, doing="exporting") as shown:
+            for _ in _done(partial(write, dataset, format, folder), todo, workers):
+                shown.advance(1)
+        for name, data in format.documents(_rows(chosen)).items():
+            target.put(folder, name, data)
+    return ExportReport(
+        to,
+        str(folder),
+        len(indices),
+        len(todo),
+        rejected,
+        len(table) - len(chosen) - rejected,
+        tuple(format.left_out),
+        format.use(folder),
+    )
+
+
+def write(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
+    """Export one sample."""
+    sample = dataset.sample(index)
+    target.place(folder, format.files(index), partial(format.write, index, sample))
+
+
+def _described(
+    dataset: Dataset, about: About, table: "pd.DataFrame", output: str | None
+) -> ExportReport:
+    into = Folder(output, scratch="") if output else dataset.folder
+    into.put(croissant.NAME, croissant.describe(dataset.folder, about, table))
+    at = str(into.root) if into.is_local else into.url
+    use = f"mlcroissant validate --jsonld {at}/{croissant.NAME}"
+    return ExportReport(CROISSANT, at, len(table), len(table), use=use)
+
+
+def _claim(dataset: Dataset, to: str, where: str | None, rejected_too: bool) -> dict[str, Any]:
+    """What makes two exports one and the same: a dataset that grows keeps what it began with."""
+    record = dataset.record
+    first = [*record.get("grown_from", ()), record][0]
+    made = {key: record.get(key) for key in ("weights", "environment")}
+    return {
+        "format": to,
+        "recipe_digest": first["recipe_digest"],
+        "made_by": ledger.sha256(ledger.canonical(made)),
+        "where": where,
+        "rejected_too": rejected_too,
+    }
+
+
+def _rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The chosen rows as plain values, None where there is none."""
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
+
+
+def _done(task: partial[None], todo: Sequence[int], workers: int | None) -> Iterator[None]:
+    """Run a task for each index, in processes; yields as each one ends."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = min(workers or cores or 1, len(todo))
+    if count <= 1:
+        yield from map(task, todo)
+        return
+    rest = iter(todo)
+    context = get_context("spawn")  # zarr and s3fs have threads, which a fork would break
+    with ProcessPoolExecutor(count, context, initializer=_begin) as pool:
+        try:
+            running: set[Future[None]] = {pool.submit(task, i) for i in islice(rest, 2 * count)}
+            while running:
+                over, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in over:
+                    yield future.result()
+                    running |= {pool.submit(task, i) for i in islice(rest, 1)}
+        except BrokenProcessPool:
+            raise FactoryError(
+                "a worker was killed (out of memory?); the same command goes on, maybe with "
+                "fewer --workers"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, and go when it goes."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            ended([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,137 @@
+"""What a dataset holds, and whether it is complete, as JSON and as lines to read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from factory.results import failed, failures_json
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.layout import label_table_json
+from factory.storage.dataset.open import open_dataset
+
+_SHOWN = ("atrial_width_mm", "volume_ml_ventricles", "gestational_age_weeks")
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What is said of a dataset: the keys of `to_json`, and the same in words."""
+
+    content: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.content
+
+    def lines(self) -> list[str]:
+        c = self.content
+        state = "complete" if c["complete"] else f"not complete: {c['standing']} samples stand"
+        overrides = c["record"].get("recipe", {}).get("overrides")
+        measures = c["measures_by_grade"]
+        if c["growing_to"]:
+            state += f"; growing to {c['growing_to']} samples, not sealed yet"
+        return [
+            f"dataset   {c['path']} ({state})",
+            *failed({one["sample"]: one["why"] for one in c["failures"]}),
+            f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
+            *(
+                f"array     {name}: {a['dtype']}, "
+                + ("" if a["shape"] == c["shape"] else f"at most {_size(a['shape'])}, ")
+                + f"bricks {_size(a['brick'])}, "
+                f"{a['bytes'] / 1e6:.1f} MB"
+                for name, a in c["arrays"].items()
+            ),
+            f"labels    {', '.join(str(row['value']) + ' ' + row['name'] for row in c['labels'])}",
+            f"recipe    digest {c['recipe_digest'][:12]}"
+            + (f", changed: {overrides}" if overrides else ""),
+            f"made on   {c['environment']['device']}, {c['environment']['instruction_set']}, "
+            f"numpy {c['environment']['versions'].get('numpy')}, "
+            f"torch {c['environment']['versions'].get('torch')}",
+            f"clipped   at most {100 * (c['clipped_fraction_max'] or 0):.3f} % of a sample",
+            *(
+                f"{'grade ' + grade if grade else 'all':<9} {row.pop('samples')} samples; "
+                + "; ".join(
+                    f"{name} {r['min']:.1f} to {r['max']:.1f}, mean {r['mean']:.1f}"
+                    for name, r in row.items()
+                    if name in _SHOWN
+                )
+                for grade, row in ((g, dict(row)) for g, row in measures.items())
+            ),
+            f"digest    {c['digest'] or 'not computed'}",
+        ]
+
+
+def _size(shape: list[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
+    """What a dataset holds.
+
+    with_digest: read everything for its digest too; one that is not complete has none.
+    Raises DatasetError where there is no dataset, or a shard is missing or damaged.
+    """
+    dataset = open_dataset(path)
+    layout, record = dataset.layout, dataset.record
+    table = dataset.cases()
+    complete = dataset.is_complete()
+    stored = dataset.stored_bytes()
+    clipped = table.filter(like="clipped_fraction").max().max() if len(table) else None
+    return DatasetReport(
+        {
+            "path": dataset.path,
+            "complete": complete,
+            "growing_to": dataset.growing_to(),
+            "samples": layout.samples,
+            "standing": len(table),
+            "digest": dataset.digest() if complete and with_digest else None,
+            "failures": failures_json(dataset.failures()),
+            "shape": list(layout.shape),
+            "arrays": {
+                name: {
+                    "dtype": "uint8" if layout.is_label(name) else "uint16",
+                    "shape": list(layout.shape_of(name)),
+                    "brick": list(layout.brick_of(name)),
+                    "samples_per_shard": layout.samples_per_shard,
+                    "range": list(layout.ranges[name]) if name in layout.ranges else None,
+                    "bytes": stored[name],
+                }
+                for name in layout.arrays
+            },
+            "labels": label_table_json(layout.table),
+            "recipe_digest": record["recipe_digest"],
+            "environment": record["environment"],
+            "record": {k: v for k, v in record.items() if k not in ("layout", "environment")},
+            "clipped_fraction_max": None if clipped is None else float(clipped),
+            "measures_by_grade": measures_by_grade(dataset),
+        }
+    )
+
+
+def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Samples, and the least, mean and greatest of each numeric column; "" where no grade is."""
+    table = dataset.cases()
+    if not len(table):
+        return {}
+    groups = table.groupby("grade", dropna=False) if "grade" in table else [("", table)]
+    identity = {"sample", "grade", "replicate"}
+    columns = [name for name in table.select_dtypes("number").columns if name not in identity]
+    return {
+        _grade(grade): {
+            "samples": len(rows),
+            **{
+                name: {
+                    "min": float(rows[name].min()),
+                    "mean": float(rows[name].mean()),
+                    "max": float(rows[name].max()),
+                }
+                for name in columns
+                if rows[name].notna().any()
+            },
+        }
+        for grade, rows in groups
+    }
+
+
+def _grade(grade: Any) -> str:
+    """A grade in words: a column with gaps holds decimals."""
+    if isinstance(grade, float):
+        return "none" if grade != grade else f"{grade:g}"
+    return str(grade)

@@ -1,0 +1,1 @@
+"""The picture of a dataset: some samples in three planes."""

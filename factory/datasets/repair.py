@@ -1,0 +1,120 @@
+"""A dataset's upkeep: reading all of it for damage, and making again what is damaged."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.api import planned, run
+from factory.planning.append import earlier_recipes, recipe_of
+from factory.planning.plan import Plan
+from factory.rendering.model_set import Networks
+from factory.results import amount, failed, failures_json
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.lease import Lease
+from factory.storage.dataset.open import open_dataset
+from factory.storage.dataset.verify import Findings, verify
+from factory.storage.errors import DatasetError
+
+SHOWN = 20
+"""How many damaged objects are listed, one a line."""
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What is damaged or missing. repaired: shards that were rendered again, if any were to be."""
+
+    dataset: Dataset
+    found: Findings
+    repaired: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.found.damage or self.repaired is not None
+
+    def to_json(self) -> dict[str, Any]:
+        done = {} if self.repaired is None else {"repaired": self.repaired}
+        return {
+            "path": self.dataset.path,
+            "samples": self.found.samples,
+            "objects": self.found.objects,
+            "bytes": self.found.bytes,
+            "damage": [
+                {"key": one.key, "what": one.what, "shard": one.shard} for one in self.found.damage
+            ],
+            "shards": sorted(self.found.shards),
+            "failures": failures_json(self.found.failures),
+            **done,
+        }
+
+    def lines(self) -> list[str]:
+        found, damage = self.found, self.found.damage
+        read = f"{found.objects} objects, {amount(found.bytes)}, of {found.samples} samples read"
+        if not damage:
+            return [f"{read}: all as written", *failed(found.failures)]
+        hidden = len(damage) - SHOWN
+        mended = (
+            f"; {self.repaired} shards were rendered again" if self.repaired is not None else ""
+        )
+        return [
+            *(str(one) for one in damage[:SHOWN]),
+            *([f"and {hidden} more"] if hidden > 0 else []),
+            f"{read}: {len(damage)} damaged or missing, in {len(found.shards)} shards{mended}",
+            *failed(found.failures),
+            *([] if mended else [f"mend     factory repair {self.dataset.path}"]),
+        ]
+
+
+def verify_dataset(path: str) -> VerifyReport:
+    """Read all of a dataset. Raises DatasetError where there is none, or it cannot be read."""
+    dataset = open_dataset(path)
+    return VerifyReport(dataset, verify(dataset.folder, dataset.record))
+
+
+def repair_dataset(
+    path: str,
+    *,
+    serial: bool = False,
+    address: str | None = None,
+    actors: int | None = None,
+    allow_mixed: bool = False,
+    progress: bool = True,
+) -> VerifyReport:
+    """Render the damaged shards again, and write the damaged small objects: the same bytes.
+
+    Raises DatasetError where record and seal are both damaged or environment and weights are not
+    those that made it; FactoryError, ShardsFailed as rendering does.
+    """
+    dataset = open_dataset(path, sealed=True)
+    record = dataset.record
+    if "recipe" not in record:
+        raise DatasetError(f"{path}: was not made by a recipe; make it again as it was made")
+    recipe = recipe_of(record, dataset.path)
+    if recipe.digest != record["recipe_digest"]:
+        raise DatasetError(f"{path}: record.json and the seal are both damaged")
+    dataset = replace(dataset, allow_mixed=allow_mixed)
+    found = verify(dataset.folder, record)
+    if found.shards:
+        from factory.rendering.renderer import best_device
+
+        networks = Networks.of(recipe)
+        networks.refuse_others(dataset, recipe)
+        made: Plan = replace(
+            planned(recipe, networks, 1 if serial else actors, address).on(best_device()),
+            layout=dataset.layout,
+            earlier=earlier_recipes(record, dataset.path),
+            done=set(range(dataset.layout.shards)) - found.shards,
+        )
+        with Lease(dataset.folder):
+            dataset.forget(found.shards)
+            run(
+                made,
+                dataset,
+                networks,
+                best_device(),
+                serial=serial,
+                address=address,
+                actors=actors,
+                keep_going=True,  # what could not be rendered then has its vacant place again
+                progress=progress,
+            )
+    dataset.seal()
+    return VerifyReport(dataset, found, len(found.shards))

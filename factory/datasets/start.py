@@ -1,0 +1,96 @@
+"""The dataset that a recipe renders into: begun, taken up again, or grown; and its plan."""
+
+from dataclasses import replace
+from typing import Any
+
+from factory.planning.append import earlier_recipes, recipe_of, refuse_changes
+from factory.planning.plan import Plan
+from factory.rendering.model_set import Networks
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.open import create, grow, open_dataset
+from factory.storage.errors import DatasetError
+
+
+def begin(
+    made: Plan,
+    networks: Networks,
+    device: str,
+    *,
+    overwrite: bool = False,
+    append: bool = False,
+    allow_mixed: bool = False,
+) -> tuple[Dataset, Plan]:
+    """The dataset to write to, and the plan with what stands in it already.
+
+    append: let a dataset of the recipe before it grew keep its samples. Raises DatasetError as
+    factory.storage.dataset.open's `create` and `grow` do, and for other weights; RecipeError where
+    the recipe does more than add to the one before.
+    """
+    recipe = made.recipe
+    record: dict[str, Any] = {
+        "recipe_digest": recipe.digest,
+        "recipe": recipe.record(),
+        "weights": networks.weights,
+    }
+    before = standing(recipe.spec.output.path)
+    made = cut_as(made, before)
+    if append and before is not None and before.record["recipe_digest"] != recipe.digest:
+        made = growing(made, before)
+        networks.refuse_others(before, recipe)
+        record["grown_from"] = history(before)
+        dataset = grow(
+            recipe.spec.output.path,
+            made.layout,
+            record,
+            recipe.text(),
+            device=device,
+            threads=made.threads,
+            allow_mixed=allow_mixed,
+        )
+    else:
+        dataset = create(
+            recipe.spec.output.path,
+            made.layout,
+            record,
+            recipe.text(),
+            device=device,
+            threads=made.threads,
+            overwrite=overwrite,
+            allow_mixed=allow_mixed,
+        )
+        networks.refuse_others(dataset, recipe)
+        made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
+    # what stands from before a growth is not touched: its readers go on with it
+    done = dataset.done(made.shards(), failed_too=bool(made.kept))
+    return dataset, replace(made, done=done)
+
+
+def standing(path: str) -> Dataset | None:
+    """The dataset at a path as its seal has it, if there is one."""
+    try:
+        return open_dataset(path, sealed=True)
+    except DatasetError:
+        return None
+
+
+def cut_as(made: Plan, before: Dataset | None) -> Plan:
+    """The plan in the shards that stand, where the recipe leaves their size to us."""
+    if before is None or made.recipe.spec.output.samples_per_shard != "auto":
+        return made
+    size = before.layout.samples_per_shard
+    return replace(made, layout=replace(made.layout, samples_per_shard=size))
+
+
+def growing(made: Plan, before: Dataset) -> Plan:
+    """The plan of a grown recipe: what stands comes first, and stays. Raises RecipeError."""
+    path = before.path
+    earlier = (*earlier_recipes(before.record, path), recipe_of(before.record, path))
+    refuse_changes(made.recipe, earlier)
+    return replace(made, earlier=earlier, kept=before.layout.samples)
+
+
+def history(before: Dataset) -> list[dict[str, Any]]:
+    """What a grown dataset keeps of the recipes before, oldest first."""
+    record = before.record
+    kept = {key: record[key] for key in ("recipe_digest", "recipe", "recipe_text")}
+    return [*record.get("grown_from", ()), {**kept, "samples": before.layout.samples}]

@@ -1,0 +1,77 @@
+"""Numbered pieces of work, done in order by this process or shared among several of Ray's."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from factory.execution.ray.session import process_environment, ray_session
+from factory.progress import Progress
+
+T = TypeVar("T")
+Work = Callable[[int], T]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who works. workers: processes; 1 is this one alone. address: of a Ray cluster to join.
+    show: whether progress is shown."""
+
+    workers: int = 1
+    address: str | None = None
+    show: bool = False
+
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """A Ray for all that is spread while the block lasts, if one is needed."""
+        with ray_session(self.address, self.workers) if self.workers > 1 else _alone():
+            yield
+
+
+ALONE = Crew()
+
+
+def spread(
+    make: Callable[[], Work[T]], count: int, crew: Crew = ALONE, doing: str = "reading"
+) -> Iterator[T]:
+    """What make()(i) gives for each i below count, in order.
+
+    make: called once in each process; what loads there never travels. An error comes out as it was
+    raised. Several workers have a torch thread each.
+    """
+    with Progress(count, show=crew.show, doing=doing, unit="images") as progress:
+        for found in map(make(), range(count)) if crew.workers == 1 else _by_ray(make, count, crew):
+            progress.advance(1)
+            yield found
+
+
+def _by_ray(make: Callable[[], Work[T]], count: int, crew: Crew) -> Iterator[T]:
+    import ray
+    from ray.exceptions import RayTaskError
+    from ray.util import ActorPool
+
+    with crew.gathered():
+        variables = {"env_vars": process_environment(threads=1)}
+        actor = ray.remote(Hand).options(num_cpus=1, runtime_env=variables)
+        hands: Any = ActorPool([actor.remote(make) for _ in range(min(crew.workers, count))])
+        try:
+            yield from hands.map(lambda hand, number: hand.work.remote(number), range(count))
+        except RayTaskError as error:
+            raise error.cause from None
+
+
+class Hand(Generic[T]):
+    """A worker in a process of its own."""
+
+    def __init__(self, make: Callable[[], Work[T]]) -> None:
+        self.make = make
+        self.ready: Work[T] | None = None
+
+    def work(self, number: int) -> T:
+        self.ready = self.ready or self.make()
+        return self.ready(number)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    yield

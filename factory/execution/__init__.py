@@ -1,0 +1,1 @@
+"""Run shards and trainings, on Ray or in this process."""

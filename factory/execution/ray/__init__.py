@@ -1,0 +1,1 @@
+"""All of Ray: session, actors, and the pool that hands shards to them."""

@@ -1,0 +1,1 @@
+"""CNN fusion: fuses the three volumes of SPADE into one."""

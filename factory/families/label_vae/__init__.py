@@ -1,0 +1,1 @@
+"""Label VAE: latents between hearts give new hearts."""

@@ -1,0 +1,1 @@
+"""Segmenter: names the tissue of every voxel; judges samples at the gate."""

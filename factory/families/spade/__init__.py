@@ -1,0 +1,1 @@
+"""SPADE: one generator an orientation paints label maps."""

@@ -1,0 +1,1 @@
+"""StyleGAN2-ADA: draws images with their labels from latents."""

@@ -1,0 +1,1 @@
+"""Ultrasound to MR: paints MR planes from fetal ultrasound."""

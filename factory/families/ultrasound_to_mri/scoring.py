@@ -1,0 +1,73 @@
+"""How well MR is drawn from held-out ultrasound: how far it must be deformed to become real MR."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from factory.evaluation.head_deformation import (
+    COLUMNS,
+    Reference,
+    among_themselves,
+    row,
+    to_references,
+)
+from factory.families.ultrasound_to_mri.data import mri_planes, ultrasound_plane
+from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
+from factory.imaging.pictures import picture_rows
+from factory.metrics.deformation import deformation
+from factory.storage.subjects.types import Subject
+
+SHOWN = 10
+
+
+def references(volumes: Sequence[Subject]) -> list[Reference]:
+    """The transthalamic plane of each volume."""
+    found = [mri_planes(volume, reach=0) for volume in volumes]
+    return [(planes[0], masks[0]) for planes, masks in found]
+
+
+def deformations(planes: Iterable[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
+    """Each plane's score (N,): the mean over the references."""
+    return np.array([to_references(plane, against) for plane in planes])
+
+
+def evaluate(
+    folder: Path, heads: Sequence[Subject], volumes: Sequence[Subject], output: Path
+) -> pd.DataFrame:
+    """A table of COLUMNS for one model folder, written to output/held_out.csv, its pictures to
+    output/held_out.png. Raises WeightsError where the folder holds no such model."""
+    against = references(volumes)
+    us = np.stack([ultrasound_plane(head) for head in heads])
+    made = drawn(UltrasoundPainter(folder, torch.device("cpu")).generator, us)
+    rows = [*real_rows(against), row("the ultrasound itself", deformations(us, against))]
+    rows.append(row("model", deformations(made, against)))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(output / "held_out.csv", index=False)
+    real = [plane for plane, _ in against]
+    pictured(output / "held_out.png", us, {"MR drawn": made}, real)
+    return table
+
+
+def real_rows(against: Sequence[Reference]) -> list[tuple]:
+    """What the measure says of real MR: to itself, and to that of others."""
+    rows = [row("real MR, to itself", [deformation(p, p, brain) for p, brain in against])]
+    if len(against) > 1:
+        rows.append(row("real MR, to another's", among_themselves(against)))
+    return rows
+
+
+def pictured(
+    path: Path, us: np.ndarray, made: dict[str, np.ndarray], real: Sequence[np.ndarray]
+) -> None:
+    """A PNG of heads in columns: ultrasound, what each model draws of it, and real MR of others,
+    over and over as far as there are columns."""
+    chosen = np.linspace(0, len(us) - 1, min(SHOWN, len(us))).astype(int)
+    rows = [("ultrasound, held out", us[chosen])]
+    rows += [(name, planes[chosen]) for name, planes in made.items()]
+    others = np.stack([real[i % len(real)] for i in range(len(chosen))])
+    rows.append(("real MR, of others", others))
+    picture_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])

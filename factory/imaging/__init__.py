@@ -1,0 +1,1 @@
+"""Conventions shared by all: orientations, intensities, boxes."""

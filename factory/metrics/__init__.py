@@ -1,0 +1,1 @@
+"""Compute numbers from arrays. Knows no files and no datasets."""

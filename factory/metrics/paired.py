@@ -1,0 +1,151 @@
+"""Scores of a synthetic volume against the real one of the same label map.
+
+Both volumes are divided by their own 99.5th percentile inside the brain and clipped to [0, 1]
+first. `inside` figures are over label > 0, `whole` ones over the whole array. What is undefined
+(the correlation of a constant image, SSIM where a side is shorter than its window) is NaN.
+"""
+
+import math
+
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from factory.errors import FactoryError
+from factory.imaging.intensities import normalise
+from factory.imaging.orientations import AXES
+
+WINDOW = 11
+"""Voxels a side of SSIM's Gaussian window."""
+
+BINS = 32
+"""Of each image's intensities, for mutual information."""
+
+LEAST = 0.05
+"""Of the tissue of the fullest slice: what a slice must hold to be scored by itself."""
+
+
+def comparable(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """An image from 0 to 1; one that is dark throughout the brain stays dark."""
+    if not (label > 0).any() or np.percentile(image[label > 0], 99.5) <= 0:
+        return np.zeros(image.shape, np.float32)
+    return np.clip(normalise(image, label), 0, 1)
+
+
+def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Voxelwise SSIM (Wang et al. 2004): Gaussian window, σ 1.5, 11 voxels a side, range 1."""
+    if min(a.shape) < WINDOW:
+        return np.full(a.shape, np.nan)
+    _, local = structural_similarity(
+        a.astype(np.float64),
+        b.astype(np.float64),
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return local
+
+
+def paired_scores(
+    synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, in_real_units: bool = False
+) -> dict[str, float]:
+    """3D SSIM, MSE, PSNR (dB), correlation, mutual information (nats) and the fetal paper's
+    (2 SSIM + correlation) / 3.
+
+    Arrays are [z, y, x] on one grid. in_real_units: both are divided by the real volume's 99.5th
+    percentile, not each by its own. Keys: ssim, mse, psnr, corr, mi, score inside the brain, and
+    the same with the prefix whole_. Raises FactoryError where grids differ.
+    """
+    a, b = both(synthetic, real, label, in_real_units)
+    inside, whole = figures(a, b, label > 0), figures(a, b, np.ones(label.shape, bool))
+    return {**inside, **{f"whole_{name}": value for name, value in whole.items()}}
+
+
+def slice_scores(
+    synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, orientation: str
+) -> dict[str, float]:
+    """The same keys as paired_scores inside the brain, slice by slice in 2D; means over those that
+    hold LEAST of the fullest one's tissue."""
+    a, b = both(synthetic, real, label)
+    stacks = [np.moveaxis(v, AXES[orientation], 0) for v in (a, b, label > 0)]
+    areas = stacks[2].sum(axis=(1, 2))
+    scored = [figures(*planes) for planes, n in zip(zip(*stacks, strict=True), areas, strict=True)
+              if n and n >= LEAST * areas.max()]  # fmt: skip
+    if not scored:
+        return dict.fromkeys(FIGURES, math.nan)
+    return {name: float(np.mean([s[name] for s in scored])) for name in FIGURES}
+
+
+def both(
+    synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, in_real_units: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two images as they are compared."""
+    if not synthetic.shape == real.shape == label.shape:
+        raise FactoryError(
+            f"grids differ: synthetic {synthetic.shape}, real {real.shape}, labels {label.shape}; "
+            "allowed: one shape"
+        )
+    b = comparable(real, label)
+    if not in_real_units:
+        return comparable(synthetic, label), b
+    unit = np.percentile(real[label > 0], 99.5)
+    return np.clip(synthetic / unit, 0, 1).astype(np.float32), b
+
+
+FIGURES = ("ssim", "mse", "psnr", "corr", "mi", "score")
+
+
+def figures(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> dict[str, float]:
+    """FIGURES of two images in [0, 1], of any number of dimensions, over a mask."""
+    if not where.any():
+        return dict.fromkeys(FIGURES, math.nan)
+    ssim = float(ssim_map(a, b)[where].mean())
+    mse = float(np.square(a[where] - b[where]).mean())
+    corr = correlation(a[where], b[where])
+    return {
+        "ssim": ssim,
+        "mse": mse,
+        "psnr": 10 * math.log10(1 / max(mse, 1e-12)),
+        "corr": corr,
+        "mi": mutual_information(a[where], b[where]),
+        "score": (2 * ssim + corr) / 3,
+    }
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's, NaN where either does not vary."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def mutual_information(a: np.ndarray, b: np.ndarray, bins: int = BINS) -> float:
+    """In nats, by a joint histogram of intensities in [0, 1]. It grows with the number of bins and
+    is never quite 0: of independent images about (bins − 1)² / 2n."""
+    joint, _, _ = np.histogram2d(a, b, bins, ((0, 1), (0, 1)))
+    joint = joint / joint.sum()
+    apart = joint.sum(1, keepdims=True) * joint.sum(0)
+    some = joint > 0
+    return float((joint[some] * np.log(joint[some] / apart[some])).sum())
+
+
+def class_means(images: list[np.ndarray], label_maps: list[np.ndarray], labels: int) -> np.ndarray:
+    """Mean normalised intensity of each label over some subjects: (labels,); NaN if never seen."""
+    sums, counts = np.zeros(labels), np.zeros(labels)
+    for image, label in zip(images, label_maps, strict=True):
+        sums += np.bincount(label.ravel(), normalise(image, label).ravel(), labels)
+        counts += np.bincount(label.ravel(), minlength=labels)
+    return np.divide(sums, counts, out=np.full(labels, np.nan), where=counts > 0)
+
+
+def flicker(image: np.ndarray, label: np.ndarray, axis: int) -> float:
+    """Mean |second difference| across slices of an axis inside the brain, in [0, 1] units.
+
+    A network that draws slices one by one flickers along the axis that they are stacked on; held
+    against the same figure of the real volume, it says by how much.
+    """
+    a = np.moveaxis(comparable(image, label), axis, 0)
+    inside = np.moveaxis(label > 0, axis, 0)
+    second = np.abs(a[2:] - 2 * a[1:-1] + a[:-2])
+    return float(second[inside[2:] & inside[1:-1] & inside[:-2]].mean())

@@ -1,0 +1,76 @@
+"""A case as it would be had one of its parameters been another: the same brain, sicker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from factory.anatomy.edits.registry import of
+from factory.config.loading import listed, nearest, parse
+from factory.errors import RecipeError
+from factory.planning.cases import Case, Filling, recipe_columns
+from factory.planning.groups import Part, parts, subjects_in
+from factory.planning.sweeps import axes, full_name, size, variant
+from factory.schema.render_recipe import Recipe, RenderRecipe
+
+
+def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
+    """The case with parameters set ("grade=3"), everything else drawn as it was.
+
+    A parameter goes by its column's name or by its key in the recipe. The case's id says what was
+    changed. Raises RecipeError for what is no parameter, or a value that the recipe may not have.
+    """
+    part = _part(recipe, case)
+    subject = next(s for s in subjects_in(recipe, part, 0) if s["id"] == case.subject["id"])
+    columns = recipe_columns(parts(recipe))
+    known = dict(_places(recipe, part, columns))
+    overrides = [f"output.path={recipe.spec.output.path}"]
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or name not in {**known, **dict.fromkeys(known.values())}:
+            names = listed(known) + nearest(name, [*known, *known.values()])
+            raise RecipeError(f"--set {change}: allowed: NAME=VALUE with a name of {names}")
+        overrides.append(f"{known.get(name, name)}={value}")
+    other = parse(recipe.text(), recipe.source, RenderRecipe, overrides)
+    sweeps = axes(part.template)
+    for index in range(size(sweeps)):
+        chosen = variant(sweeps, index)
+        was = Filling(recipe, part, subject, chosen, case.replicate, columns)
+        if was.case(case.grid, case.labels).id == case.id:
+            break
+    else:
+        raise RecipeError(f"{recipe.source}: does not make the sample {case.id}")
+    now = replace(
+        was,
+        part=replace(part, template=_part(other, case).template),
+        columns=recipe_columns(parts(other)) | columns,
+    )
+    said = "&".join(changes)
+    made = now.case(case.grid, case.labels)
+    return replace(made, id=f"{case.id}?{said}", variant=f"{case.variant}?{said}")
+
+
+def _part(recipe: Recipe, case: Case) -> Part:
+    source = case.subject["source"]
+    return next(p for p in parts(recipe) if (p.group, p.source) == (case.group, source))
+
+
+def _places(recipe: Recipe, part: Part, columns: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Parameters of a part's cases by column, with where they stand in the recipe."""
+    shared = len(recipe.spec.anatomy)
+    for name in part.template["subject"]:
+        yield name, f"subjects.phantom.{name}"
+    anatomy = part.template["anatomy"]
+    for index, edit in enumerate(anatomy):
+        operator, given = of(edit)
+        own = ("groups", part.group, "anatomy", index - shared)
+        at = ("anatomy", index) if index < shared else own
+        for key, node in given.items():
+            full = full_name(("anatomy", index, operator, key), anatomy)
+            yield columns.get(full, full.rpartition(".")[2]), _dotted(*at, operator, key)
+            for axis in range(len(node)) if isinstance(node, tuple | list) else ():
+                full = full_name(("anatomy", index, operator, key, axis), anatomy)
+                if full in columns:
+                    yield columns[full], _dotted(*at, operator, key, axis)
+
+
+def _dotted(*path: str | int) -> str:
+    return ".".join(map(str, path))

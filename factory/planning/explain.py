@@ -1,0 +1,222 @@
+"""What a recipe will make, before a model is looked for: its cases as a table, or in words."""
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from factory.acquisition.section import columns
+from factory.anatomy.edits.registry import of
+from factory.config.units import unit_of
+from factory.lookup import find_recipe
+from factory.planning.cases import Case, cases_each, count_cases
+from factory.planning.cases import cases as every_case
+from factory.planning.explain_scanner import scan
+from factory.planning.groups import Part, parts
+from factory.planning.phrases import many, parameter, pixels, words
+from factory.planning.sweeps import axes, size
+from factory.rendering.gate_judgement import said
+from factory.schema.render_recipe import Recipe, load_recipe
+from factory.subjects.catalogue import grid_shape
+
+FIRST = 20
+"""How many cases a table lists."""
+
+COLUMNS = (
+    "group",
+    "subject",
+    "gestational_age_weeks",
+    "variant",
+    "replicate",
+    "edits",
+    "requested",
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was asked to be said of a recipe.
+
+    sentences: it in words. first: its first cases; samples: how many there are in all.
+    """
+
+    samples: int
+    sentences: tuple[str, ...] | None = None
+    first: tuple[Case, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        said = {} if self.sentences is None else {"explanation": list(self.sentences)}
+        rows = {} if self.first is None else {"cases": [_row(case) for case in self.first]}
+        return {"samples": self.samples, **said, **rows}
+
+    def lines(self) -> list[str]:
+        lines = list(self.sentences or ())
+        if self.first is not None:
+            hidden = _alike(self.first)
+            rows = [_row(case, hidden) for case in self.first]
+            names = [name for name in COLUMNS if any(_cell(row[name]) for row in rows)]
+            table = [names, *([_cell(row[name]) for name in names] for row in rows)]
+            widths = [max(len(row[i]) for row in table) for i in range(len(names))]
+            lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+            lines.append(f"{len(rows)} of {self.samples} samples")
+        return lines
+
+
+def describe(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    output: str | None = None,
+    cases: bool = False,
+    explain: bool = False,
+) -> Description:
+    """What a recipe will make; needs no model and writes nothing.
+
+    cases: list the first. explain: say it in words. Raises FactoryError, StorageError.
+    """
+    changes = [*overrides, *([] if output is None else [f"output.path={json.dumps(output)}"])]
+    recipe = load_recipe(find_recipe(name), changes)
+    return Description(
+        count_cases(recipe),
+        explained(recipe) if explain else None,
+        tuple(itertools.islice(every_case(recipe), FIRST)) if cases else None,
+    )
+
+
+def explained(recipe: Recipe) -> tuple[str, ...]:
+    """What a recipe will make, in sentences. Raises SubjectError as `cases` does."""
+    spec = recipe.spec.model_dump(exclude_none=True)
+    every, output = parts(recipe), spec["output"]
+    z, y, x = grid_shape(recipe)
+    return (
+        f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
+        f"{pixels(recipe)}, in {output['path']}.",
+        *_subjects(spec, every),
+        *_edits("Every subject", spec["anatomy"]),
+        *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
+        *_variants(recipe, every),
+        _painted(spec),
+        *_gated(recipe),
+        *scan(spec.get("acquisition")),
+    )
+
+
+def _painted(spec: dict[str, Any]) -> str:
+    if "appearance" not in spec:
+        return f"The image is the model's own; every draw follows from seed {spec['seed']}."
+    look = spec["appearance"]
+    how = f"its orientations fused by {words(look['fuse'])}"
+    if "ultrasound" in spec["subjects"]:
+        how = "from the ultrasound"
+    if look.get("mixed_precision"):
+        how += ", in bfloat16"
+    return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
+
+
+def _gated(recipe: Recipe) -> Iterable[str]:
+    if gate := recipe.spec.gate:
+        yield (
+            f"Every image is segmented by {gate.model}: {said(gate)}; one that misses it is "
+            f"painted up to {many(gate.tries, 'time')} in all, in other styles."
+        )
+
+
+def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
+    totals = {part.source: part.total for part in every}
+    for source, total in totals.items():
+        if source == "phantom":
+            age = parameter(spec["subjects"]["phantom"]["gestational_age_weeks"], "weeks")
+            yield f"{many(total, 'procedural fetal brain')}, gestational age {age}."
+        elif source == "interpolated":
+            yield from _interpolated(spec["interpolate"], total)
+        elif source == "latents":
+            yield from _drawn(spec["latents"], total)
+        else:
+            yield f"{many(total, 'subject')} read from {spec['subjects'][source]['path']}."
+
+
+def _interpolated(part: dict[str, Any], total: int) -> Iterable[str]:
+    ways = "within every subject"
+    if "between" in part:
+        ways = f"{part['steps']} on each way {' to '.join(part['between'])}"
+    elif "pairs" in part:
+        [(which, count)] = part["pairs"].items()
+        ways = f"{part['steps']} on the way of each of the {count} {which} pairs"
+    yield (
+        f"{many(total, 'new heart')} of {part['slices']} slices by {part['model']}, its codes "
+        f"interpolated by a {part['method']} path: {ways}. Appearance goes with them."
+    )
+
+
+def _drawn(part: dict[str, Any], total: int) -> Iterable[str]:
+    text = f"{many(total, 'slice')} drawn by {part['model']}, truncation {part['truncation']:g}"
+    if walk := part.get("interpolate"):
+        text += f", on the way {' to '.join(map(str, walk['between']))} in {walk['space']}"
+    if mix := part.get("mix"):
+        text += (
+            f", styles from {mix['from_resolution']}² on from {many(len(mix['seeds']), 'other')}"
+        )
+    yield text + "."
+
+
+def _groups(every: list[Part]) -> list[str]:
+    return [name for name in dict.fromkeys(part.group for part in every) if name]
+
+
+def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -> Iterable[str]:
+    mine = [part for part in every if part.group == name]
+    group = spec["groups"][name]
+    samples = sum(part.count * cases_each(recipe, part) for part in mine)
+    yield (
+        f"Group {name}: {group['share']:g} % of the subjects, "
+        f"{many(sum(part.count for part in mine), 'subject')}, {many(samples, 'sample')}."
+    )
+    yield from _edits(f"Group {name}", group["anatomy"])
+
+
+def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for edit in edits:
+        operator, values = of(edit)
+        given = "; ".join(f"{_said(key)} {parameter(v, unit_of(key))}" for key, v in values.items())
+        when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
+        yield f"{who}: {operator.replace('_', ' ')}, {given}{when}."
+
+
+def _said(key: str) -> str:
+    """A key in words, without its unit."""
+    return key.removesuffix(f"_{unit_of(key)}").replace("_", " ")
+
+
+def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
+    counts = {part.group: size(axes(part.template)) for part in every}
+    replicates = recipe.spec.replicates
+    for group, count in counts.items():
+        if count * replicates > 1:
+            which = f"Each subject of {group}" if group else "Each subject"
+            times = f", each drawn {replicates} times" if replicates > 1 else ""
+            yield f"{which} comes in {many(count, 'variant')}{times}."
+
+
+def _alike(some: tuple[Case, ...]) -> set[str]:
+    """Numbers of the scanner that are the same in all of some cases: too many for a table."""
+    scans = {name for case in some for name in columns(case.acquisition)}
+    return {name for name in scans if len({case.requested.get(name) for case in some}) == 1}
+
+
+def _row(case: Case, hidden: Set[str] = frozenset()) -> dict[str, Any]:
+    hidden = hidden | {"gestational_age_weeks"}
+    asked = {k: v for k, v in case.requested.items() if k not in hidden}
+    return {
+        "group": case.group,
+        "subject": case.subject["id"],
+        "gestational_age_weeks": case.subject.get("gestational_age_weeks"),
+        "variant": case.variant,
+        "replicate": case.replicate,
+        "edits": ", ".join(of(edit)[0] for edit in case.edits),
+        "requested": ", ".join(f"{name} {_cell(value)}" for name, value in asked.items()),
+    }
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

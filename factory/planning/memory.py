@@ -1,0 +1,50 @@
+"""The memory that a renderer takes at its peak, projected."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from factory.planning.stack_shapes import megavoxels
+from factory.storage.dataset.layout import Layout
+
+# What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
+PROCESS_BYTES = 950_000_000  # Python, torch, Ray's worker, with the pages of their libraries
+VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
+INDEX_BYTES = 40  # a voxel, besides, of a model with styles, which share an index: 37 at 0.8 mm
+STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
+SLICES = 8  # slices a network draws at a time
+PATCHES = 8  # patches a trained fusion restores at a time
+AHEAD_BYTES = 60  # a voxel, besides, where two cases are begun ahead: 36 at 0.8 mm
+
+
+def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int) -> int:
+    """Bytes that one renderer needs at its peak: itself, its networks, one sample, one shard."""
+    config = card.get("config", {})
+    channels = 2 * config.get("hidden", 128) + 4 * config.get("width", 64)
+    z, y, x = layout.shape
+    plane = max(z * y, z * x, y * x)
+    voxels = z * y * x
+    sample = sum(
+        math.prod(layout.shape_of(name)) * (2 if layout.is_label(name) else 8)
+        for name in layout.arrays
+    )
+    shard = layout.samples_per_shard * sample
+    activations = SLICES * plane * channels * 4
+    each = VOXEL_BYTES + (INDEX_BYTES if config.get("latent") else 0)
+    stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
+    # weights lie on disk as float16 and are computed with as float32
+    return PROCESS_BYTES + 3 * weights_bytes + activations + each * voxels + stacks + shard
+
+
+def fusion_memory(card: Mapping[str, Any] | None) -> int:
+    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
+    if card is None:
+        return 0
+    return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
+
+
+def memory_ahead(layout: Layout) -> int:
+    """Bytes that a renderer needs besides where it begins cases ahead
+    (factory.rendering.lookahead).
+    """
+    return AHEAD_BYTES * math.prod(layout.shape)

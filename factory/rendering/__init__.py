@@ -1,0 +1,1 @@
+"""Turn one case into one sample. Knows no Ray and no Zarr."""

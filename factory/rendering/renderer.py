@@ -1,0 +1,175 @@
+"""Case -> Sample. Pure: knows no Ray and no Zarr."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from factory.acquisition import Stack, acquire
+from factory.anatomy.edits.lesion.edit import shaded
+from factory.anatomy.measures import measure
+from factory.anatomy.measures.heart import checked_stack
+from factory.errors import PlanError, RenderError
+from factory.imaging.intensities import normalise
+from factory.imaging.label_ranges import outside_training
+from factory.planning.cases import Case
+from factory.rendering.gate import Gate
+from factory.rendering.lookahead import Ahead
+from factory.rendering.painters import load_painter
+from factory.rendering.subject_editor import Editor
+from factory.schema.label_table import as_painted, known_table
+from factory.storage.subjects.short_axis import HEART
+from factory.storage.subjects.types import Grid, LabelTable, Subject
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one case became.
+
+    image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
+    label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
+    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...,
+    "acquisition_<name>": what the scanner really did, a list with one entry a stack}.
+    stacks: what was scanned of it, where stacks were asked for.
+    """
+
+    case: Case
+    image: np.ndarray
+    label: np.ndarray
+    grid: Grid
+    table: LabelTable
+    measures: dict[str, Any]
+    extra: dict[str, np.ndarray]
+    stacks: tuple[Stack, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case to be painted.
+
+    label: uint8 [z, y, x], after the last edit, and image: the subject's own, likewise, where it
+    has one. seen: the label as the model knows it. records: what the edits put on record.
+    """
+
+    case: Case
+    subject: Subject
+    label: np.ndarray
+    image: np.ndarray | None
+    records: dict[str, Any]
+    seen: np.ndarray
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A case to be finished. image, disagreement: as painters give them. verdict: of the gate."""
+
+    prepared: Prepared
+    image: np.ndarray
+    disagreement: np.ndarray | None
+    verdict: dict[str, Any]
+
+
+def best_device() -> str:
+    """ "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_for(asked: str | None, address: str | None) -> str:
+    """The device as asked for, else the best. Raises PlanError where it is not there; a cluster at
+    an address may have what this machine lacks."""
+    if asked == "cuda" and not address and best_device() != asked:
+        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
+    return asked or best_device()
+
+
+class Renderer:
+    """Renders cases with one model, whose networks are loaded once.
+
+    model: the model's folder. threads: torch's threads, part of the plan since results differ in
+    the last bits between thread counts. fusion: the folder of a trained fusion, where cases name
+    one. gate: the folder of a segmenter, likewise. Raises WeightsError, FactoryError where a model
+    cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        threads: int,
+        device: str = "cpu",
+        fusion: Path | None = None,
+        gate: Path | None = None,
+    ) -> None:
+        torch.set_num_threads(threads)
+        self.painter = load_painter(model, torch.device(device), fusion)
+        self.gate = Gate(gate, torch.device(device)) if gate else None
+        self.editor = Editor()
+        start = partial(torch.set_num_threads, threads)  # every thread has a count of its own
+        self.ahead = Ahead(self.prepare, self.paint, start)
+
+    def expect(self, cases: Sequence[Case]) -> None:
+        """Cases that will be rendered next, in order: they are begun in other threads. What was
+        expected before, and is not any more, is let go."""
+        self.ahead.expect(cases)
+
+    def render(self, case: Case) -> Sample:
+        """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
+        return self.finish(self.ahead.painted(case))
+
+    def prepare(self, case: Case) -> Prepared:
+        """Read or make the subject, and edit its labels."""
+        subject = self.editor.subject(case)
+        label, image, records = self.editor.edited(case)
+        return Prepared(case, subject, label, image, records, as_painted(label, case.labels))
+
+    def paint(self, prepared: Prepared) -> Painted:
+        """The generator's part, and its judge's."""
+        case, seen, subject = prepared.case, prepared.seen, prepared.subject
+        if case.gate and self.gate:
+            return Painted(prepared, *self.gate.painted(self.painter, case, seen, subject))
+        return Painted(prepared, *self.painter.painted(case, seen, subject), {})
+
+    def finish(self, made: Painted) -> Sample:
+        """Shade lesions, measure, and scan."""
+        before, disagreement = made.prepared, made.disagreement
+        case, subject, label = before.case, before.subject, before.label
+        painted = with_lesions(made.image, case, label, subject)
+        measures = measure(label, subject.grid.spacing, subject.table)
+        if subject.table == HEART:
+            measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
+        measures |= before.records | made.verdict
+        measures["outside_training"] = outside_training(
+            self.painter.card, before.seen, subject.grid.spacing, known_table(subject.table)
+        )
+        extra = {}
+        if disagreement is not None:
+            extra["uncertainty"] = disagreement
+        if case.appearance.get("original"):
+            extra["original"] = original(case, before.image, subject.label)
+        grid, table = subject.grid, subject.table
+        stacks: tuple[Stack, ...] = ()
+        if scan := case.acquisition:
+            parameters, seed = scan["parameters"], scan["seed"]
+            acquired = acquire(painted, label, grid, table, parameters, seed)
+            painted, stacks = acquired.image, acquired.stacks
+            measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
+        return Sample(case, painted, label, grid, table, measures, extra, stacks)
+
+
+def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:
+    """The image float32 [z, y, x], as bright inside each lesion as the case asks."""
+    for edit in case.edits:
+        if lesion := edit.get("lesion"):
+            mask = label == subject.table.index(lesion["name"])
+            image = shaded(image, mask, subject.grid.spacing, lesion["intensity"])
+    return image
+
+
+def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:
+    """The subject's own image, carried along by the edits, in units of the brain before them."""
+    if image is None:
+        raise RenderError(f"{case.id}: output.original is asked for, but the subject has no image")
+    return normalise(image, label)

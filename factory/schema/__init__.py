@@ -1,0 +1,1 @@
+"""What a render recipe may say, composed of the sections of its parts."""

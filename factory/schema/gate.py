@@ -1,0 +1,70 @@
+"""What a recipe may say of its gate: how well an image must show what its label says."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, create_model, model_validator
+
+from factory.config.loading import Section, allowed, listed, problem
+from factory.config.types import Text
+from factory.storage.subjects.short_axis import HEART
+from factory.storage.subjects.types import FETA
+
+TISSUES = tuple(dict.fromkeys((*FETA.names[1:], *HEART.names[1:])))
+
+Overlap = Annotated[float, Field(gt=0, le=1), allowed("a Dice above 0, at most 1")]
+VolumeError = Annotated[float, Field(gt=0, le=10), allowed("a share above 0 (30 % is 0.3)")]
+Distance = Annotated[float, Field(gt=0, le=50), allowed("a distance above 0, at most 50 mm")]
+Tries = Annotated[int, Field(ge=1, le=20), allowed("a whole number from 1 to 20")]
+
+
+class Limits(Section):
+    """Of one structure, what is segmented against its label: Dice at least, volume error (a share
+    of the label's volume) at most, mean distance of the surfaces at most."""
+
+    dice: Overlap | None = None
+    volume_error: VolumeError | None = None
+    surface_mm: Distance | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> "Limits":
+        if not self.given:
+            raise problem(f"allowed: at least one of {listed(Limits.model_fields)}")
+        return self
+
+    @property
+    def given(self) -> dict[str, float]:
+        return self.model_dump(exclude_none=True)
+
+
+class GateBase(Section):
+    """Every image is segmented and held against its label; one that shows a structure worse than
+    asked is painted again in another style, tries times in all.
+
+    model: a segmenter, by its name or folder.
+    """
+
+    model: Text = "fetal-segmenter"
+    tries: Tries = 3
+
+    @model_validator(mode="after")
+    def _some(self) -> "GateBase":
+        if not self.structures:
+            raise problem(f"allowed: at least one of {listed(TISSUES)}, with its limits")
+        return self
+
+    @property
+    def structures(self) -> dict[str, dict[str, float]]:
+        """The limits by structure, in the order of the label tables."""
+        limits: Mapping[str, Limits | None] = {name: getattr(self, name) for name in TISSUES}
+        return {name: given.given for name, given in limits.items() if given is not None}
+
+    def of_case(self) -> dict[str, Any]:
+        """As a case has it, plain JSON."""
+        return {"model": self.model, "tries": self.tries, "structures": self.structures}
+
+
+if TYPE_CHECKING:
+    Gate = GateBase
+else:
+    Gate = create_model("Gate", __base__=GateBase, **dict.fromkeys(TISSUES, (Limits | None, None)))

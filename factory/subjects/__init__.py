@@ -1,0 +1,1 @@
+"""Whose anatomy: list and load subjects; one module a source."""

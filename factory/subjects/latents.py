@@ -1,0 +1,148 @@
+"""Subjects that are drawn from the latents of a StyleGAN2: which there are, and what each is.
+
+A record is plain JSON, and enough to make the subject again:
+{"source": "latents", "id", "model", "truncation", "seed", "to" (seed or None), "t", "space",
+"mix" ([seed, resolution] or None)}. How many there are is known without listing them.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+
+from factory.lookup import find_model
+from factory.models.checkpoint import WeightsError, load_weights, read_card
+from factory.models.label_vae import spherical
+from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
+from factory.planning.draws import seed_of
+from factory.storage.errors import SubjectError
+from factory.storage.subjects.types import Grid, LabelTable, Subject
+from factory.subjects.latents_section import DrawnLatents
+
+KEY = "latents.model"
+UNLABELLED = LabelTable(names=("background",), colours=((0, 0, 0),))
+
+
+def count(part: DrawnLatents) -> int:
+    """How many subjects there are."""
+    if walk := part.interpolate:
+        return (len(walk.between) - 1) * walk.steps + 1
+    return _latents(part) * (len(part.mix.seeds) if part.mix else 1)
+
+
+def _latents(part: DrawnLatents) -> int:
+    return len(part.seeds) if isinstance(part.seeds, tuple) else int(part.count or 0)
+
+
+def record(part: DrawnLatents, index: int, seed: int) -> dict[str, Any]:
+    """The subject at a position; seed: the recipe's. What it is depends on its id alone, so more
+    of them leave it as it was."""
+    common = {"source": "latents", "model": part.model, "truncation": part.truncation}
+    alone: dict[str, Any] = {"to": None, "t": 0.0, "space": "w", "mix": None}
+    if walk := part.interpolate:
+        leg = min(index // walk.steps, len(walk.between) - 2)
+        k = index - leg * walk.steps
+        first, last = walk.between[leg : leg + 2]
+        way = {"seed": first, "to": last, "t": k / walk.steps, "space": walk.space}
+        return {**common, **alone, **way, "id": f"latent-{first}-to-{last}-{k}of{walk.steps}"}
+    index, other = divmod(index, len(part.mix.seeds) if part.mix else 1)
+    if part.seeds is None:
+        id = f"latent-{index:06d}"
+        own = seed_of(seed, id, "latent") % 2**53
+    else:
+        own = part.seeds[index] if isinstance(part.seeds, tuple) else part.seeds + index
+        id = f"latent-seed-{own}"
+    if part.mix:
+        id += f"-with-{part.mix.seeds[other]}"
+        alone |= {"mix": [part.mix.seeds[other], part.mix.from_resolution]}
+    return {**common, **alone, "seed": own, "id": id}
+
+
+class Drawer:
+    """The generator of a model folder, loaded once.
+
+    card: its JSON card; table: of its labels. Raises WeightsError where the folder holds no
+    StyleGAN2, or one of several image channels, which a dataset has no place for.
+    """
+
+    def __init__(self, folder: str) -> None:
+        place = find_model(folder, KEY)
+        self.card = drawing_card(folder)
+        self.config = StyleGanConfig(**self.card["config"])
+        self.table = table_of(self.card)
+        generator = Generator(self.config, torch.Generator().manual_seed(0))
+        self.generator: Any = load_weights(place, "generator", generator, self.card)
+
+    @torch.inference_mode()
+    def draw(self, record: dict[str, Any], replicate: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Image float32 [y, x], 1 at the 99.5th percentile, and labels uint8 [y, x] of a record.
+        An image of no channels is 0. Replicates differ in the noise alone."""
+        g = self.generator
+        if record["to"] is not None and record["space"] == "z":
+            z_BZ = spherical(self.z(record["seed"]), self.z(record["to"]), record["t"])
+            w_BLZ = self.styles(z_BZ, record)
+        else:
+            w_BLZ = self.styles(self.z(record["seed"]), record)
+            if record["to"] is not None:
+                w_BLZ = w_BLZ.lerp(self.styles(self.z(record["to"]), record), record["t"])
+        if record["mix"]:
+            seed, side = record["mix"]
+            if side > self.config.resolution:
+                raise SubjectError(
+                    f"latents.mix.from_resolution: value {side}; allowed: up to the model's "
+                    f"{self.config.resolution}"
+                )
+            first = 2 * (side.bit_length() - 3) - 1  # the first layer of that resolution
+            w_BLZ = mixed(w_BLZ, self.styles(self.z(seed), record), torch.tensor([first]))
+        rng = torch.Generator().manual_seed(seed_of(record["seed"], replicate, "noise"))
+        image, label = image_and_label(g(w_BLZ, g.noise(1, rng)), self.config)
+        shape = (self.config.resolution,) * 2
+        pixels = (image[0, 0].numpy() + 1) / 2 if self.config.image_channels else np.zeros(shape)
+        drawn = np.zeros(shape, np.uint8) if label is None else label[0].numpy()
+        return pixels.astype(np.float32), drawn
+
+    def z(self, seed: int) -> torch.Tensor:
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(1, self.config.latent, generator=rng)
+
+    def styles(self, z_BZ: torch.Tensor, record: dict[str, Any]) -> torch.Tensor:
+        mapping = self.generator.mapping
+        styles: torch.Tensor = self.generator.styles(
+            mapping.truncated(mapping(z_BZ), record["truncation"])
+        )
+        return styles
+
+
+def drawing_card(folder: str) -> dict[str, Any]:
+    """The card of a model that latents can be drawn from. Raises FactoryError, WeightsError."""
+    place = find_model(folder, KEY)
+    card = read_card(place)
+    if card["family"] != "stylegan2":
+        raise WeightsError(f"{place}: family {card['family']!r}; expected 'stylegan2'")
+    if (channels := card["config"].get("image_channels", 1)) > 1:
+        raise WeightsError(f"{place}: {channels} image channels; a dataset's image has one")
+    if card["config"].get("labels") and not card.get("label_table"):
+        raise WeightsError(f"{place}: its card lacks a label_table, and the model draws labels")
+    return card
+
+
+def table_of(card: dict[str, Any]) -> LabelTable:
+    found = card.get("label_table")
+    if not found:
+        return UNLABELLED
+    return LabelTable(tuple(found["names"]), tuple((r, g, b) for r, g, b in found["colours"]))
+
+
+def make(record: dict[str, Any], mm: float, replicate: int = 0) -> Subject:
+    """The subject of a record: one slice [1, y, x] whose pixels are mm wide, and as thick."""
+    drawer = drawer_of(record["model"])
+    image, label = drawer.draw(record, replicate)
+    grid = Grid.centred((1, *label.shape), (mm, mm, mm))
+    about = {"truncation": record["truncation"], "latent_seed": record["seed"]}
+    return Subject(record["id"], label[None], grid, drawer.table, image[None], about)
+
+
+@functools.lru_cache(maxsize=2)
+def drawer_of(model: str) -> Drawer:
+    return Drawer(model)

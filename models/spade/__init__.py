@@ -1,0 +1,1 @@
+"""SPADE: the generator, and its modulation computed once for each distinct neighbourhood."""

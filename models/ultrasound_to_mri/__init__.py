@@ -1,0 +1,1 @@
+"""Anatomy-aware translation of ultrasound to MR."""

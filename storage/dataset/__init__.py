@@ -1,0 +1,1 @@
+"""Datasets out: layout, shards, ledger, seal, and reading it all back."""

@@ -1,0 +1,51 @@
+"""What a seal adds up from the ledger, read once, entry by entry."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from factory.storage.dataset.cases_table import row, to_parquet
+from factory.storage.dataset.layout import ROWS, Layout, encode
+
+
+@dataclass
+class Gathered:
+    """objects: affines, spacings and cases.parquet, by key. entries: sha256 of each ledger entry
+    by its name. samples: how many were found."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
+    samples: int = 0
+
+
+def gather(layout: Layout, found: Iterable[tuple[str, Mapping[str, Any]]]) -> Gathered:
+    """found: names and entries in order of shard, as factory.storage.dataset.ledger_entries gives
+    them.
+    """
+    gathered = Gathered()
+    waiting: list[Mapping[str, Any]] = []
+
+    def encode_waiting() -> None:
+        """The chunk of every small array that the samples waiting fill."""
+        chunk = (gathered.samples - 1) // ROWS
+        for name in layout.grids if waiting else ():
+            values = np.array([sample[name] for sample in waiting])
+            for key, data in encode(layout, name, values).items():
+                gathered.objects[f"{name}/{key.replace('c/0', f'c/{chunk}', 1)}"] = data
+        waiting.clear()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for name, entry in found:
+            gathered.entries[name] = entry["sha256"]
+            for offset, sample in enumerate(entry["samples"]):
+                waiting.append(sample)
+                gathered.samples += 1
+                if len(waiting) == ROWS:
+                    encode_waiting()
+                yield row(entry["start"] + offset, sample)
+        encode_waiting()
+
+    gathered.objects["cases.parquet"] = to_parquet(rows())
+    return gathered

@@ -1,0 +1,1 @@
+"""Subjects in: readers of label maps and images, and procedural phantoms."""

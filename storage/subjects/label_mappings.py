@@ -1,0 +1,134 @@
+"""Label tables of other datasets, brought to the seven tissues of FETA.
+
+A mapping says which tissue each value of a label file is: {value: tissue name}; the corpus
+callosum, white matter to FETA, has a value of its own where a mapping names it. It is given by
+name ("feta", "spina-bifida-atlas"), as a dict in the recipe, or found in a dataset's dseg.tsv.
+"""
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from factory.storage.errors import SubjectError
+from factory.storage.subjects.types import CALLOSUM, FETA, FETA_WITH_CALLOSUM, LabelTable
+
+LabelMapping = Mapping[int, str] | Mapping[str, str]
+
+TISSUES = FETA_WITH_CALLOSUM.names
+"""What a value may be."""
+
+NAMED: dict[str, dict[int, str]] = {
+    "feta": dict(enumerate(FETA.names)),
+    "spina-bifida-atlas": {
+        0: "background",
+        1: "white_matter",
+        2: "ventricles",  # all intra-axial CSF, the third and fourth ventricles too
+        3: "cerebellum",
+        4: "external_csf",
+        5: "grey_matter",
+        6: "deep_grey_matter",
+        7: "brainstem",
+        8: "white_matter",  # corpus callosum
+    },
+}
+
+SYNONYMS = {
+    "external csf": "external_csf",
+    "external cerebrospinal fluid": "external_csf",
+    "extra axial csf": "external_csf",
+    "extra axial cerebrospinal fluid": "external_csf",
+    "cortical grey matter": "grey_matter",
+    "intra axial csf": "ventricles",
+    "lateral ventricles": "ventricles",
+    "ventricular system": "ventricles",
+    "subcortical grey matter": "deep_grey_matter",
+    "brain stem": "brainstem",
+    "corpus callosum": "white_matter",
+} | {name.replace("_", " "): name for name in FETA.names}
+
+
+def resolve(mapping: str | LabelMapping) -> dict[int, str]:
+    """A mapping's name, or a dict with values as numbers or digits, to {value: tissue}.
+
+    Raises SubjectError for an unknown mapping, a value that is no whole number, an unknown tissue.
+    """
+    if isinstance(mapping, str):
+        if mapping not in NAMED:
+            raise SubjectError(
+                f"no label mapping {mapping!r}; there are {', '.join(NAMED)}"
+                f"{_nearest(mapping, NAMED)}"
+            )
+        return NAMED[mapping]
+    resolved = {0: "background"}
+    for value, tissue in mapping.items():
+        if not re.fullmatch(r"-?\d+", str(value)):
+            raise SubjectError(f"label mapping: {value!r} is not a whole number")
+        if tissue not in TISSUES:
+            raise SubjectError(
+                f"label mapping: value {value} is {tissue!r}, which is none of "
+                f"{', '.join(TISSUES)}{_nearest(str(tissue), TISSUES)}"
+            )
+        resolved[int(value)] = tissue
+    return resolved
+
+
+def table_of(mapping: str | LabelMapping | None) -> LabelTable:
+    """FETA's table, with the corpus callosum after it where a mapping names that."""
+    apart = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
+    return FETA_WITH_CALLOSUM if apart else FETA
+
+
+def to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
+    """The mapping as a subject's record keeps it: its name, or a dict with digits for keys."""
+    if isinstance(mapping, str):
+        return mapping
+    return {str(value): tissue for value, tissue in sorted(resolve(mapping).items())}
+
+
+def from_dseg(path: Path) -> dict[int, str]:
+    """The mapping that a BIDS dseg.tsv (columns index and name) spells out.
+
+    Raises SubjectError naming the line whose name is no tissue known here.
+    """
+    mapping: dict[int, str] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        if not {"index", "name"} <= set(rows.fieldnames or ()):
+            raise SubjectError(f"{path}: needs the columns index and name, has {rows.fieldnames}")
+        for row in rows:
+            index, name = (row["index"] or "").strip(), (row["name"] or "").strip()
+            words = re.sub(r"\(.*?\)", "", name.lower()).replace("gray", "grey")
+            tissue = SYNONYMS.get(" ".join(re.split(r"[\s_-]+", words.strip())))
+            if not index.isdecimal() or tissue is None:
+                raise SubjectError(
+                    f"{path}, line {rows.line_num}: cannot tell which tissue {index} {name!r} is; "
+                    f"name a mapping ({', '.join(NAMED)}) or give one as value: tissue"
+                )
+            mapping[int(index)] = tissue
+    return mapping
+
+
+def apply(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
+    """Label values of a file, whole numbers of any dtype, to uint8 indices of `table_of`.
+
+    Raises SubjectError naming the file, the values the mapping does not have, and those it has.
+    """
+    present = [int(value) for value in np.unique(values)]
+    unknown = [value for value in present if value not in mapping]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
+        known = ", ".join(f"{value} {tissue}" for value, tissue in sorted(mapping.items()))
+        raise SubjectError(f"{path}: label value {shown} is not in the mapping, which has {known}")
+    label = np.zeros(values.shape, np.uint8)
+    for value in present:
+        label[values == value] = TISSUES.index(mapping[value])
+    return label
+
+
+def _nearest(name: str, names: Mapping[str, object] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,230 @@
+"""Subjects from NIfTI files: one image and label pair, or a folder of them by patterns."""
+
+import glob
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from factory.storage.errors import SubjectError
+from factory.storage.subjects import label_mappings as mappings
+from factory.storage.subjects.resample import axis_aligned, onto
+from factory.storage.subjects.types import Grid, Subject
+
+MOST_OBLIQUE_DEGREES = 1.0
+
+
+def load_nifti_pair(
+    image_path: str | Path | None,
+    label_path: str | Path,
+    mapping: str | mappings.LabelMapping,
+    subject_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Subject:
+    """A Subject from a label file and, where there is one, the image on the same grid.
+
+    Axes are flipped and permuted to the closest RAS+ order; a grid turned by more than 1 degree
+    from the world's axes is resampled onto them at its own spacing (labels by nearest neighbour,
+    the image linearly). mapping: see factory.storage.subjects.label_mappings. subject_id: by
+    default the file's stem.
+
+    Raises SubjectError, in one line that names the file, where a file is missing, cut short, not
+    NIfTI, not 3D, or its affine singular; where image and label lie on different grids; where
+    the image has NaN or Inf; and where labels are no whole numbers, unknown or all background.
+    """
+    label_path = Path(label_path)
+    values, affine = read_volume(label_path)
+    label = mappings.apply(
+        _whole_numbers(values, label_path), mappings.resolve(mapping), label_path
+    )
+    if not label.any():
+        raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
+    image = None
+    if image_path is not None:
+        image = _image_on(Path(image_path), label_path, label, affine)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0).round(4)
+    dx, dy, dz = (float(s) for s in spacing)
+    z, y, x = label.shape
+    grid = Grid((z, y, x), (dz, dy, dx), affine)
+    cosines = np.diag(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
+        grid = axis_aligned(label.shape, affine)
+        label = onto(label, affine, grid, order=0)
+        image = None if image is None else onto(image, affine, grid, order=1)
+    name = subject_id or label_path.name.split(".")[0]
+    return Subject(name, label, grid, mappings.table_of(mapping), image, dict(metadata or {}))
+
+
+def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """An image float32 and its brain bool, where labels of any kind are not 0: both [z, y, x].
+
+    Raises SubjectError, in one line that names the file, as load_nifti_pair does, and where the
+    image is dark throughout the brain.
+    """
+    label_path = Path(label_path)
+    values, affine = read_volume(label_path)
+    brain = _whole_numbers(values, label_path) != 0
+    image = _image_on(Path(image_path), label_path, brain, affine)
+    if not (image[brain] > 0).mean() > 0.005:
+        raise SubjectError(f"{image_path}: no voxel is bright where {label_path} has labels")
+    return image, brain
+
+
+def nifti_subjects(
+    root: str | Path,
+    label_pattern: str,
+    image_pattern: str | None,
+    mapping: str | mappings.LabelMapping,
+) -> list[dict[str, Any]]:
+    """Records of the subjects under root whose label file matches a pattern, sorted by id.
+
+    Patterns are paths from root in which {subject} stands for the subject's id and * for
+    anything: "{subject}/{subject}_seg.nii.gz". No voxel is read. A record is plain JSON:
+    {"source": "nifti", "id", "label", "image" (or None), "mapping"}, for load_subject.
+
+    Raises SubjectError where root is no folder, a pattern lacks {subject}, nothing matches, two
+    label files claim one subject, or a subject has no image or several.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise SubjectError(f"{root}: no such folder of subjects")
+    for key, pattern in (("label", label_pattern), ("image", image_pattern)):
+        if pattern is not None and "{subject}" not in pattern:
+            raise SubjectError(f"{key} pattern {pattern!r} lacks {{subject}}")
+    mappings.resolve(mapping)
+    regex = _pattern_regex(label_pattern)
+    labels: dict[str, Path] = {}
+    for path in sorted(root.glob(label_pattern.replace("{subject}", "*").lstrip("/"))):
+        match = regex.fullmatch(path.relative_to(root).as_posix())
+        if match is None:
+            continue
+        name = match["subject"]
+        if name in labels:
+            raise SubjectError(
+                f"{root}: subject {name} has two label files, {labels[name]} and {path}"
+            )
+        labels[name] = path
+    if not labels:
+        raise SubjectError(f"{root}: no file matches the label pattern {label_pattern!r}")
+    return [
+        {
+            "source": "nifti",
+            "id": name,
+            "label": str(labels[name]),
+            "image": None if image_pattern is None else _only_image(root, image_pattern, name),
+            "mapping": mappings.to_json(mapping),
+        }
+        for name in sorted(labels)
+    ]
+
+
+def _pattern_regex(pattern: str) -> re.Pattern[str]:
+    first, *others = re.split(r"\{subject\}", pattern.lstrip("/"))
+    parts = [
+        re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+        for part in (first, *others)
+    ]
+    return re.compile(parts[0] + "(?P<subject>[^/]+?)" + "(?P=subject)".join(parts[1:]))
+
+
+def _only_image(root: Path, pattern: str, name: str) -> str:
+    found = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
+    if len(found) != 1:
+        has = "several images: " + ", ".join(p.name for p in found) if found else "no image"
+        raise SubjectError(f"{root}: subject {name} has {has} by the pattern {pattern!r}")
+    return str(found[0])
+
+
+def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them.
+
+    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does.
+    """
+    try:
+        image = nib.load(path)
+        if not isinstance(image, nib.Nifti1Pair):
+            raise SubjectError(f"{path}: not NIfTI but {type(image).__name__}")
+        shape = image.shape
+        if len(shape) > 3 and set(shape[3:]) == {1}:
+            image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
+        if len(image.shape) != 3:
+            raise SubjectError(f"{path}: needs three dimensions, has shape {shape}")
+        _check_affine(path, image.affine)
+        if canonical:
+            image = nib.as_closest_canonical(image)
+        voxels = np.asarray(image.dataobj)
+    except FileNotFoundError:
+        raise SubjectError(f"{path}: no such file") from None
+    except PermissionError:
+        raise SubjectError(f"{path}: no permission to read it") from None
+    except (ImageFileError, HeaderDataError) as error:
+        raise SubjectError(f"{path}: not a NIfTI file ({_line(error)})") from None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise SubjectError(f"{path}: cut short or damaged ({_line(error)})") from None
+    if not (np.issubdtype(voxels.dtype, np.integer) or np.issubdtype(voxels.dtype, np.floating)):
+        raise SubjectError(f"{path}: voxels are {voxels.dtype}, not plain numbers")
+    return np.ascontiguousarray(voxels.T), image.affine
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_affine(path: Path, affine: np.ndarray) -> None:
+    axes = affine[:3, :3]
+    volume = abs(np.linalg.det(axes)) if np.isfinite(affine).all() else 0.0
+    if volume <= 1e-6 * np.prod(np.linalg.norm(axes, axis=0)):
+        raise SubjectError(f"{path}: the affine is singular: {axes.round(4).tolist()}")
+
+
+def _whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    if np.issubdtype(values.dtype, np.integer):
+        return values
+    bad = values[~(np.isfinite(values) & (values == np.rint(values)))]
+    if bad.size:
+        raise SubjectError(
+            f"{path}: {bad.size} of {values.size} label values are no whole numbers, "
+            f"e.g. {bad[0]:g}"
+        )
+    return values.astype(np.int64)
+
+
+def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The image of a label map, float32, on its grid."""
+    values, image_affine = read_volume(path)
+    _check_same_grid(path, values, image_affine, label_path, label, affine)
+    image = values.astype(np.float32)
+    bad = int(image.size - np.isfinite(image).sum())
+    if bad:
+        raise SubjectError(f"{path}: {bad} of {image.size} voxels are NaN or infinite")
+    return image
+
+
+def _check_same_grid(
+    image_path: Path,
+    image: np.ndarray,
+    image_affine: np.ndarray,
+    label_path: Path,
+    label: np.ndarray,
+    label_affine: np.ndarray,
+) -> None:
+    if image.shape != label.shape:
+        raise SubjectError(
+            f"{image_path}: the image has shape {image.shape[::-1]} and its label "
+            f"{label.shape[::-1]} (x, y, z, both in RAS+ order; {label_path})"
+        )
+    ends = [(0, n - 1) for n in label.shape[::-1]]
+    corners = np.stack([*(c.ravel() for c in np.meshgrid(*ends)), np.ones(8)])
+    apart = np.linalg.norm(((image_affine - label_affine) @ corners)[:3], axis=0).max()
+    voxel = np.linalg.norm(label_affine[:3, :3], axis=0).min()
+    if apart > voxel / 10:
+        raise SubjectError(
+            f"{image_path}: image and label lie {apart:.3g} mm apart in the world (allowed is a "
+            f"tenth of a voxel, {voxel / 10:.3g} mm; {label_path})"
+        )

@@ -1,0 +1,110 @@
+"""Bringing a subject to a wanted spacing and shape, its place in the world kept."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from factory.storage.errors import SubjectError
+from factory.storage.subjects.types import Grid, Subject
+
+
+def resample(subject: Subject, spacing_mm: float) -> Subject:
+    """The subject at an isotropic spacing: labels by nearest neighbour, the image linearly.
+
+    The field of view keeps its centre to half a voxel. The image is low-passed along each axis
+    that loses resolution (a Gaussian whose full width at half maximum takes the source voxel to
+    the target's). At a spacing equal to the subject's the same subject comes back.
+    """
+    if np.allclose(subject.grid.spacing, spacing_mm, rtol=1e-4):
+        return subject
+    old = np.array(subject.grid.spacing)
+    factor = spacing_mm / old
+    shape = np.ceil(np.array(subject.grid.shape) / factor - 1e-6).astype(int).clip(min=1)
+    start = (np.array(subject.grid.shape) - 1 - (shape - 1) * factor) / 2
+    # On whole voxels, halving the resolution meets no tie that would shift labels half a voxel.
+    start = np.where(factor > 1, np.round(start), start)
+    affine = subject.grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ start[::-1]
+    affine[:3, :3] *= factor[::-1]
+    nearest = [
+        (first + step * np.arange(n) + 0.5).astype(int).clip(0, last - 1)
+        for first, step, n, last in zip(start, factor, shape, subject.grid.shape, strict=True)
+    ]
+    image = subject.image
+    if image is not None:
+        width = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
+        image = ndimage.gaussian_filter(image, width, mode="nearest")
+        image = ndimage.affine_transform(
+            image, factor, start, tuple(shape), order=1, mode="nearest"
+        )
+    z, y, x = (int(n) for n in shape)
+    grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
+    return replace(subject, label=subject.label[np.ix_(*nearest)], image=image, grid=grid)
+
+
+def fit(subject: Subject, shape: tuple[int, int, int]) -> Subject:
+    """The subject cropped and padded by whole voxels, its brain's box centred in shape (z, y, x).
+
+    Raises SubjectError where the brain does not fit, naming its box and the least shape.
+    """
+    corners = [np.nonzero(subject.label.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
+    if not corners[0].size:
+        raise SubjectError(f"subject {subject.id}: the label map is empty")
+    low = np.array([c[0] for c in corners])
+    size = np.array([c[-1] - c[0] + 1 for c in corners])
+    if (size > shape).any():
+        spacing = " × ".join(f"{s:g}" for s in subject.grid.spacing)
+        raise SubjectError(
+            f"subject {subject.id}: the brain's box, {_words(size)} voxels (z, y, x) at {spacing} "
+            f"mm, does not fit a grid of {_words(shape)}; the smallest that does is {_words(size)}"
+        )
+    start = low - (np.array(shape) - size) // 2
+    z, y, x = (int(n) for n in start)
+    return replace(
+        subject,
+        label=_window(subject.label, start, shape),
+        image=None if subject.image is None else _window(subject.image, start, shape),
+        grid=subject.grid.moved((z, y, x), shape),
+    )
+
+
+def axis_aligned(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
+    """The grid along the world's axes, at an oblique grid's spacing, that covers all of it.
+
+    shape (z, y, x) and affine describe a grid already in closest RAS+ order.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0).round(4)
+    ends = np.array(shape[::-1]) - 0.5
+    corners = np.stack(np.meshgrid(*[(-0.5, end) for end in ends]), -1).reshape(-1, 3)
+    world = corners @ affine[:3, :3].T + affine[:3, 3]
+    low, high = world.min(0), world.max(0)
+    count = np.ceil((high - low) / spacing - 1e-6).astype(int)
+    aligned = np.diag([*spacing, 1.0])
+    aligned[:3, 3] = (low + high) / 2 - (count - 1) / 2 * spacing
+    x, y, z = (int(n) for n in count)
+    dx, dy, dz = (float(s) for s in spacing)
+    return Grid((z, y, x), (dz, dy, dx), aligned)
+
+
+def onto(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> np.ndarray:
+    """An array [z, y, x] on its affine, sampled on a grid: order 0 nearest, 1 linear; else 0."""
+    voxel = np.linalg.inv(affine) @ grid.affine
+    matrix, offset = voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
+    return ndimage.affine_transform(array, matrix, offset, grid.shape, order=order)
+
+
+def _window(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """array[start : start + shape], zero where that lies outside."""
+    out = np.zeros(shape, array.dtype)
+    source, target = [], []
+    for first, n, length in zip(start, shape, array.shape, strict=True):
+        a, b = max(0, first), min(length, first + n)
+        source.append(slice(a, b))
+        target.append(slice(a - first, b - first))
+    out[tuple(target)] = array[tuple(source)]
+    return out
+
+
+def _words(shape: tuple[int, ...] | np.ndarray) -> str:
+    return " × ".join(str(int(n)) for n in shape)

@@ -1,0 +1,292 @@
+"""microcephaly, grow, asymmetry and cerebellar_hypoplasia, on a head of known sizes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from support.heads import head
+
+from factory.anatomy import measures as m
+from factory.anatomy.edits.asymmetry.edit import asymmetry
+from factory.anatomy.edits.cerebellar_hypoplasia.edit import cerebellar_hypoplasia
+from factory.anatomy.edits.grow.edit import grow
+from factory.anatomy.edits.microcephaly.edit import microcephaly
+from factory.anatomy.regions import CEREBRUM
+from factory.errors import AnatomyError
+from factory.storage.subjects import growth_curves as growth
+from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import FETA, LabelTable, Subject
+
+SPACING = (2.0, 2.0, 2.0)
+HEAD = head(SPACING)
+HEAD.setflags(write=False)
+IMAGE = np.linspace(0, 1, 8, dtype=np.float32)[HEAD]
+IMAGE.setflags(write=False)
+WHERE = (HEAD, SPACING, FETA)
+BIPARIETAL, OCCIPITO_FRONTAL, CEREBELLUM = (
+    measure(*WHERE) for measure in (m.biparietal_mm, m.occipito_frontal_mm, m.transcerebellar_mm)
+)
+PARTS = [name for name in FETA.names[1:] if name != "external_csf"]
+
+EDITS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
+    # function, what changes nothing, what changes much
+    (microcephaly, {"biparietal_mm": BIPARIETAL}, {"biparietal_mm": 60.0}),
+    (grow, {"to_weeks": 30, "age_weeks": 30}, {"to_weeks": 25, "age_weeks": 30}),
+    (
+        asymmetry,
+        {"side": "left", "hemisphere_share": 0.0},
+        {"side": "left", "ventricle_share": 0.3},
+    ),
+    (
+        asymmetry,
+        {"side": "left", "ventricle_share": 0.0},
+        {"side": "right", "hemisphere_share": -0.15},
+    ),
+    (cerebellar_hypoplasia, {"transcerebellar_mm": CEREBELLUM}, {"transcerebellar_mm": 20.0}),
+]
+
+
+def same_topology(old: np.ndarray, new: np.ndarray, names: list[str]) -> None:
+    for count in (m.components, m.euler_number):
+        before, after = count(old, FETA), count(new, FETA)
+        assert {n: after[n] for n in names} == {n: before[n] for n in names}
+
+
+@pytest.mark.parametrize(("edit", "nothing", "_"), EDITS)
+def test_nothing_asked_for_nothing_done(edit: Any, nothing: Any, _: Any) -> None:
+    label, image, _ = edit(*WHERE, image=IMAGE, **nothing)
+    np.testing.assert_array_equal(label, HEAD)
+    np.testing.assert_array_equal(image, IMAGE)
+    assert label is not HEAD
+    assert image is not IMAGE
+
+
+@pytest.mark.parametrize(("edit", "_", "much"), EDITS)
+def test_the_image_follows_and_the_record_is_plain(edit: Any, _: Any, much: Any) -> None:
+    label, image, record = edit(*WHERE, image=IMAGE, **much)  # inputs refuse to be written to
+    assert label.dtype == np.uint8
+    assert image.dtype == np.float32
+    assert (label != HEAD).any()
+    for value in (3, 4, 5):
+        assert np.median(image[label == value]) == pytest.approx(value / 7, abs=0.03)
+    assert json.loads(json.dumps(record)) == record
+    assert record["jacobian_min"] > 0
+    assert record["before_volume_ml_cerebellum"] == m.volumes_ml(*WHERE)["cerebellum"]
+    same_topology(HEAD, label, PARTS)
+
+
+@settings(max_examples=8, deadline=None)
+@given(bpd=st.floats(0.65, 1.0), ofd=st.floats(0.65, 1.0))
+def test_a_small_head_measures_what_was_asked_for(bpd: float, ofd: float) -> None:
+    wanted = {"biparietal_mm": bpd * BIPARIETAL, "occipito_frontal_mm": ofd * OCCIPITO_FRONTAL}
+    try:
+        label, _, record = microcephaly(*WHERE, **wanted)
+    except AnatomyError as error:
+        if "with the topology kept it comes to" not in str(error):  # rarely, by a voxel held back
+            raise
+        reject()
+    for name, measure in (
+        ("biparietal_mm", m.biparietal_mm),
+        ("occipito_frontal_mm", m.occipito_frontal_mm),
+    ):
+        assert measure(label, SPACING, FETA) == record[f"achieved_{name}"]
+        assert measure(label, SPACING, FETA) == pytest.approx(wanted[name], abs=1.01)
+    same_topology(HEAD, label, list(FETA.names[1:]))
+
+
+def test_one_diameter_brings_the_other_along() -> None:
+    label, _, _ = microcephaly(*WHERE, biparietal_mm=0.8 * BIPARIETAL)
+    assert m.occipito_frontal_mm(label, SPACING, FETA) == pytest.approx(
+        0.8 * OCCIPITO_FRONTAL, abs=2
+    )
+    before, after = m.volumes_ml(*WHERE), m.volumes_ml(label, SPACING, FETA)
+    for name in ("white_matter", "ventricles", "cerebellum"):
+        assert after[name] == pytest.approx(0.8**3 * before[name], rel=0.08)
+
+
+def test_smaller_heads_are_smaller() -> None:
+    volumes = [
+        (microcephaly(*WHERE, biparietal_mm=mm)[0] > 0).sum() for mm in (72.0, 66.0, 60.0, 54.0)
+    ]
+    assert volumes == sorted(volumes, reverse=True)
+    assert len(set(volumes)) == 4
+
+
+@settings(max_examples=10, deadline=None)
+@given(share=st.floats(0.35, 1.0))
+def test_a_small_cerebellum_measures_what_was_asked_for_and_only_csf_takes_its_place(
+    share: float,
+) -> None:
+    wanted = share * CEREBELLUM
+    label, _, record = cerebellar_hypoplasia(*WHERE, transcerebellar_mm=wanted)
+    achieved = m.transcerebellar_mm(label, SPACING, FETA)
+    assert achieved == record["achieved_transcerebellar_mm"]
+    assert achieved == pytest.approx(wanted, abs=1.01)
+    changed = label != HEAD
+    assert set(HEAD[changed]) <= {FETA.index("cerebellum")}
+    assert set(label[changed]) <= {FETA.index("external_csf")}
+    same_topology(HEAD, label, PARTS)
+
+
+def test_the_cerebellum_stays_by_the_brainstem_and_without_csf_leaves_background() -> None:
+    label, _, _ = cerebellar_hypoplasia(*WHERE, transcerebellar_mm=15.0)
+    apart = ndimage.distance_transform_edt(np.not_equal(HEAD, FETA.index("brainstem")))
+    before, after = (apart[a == FETA.index("cerebellum")].min() for a in (HEAD, label))
+    assert after <= before + 2
+    names = tuple("skin" if n == "external_csf" else n for n in FETA.names)
+    bare, _, _ = cerebellar_hypoplasia(
+        HEAD, SPACING, LabelTable(names, FETA.colours), transcerebellar_mm=15.0
+    )
+    np.testing.assert_array_equal(bare == 0, (HEAD == 0) | (label != HEAD))
+
+
+def test_a_share_of_the_norm_is_of_the_norm_for_the_age() -> None:
+    _, _, record = cerebellar_hypoplasia(*WHERE, share_of_norm=0.7, age_weeks=28)
+    assert record["requested_transcerebellar_mm"] == 0.7 * growth.transcerebellar_mm(28)
+
+
+@settings(max_examples=4, deadline=None)
+@given(share=st.floats(-0.3, 0), side=st.sampled_from(["left", "right"]))
+def test_one_hemisphere_changes_and_neither_skull_nor_other_side_does(
+    share: float, side: str
+) -> None:
+    label, _, record = asymmetry(*WHERE, side, hemisphere_share=share)
+    cerebrum = [FETA.index(n) for n in CEREBRUM if n in FETA.names]
+    half = HEAD.shape[2] // 2
+    mine, other = (
+        (slice(0, half), slice(half, None))
+        if side == "left"
+        else (slice(half, None), slice(0, half))
+    )
+
+    def ratio(which: slice) -> float:
+        return np.isin(label, cerebrum)[:, :, which].sum() / (
+            np.isin(HEAD, cerebrum)[:, :, which].sum()
+        )
+
+    assert ratio(mine) - 1 == pytest.approx(share, abs=0.035)
+    assert ratio(other) == pytest.approx(1, abs=0.015)
+    assert record["achieved_hemisphere_share"] == pytest.approx(share, abs=0.02)
+    np.testing.assert_array_equal(label == 0, HEAD == 0)
+    for tissue in ("cerebellum", "brainstem"):
+        got = m.volumes_ml(label, SPACING, FETA)[tissue]
+        assert got == pytest.approx(m.volumes_ml(*WHERE)[tissue], rel=0.06)
+    same_topology(HEAD, label, PARTS)
+
+
+def test_one_ventricle_changes_by_its_share() -> None:
+    widths = []
+    for share in (-0.4, 0.5, 1.2):
+        label, _, record = asymmetry(*WHERE, "right", ventricle_share=share)
+        assert record["achieved_ventricle_share"] == pytest.approx(share, abs=0.045)
+        atria = m.atrial_width_mm(label, SPACING, FETA)
+        widths.append(atria["right"])
+        assert atria["left"] == m.atrial_width_mm(*WHERE)["left"]
+    assert widths == sorted(widths)
+    assert widths[-1] > widths[0] + 2
+
+
+@settings(max_examples=4, deadline=None)
+@given(age=st.floats(22, 34), to=st.floats(22, 34))
+def test_diameters_and_organs_grow_as_the_curves_do(age: float, to: float) -> None:
+    subject = np.pad(HEAD, 20)
+    label, _, record = grow(subject, SPACING, FETA, to, age)
+    (x0, y0), (x1, y1) = growth.intracranial_mm(age), growth.intracranial_mm(to)
+    assert m.biparietal_mm(label, SPACING, FETA) == pytest.approx(BIPARIETAL * x1 / x0, abs=2.1)
+    assert m.occipito_frontal_mm(label, SPACING, FETA) == pytest.approx(
+        OCCIPITO_FRONTAL * y1 / y0, abs=2.1
+    )
+    volumes = m.volumes_ml(label, SPACING, FETA)
+    # Walls move by whole voxels: half of one is a third of a tube 8 mm wide, here.
+    for name, tolerance in (("ventricles", 0.4), ("cerebellum", 0.15)):
+        assert volumes[name] == record[f"achieved_volume_ml_{name}"]
+        requested = record[f"requested_volume_ml_{name}"]
+        assert volumes[name] == pytest.approx(requested, rel=tolerance)
+    assert record["age_weeks"] == to
+    same_topology(subject, label, list(FETA.names[1:]))
+
+
+def test_a_phantom_taken_to_another_age_has_the_volumes_of_that_age() -> None:
+    young, old = phantom(25, 3, 1.5), phantom(31, 3, 1.5)
+    where = young.grid.spacing, FETA
+    label, _, _ = grow(np.pad(young.label, 13), *where, 31, 25)
+    got, there = m.volumes_ml(label, *where), m.volumes_ml(old.label, *where)
+    for name in ("cerebellum", "brainstem", "ventricles", "deep_grey_matter"):
+        assert got[name] == pytest.approx(there[name], rel=0.25)
+
+
+@pytest.mark.parametrize("fine", [(0.5,) * 3, (1.0,) * 3], ids=str)
+def test_the_same_millimetres_at_other_voxels(fine: tuple[float, float, float]) -> None:
+    label = head(fine)
+    for edit, parameters, measure in (
+        (microcephaly, {"biparietal_mm": 61.0}, m.biparietal_mm),
+        (cerebellar_hypoplasia, {"transcerebellar_mm": 21.3}, m.transcerebellar_mm),
+    ):
+        edited, _, _ = edit(label, fine, FETA, **parameters)
+        (wanted,) = parameters.values()
+        assert measure(edited, fine, FETA) == pytest.approx(wanted, abs=fine[0] / 2 + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("edit", "parameters", "words"),
+    [
+        (microcephaly, {}, "no biparietal_mm and no occipito_frontal_mm"),
+        (microcephaly, {"biparietal_mm": 20.0}, r"allows 4\d\.\d to 7\d\.\d mm"),
+        (microcephaly, {"biparietal_mm": 99.0}, r"is 99; this head allows"),
+        (microcephaly, {"biparietal_mm": float("nan")}, "is nan; this head allows"),
+        (cerebellar_hypoplasia, {}, "neither of transcerebellar_mm and share_of_norm"),
+        (cerebellar_hypoplasia, {"transcerebellar_mm": 5.0}, r"cerebellum allows \d\.\d to \d\d"),
+        (cerebellar_hypoplasia, {"share_of_norm": 0.5}, "gestational age, which is not known"),
+        (cerebellar_hypoplasia, {"share_of_norm": 0.5, "age_weeks": 12}, "runs from 20 to 38"),
+        (asymmetry, {"side": "left"}, "no hemisphere_share and no ventricle_share"),
+        (asymmetry, {"side": "both", "hemisphere_share": 0.1}, "allowed are left, right"),
+        (asymmetry, {"side": "left", "hemisphere_share": -0.9}, "allowed are -0.4 to 0.2"),
+        (asymmetry, {"side": "left", "hemisphere_share": 0.19}, "nearest this head allows is 0"),
+        (grow, {"to_weeks": 30}, "gestational age is not known"),
+        (grow, {"to_weeks": 50, "age_weeks": 30}, "allowed are 20 to 38"),
+        (grow, {"to_weeks": 38, "age_weeks": 20}, r"needs \d+ × \d+ × \d+ voxels"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(edit: Any, parameters: Any, words: str) -> None:
+    with pytest.raises(AnatomyError, match=words) as error:
+        edit(*WHERE, **parameters)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def atlas(real_data: Path) -> Subject:
+    (record,) = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga28op"])
+    return load_subject(record, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("edit", "parameters", "key"),
+    [
+        (microcephaly, {"biparietal_mm": 54.0}, "biparietal_mm"),
+        (cerebellar_hypoplasia, {"transcerebellar_mm": 17.0}, "transcerebellar_mm"),
+        (asymmetry, {"side": "left", "hemisphere_share": -0.2}, "hemisphere_share"),
+        (asymmetry, {"side": "right", "ventricle_share": 0.5}, "ventricle_share"),
+        (grow, {"to_weeks": 31, "age_weeks": 28}, "occipito_frontal_mm"),
+    ],
+)
+def test_a_real_brain_comes_to_what_was_asked_for(
+    atlas: Subject, edit: Any, parameters: Any, key: str
+) -> None:
+    label, image, record = edit(atlas.label, (1.0,) * 3, FETA, image=atlas.image, **parameters)
+    tolerance = 0.02 if key.endswith("share") else 1.01 if edit is grow else 0.51
+    assert record[f"achieved_{key}"] == pytest.approx(record[f"requested_{key}"], abs=tolerance)
+    same_topology(atlas.label, label, PARTS)
+    for name in ("ventricles", "cerebellum", "brainstem") if edit is grow else ():
+        requested = record[f"requested_volume_ml_{name}"]
+        assert record[f"achieved_volume_ml_{name}"] == pytest.approx(requested, rel=0.1)
+    for tissue in ("white_matter", "cerebellum"):
+        value = FETA.index(tissue)
+        before = atlas.image[atlas.label == value].mean()
+        assert image[label == value].mean() == pytest.approx(before, rel=0.1)

@@ -1,0 +1,72 @@
+"""Checks of heart labels on drawn hearts whose faults are known."""
+
+import numpy as np
+import pytest
+
+from factory.anatomy.measures.heart import checked, checked_stack, reversal, volumes_ml
+
+
+@pytest.fixture
+def plane() -> np.ndarray:
+    """A pool of radius 6, a wall to 10, a right ventricle beside it."""
+    y, x = np.mgrid[:48, :48]
+    from_centre = np.hypot(y - 24, x - 28)
+    plane = np.where(np.hypot(y - 24, x - 14) < 8, 3, 0)
+    plane[from_centre < 10] = 2
+    plane[from_centre < 6] = 1
+    return plane.astype(np.uint8)
+
+
+def failed(plane: np.ndarray) -> set[str]:
+    return {name for name, passed in checked(plane).items() if not passed} - {"all"}
+
+
+def test_a_sound_heart_passes(plane: np.ndarray) -> None:
+    assert failed(plane) == set()
+    assert checked(plane)["all"]
+
+
+def test_each_fault_is_found_by_its_own_check(plane: np.ndarray) -> None:
+    open_wall = plane.copy()
+    open_wall[24, 33:39] = 0  # out of the pool, away from the RV
+    assert failed(open_wall) == {"myocardium closed around the LV pool"}
+
+    specks = plane.copy()
+    specks[2, 2], specks[2, 40], specks[45, 2] = 1, 2, 3
+    pieces = {f"{n} in one piece" for n in ("lv_pool", "myocardium", "rv")}
+    assert failed(specks) == pieces | {"myocardium closed around the LV pool"}
+
+    shunt = plane.copy()
+    shunt[24, 18:24] = 3
+    assert "LV pool and RV apart" in failed(shunt)
+
+    hollow = plane.copy()
+    hollow[24, 11] = 0
+    assert failed(hollow) == {"no hole in a cavity"}
+
+    assert "is there" in failed(np.zeros_like(plane))
+
+
+def test_pieces_of_a_stack_are_counted_in_three_dimensions(plane: np.ndarray) -> None:
+    two = plane.copy()
+    two[45, 2:5] = 3
+    joined = np.stack([plane, plane, plane])
+    assert checked_stack(joined)["all"]
+    joined[1] = two
+    assert not checked_stack(joined)["rv in one piece"]
+    joined[1] = 0  # an empty slice between: every structure falls in two
+    found = checked_stack(joined)
+    assert not found["myocardium in one piece"]
+    assert found["is there"]  # asked only of the slices that hold tissue
+
+
+def test_volumes_are_millilitres(plane: np.ndarray) -> None:
+    ml = volumes_ml(np.stack([plane] * 4), (8.0, 1.5, 1.5))
+    assert ml["lv_pool"] == pytest.approx(np.pi * 36 * 1.5**2 * 32 / 1000, rel=0.05)
+
+
+def test_a_path_turns_back_by_a_share_of_its_way() -> None:
+    assert reversal(np.array([1.0, 2, 3])) == reversal(np.array([9.0, 5, 5, 1])) == 0
+    assert reversal(np.array([0.0, 6, 4, 10])) == pytest.approx(0.2)
+    assert reversal(np.array([10.0, 4, 6, 0])) == pytest.approx(0.2)
+    assert reversal(np.array([0.0, 50, 1])) == 1

@@ -1,0 +1,130 @@
+"""Which samples are exported, in which folder, by how many; and going on where one was stopped."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.export_checks import contents, serial, write
+
+from factory import cli
+from factory.datasets.export import export
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.export.nnunet import NnUnet
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write(str(tmp_path_factory.mktemp("export") / "small-set.zarr"))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.main(["export", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_processes_write_the_same_bytes(dataset, tmp_path) -> None:
+    serial(dataset, "bids", tmp_path / "one")
+    export(dataset.path, "bids", str(tmp_path / "two"), workers=2, progress=False)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
+    whole = Path(serial(dataset, "nnunet", tmp_path / "whole").folder)
+    write = NnUnet.write
+
+    def stopped(self, index, sample, folder) -> None:
+        write(self, index, sample, folder)
+        if index == 2:
+            (folder / self.files(index)[1]).unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(NnUnet, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        serial(dataset, "nnunet", tmp_path / "other")
+    monkeypatch.undo()
+    folder = tmp_path / "other" / whole.name
+    left = set(contents(folder))
+    assert left == {
+        ".export.json",
+        "imagesTr/sample_0000_0000.nii.gz",
+        "labelsTr/sample_0000.nii.gz",
+    }
+    report = serial(dataset, "nnunet", tmp_path / "other")
+    assert (report.samples, report.written) == (3, 2)
+    assert contents(folder) == contents(whole)
+    (folder / "labelsTr/sample_0003.nii.gz").unlink()
+    assert serial(dataset, "nnunet", tmp_path / "other").written == 1
+    assert contents(folder) == contents(whole)
+
+
+def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
+    arguments = ["export", dataset.path, "--to", "bids", "--workers", "1", "--output"]
+    assert cli.main([*arguments, str(tmp_path / "b"), "--where", "grade >= 1 and grade < 3"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "1 sample exported, 1 of them written now; "
+        "left out: 2 by --where, 1 rejected (--all takes them too)"
+    )
+    assert cli.main([*arguments, str(tmp_path / "all"), "--all", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["samples"], report["rejected"]) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("grad >= 2", "no column 'grad'; did you mean grade?"),
+        ("grade >=", "not a query"),
+        ("grade + 1", "is not true or false of a sample"),
+        ("grade > 77", "true of none of the 4 samples"),
+        ("grade == 1", "all of the 1 samples chosen were rejected"),
+        ("subject > 3", "not a query"),
+    ],
+)
+def test_a_query_that_is_none(capsys, dataset, tmp_path, where, said) -> None:
+    at = ("--output", str(tmp_path / "b"))
+    assert said in refused(capsys, dataset.path, "--to", "bids", *at, "--where", where)
+    assert not (tmp_path / "b").exists()
+
+
+def test_what_is_refused(capsys, dataset, tmp_path) -> None:
+    at = ("--output", str(tmp_path / "b"), "--workers", "1")
+    assert "did you mean nnunet?" in refused(capsys, dataset.path, "--to", "nnunt", *at)
+    assert "needs a folder" in refused(capsys, dataset.path, "--to", "bids")
+    assert "needs a folder" in refused(capsys, dataset.path, "--to", "bids", "--output", "s3://b/c")
+    assert "letters and digits" in refused(
+        capsys, dataset.path, "--to", "bids", *at, "--contrast", "T2-w"
+    )
+    serial(dataset, "bids", tmp_path / "b", where="grade == 3")
+    assert "holds another export" in refused(capsys, dataset.path, "--to", "bids", *at)
+    inside = ("--output", dataset.path)
+    assert "not an export of ours" in refused(capsys, dataset.path, "--to", "bids", *inside)
+    begun = Path(shutil.copytree(dataset.path, tmp_path / "begun.zarr"))
+    shutil.rmtree(begun / "seal")
+    assert "not complete" in refused(capsys, str(begun), "--to", "bids", *at)
+
+
+def test_a_damaged_sample_is_named(capsys, tmp_path) -> None:
+    dataset = write(str(tmp_path / "d.zarr"), 2)
+    file = Path(dataset.path) / "label/c/0/0/0/0"
+    file.write_bytes(file.read_bytes()[:-40])
+    at = ("--output", str(tmp_path / "b"), "--workers", "1", "--json")
+    assert "label of sample 0 is missing or damaged" in refused(
+        capsys, dataset.path, "--to", "bids", *at
+    )
+    assert not (tmp_path / "b/participants.tsv").exists()
+
+
+def test_nnunet_s_number_is_free_or_as_named(capsys, dataset, tmp_path) -> None:
+    (tmp_path / "Dataset501_Theirs").mkdir()
+    assert serial(dataset, "nnunet", tmp_path).folder.endswith("Dataset502_SmallSet")
+    assert serial(dataset, "nnunet", tmp_path).written == 0  # found again
+    named = serial(dataset, "nnunet", tmp_path / "Dataset042_Brains")
+    assert Path(named.folder) == tmp_path / "Dataset042_Brains"
+    taken = str(tmp_path / "Dataset501_Mine")
+    error = refused(capsys, dataset.path, "--to", "nnunet", "--output", taken)
+    assert "taken by Dataset501_Theirs" in error

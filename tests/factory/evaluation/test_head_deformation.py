@@ -1,0 +1,78 @@
+"""Head planes against unpaired real ones, by the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+from support.datasets import card, dataset, files, person
+
+from factory import cli
+
+SHAPE = (1, 80, 64)
+REAL = {f"p{i}": person(i, SHAPE) for i in range(3)}
+
+
+def scored(
+    made: Path, real: Path, capsys: pytest.CaptureFixture[str], *more: str, code: int = 0
+) -> dict:
+    command = ["evaluate", str(made), "--real", str(real), "--deformation"]
+    output = str(made.parent / "o")
+    assert cli.main([*command, "--output", output, "--json", *more]) == code
+    out, err = capsys.readouterr()
+    return json.loads(out) if out else {"error": err}
+
+
+def bent(image: np.ndarray) -> np.ndarray:
+    """An image whose inside is pushed about, by a wave of two voxels."""
+    z, y, x = np.indices(image.shape).astype(float)
+    moved = [z, y + 2 * np.sin(x / 6), x + 2 * np.sin(y / 6)]
+    return np.clip(ndimage.map_coordinates(image, moved, order=1), 0, 1).astype(np.float32)
+
+
+def test_the_more_is_changed_the_higher_the_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = files(tmp_path / "real", {"p0": REAL["p0"]})
+    dataset(tmp_path / "d.zarr", [REAL["p0"], bent(REAL["p0"]), person(9, SHAPE)])
+    report = scored(tmp_path / "d.zarr", real, capsys)
+    (row,) = report["rows"]
+    assert row["planes"] == 3
+    same, waved, other = pd.read_csv(tmp_path / "o" / "deformation-samples.csv")["deformation"]
+    assert same < 0.02
+    assert same < waved < other
+    assert "no floor of real against real" in " ".join(report["remarks"])
+    about = json.loads((tmp_path / "o" / "deformation.json").read_text())
+    assert about["real"] == str(real)
+    assert (tmp_path / "o" / "deformation.png").stat().st_size > 0
+
+
+def test_held_out_planes_are_the_references_and_their_own_floor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = files(tmp_path / "real", REAL)
+    model = card(tmp_path / "model", ["p0"], ["p1", "p2"])
+    dataset(tmp_path / "d.zarr", [REAL["p1"]], model=model)
+    report = scored(tmp_path / "d.zarr", real, capsys)
+    samples, floor = report["rows"]
+    assert "held-out" in samples["what"]
+    assert floor["planes"] == 2
+    # the sample is one of the two references: half of what parts these
+    assert samples["deformation"] == pytest.approx(floor["deformation"] / 2, rel=0.6)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--audit"], "not both"),
+        (["--address", "here:1"], "--address needs --workers"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = files(tmp_path / "real", REAL)
+    dataset(tmp_path / "d.zarr", [REAL["p1"]])
+    assert said in scored(tmp_path / "d.zarr", real, capsys, *more, code=2)["error"]

@@ -1,0 +1,66 @@
+"""`--keep-going`: a case that fails keeps a vacant place, and every verb says so."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from support.tiny_models import RECIPE, small, tiny_model
+
+from factory import cli
+from factory.execution.placeholder import vacant
+from factory.planning.cases import Case
+from factory.storage.dataset.layout import Layout
+from factory.storage.dataset.open import open_dataset
+from factory.storage.subjects.types import FETA
+
+# no brain of 21 weeks has room for the second of two widths
+FAILS = "--set=anatomy.0.ventriculomegaly={atrial_width_mm: {each: [0, 30]}, mode: dilate}"
+
+
+def test_every_verb_says_what_failed(capsys, tmp_path) -> None:
+    path = str(tmp_path / "d.zarr")
+    options = [RECIPE, *small(tiny_model(tmp_path / "tiny")), FAILS, "--serial", "--output", path]
+    assert cli.main(["render", *options]) == 3
+    assert "1 shards failed, the others stand; shard 1: " in capsys.readouterr().err
+    assert not open_dataset(path).is_complete()
+
+    assert cli.main(["render", *options, "--keep-going", "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)
+    assert (said["complete"], said["samples"], said["rendered"]) == (True, 2, 0), said
+    assert [one["sample"] for one in said["failures"]] == [1]
+
+    table = open_dataset(path).cases()
+    assert list(table["accepted"]) == [True, False]
+    assert list(table["requested_atrial_width_mm"]) == [0, 30]
+    assert table["failure"][1] == said["failures"][0]["why"]
+    assert open_dataset(path).failures() == {1: table["failure"][1]}
+
+    assert cli.main(["verify", path]) == 0
+    out = capsys.readouterr().out
+    assert ": all as written\nfailed   sample 1: " in out
+    assert cli.main(["inspect", path]) == 0
+    assert "failed   sample 1: " in capsys.readouterr().out
+
+    assert cli.main(["render", *options, "--keep-going", "--json"]) == 3  # it is tried again
+    assert json.loads(capsys.readouterr().out)["digest"] == said["digest"]
+
+    key = "label/c/1/0/0/0"
+    before = Path(path, key).read_bytes()
+    Path(path, key).write_bytes(before[:9] + b"?" + before[10:])
+    assert cli.main(["repair", path, "--serial"]) == 0
+    assert Path(path, key).read_bytes() == before
+    assert open_dataset(path).is_complete()
+
+
+def test_a_vacant_place_has_every_array_of_the_layout() -> None:
+    shapes = dict.fromkeys(("stack_0", "stack_0_label"), (4, 6, 8))
+    ranges = {"image": (-0.5, 1.0), "stack_0": (0.0, 1.0), "uncertainty": (0.0, 1.0)}
+    layout = Layout(1, (3, 4, 5), FETA, ranges, shapes=shapes)
+    case = Case("c", {"id": "s"}, "", 0, [], {}, {"spacing_mm": [3.0, 2.0, 1.0]}, {"grade": 2})
+    sample = vacant(case, layout, "because\nof this")
+    for name in layout.arrays:
+        assert not np.any(sample.checked(name, layout) - layout.ranges.get(name, (0, 0))[0])
+    assert sample.columns["failure"] == "because of this"
+    assert sample.columns["accepted"] is False
+    assert sample.columns["grade"] == 2
+    assert tuple(sample.spacing_mm) == (3.0, 2.0, 1.0)

@@ -1,0 +1,178 @@
+"""The label VAE's training on small made-up hearts: workers, resuming, NaN, what the card says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.kill_training import Mortal, killed
+
+from factory.config.loading import Loaded, parse
+from factory.errors import RecipeError
+from factory.execution import training_job as launch
+from factory.execution.training_job import work
+from factory.families.label_vae.data import MapSampler, moved
+from factory.families.label_vae.label_maps import maps
+from factory.families.label_vae.recipe import Augment, LabelVaeTraining
+from factory.families.label_vae.train import beta_at, network, rate, train
+from factory.models.checkpoint import load_state, read_card
+from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.training.run import Run, TrainingDiverged
+
+RECIPE = """
+family: label_vae
+name: small
+seed: 3
+licence: none
+subjects: {{path: {path}, layout: short_axis, hold_out: [P0, P1], spacing_mm: [3.0]}}
+shape: [32, 32]
+model: {{latent: 4, width: 4, most: 8}}
+augment: {{rotate_degrees: 10, zoom: 0.1, shift_voxels: 1}}
+learning_rate: 0.003
+ema: 0.9
+batch: 4
+steps: 20
+log_every: 4
+sample_every: 1000
+checkpoint_every: 5
+output: {output}
+"""
+Recipe = Callable[..., Loaded[LabelVaeTraining]]
+
+
+@pytest.fixture
+def recipe(hearts: Path, tmp_path: Path) -> Recipe:
+    def make(*overrides: str, output: Path = tmp_path) -> Loaded[LabelVaeTraining]:
+        text = RECIPE.format(path=hearts, output=output)
+        return parse(text, "small.yaml", LabelVaeTraining, overrides)
+
+    return make
+
+
+def config(recipe: Recipe, output: Path, *overrides: str) -> dict[str, Any]:
+    return {
+        "recipe": recipe(*overrides, output=output).data,
+        "output": str(output),
+        "part": "vae",
+    }
+
+
+def losses(folder: Path) -> np.ndarray:
+    return np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1)
+
+
+def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
+    work(settings, Run(Path(folder) / "vae", rank, 2, torch.device("cpu")))
+
+
+def test_two_workers_have_the_losses_of_one(
+    recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
+) -> None:
+    one = tmp_path / "one"
+    work(config(recipe, one, "log_every=1"), Run(one / "vae"))
+    two = two_workers(on_one_of_two, config(recipe, one, "log_every=1"))
+    np.testing.assert_allclose(losses(one / "vae"), losses(two / "vae"), rtol=2e-2, atol=1e-3)
+    first = losses(one / "vae")[0], losses(two / "vae")[0]
+    np.testing.assert_allclose(*first, rtol=1e-4)
+
+
+def die_at_48_images(settings: dict[str, Any], folder: Path) -> None:
+    work(settings, Mortal(folder / "vae", dies_at=48))
+
+
+def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
+    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
+    work(config(recipe, undisturbed), Run(undisturbed / "vae"))
+    killed(die_at_48_images, config(recipe, resumed), resumed)
+    work(config(recipe, resumed), Run(resumed / "vae"))
+
+    np.testing.assert_array_equal(losses(undisturbed / "vae"), losses(resumed / "vae"))
+    for name, key in (("checkpoint", "vae"), ("checkpoint", "ema"), ("best", "ema")):
+        states = []
+        for folder in (undisturbed, resumed):
+            model = network(recipe().spec, 4)
+            load_state(folder / "vae" / f"{name}.safetensors", {key: model}, {})
+            states.append(model.state_dict())
+        for weight, tensor in states[0].items():
+            torch.testing.assert_close(tensor, states[1][weight], rtol=0, atol=0)
+
+
+def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    spec = recipe("checkpoint_every=1", "log_every=1", "learning_rate=1.0").spec
+    label = np.zeros((4, 32, 32), np.uint8)
+    label[:, 8:24, 8:24] = 1
+
+    class Spoiling(MapSampler):
+        def batch(self, step: int, size: int) -> np.ndarray:
+            if step == 3:
+                with torch.no_grad():
+                    for weight in spoilt:
+                        weight.fill_(torch.nan)
+            return super().batch(step, size)
+
+    spoilt: list[torch.nn.Parameter] = []
+    adam = torch.optim.Adam
+
+    def watched(parameters: Any, *rest: Any) -> torch.optim.Adam:
+        spoilt.extend(parameters)
+        return adam(spoilt, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "Adam", watched)
+        with pytest.raises(TrainingDiverged, match=r"step 4: loss cross_entropy is nan"):
+            train(spec, Spoiling(label, Augment(), 1), label, 4, Run(tmp_path / "vae"))
+    assert load_state(tmp_path / "vae" / "checkpoint.safetensors", {}, {})["step"] == 3
+
+
+def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+    changes = ("steps=60", "sample_every=30", "loss.anneal=1")
+    folder = launch.train(recipe(*changes), address=None, serial=True)
+    card = read_card(folder)
+    assert card["training"]["subjects"] == [f"P{i}-{p}" for i in range(2, 6) for p in ("ED", "ES")]
+    assert card["training"]["held_out"] == ["P0", "P1"]
+    assert card["training"]["hours"] >= 0
+    start, end = (card["scores"][when]["held_out_loss"] for when in ("start", "end"))
+    assert end < 0.5 * start
+    measures = {row["measure"]: row for row in card["metrics"]["held_out"]}
+    assert 0 <= measures["Dice lv_pool"]["model"] <= 1
+    assert measures["prior: all"]["real"] == 1  # the made-up hearts have no fault
+    assert str(tmp_path) not in json.dumps(card)
+    for file in ("reconstructions.png", "prior.png", "path-0.png", "vae/samples/step-000030.png"):
+        assert (tmp_path / file).stat().st_size > 1000
+
+
+def test_a_volume_vae_trains_by_configuration_alone(recipe: Recipe, tmp_path: Path) -> None:
+    work(config(recipe, tmp_path, "shape=[8, 32, 32]", "steps=4"), Run(tmp_path / "vae"))
+    assert np.isfinite(losses(tmp_path / "vae")).all()
+
+
+def test_a_training_that_no_longer_learns_ends_early(recipe: Recipe, tmp_path: Path) -> None:
+    still = ("learning_rate=1e-9", "ema=0", "patience=2", "log_every=1", "loss.anneal=0")
+    work(config(recipe, tmp_path, *still), Run(tmp_path / "vae"))
+    assert load_state(tmp_path / "vae" / "checkpoint.safetensors", {}, {})["step"] < 20
+
+
+def test_phases_of_a_person_are_held_out_together_or_refused(recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match="'P0-ED' is not in"):
+        launch.train(recipe("subjects.hold_out=[P0-ED]"), address=None, serial=True)
+
+
+def test_the_kl_is_annealed_and_the_rate_falls(recipe: Recipe) -> None:
+    spec = recipe("steps=100", "loss={beta: 3, anneal: 0.5}").spec
+    assert [beta_at(s, spec) for s in (0, 25, 50, 99)] == pytest.approx([0, 1.5, 3, 3])
+    assert [rate(s, 100) for s in (0, 50, 75, 100)] == pytest.approx([1, 1, 0.5, 0])
+
+
+def test_what_is_augmented_moves_in_its_planes_and_keeps_its_labels(hearts: Path) -> None:
+    label = maps(load_subject(short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
+    rng = np.random.Generator(np.random.Philox(key=1))
+    assert np.array_equal(moved(label, Augment(), rng), label)
+    turned = moved(label, Augment(rotate_degrees=20, zoom=0.2, shift_voxels=2), rng)
+    assert not np.array_equal(turned, label)
+    assert set(np.unique(turned)) <= set(np.unique(label))
+    areas = (label > 0).sum(axis=(1, 2)), (turned > 0).sum(axis=(1, 2))
+    assert np.corrcoef(*areas)[0, 1] > 0.98  # slices stay in their places

@@ -1,0 +1,270 @@
+"""StyleGAN2-ADA's training on small pictures: workers, resuming, NaN, snapshots, the card."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from support.kill_training import Mortal, killed
+
+from factory.config.loading import Loaded, parse
+from factory.errors import RecipeError
+from factory.execution import training_job as launch
+from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
+from factory.families.stylegan2.family import FAMILY, config_of, started_from
+from factory.families.stylegan2.losses import mask
+from factory.families.stylegan2.recipe import StyleGanTraining
+from factory.families.stylegan2.steps import passes
+from factory.families.stylegan2.train import networks, train
+from factory.models.checkpoint import load_state, read_card
+from factory.models.stylegan2.network import StyleGanConfig
+from factory.subjects.latents import Drawer
+from factory.training.run import Run, TrainingDiverged
+
+RECIPE = """
+family: stylegan2
+name: small
+seed: 3
+licence: none
+slices:
+  png: {{path: {root}/images, labels: {root}/labels}}
+  hold_out: [q0]
+  label_blur_pixels: 0
+resolution: 8
+model: {{latent: 4, mapping_layers: 2, base: 32, most: 4}}
+augmentation: {{target: 0.1, kimg: 0.1}}
+loss: {{r1: 1, r1_every: 3, path_length_every: 2}}
+metrics: {{samples: 16, extractor: "support.toy_features:moments"}}
+batch: 4
+kimg: 0.048
+snapshot_kimg: 0.02
+log_every: 2
+checkpoint_every: 5
+output: {output}
+"""
+Recipe = Callable[..., Loaded[StyleGanTraining]]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five people's squares of 8², brighter where labelled; one slice of each has no label map."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.Generator(np.random.Philox(0))
+    (root / "images").mkdir()
+    (root / "labels").mkdir()
+    for person in range(5):
+        for slice_ in range(4):
+            label = np.zeros((8, 8), np.uint8)
+            y, x = rng.integers(0, 4, 2)
+            label[y : y + 4, x : x + 4] = 1 + slice_ % 2
+            pixels = (60 + 90 * label + rng.integers(0, 10, label.shape)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / "images" / f"q{person}_{slice_}.png")
+            if slice_:
+                Image.fromarray(label).save(root / "labels" / f"q{person}_{slice_}.png")
+    return root
+
+
+@pytest.fixture
+def recipe(pictures: Path, tmp_path: Path) -> Recipe:
+    def make(*overrides: str, output: Path = tmp_path) -> Loaded[StyleGanTraining]:
+        text = RECIPE.format(root=pictures, output=output)
+        return parse(text, "small.yaml", StyleGanTraining, overrides)
+
+    return make
+
+
+def train_in(folder: Path, spec: StyleGanTraining, run: Run | None = None) -> None:
+    planes, _ = split(read(spec.slices, spec.resolution), spec.slices.hold_out)
+    table = table_of(spec.slices, planes)
+    labels = len(table.names) if table else 0
+    config = config_of(spec, planes, labels)
+    sampler = PlaneSampler(planes, labels, spec.slices, spec.seed)
+    train(spec, config, sampler, run or Run(folder), None, lambda *_: None)
+
+
+def losses(folder: Path) -> np.ndarray:
+    return np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1)
+
+
+def weights(folder: Path, spec: StyleGanTraining) -> dict[str, torch.Tensor]:
+    planes = read(spec.slices, spec.resolution)
+    modules = networks(spec, config_of(spec, planes, 3))
+    load_state(folder / "checkpoint.safetensors", modules, {})
+    return {f"{n}/{k}": v for n, m in modules.items() for k, v in m.state_dict().items()}
+
+
+def on_one_of_two(rank: int, folder: str, spec: StyleGanTraining) -> None:
+    train_in(Path(folder), spec, Run(Path(folder), rank, 2, torch.device("cpu")))
+
+
+def test_two_workers_have_the_losses_of_one(
+    recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
+) -> None:
+    """r_t, the groups of the minibatch deviation and path lengths are the global batch's."""
+    spec = recipe("log_every=1", "kimg=0.024").spec
+    train_in(tmp_path / "one", spec)
+    two = two_workers(on_one_of_two, spec)
+    one, both = losses(tmp_path / "one"), losses(two)
+    np.testing.assert_allclose(one[0], both[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(one, both, rtol=2e-2, atol=2e-3)
+    assert one[-1, 4] != 0  # the fourth step has taken r_t
+
+
+def die_at_28_images(folder: Path, spec: StyleGanTraining) -> None:
+    train_in(folder, spec, Mortal(folder, dies_at=28))
+
+
+def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
+    spec = recipe().spec
+    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
+    train_in(undisturbed, spec)
+    killed(die_at_28_images, resumed, spec)
+    assert load_state(resumed / "checkpoint.safetensors", {}, {})["step"] == 5
+    train_in(resumed, spec)
+    np.testing.assert_array_equal(losses(undisturbed), losses(resumed))
+    states = [weights(folder, spec) for folder in (undisturbed, resumed)]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
+
+
+def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    spec = recipe("log_every=1", "checkpoint_every=1").spec
+    planes = read(spec.slices, 8)
+
+    class Spoilt(PlaneSampler):
+        def batch(self, step: int, size: int) -> Batch:
+            whole = super().batch(step, size)
+            return Batch(whole.channels * (torch.nan if step == 3 else 1), whole.known)
+
+    sampler = Spoilt(planes, 3, spec.slices, 1)
+    with pytest.raises(TrainingDiverged, match=r"step 4: loss discriminator is nan"):
+        train(spec, config_of(spec, planes, 3), sampler, Run(tmp_path), None, lambda *_: None)
+    assert load_state(tmp_path / "checkpoint.safetensors", {}, {})["step"] == 3
+
+
+def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+    folder = launch.train(recipe("kimg=0.032"), address=None, serial=True)
+    card = read_card(folder)
+    training = card["training"]
+    assert training["subjects"] == ["q1", "q2", "q3", "q4"]
+    assert training["held_out"] == ["q0"]
+    assert training["slices"] == 16
+    assert [row["kimg"] for row in training["scores"]] == [0, 0.02, 0.032]
+    assert card["label_table"]["names"] == ["background", "label_1", "label_2"]
+    rows = {row["against"]: row for row in card["metrics"]["held_out"]}
+    assert list(rows) == ["training", "held_out", "real, split in half"]
+    assert rows["training"]["real"] == 16
+    assert rows["held_out"]["real"] == 4
+    assert all(0 <= row["recall"] <= 1 for row in rows.values())
+    assert str(tmp_path) not in json.dumps(card)
+    own = tmp_path / "stylegan2"
+    assert pd.read_csv(own / "scores.csv")["kimg"].tolist() == [0, 0.02, 0.032]
+    best = json.loads((own / "best.json").read_text())
+    kept = {path.name for path in (own / "snapshots").iterdir()}
+    assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
+    assert training["kimg"] == best["fid"]
+    for snapshot in kept:  # a snapshot is a model to render with, as the exported one is
+        assert Drawer(str(own / "snapshots" / snapshot)).table.names == tuple(
+            card["label_table"]["names"]
+        )
+    assert len(list((own / "samples").glob("*.png"))) == 3
+    assert "32/32 images" in (own / "progress.log").read_text()
+    for name in ("neighbours.png", "scores.png"):
+        assert (own / name).stat().st_size > 1000
+    config = StyleGanConfig(**card["config"])
+    again = started_from(folder, config, networks(recipe().spec, config)["ema"])
+    assert not torch.equal(
+        again.synthesis.constant, networks(recipe().spec, config)["ema"].synthesis.constant
+    )
+    with pytest.raises(RecipeError, match=r"start: .* has latent 4, the recipe 6"):
+        started_from(folder, replace(config, latent=6), again)
+
+
+def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    folder = launch.train(
+        recipe("slices.image=false", "kimg=0.004", "slices.hold_out=[]"), address=None, serial=True
+    )
+    card = read_card(folder)
+    assert card["config"]["image_channels"] == 0
+    assert card["training"]["slices"] == 15
+
+
+def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
+    spec = recipe().spec
+    planes = read(spec.slices, 8)
+    sampler = PlaneSampler(planes, 3, spec.slices, 1)
+    batch = sampler.batch(0, 64)
+    unknown = batch.known[:, 0, 0, 0] == 0
+    assert unknown.any()
+    assert (batch.channels[unknown, 1:] == 0).all()
+    scale = spec.slices.label_scale
+    assert set(batch.channels[~unknown, 1:].unique().tolist()) == {-scale, scale}
+    shown = mask(batch.known, config_of(spec, planes, 3))
+    assert shown[:, 0].all()
+    assert torch.equal(shown[:, 1] == 0, unknown[:, None, None])
+
+
+def test_mirroring_doubles_the_set(recipe: Recipe) -> None:
+    plain, mirrored = (
+        PlaneSampler(read(part, 8), 3, part, 1)
+        for part in (recipe(f"slices.mirror={on}").spec.slices for on in ("false", "true"))
+    )
+    assert len(mirrored) == 2 * len(plain)
+    assert torch.equal(mirrored.images[len(plain) :], plain.images.flip(-1))
+
+
+def test_a_start_of_p_is_not_steered_where_it_is_fixed(recipe: Recipe, tmp_path: Path) -> None:
+    train_in(tmp_path, recipe("augmentation.fixed=0.5", "kimg=0.016").spec)
+    assert set(losses(tmp_path)[:, 3]) == {0.5}
+
+
+def test_snapshots_fall_on_multiples() -> None:
+    steps = [step for step in range(1, 26) if passes(step, 4, 0.02)]
+    assert steps == [5, 10, 15, 20, 25]
+    assert [step for step in range(1, 10) if passes(step, 8, 0.02)] == [3, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("resolution=48", "a power of two from 8 to 1024"),
+        ("slices.nifti={path: a, images: b}", "2 sources; allowed: one of short_axis, png"),
+        ("augmentation.groups=[blitt]", "did you mean blit"),
+        ("augmentation.without=[flip]", "x_flip"),
+        ("slices.label_scale=0", "above 0, at most 1"),
+        ("metrics.samples=3", "16 to 100000"),
+    ],
+)
+def test_what_a_recipe_cannot_say_is_one_line(recipe: Recipe, override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        recipe(override)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("slices.image=false", "slices.paired=false"), "nothing would be learnt"),
+        (("batch=6", "workers=2"), "a multiple of 4"),
+        (("slices.mirror=true", "slices.png.label_names=[air, left_ear, nose]"), "left_ear"),
+        (("slices.hold_out=[q9]",), "'q9' is not among q0, q1"),
+        (("slices.png.label_names=[air, ear]",), "label 2 has no name"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    recipe: Recipe, tmp_path: Path, overrides: tuple[str, ...], message: str
+) -> None:
+    def tried() -> None:
+        spec = recipe(*overrides).spec
+        FAMILY.check(spec)
+        FAMILY.work(spec, "stylegan2", Run(tmp_path / "x"))
+
+    with pytest.raises(RecipeError, match=message):
+        tried()

@@ -1,0 +1,55 @@
+"""cases.parquet, written by and by: what a column is of does not depend on where it is cut."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from factory.storage.dataset import cases_table
+from factory.storage.dataset.cases_table import to_parquet
+
+ROWS = [
+    {"sample": 0, "whole": 1, "mixed": 1, "late": None, "wide": 2**60, "empty": None},
+    {"sample": 1, "whole": 2, "mixed": "b", "late": None, "wide": 1, "empty": None},
+    {"sample": 2, "whole": 0.5, "mixed": True, "late": None, "wide": 0.5, "empty": None},
+    {"sample": 3, "whole": None, "mixed": None, "late": 4, "wide": None, "more": "x"},
+]
+
+
+def read(data: bytes) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(data), dtype_backend="pyarrow")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_same_table_in_parts(monkeypatch, size):
+    whole = read(to_parquet(ROWS))
+    monkeypatch.setattr(cases_table, "ROWS", size)
+    monkeypatch.setattr(cases_table, "_IN_MEMORY", 10)  # so that rows wait on the disk
+    pd.testing.assert_frame_equal(read(to_parquet(iter(ROWS))), whole)
+    assert list(whole["sample"]) == [0, 1, 2, 3]
+    assert list(whole["whole"][:3]) == [1.0, 2.0, 0.5]
+    assert list(whole["mixed"][:3]) == ["1", "b", "True"]
+    assert list(whole["wide"][:3]) == [str(2**60), "1", "0.5"]
+    assert whole["late"][3] == 4
+    assert whole["more"][3] == "x"
+    assert whole["empty"].isna().all()
+
+
+def test_the_small_arrays_are_chunked_as_zarr_would(tmp_path: Path, monkeypatch):
+    """Gathered chunk by chunk, the affines are those of the samples, in order."""
+
+    import zarr
+    from support.stored_datasets import layout, sample, write
+
+    from factory.storage.dataset import seal_contents as gather
+
+    monkeypatch.setattr("factory.storage.dataset.layout.ROWS", 2)
+    monkeypatch.setattr(gather, "ROWS", 2)
+    write(tmp_path / "d", layout(5, 3))
+    group = zarr.open_group(tmp_path / "d", mode="r")
+    assert group["affine"].chunks[0] == 2
+    for i in range(5):
+        np.testing.assert_array_equal(group["affine"][i], sample(i).affine)
+        np.testing.assert_array_equal(group["spacing_mm"][i], sample(i).spacing_mm)

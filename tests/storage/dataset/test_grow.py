@@ -1,0 +1,174 @@
+"""A dataset grows: nothing that stands moves or changes, and no reader notices."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from support.stored_datasets import RECORD, files, layout, sample, write
+
+from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.open import create, digest, grow, open_dataset
+from factory.storage.dataset.verify import verify
+from factory.storage.errors import DatasetError
+
+GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
+
+
+def begin(path: Path, samples: int = 6) -> Dataset:
+    return grow(str(path), layout(samples, 2), GROWN, "seed: 4\n")
+
+
+def write_new(dataset: Dataset) -> None:
+    dataset.write_shard(1, 3, [sample(3)])
+    dataset.write_shard(2, 4, [sample(4), sample(5)])
+
+
+def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
+    write(tmp_path / "d", layout(3, 2))
+    write(tmp_path / "whole", layout(6, 2))
+    before = files(tmp_path / "d")
+    dataset = begin(tmp_path / "d")
+    write_new(dataset)
+    dataset.seal()
+    after, whole = files(tmp_path / "d"), files(tmp_path / "whole")
+    assert digest(str(tmp_path / "d")) == digest(str(tmp_path / "whole"))
+    voxels = {key for key in whole if "/c/" in key or key.startswith("ledger/")}
+    assert {key: after[key] for key in voxels} == {key: whole[key] for key in voxels}
+    assert after["image/c/0/0/0/0"] == before["image/c/0/0/0/0"]
+    assert sorted(key for key in after if key.startswith("seal/")) == ["seal/0002.json"]
+    assert len([key for key in after if key.startswith("ledger/")]) == 3
+    assert "growth.json" not in after
+    again = open_dataset(str(tmp_path / "d"))
+    assert again.is_complete()
+    assert again.layout.samples == 6
+    assert list(again.cases()["subject"]) == [f"s{i}" for i in range(6)]
+    assert verify(again.folder, again.record).damage == []
+
+
+def test_until_the_seal_it_is_found_as_it_was(tmp_path):
+    held = write(tmp_path / "d", layout(3, 2))
+    before = held.digest()
+    dataset = begin(tmp_path / "d")
+    write_new(dataset)
+    found = open_dataset(str(tmp_path / "d"))
+    assert found.is_complete()
+    assert found.layout.samples == 3
+    assert found.digest() == before
+    assert len(found.cases()) == 3
+    assert verify(found.folder, found.record).damage == []
+    assert not dataset.is_complete()
+    assert found.growing_to() == 6
+    dataset.seal()
+    assert found.growing_to() is None
+
+
+def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
+    """One reads without pause while the dataset grows twice; its short shard is written over."""
+    write(tmp_path / "d", layout(3, 2))
+    held = open_dataset(str(tmp_path / "d"))
+    group = zarr.open_group(tmp_path / "d", mode="r")
+    expected = [held.sample(i) for i in range(3)]
+    values, before = group["image"][2], held.digest()
+    over, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                np.testing.assert_array_equal(group["image"][2], values)
+                for i, was in enumerate(expected):
+                    now = held.sample(i)
+                    np.testing.assert_array_equal(now.arrays["image"], was.arrays["image"])
+                    np.testing.assert_array_equal(now.arrays["label"], was.arrays["label"])
+                    assert now.columns == was.columns
+                np.testing.assert_array_equal(group["affine"][:], [s.affine for s in expected])
+            except BaseException as error:
+                wrong.append(error)
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        dataset = begin(tmp_path / "d", 5)
+        dataset.write_shard(1, 3, [sample(3)])
+        dataset.write_shard(2, 4, [sample(4)])
+        dataset.seal()
+        record = {"recipe_digest": "c" * 64, "grown_from": [*GROWN["grown_from"], {"samples": 5}]}
+        dataset = grow(str(tmp_path / "d"), layout(6, 2), record, "")
+        dataset.write_shard(2, 5, [sample(5)])
+        dataset.seal()
+    finally:
+        over.set()
+        reader.join()
+    assert wrong == []
+    assert held.is_complete()
+    assert held.digest() == before
+    assert len(held.cases()) == 3
+    assert open_dataset(str(tmp_path / "d")).layout.samples == 6
+    assert [file.name for file in (tmp_path / "d/seal").iterdir()] == ["0003.json"]
+
+
+def test_a_growth_that_was_stopped_goes_on(tmp_path):
+    write(tmp_path / "d", layout(3, 2))
+    write(tmp_path / "whole", layout(6, 2))
+    begin(tmp_path / "d").write_shard(1, 3, [sample(3)])
+    dataset = begin(tmp_path / "d")
+    write_new(dataset)  # the short shard once more: same bytes
+    with pytest.raises(DatasetError, match="is being grown by another recipe"):
+        grow(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
+    dataset.seal()
+    assert dataset.digest() == digest(str(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("last", ["zarr.json", "record.json", "seal/0002.json"])
+def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypatch, last):
+    write(tmp_path / "d", layout(3, 2))
+    dataset = begin(tmp_path / "d")
+    write_new(dataset)
+
+    whole = type(dataset.folder).put
+
+    def put(self, key, data):
+        whole(self, key, data)
+        if key == last:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dataset.folder), "put", put)
+        with pytest.raises(KeyboardInterrupt):
+            dataset.seal()
+    again = begin(tmp_path / "d") if last != "seal/0002.json" else open_dataset(dataset.path)
+    again.seal()
+    assert again.is_complete()
+    found = open_dataset(str(tmp_path / "d"))
+    assert found.layout.samples == 6
+    assert not (tmp_path / "d/growth.json").exists()
+
+
+def test_what_a_growth_given_up_has_left_is_forgotten(tmp_path):
+    write(tmp_path / "d", layout(3, 2))
+    other = grow(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
+    other.write_shard(1, 3, [replace(sample(9), case=sample(9).case)])
+    (tmp_path / "d/growth.json").unlink()
+    dataset = begin(tmp_path / "d")
+    assert len(list((tmp_path / "d/ledger").glob("*.json"))) == 2
+    write_new(dataset)
+    dataset.seal()
+    assert list(dataset.cases()["subject"]) == [f"s{i}" for i in range(6)]
+
+
+def test_what_may_not_change(tmp_path):
+    path = tmp_path / "d"
+    write(path, layout(3, 2))
+    with pytest.raises(DatasetError, match="samples_per_shard would change"):
+        grow(str(path), layout(6, 3), GROWN, "")
+    with pytest.raises(DatasetError, match="device cpu, here H200"):
+        grow(str(path), layout(6, 2), GROWN, "", device="H200")
+    (path / "image/c/1/0/0/0").write_bytes(b"")
+    with pytest.raises(DatasetError, match="image/c/1/0/0/0 is damaged; factory repair"):
+        begin(path).write_shard(1, 3, [sample(3)])
+    create(str(tmp_path / "begun"), layout(3, 2), RECORD, "")
+    with pytest.raises(DatasetError, match="not complete"):
+        begin(tmp_path / "begun")

@@ -1,0 +1,73 @@
+"""Who is at work: told to a second driver, never in the way for long."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from factory.storage.dataset import lease
+from factory.storage.dataset.lease import KEY, Lease
+from factory.storage.dataset.object_store import Folder
+from factory.storage.errors import DatasetError
+
+
+def put(folder: Folder, **changed: object) -> None:
+    here = {
+        "host": os.uname().nodename,
+        "process": os.getpid(),
+        "started": psutil.Process().create_time(),
+        "token": "another",
+        "renewed": time.time(),
+    }
+    folder.put(KEY, json.dumps(here | changed).encode())
+
+
+def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
+    folder = Folder(tmp_path)
+    with Lease(folder):
+        held = folder.get(KEY)
+        with pytest.raises(DatasetError, match=rf"process {os.getpid()} on .* last heard of"):
+            Lease(folder).__enter__()
+        with Lease(folder, beside=True):
+            assert folder.get(KEY) == held
+        assert folder.get(KEY) == held
+    assert folder.get(KEY) is None
+
+
+def test_what_counts_for_nothing_is_taken_over(tmp_path):
+    folder = Folder(tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for changed in (
+        {"process": gone.pid},
+        {"started": 1.0},  # its number was given to another process since
+        {"host": "elsewhere", "renewed": time.time() - 61},
+    ):
+        put(folder, **changed)
+        with Lease(folder):
+            assert json.loads(folder.get(KEY))["token"] != "another"
+    folder.put(KEY, b"no json")
+    with Lease(folder):
+        pass
+    put(folder, host="elsewhere", process=gone.pid)  # whose processes nobody here can see
+    with pytest.raises(DatasetError, match="on elsewhere is at work"):
+        Lease(folder).refuse()
+
+
+def test_it_is_renewed_and_given_up_once_it_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
+    folder = Folder(tmp_path)
+    with Lease(folder) as mine:
+        first = json.loads(folder.get(KEY))["renewed"]
+        deadline = time.monotonic() + 60
+        while json.loads(folder.get(KEY))["renewed"] == first:
+            assert time.monotonic() < deadline
+        while mine.thread.is_alive():  # on a disk a renewal may slip in between
+            assert time.monotonic() < deadline
+            put(folder)
+            mine.thread.join(0.2)
+    assert json.loads(folder.get(KEY))["token"] == "another"

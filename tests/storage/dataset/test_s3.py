@@ -1,0 +1,217 @@
+"""Datasets in a bucket of a real S3 server, and what is said where the server is not kind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+from s3fs import S3FileSystem
+from support.faulty_proxy import FaultyProxy
+from support.places import environment
+from support.stored_datasets import RECORD, layout, sample, shards, write
+
+from factory.storage.dataset.lease import Lease
+from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.open import create, digest, grow, open_dataset
+from factory.storage.dataset.s3 import PATIENCE
+from factory.storage.dataset.verify import Damage, verify
+from factory.storage.errors import DatasetError
+
+GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
+
+
+def write_to(url: str, samples: int = 3):
+    dataset = create(url, layout(samples, 2), RECORD, "seed: 3\n")
+    dataset.write_shard(0, 0, [sample(0), sample(1)])
+    dataset.write_shard(1, 2, [sample(i) for i in range(2, samples)])
+    dataset.seal()
+    return dataset
+
+
+def test_written_read_damaged_and_grown_as_on_a_disk(s3, tmp_path):
+    url = f"{s3}/folder/d.zarr"
+    dataset = write_to(url)
+    on_disk = write(tmp_path / "d", layout(3, 2))
+    assert open_dataset(url).is_complete()
+    assert dataset.digest() == on_disk.digest()
+    read = open_dataset(url).sample(2)
+    np.testing.assert_array_equal(read.arrays["label"], sample(2).arrays["label"])
+    assert list(dataset.cases()["subject"]) == ["s0", "s1", "s2"]
+    assert dataset.done(shards(layout(3, 2))) == {0, 1}
+
+    found = verify(dataset.folder, dataset.record)
+    assert (found.damage, found.shards) == ([], set())
+    data = bytearray(dataset.folder.get("image/c/1/0/0/0"))
+    data[1000] ^= 4
+    dataset.folder.put("image/c/1/0/0/0", bytes(data))
+    dataset.folder.delete("affine/zarr.json")
+    assert verify(dataset.folder, dataset.record).damage == [
+        Damage("affine/zarr.json", "missing"),
+        Damage("image/c/1/0/0/0", "damaged", 1),
+    ]
+    dataset.forget([1])
+    dataset.write_shard(1, 2, [sample(2)])
+    dataset.seal()
+    assert verify(dataset.folder, dataset.record).damage == []
+
+    grown = grow(url, layout(4, 2), GROWN, "seed: 4\n")
+    grown.write_shard(1, 3, [sample(3)])
+    grown.seal()
+    assert dataset.digest() == on_disk.digest()  # a reader of the old seal
+    assert grown.digest() == digest(str(write(tmp_path / "e", layout(4, 2)).path))
+
+
+def test_other_libraries_read_it(s3):
+    url = f"{s3}/d.zarr"
+    write_to(url)
+    group = zarr.open(url, mode="r")
+    np.testing.assert_array_equal(group["label"][1], sample(1).arrays["label"])
+    scene = xarray.open_zarr(url)
+    np.testing.assert_array_equal(scene["label"].sel(sample=2), sample(2).arrays["label"])
+
+
+def test_of_many_writers_one_is_first(s3):
+    folder = Folder(f"{s3}/d")
+    assert folder.put_new("a", b"1")
+    assert not folder.put_new("a", b"2")
+    assert folder.swap("a", b"1", b"3")
+    assert not folder.swap("a", b"1", b"4")
+    assert not folder.swap("b", b"1", b"4")
+    assert folder.swap("b", None, b"5")
+    assert folder.get("a") == b"3"
+
+
+def refused(url: str) -> str:
+    S3FileSystem.clear_instance_cache()
+    said = []
+    for attempt in (lambda: create(url, layout(2), RECORD, ""), lambda: open_dataset(url)):
+        with pytest.raises(DatasetError) as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+        assert os.environ.get("AWS_SECRET_ACCESS_KEY", "?") not in str(caught.value)
+        said.append(str(caught.value).partition(": ")[2])
+    assert said[0] == said[1]
+    return said[0]
+
+
+def test_what_is_said_of_a_bucket_that_cannot_be_used(s3, monkeypatch):
+    assert refused("s3://no-such-bucket/d.zarr") == (
+        "cannot open: the bucket does not exist (NoSuchBucket)"
+    )
+    monkeypatch.setitem(
+        PATIENCE["config_kwargs"], "retries", {"mode": "standard", "max_attempts": 2}
+    )
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        assert "the secret key is wrong" in refused(f"{s3}/d.zarr")
+        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        assert "the access key is not known there" in refused(f"{s3}/d.zarr")
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        assert "Could not connect to the endpoint URL" in refused(f"{s3}/d.zarr")
+    with monkeypatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.delenv(name)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+        assert "no credentials; set AWS_ACCESS_KEY_ID" in refused(f"{s3}/d.zarr")
+
+
+def test_a_bucket_that_takes_no_more(s3, s3_server, monkeypatch):
+    """Over its quota this server answers 500, and is asked again and again before that is told."""
+    patience = {"mode": "standard", "max_attempts": 2}
+    monkeypatch.setitem(PATIENCE["config_kwargs"], "retries", patience)
+    S3FileSystem.clear_instance_cache()
+    folder, name = Folder(f"{s3}/d.zarr"), s3.removeprefix("s3://")
+    folder.put("ballast", bytes(2_000_000))
+    quota = f"s3.bucket.quota -name={name} -op=set -sizeMB=1"
+    s3_server.shell("lock", quota, "s3.bucket.quota.enforce -apply", "unlock")
+    said = ""
+    deadline = time.monotonic() + 60
+    while not said and time.monotonic() < deadline:  # until the server has heard of it
+        try:
+            folder.put("more", b"1")
+        except DatasetError as error:
+            said = str(error)
+    assert said.startswith(f"{s3}/d.zarr: cannot write more: ")
+    assert "it may be full" in said
+    assert folder.get("ballast") == bytes(2_000_000)
+
+
+def test_a_server_in_trouble_is_asked_again(s3, s3_server, monkeypatch, tmp_path):
+    """A quarter of the answers are 500, 503, cut short or too late; the dataset is the same."""
+    rng = np.random.Generator(np.random.Philox(1))
+    kinds = (*12 * ("ok",), "500", "503", "cut", "slow")
+    script = [str(rng.choice(kinds)) for _ in range(10_000)]
+    monkeypatch.setitem(PATIENCE["config_kwargs"], "read_timeout", 1.0)
+    upstream = s3_server.url.removeprefix("http://")
+    with FaultyProxy(upstream, script.__getitem__, slow=1.5) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        S3FileSystem.clear_instance_cache()
+        dataset = write_to(f"{s3}/d.zarr")
+        assert verify(dataset.folder, dataset.record).damage == []
+        troubled = set(proxy.made)
+    assert troubled == set(kinds)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    S3FileSystem.clear_instance_cache()
+    assert digest(f"{s3}/d.zarr") == write(tmp_path / "d", layout(3, 2)).digest()
+
+
+WRITER = """
+import sys, time
+from support.stored_datasets import RECORD, layout, sample
+from factory.storage.dataset.open import create
+from factory.storage.dataset.lease import Lease
+dataset = create(sys.argv[1], layout(6, 2), RECORD, "")
+with Lease(dataset.folder, beside=len(sys.argv) > 3):
+    for index in range(3):
+        dataset.write_shard(index, 2 * index, [sample(2 * index), sample(2 * index + 1)])
+        print(index, flush=True)
+        time.sleep(float(sys.argv[2]))
+    dataset.seal()
+"""
+
+
+def driver(url: str, seconds: float, *more: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, str(seconds), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(OMP_NUM_THREADS="1"),
+    )
+
+
+def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
+    """A second driver is told who is at work; once that one is killed by -9, it goes on at once."""
+    url = f"{s3}/d.zarr"
+    first = driver(url, 600)
+    assert first.stdout.readline() == "0\n"
+    lease = Lease(Folder(url))
+    with pytest.raises(DatasetError, match=f"process {first.pid} on .* is at work on it") as told:
+        lease.refuse()
+    assert "--beside" in str(told.value)
+    Lease(Folder(url), beside=True).refuse()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not open_dataset(url).is_complete()
+    second = driver(url, 0)
+    assert second.wait() == 0, second.stderr.read()
+    assert open_dataset(url).is_complete()
+    assert digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
+    assert Folder(url).get("lease.json") is None
+
+
+def test_two_drivers_beside_each_other_do_no_harm(s3, tmp_path):
+    url = f"{s3}/d.zarr"
+    for one in [driver(url, 0.2, "beside"), driver(url, 0.1, "beside")]:
+        said, errors = one.communicate()
+        assert (one.returncode, said) == (0, "0\n1\n2\n"), errors
+    dataset = open_dataset(url)
+    assert dataset.is_complete()
+    assert verify(dataset.folder, dataset.record).damage == []
+    assert dataset.digest() == write(tmp_path / "d", layout(6, 2)).digest()

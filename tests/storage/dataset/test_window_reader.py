@@ -1,0 +1,144 @@
+"""Windows of volumes from a disk, and from a bucket with a copy on this machine."""
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.places import ROOT, TESTS
+from support.stored_datasets import RECORD, assert_reads, layout, sample, windows, write
+
+from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.open import create, grow
+from factory.storage.dataset.reader import contents
+from factory.storage.dataset.window_reader import Windows
+from factory.storage.errors import DatasetError
+
+GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
+
+
+def put(url: str, samples: int = 3) -> None:
+    dataset = create(url, layout(samples, 2), RECORD, "seed: 3\n")
+    dataset.write_shard(0, 0, [sample(0), sample(1)])
+    dataset.write_shard(1, 2, [sample(2)])
+    dataset.seal()
+
+
+@pytest.mark.parametrize("threads", [0, 1, None])
+def test_a_window_is_that_part_of_the_sample(tmp_path, threads):
+    write(tmp_path / "d", layout(3, 2))
+    found = windows(str(tmp_path / "d"))
+    found.threads = threads
+    assert_reads(found, 2)
+    assert_reads(pickle.loads(pickle.dumps(found)), 0)
+    whole = found.sample(1)
+    np.testing.assert_array_equal(whole.arrays["label"], sample(1).arrays["label"])
+    assert whole.columns["subject"] == "s1"
+
+
+def test_an_object_that_is_not_there_is_not_taken_for_zeros(tmp_path):
+    write(tmp_path / "d", layout(3))
+    (tmp_path / "d" / "label/c/1/0/0/0").unlink()
+    found = windows(str(tmp_path / "d"))
+    assert_reads(found, 0)
+    with pytest.raises(DatasetError, match="label/c/1/0/0/0 is missing"):
+        found.read("label", 1)
+
+
+def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_path):
+    url = f"{s3}/d.zarr"
+    put(url)
+    found = windows(url, tmp_path / "cache")
+    assert_reads(found, 0)
+    assert_reads(windows(url), 1)  # without a cache too
+    Folder(url).delete("image")
+    Folder(url).delete("label/c/0")
+    assert_reads(found, 1)  # of the same shard
+    assert_reads(windows(url, tmp_path / "cache"), 0)
+    with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
+        found.read("image", 2)
+    assert list((tmp_path / "cache").rglob(".tmp*")) == []
+
+
+def test_a_damaged_object_is_neither_read_nor_kept(s3, tmp_path):
+    url = f"{s3}/d.zarr"
+    put(url)
+    data = bytearray(Folder(url).get("image/c/1/0/0/0"))
+    data[500] ^= 1
+    Folder(url).put("image/c/1/0/0/0", bytes(data))
+    found = windows(url, tmp_path / "cache")
+    with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
+        found.read("image", 2)
+    Folder(url).put("image/c/1/0/0/0", sound(tmp_path / "again", "image/c/1/0/0/0"))
+    assert_reads(found, 2)
+
+
+def sound(path: Path, key: str) -> bytes:
+    write(path, layout(3, 2))
+    return (path / key).read_bytes()
+
+
+def test_growing_leaves_readers_of_the_old_seal_and_shares_what_stands(s3, tmp_path):
+    url, cache = f"{s3}/d.zarr", tmp_path / "cache"
+    put(url)
+    old = windows(url, cache)
+    assert_reads(old, 0)
+    grown = grow(url, layout(4, 2), GROWN, "seed: 4\n")
+    grown.write_shard(1, 3, [sample(3)])
+    assert_reads(windows(url, tmp_path / "meanwhile"), 2)  # grown, not yet sealed
+    grown.seal()
+    assert_reads(old, 2)  # its ledger entry is gone, its samples are not
+    before = {f.name for f in (cache / "objects").iterdir()}
+    new = windows(url, cache)
+    for index in range(4):
+        assert_reads(new, index)
+    after = {f.name for f in (cache / "objects").iterdir()}
+    # the metadata and an entry; the shard that both have, and the longer one, are not put again
+    assert not [f for f in after - before if (cache / "objects" / f).stat().st_size > 20_000]
+
+
+def test_many_processes_fill_one_cache(s3, tmp_path):
+    url, cache = f"{s3}/d.zarr", tmp_path / "cache"
+    put(url)
+    context = multiprocessing.get_context("spawn")
+    crowd = [context.Process(target=assert_all, args=(url, cache)) for _ in range(3)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join()
+    assert [one.exitcode for one in crowd] == [0, 0, 0]
+
+
+def assert_all(url: str, cache: Path) -> None:
+    for index in range(3):
+        assert_reads(windows(url, cache), index)
+
+
+def test_a_cache_lies_on_a_disk(s3):
+    put(f"{s3}/d.zarr")
+    found = contents(f"{s3}/d.zarr")
+    with pytest.raises(DatasetError, match="a cache lies on a disk"):
+        Windows(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
+
+
+def test_a_forked_process_reads_for_itself(tmp_path):
+    """In a process of its own: those that other tests ran in may have tensorstore's threads."""
+    write(tmp_path / "d", layout(3))
+    code = f"""
+import multiprocessing, sys
+sys.path[:0] = {[str(ROOT), str(TESTS)]!r}
+from support.stored_datasets import assert_reads, windows
+found = windows({str(tmp_path / "d")!r})
+assert_reads(found, 0)
+def child():
+    found.threads = 1
+    assert_reads(found, 1)
+one = multiprocessing.get_context("fork").Process(target=child)
+one.start(); one.join(60)
+sys.exit(one.exitcode)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

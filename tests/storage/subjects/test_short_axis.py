@@ -1,0 +1,100 @@
+"""Short-axis stacks: listing, loading, and what is refused."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from factory.storage.errors import SubjectError
+from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.short_axis import (
+    HEART,
+    apex_first,
+    load_short_axis,
+    short_axis_subjects,
+)
+
+
+def test_a_person_has_two_records_and_a_vendor(hearts: Path) -> None:
+    records = short_axis_subjects(hearts)
+    assert [r["id"] for r in records[:3]] == ["P0-ED", "P0-ES", "P1-ED"]
+    assert {r["vendor"] for r in records} == {"Siemens", "Philips"}
+    assert {r["person"] for r in short_axis_subjects(hearts, ["P3"])} == {"P3"}
+
+
+def test_planes_are_resampled_and_centred_on_the_heart_and_slices_kept(hearts: Path) -> None:
+    [record, _] = short_axis_subjects(hearts, ["P1"])
+    raw = np.asarray(nib.load(record["label"]).dataobj).T
+    subject = load_subject(record, 1.5)
+    assert subject.label.shape == (len(raw), 128, 128)
+    assert subject.grid.spacing == (8.0, 1.5, 1.5)
+    assert subject.table is HEART
+    for value in (1, 2, 3):
+        area = (raw == value).sum() / 1.5**2
+        assert (subject.label == value).sum() == pytest.approx(area, rel=0.02)
+    filled = [np.flatnonzero(subject.label.any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    for rows in filled:
+        assert abs((rows[0] + rows[-1]) / 2 - 63.5) <= 0.5
+    assert subject.image is not None
+    assert subject.image[subject.label == 1].mean() > 2 * subject.image[subject.label == 2].mean()
+    assert (subject.image[:, 0, 0] == 0).all()  # beyond the file's edge
+
+
+def test_at_its_own_spacing_a_label_map_keeps_its_voxels(hearts: Path) -> None:
+    record = short_axis_subjects(hearts)[0]
+    raw = np.asarray(nib.load(record["label"]).dataobj).T
+    subject = load_short_axis(record, None)
+    assert [(subject.label == v).sum() for v in (1, 2, 3)] == pytest.approx(
+        [(raw == v).sum() for v in (1, 2, 3)], rel=0.02
+    )
+
+
+def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
+    label = load_short_axis(short_axis_subjects(hearts)[0], None).label
+    index = np.arange(len(label))
+    for given in (label, label[::-1]):
+        turned, order = apex_first(given, index)
+        assert np.array_equal(turned, label)
+        assert order[0] == (0 if given is label else len(label) - 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda v: v[:, :, :-1], "its labels"),
+        (lambda v: np.zeros_like(v), "every voxel is background"),
+        (lambda v: v * 3, r"labels \[0, 3, 6, 9\]; allowed"),
+    ],
+)
+def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: str) -> None:
+    record = short_axis_subjects(hearts)[0]
+    values = np.asarray(nib.load(record["label"]).dataobj)
+    path = tmp_path / "x_gt.nii.gz"
+    nib.save(nib.Nifti1Image(spoil(values), np.eye(4)), path)
+    with pytest.raises(SubjectError, match=message) as caught:
+        load_short_axis({**record, "label": str(path)}, 1.5)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there_is_named(hearts: Path, tmp_path: Path) -> None:
+    with pytest.raises(SubjectError, match="no such file, so not a folder of stacks"):
+        short_axis_subjects(tmp_path)
+    with pytest.raises(SubjectError, match="no participant P33; did you mean P3"):
+        short_axis_subjects(hearts, ["P33"])
+    with pytest.raises(SubjectError, match=r"the heart is \d+ voxels of 0.3 mm wide; at most 128"):
+        load_short_axis(short_axis_subjects(hearts)[4], 0.3)
+    (tmp_path / "participants.csv").write_text("External code,VendorName\nQ,Siemens\n")
+    with pytest.raises(SubjectError, match=r"Q_ED_sa\.nii\.gz: no such file"):
+        short_axis_subjects(tmp_path)
+
+
+def test_the_real_stacks_load(real_data: Path) -> None:
+    root = real_data / "cardiac-mnms"
+    if not root.is_dir():
+        pytest.skip(f"no {root}")
+    records = short_axis_subjects(root)
+    assert len(records) == 80
+    subject = load_short_axis(records[0], 1.5)
+    assert subject.label.shape[1:] == (128, 128)
+    assert set(np.unique(subject.label)) == {0, 1, 2, 3}

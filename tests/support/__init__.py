@@ -1,0 +1,1 @@
+"""What tests share: small recipes, models and datasets, servers, and ways to make things fail."""

@@ -24,9 +24,9 @@ from report_table import bars, keep
 from factory.anatomy import measures as measure
 from factory.anatomy.deformation import warp
 from factory.anatomy.edits.deform.edit import LATTICE_MM, random_velocity
-from factory.anatomy.edits.dilate_ventricles.edit import lateral_ventricles
 from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
-from factory.anatomy.midline import midline_x
+from factory.anatomy.lateral_ventricles import lateral_ventricles
+from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
 from factory.schema.label_table import table_of
 from factory.storage.subjects.phantom import phantom

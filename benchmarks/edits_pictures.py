@@ -23,8 +23,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
 from factory.schema.label_table import table_of
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.label_mappings import NAMED, apply

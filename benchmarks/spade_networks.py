@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from factory.imaging.orientations import brain_box, cut, grown
+from factory.imaging.boxes import tissue_slices
+from factory.imaging.orientations import cut, grown
 from factory.models.checkpoint import remove_parametrizations
 from factory.models.spade.network import Spade, SpadeConfig, SpadeGenerator, initialise
 from factory.storage.subjects.phantom import phantom
@@ -25,7 +26,7 @@ def stack(path: str | None, side: int) -> tuple[torch.Tensor, int]:
     else:
         image: Any = nib.load(path)
         label = np.asarray(image.dataobj).T.astype(np.uint8)
-    box = brain_box(label)
+    box = tissue_slices(label)
     sides = [grown(s, 0, 128) for s in box[1:]]
     label = cut(label, (box[0], *sides))
     labels = int(label.max()) + 1

@@ -4,7 +4,6 @@ This is also the way in for a program: `from factory.api import render_recipe`. 
 are imported where they are needed, so that a mistake in a recipe is told at once.
 """
 
-import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -15,20 +14,17 @@ from typing import TYPE_CHECKING, Any
 from factory.config.loading import load
 from factory.datasets.start import begin, cut_as, growing, standing
 from factory.errors import FactoryError, RecipeError
+from factory.execution.render_run import planned, run
 from factory.lookup import find_model, find_recipe
 from factory.planning.append import earlier_recipes
-from factory.planning.machine import ANY, Machine
-from factory.planning.plan import Plan, plan
-from factory.rendering.lookahead import AHEAD
 from factory.rendering.model_set import Networks
 from factory.results import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
 from factory.schema.render_recipe import Recipe, RenderRecipe
-from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import Folder
 
 if TYPE_CHECKING:
-    from factory.execution.outcome import Report
+    pass
 
 
 def plan_recipe(
@@ -101,7 +97,7 @@ def render_recipe(
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     from factory.datasets.montage.montage import montage
-    from factory.rendering.renderer import device_for
+    from factory.rendering.device import device_for
 
     device = device_for(device, address)
     made = made.on(device, overlap)
@@ -135,39 +131,6 @@ def render_recipe(
         preview,
         failures=dataset.failures(),
         rejected=rejected_samples(dataset) if recipe.spec.gate else {},
-    )
-
-
-def run(
-    made: Plan,
-    dataset: Dataset,
-    networks: Networks,
-    device: str,
-    *,
-    serial: bool,
-    address: str | None,
-    actors: int | None,
-    keep_going: bool = False,
-    progress: bool,
-) -> "Report":
-    """Render what a plan says is not done. Raises as `factory.execution.run.execute`."""
-    from factory.execution.run import execute
-    from factory.execution.worker import RenderWorker
-
-    return execute(
-        made.remaining(),
-        functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
-        samples=made.layout.samples,
-        standing=made.standing,
-        serial=serial,
-        address=address,
-        actors=actors if address else made.actors,
-        threads=made.threads,
-        gpus=1 if device == "cuda" else 0,
-        memory=made.memory_per_actor if address else 0,
-        ahead=AHEAD if made.overlap else 0,
-        keep_going=keep_going,
-        show_progress=progress,
     )
 
 
@@ -289,15 +252,6 @@ def evaluate_downstream(
     write_about(written, "downstream", opened, recipe, remarks)
     text = str(table.round(3).to_string(index=False)).splitlines()
     return EvaluateReport(table, written, [*text, *remarks])
-
-
-def planned(
-    recipe: Recipe, networks: Networks, actors: int | None, address: str | None = None
-) -> Plan:
-    """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
-    machine = ANY if address else Machine.here(recipe.spec.output.path)
-    cards = (networks.fusion_card, networks.gate_card)
-    return plan(recipe, networks.card, networks.bytes, machine, actors, *cards)
 
 
 def _loaded(name: str, overrides: Sequence[str], output: str | None) -> Recipe:

@@ -9,6 +9,7 @@ from factory.planning.phrases import pixels
 from factory.planning.plan import Plan
 from factory.rendering.gate_judgement import said
 from factory.storage.dataset.dataset import Dataset
+from factory.text import amount, duration
 
 
 @dataclass(frozen=True)
@@ -197,21 +198,3 @@ def _rejected(rejected: Mapping[int, str]) -> list[str]:
         *([f"rejected and {len(shown) - 20} more"] if len(shown) > 20 else []),
         "         each stays in its place, accepted = false in cases.parquet",
     ]
-
-
-def amount(count: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"

@@ -36,3 +36,14 @@ def feature_matching(real: Features, fake: Features) -> Tensor:
 def kl_divergence(mu_BZ: Tensor, logvar_BZ: Tensor) -> Tensor:
     """KL(N(μ, σ²) ‖ N(0, 1)), summed over the latent and the batch."""
     return -0.5 * (1 + logvar_BZ - mu_BZ.square() - logvar_BZ.exp()).sum()
+
+
+def log_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """−E[log D(real)] − E[log(1 − D(fake))], which a discriminator minimises."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def log_generator(fake: Tensor) -> Tensor:
+    """−E[log D(fake)]: what a generator minimises in place of E[log(1 − D(fake))], which has the
+    same fixed point but no slope where the discriminator is sure (Goodfellow et al., section 3)."""
+    return F.softplus(-fake).mean()

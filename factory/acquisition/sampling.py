@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from factory.acquisition.geometry import Raster
 from factory.acquisition.motion import Motion
-from factory.imaging.orientations import brain_box
+from factory.imaging.boxes import tissue_slices
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian, in its standard deviations."""
@@ -94,7 +94,7 @@ def _windows(
     What is there lies in a box, and motion takes no point of it further than the shift and the
     turn times the box's greatest distance from the centre.
     """
-    box = brain_box((image != 0) | (label != 0))
+    box = tissue_slices((image != 0) | (label != 0))
     low = np.array([side.start - 1 for side in box]) * voxel
     high = np.array([side.stop for side in box]) * voxel
     radius = np.linalg.norm(np.maximum(centre - low, high - centre))

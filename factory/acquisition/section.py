@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from factory.config.loading import Section, allowed, listed, one_of, problem
 from factory.config.parameters import Number, Option
+from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import (
     Gap,
     HalfShare,
@@ -27,6 +27,7 @@ from factory.config.types import (
     Train,
     VoidSize,
 )
+from factory.text import listed
 
 PLANES = ("axial", "coronal", "sagittal")
 MOST_STACKS = 6

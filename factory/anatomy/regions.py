@@ -16,17 +16,19 @@ def where(label: np.ndarray, table: LabelTable, names: Iterable[str]) -> np.ndar
     return np.isin(label, np.array(values, label.dtype), kind="table")
 
 
-def brain_box(label: np.ndarray) -> np.ndarray:
-    """The box of all that is labelled, a copy with a rim of one voxel of background."""
-    spans = [np.flatnonzero(label.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    box = tuple(slice(int(s[0]), int(s[-1]) + 1) if s.size else slice(0) for s in spans)
-    return np.pad(label[box], 1)
+def midline_x(label: np.ndarray) -> np.ndarray:
+    """Where the midsagittal plane crosses each row, in voxels of x: float [z, y].
 
-
-def box_of(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """The box of a mask, a margin (voxels) wider on every side, within the array."""
-    spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
-    z, y, x = (
-        slice(max(0, int(s[0]) - m), int(s[-1]) + m + 1) for s, m in zip(spans, margin, strict=True)
-    )
-    return z, y, x
+    The plane passes midway between the outer ends of the rows of labelled voxels, by least
+    squares weighted with the rows' lengths, so a head slightly turned or tilted is halved along
+    its own midline. label: [z, y, x], not all background.
+    """
+    brain = label > 0
+    z, y = np.nonzero(brain.any(2))
+    rows = brain[z, y]
+    first, last = rows.argmax(1), rows.shape[1] - 1 - rows[:, ::-1].argmax(1)
+    middle, weight = (first + last) / 2, np.sqrt(last - first + 1)
+    design = np.stack([np.ones_like(middle), z, y], 1)
+    plane, *_ = np.linalg.lstsq(design * weight[:, None], middle * weight, rcond=None)
+    depth, height, _ = label.shape
+    return plane[0] + plane[1] * np.arange(depth)[:, None] + plane[2] * np.arange(height)

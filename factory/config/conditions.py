@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from factory.config.loading import listed, nearest, problem
+from factory.config.section import problem
+from factory.text import listed, nearest
 
 MAX_CHARACTERS = 200
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from factory.config.loading import Section, allowed, listed, nearest, problem
+from factory.config.section import Section, allowed, problem
 from factory.config.sweep_keywords import SWEEPS, WORDS, word_of
+from factory.text import listed, nearest
 
 T = TypeVar("T")
 Weight = Annotated[float, Field(ge=0, le=1e9), allowed("a weight of 0 or more")]

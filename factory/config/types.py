@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from factory.config.loading import allowed, one_of
+from factory.config.section import allowed, one_of
 from factory.storage.subjects.types import FETA
 
 TISSUES = FETA.names[1:]
@@ -46,3 +46,15 @@ Tone = Annotated[float, Field(ge=0.5, le=2), allowed("0.5 to 2")]
 HeadShift = Annotated[float, Field(ge=0, le=20), allowed("0 to 20 mm")]
 HeadTurn = Annotated[float, Field(ge=0, le=45), allowed("0 to 45 degrees")]
 VoidSize = Annotated[float, Field(ge=1, le=60), allowed("1 to 60 mm")]
+
+
+Whole = Annotated[int, Field(ge=0), allowed("a whole number, 0 or more")]
+
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), allowed("a number, 0 or more")]
+
+
+Rate = Annotated[float, Field(gt=0, le=1), allowed("a number above 0, at most 1")]
+
+
+Decay = Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")]

@@ -17,10 +17,8 @@ from multiprocessing.connection import wait as ended
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from factory.config.loading import listed, nearest
 from factory.datasets.query import select
 from factory.errors import FactoryError
-from factory.planning.phrases import many
 from factory.progress import Progress
 from factory.storage.dataset import ledger
 from factory.storage.dataset.dataset import Dataset
@@ -32,6 +30,7 @@ from factory.storage.export.bids import Bids
 from factory.storage.export.metadata import About
 from factory.storage.export.nnunet import NnUnet
 from factory.storage.export.ome_zarr import OmeZarr
+from factory.text import listed, many, nearest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from factory.config.loading import listed, nearest
 from factory.storage.errors import DatasetError
+from factory.text import listed, nearest
 
 
 def chosen(table: pd.DataFrame, condition: str) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from factory.config.loading import listed, nearest
 from factory.datasets.filtering import chosen
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.object_store import Folder
@@ -17,6 +16,7 @@ from factory.storage.dataset.volume_reader import open_group
 from factory.storage.dataset.window_reader import Windows
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import LabelTable
+from factory.text import listed, nearest
 
 if TYPE_CHECKING:
     import dask.array

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from factory.config.loading import listed, nearest
 from factory.errors import FactoryError
+from factory.text import listed, nearest
 
 if TYPE_CHECKING:
     import pandas as pd

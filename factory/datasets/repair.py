@@ -3,16 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.api import planned, run
+from factory.execution.render_run import planned, run
 from factory.planning.append import earlier_recipes, recipe_of
 from factory.planning.plan import Plan
 from factory.rendering.model_set import Networks
-from factory.results import amount, failed, failures_json
+from factory.results import failed, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.open import open_dataset
 from factory.storage.dataset.verify import Findings, verify
 from factory.storage.errors import DatasetError
+from factory.text import amount
 
 SHOWN = 20
 """How many damaged objects are listed, one a line."""
@@ -93,7 +94,7 @@ def repair_dataset(
     dataset = replace(dataset, allow_mixed=allow_mixed)
     found = verify(dataset.folder, record)
     if found.shards:
-        from factory.rendering.renderer import best_device
+        from factory.rendering.device import best_device
 
         networks = Networks.of(recipe)
         networks.refuse_others(dataset, recipe)

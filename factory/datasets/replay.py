@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from factory.config.loading import listed
+from factory.case import Case
 from factory.execution.worker import RenderWorker
 from factory.planning.append import recipe_of
-from factory.planning.cases import Case
 from factory.planning.counterfactual import changed
 from factory.rendering.model_set import Networks
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import environment, refuse_mixed
 from factory.storage.dataset.open import create, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
+from factory.text import listed
 
 _SHOWN = ("grade", "atrial_width_mm", "volume_ml_ventricles", "ventricle_brain_ratio")
 
@@ -92,7 +92,7 @@ def replay(
     networks.refuse_others(dataset, recipe)
     if changes:
         case = changed(recipe, case, changes)
-    from factory.rendering.renderer import best_device
+    from factory.rendering.device import best_device
 
     device, threads = best_device(), dataset.record["environment"]["threads"]
     if not allow_mixed:

@@ -20,10 +20,11 @@ from scipy.stats import rankdata
 
 from factory.errors import FactoryError
 from factory.evaluation.audit_pictures import draw
-from factory.evaluation.generated_images import Made, refuse_other_anatomy
+from factory.evaluation.generated_images import Made
 from factory.evaluation.image_set import Images
 from factory.evaluation.neighbours import Gallery, Nearest, gallery, nearest
 from factory.evaluation.parallel import ALONE, Crew
+from factory.evaluation.real_images import refuse_other_anatomy
 from factory.families.feature_extractors import extractor_of, named
 
 CLOSE = 0.05

@@ -10,8 +10,9 @@ from factory.evaluation import audit, originals
 from factory.evaluation import head_deformation as unpaired
 from factory.evaluation import slice_distribution as slices
 from factory.evaluation import volume_distribution as volumes
-from factory.evaluation.generated_images import Made, real_images
+from factory.evaluation.generated_images import Made
 from factory.evaluation.parallel import Crew
+from factory.evaluation.real_images import real_images
 from factory.evaluation.summary_file import write_about
 from factory.results import EvaluateReport
 from factory.storage.dataset.open import open_dataset

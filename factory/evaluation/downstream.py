@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.config.loading import listed
 from factory.errors import RecipeError
 from factory.evaluation.generated_images import Made
 from factory.families.segmenter.family import samplers_of
@@ -25,6 +24,7 @@ from factory.metrics.effect import effect
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.types import Grid, LabelTable, Subject
+from factory.text import listed
 from factory.training.data import held_out_subjects, training_subjects
 from factory.training.run import Run
 from factory.training.slices import SliceSampler

@@ -6,7 +6,6 @@ ellipse of its tissue, so that size and pose do not count. Of real images, those
 references where there are any.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,13 @@ import pandas as pd
 from scipy import ndimage
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made, refuse_other_anatomy
+from factory.evaluation.generated_images import Made
 from factory.evaluation.image_set import Images, Volume
 from factory.evaluation.parallel import ALONE, Crew, spread
+from factory.evaluation.real_images import refuse_other_anatomy
 from factory.imaging.intensities import to_network
 from factory.imaging.pictures import picture_rows
-from factory.metrics.deformation import deformation
+from factory.metrics.deformation import COLUMNS, Reference, among_themselves, row, to_references
 from factory.storage.subjects.head_frame import ellipse_of_mask, framed
 
 MOST_REAL = 6
@@ -29,13 +29,9 @@ MOST_REAL = 6
 
 SHOWN = 10
 
-Reference = tuple[np.ndarray, np.ndarray]
-"""A real plane [row, column] in [-1, 1], and the mask of its brain."""
 
 Framed = tuple[str, str, np.ndarray, np.ndarray]
 """Id and owner of a plane; the plane in [-1, 1], -1 outside the brain; and the brain's mask."""
-
-COLUMNS = ("what", "deformation", "sd", "least", "most", "planes")
 
 
 def compare(
@@ -97,31 +93,6 @@ def plane_of(volume: Volume) -> Framed:
 def scorer(planes: list[np.ndarray], against: Sequence[Reference]) -> Callable[[int], float]:
     """What gives the n-th plane's score."""
     return lambda n: to_references(planes[n], against)
-
-
-def to_references(plane: np.ndarray, against: Sequence[Reference]) -> float:
-    """The mean score of a plane over the references."""
-    found = [deformation(as_it_lies(plane, real), real, brain) for real, brain in against]
-    return float(np.mean(found))
-
-
-def among_themselves(against: Sequence[Reference]) -> list[float]:
-    """The scores of every reference, deformed into every other."""
-    pairs = itertools.permutations(against, 2)
-    return [deformation(as_it_lies(a, b), b, brain) for (a, _), (b, brain) in pairs]
-
-
-def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The plane turned front to back, mirrored, both or neither, whichever correlates best with a
-    reference: an ellipse does not say how a head lies."""
-    ways = [np.flip(plane, axes) for axes in ((), (0,), (1,), (0, 1))]
-    wanted = (reference - reference.mean()).ravel()
-    return max(ways, key=lambda way: float((way - way.mean()).ravel() @ wanted))
-
-
-def row(what: str, scores: Sequence[float] | np.ndarray) -> tuple:
-    values = np.asarray(scores, float)
-    return (what, values.mean(), values.std(), values.min(), values.max(), len(values))
 
 
 def picture(path: Path, made: list[np.ndarray], real: list[np.ndarray], kind: str) -> None:

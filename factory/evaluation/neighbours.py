@@ -12,7 +12,8 @@ from factory.evaluation.image_set import Images, Volume
 from factory.evaluation.parallel import ALONE, Crew
 from factory.evaluation.volume_distribution import BRIGHTEST, slices_of
 from factory.families.feature_extractors import extractor_of
-from factory.imaging.orientations import AXES, brain_box, cut
+from factory.imaging.boxes import tissue_slices
+from factory.imaging.orientations import AXES, cut
 from factory.metrics.alignment import aligned
 
 CANDIDATES = 3
@@ -101,7 +102,7 @@ def exhibitor(flat: bool, side: int, extractor: str | None) -> Callable[[Volume]
         else:
             cuts = [small_planes(slices_of(volume, o, side, SLICES)) for o in AXES]
             features = np.concatenate([extract(planes).mean(0) for planes in cuts])[None]
-            box = brain_box(volume.inside) if volume.inside.any() else ()
+            box = tissue_slices(volume.inside) if volume.inside.any() else ()
             middles = [(s.start + s.stop) // 2 for s in box] or [n // 2 for n in volume.image.shape]
             frame = tuple(slice(m - side // 2, m - side // 2 + side) for m in middles)
             pictures = [cut(volume.image, frame)]

@@ -15,10 +15,9 @@ import pandas as pd
 from factory.errors import FactoryError
 from factory.evaluation.generated_images import Made
 from factory.evaluation.parallel import ALONE, Crew, spread
-from factory.families.cnn_fusion.scoring import profiles
 from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import boxes
-from factory.metrics.paired import FIGURES, paired_scores, slice_scores
+from factory.metrics.paired import FIGURES, paired_scores, profiles, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import Grid, Subject
 

@@ -17,7 +17,8 @@ from factory.evaluation.generated_images import Made
 from factory.evaluation.image_set import Images, Volume
 from factory.evaluation.parallel import ALONE, Crew
 from factory.families.feature_extractors import extractor_of, named
-from factory.imaging.orientations import AXES, brain_box, cut
+from factory.imaging.boxes import tissue_slices
+from factory.imaging.orientations import AXES, cut
 from factory.metrics.distribution import floor, judge, remarks
 
 SLICES = 24
@@ -44,7 +45,7 @@ def slices_of(volume: Volume, orientation: str, side: int, most: int) -> np.ndar
     axis = AXES[orientation]
     box = [slice(0, n) for n in volume.image.shape]
     if volume.inside.any():
-        box = list(brain_box(volume.inside))
+        box = list(tissue_slices(volume.inside))
     first, last = box[axis].start, box[axis].stop
     count = min(most, last - first)
     # the middles of as many equal parts

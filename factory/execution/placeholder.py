@@ -6,8 +6,8 @@ command finds what it has to try again.
 
 import numpy as np
 
+from factory.case import Case
 from factory.execution.worker import asked_for
-from factory.planning.cases import Case
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.subjects.types import Grid

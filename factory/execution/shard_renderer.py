@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from factory.case import Case
 from factory.errors import FactoryError
 from factory.execution.placeholder import vacant
 from factory.execution.worker import Worker
-from factory.planning.cases import Case
 from factory.planning.plan import Shard
 from factory.storage.dataset.shard_writer import ShardWriter
 from factory.storage.errors import DatasetError, StorageError

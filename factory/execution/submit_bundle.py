@@ -13,8 +13,8 @@ from pathlib import Path
 
 from factory.errors import FactoryError
 from factory.lookup import find_model
-from factory.results import amount
 from factory.schema.render_recipe import Recipe
+from factory.text import amount
 
 MOST_BYTES = 95 * 2**20
 """Of all that goes along: the job server takes no more than 100 MiB."""

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from factory.planning.cases import Case
+from factory.case import Case
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 
 if TYPE_CHECKING:
-    from factory.rendering.renderer import Renderer, Sample
+    from factory.rendering.renderer import Renderer
+    from factory.rendering.sample import Sample
 
 
 class Worker(Protocol):

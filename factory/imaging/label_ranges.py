@@ -5,7 +5,7 @@ from typing import Any
 import edt
 import numpy as np
 
-from factory.imaging.orientations import brain_box
+from factory.imaging.boxes import tissue_slices
 from factory.storage.subjects.types import LabelTable
 
 TOLERANCE = 0.05
@@ -20,7 +20,7 @@ def label_sizes(
     label to its boundary. The background, value 0, counts as having neither."""
     if not label.any():
         return [{"volume_ml": 0.0, "depth_mm": 0.0}] * labels
-    inside = np.ascontiguousarray(label[brain_box(label)])
+    inside = np.ascontiguousarray(label[tissue_slices(label)])
     depth = edt.edt(inside, anisotropy=spacing, black_border=True)  # of every label in one go
     voxels = np.bincount(inside.ravel(), minlength=labels)
     voxels[0] = 0

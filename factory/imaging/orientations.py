@@ -16,18 +16,6 @@ def volume(stack: np.ndarray, orientation: str) -> np.ndarray:
     return np.moveaxis(stack, 0, AXES[orientation])
 
 
-def brain_box(label: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box about label > 0. Raises ValueError for an empty label map."""
-    box = []
-    for axis in range(label.ndim):
-        other = tuple(a for a in range(label.ndim) if a != axis)
-        inside = np.flatnonzero(label.any(axis=other))
-        if not inside.size:
-            raise ValueError("the label map is empty")
-        box.append(slice(int(inside[0]), int(inside[-1]) + 1))
-    return tuple(box)
-
-
 def grown(side: slice, margin: int, multiple: int) -> slice:
     """A box's side grown by margin at both ends, then to a multiple; it may leave the array."""
     low, high = side.start - margin, side.stop + margin

@@ -6,7 +6,9 @@ score is the mean of |det J − 1| over the brain, J being its Jacobian: 0 where
 area, divided by NORM. The paper says neither spacing nor norm, so its figures are no yardstick.
 """
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -73,3 +75,35 @@ def mean_change(field: np.ndarray, brain: np.ndarray) -> float:
     )
     change = np.abs(sitk.GetArrayFromImage(jacobian) - 1)
     return float(change[brain].mean() / NORM)
+
+
+Reference = tuple[np.ndarray, np.ndarray]
+"""A real plane [row, column] in [-1, 1], and the mask of its brain."""
+
+
+COLUMNS = ("what", "deformation", "sd", "least", "most", "planes")
+
+
+def to_references(plane: np.ndarray, against: Sequence[Reference]) -> float:
+    """The mean score of a plane over the references."""
+    found = [deformation(as_it_lies(plane, real), real, brain) for real, brain in against]
+    return float(np.mean(found))
+
+
+def among_themselves(against: Sequence[Reference]) -> list[float]:
+    """The scores of every reference, deformed into every other."""
+    pairs = itertools.permutations(against, 2)
+    return [deformation(as_it_lies(a, b), b, brain) for (a, _), (b, brain) in pairs]
+
+
+def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The plane turned front to back, mirrored, both or neither, whichever correlates best with a
+    reference: an ellipse does not say how a head lies."""
+    ways = [np.flip(plane, axes) for axes in ((), (0,), (1,), (0, 1))]
+    wanted = (reference - reference.mean()).ravel()
+    return max(ways, key=lambda way: float((way - way.mean()).ravel() @ wanted))
+
+
+def row(what: str, scores: Sequence[float] | np.ndarray) -> tuple:
+    values = np.asarray(scores, float)
+    return (what, values.mean(), values.std(), values.min(), values.max(), len(values))

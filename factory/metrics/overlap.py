@@ -8,7 +8,8 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.imaging.orientations import brain_box, cut, grown
+from factory.imaging.boxes import tissue_slices
+from factory.imaging.orientations import cut, grown
 
 PERCENTILE = 95.0
 
@@ -17,6 +18,11 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     """2 |A ∩ B| / (|A| + |B|)."""
     size = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / size if size else np.nan
+
+
+def label_dice(a: np.ndarray, b: np.ndarray, value: int) -> float:
+    """Dice of the structure of one value in two label maps; NaN where neither map has it."""
+    return dice(a == value, b == value)
 
 
 def volume_error(made: np.ndarray, asked: np.ndarray) -> float:
@@ -32,7 +38,7 @@ def surface_distances(
     arrays where either mask is. A surface voxel is one of the mask with a face outside it."""
     if not a.any() or not b.any():
         return np.zeros(0), np.zeros(0)
-    box = tuple(grown(side, 1, 1) for side in brain_box(a | b))
+    box = tuple(grown(side, 1, 1) for side in tissue_slices(a | b))
     surfaces = [_surface(cut(mask, box)) for mask in (a, b)]
     to_a, to_b = (edt.edt(~surface, anisotropy=spacing) for surface in surfaces)
     return to_b[surfaces[0]], to_a[surfaces[1]]

@@ -6,13 +6,17 @@ first. `inside` figures are over label > 0, `whole` ones over the whole array. W
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
+from matplotlib import pyplot as plt
 from skimage.metrics import structural_similarity
 
 from factory.errors import FactoryError
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import normalise
-from factory.imaging.orientations import AXES
+from factory.imaging.orientations import AXES, cut, grown
+from factory.storage.subjects.types import Subject
 
 WINDOW = 11
 """Voxels a side of SSIM's Gaussian window."""
@@ -149,3 +153,53 @@ def flicker(image: np.ndarray, label: np.ndarray, axis: int) -> float:
     inside = np.moveaxis(label > 0, axis, 0)
     second = np.abs(a[2:] - 2 * a[1:-1] + a[:-2])
     return float(second[inside[2:] & inside[1:-1] & inside[:-2]].mean())
+
+
+COLOURS = {"real": "black", "mean": "tab:blue", "cnn": "tab:red", "synthetic": "tab:red"}
+
+
+LINES = {
+    "x (left to right)": (2, "axial"),
+    "y (back to front)": (1, "sagittal"),
+    "z (down to up)": (0, "coronal"),
+}
+"""The axis of each profile, and the orientation of the slice that its line is shown in."""
+
+
+def profiles(subject: Subject, made: dict[str, np.ndarray], path: Path, title: str = "") -> None:
+    """A PNG of intensities along the three axes, real and made, each beside the slices that its
+    line is drawn in (figure 4b of Ayaz et al.).
+
+    The lines meet in the middle from front to back and from top to bottom, and to the left of the
+    midline, where the two hemispheres' gap would be all that they saw.
+    """
+    assert subject.image is not None
+    box = tuple(grown(side, 4, 1) for side in tissue_slices(subject.label))
+    shown = {"real": subject.image, **made}
+    shown = {name: cut(comparable(image, subject.label), box) for name, image in shown.items()}
+    where = np.nonzero(cut(subject.label, box))
+    centre = [int(np.percentile(v, share)) for v, share in zip(where, (50, 50, 30), strict=True)]
+    figure, axes = plt.subplots(
+        3, 1 + len(shown), figsize=(3.2 * len(shown) + 6, 9), width_ratios=[2.2, *[1] * len(shown)]
+    )
+    for row, (name, (along, plane)) in zip(axes, LINES.items(), strict=True):
+        line = tuple(slice(None) if i == along else c for i, c in enumerate(centre))
+        for version, image in shown.items():
+            mm = np.arange(image.shape[along]) * subject.grid.spacing[along]
+            row[0].plot(mm, image[line], color=COLOURS[version], label=version, lw=1.1)
+        row[0].set(xlabel=f"mm along {name}", ylabel="intensity", ylim=(0, 1.2))
+        rows, columns = (i for i in range(3) if i != AXES[plane])
+        for cell, (version, image) in zip(row[1:], shown.items(), strict=True):
+            slice_ = image.take(centre[AXES[plane]], AXES[plane])
+            cell.imshow(slice_, cmap="gray", vmin=0, vmax=1, origin="lower")
+            if along == columns:
+                cell.axhline(centre[rows], color="tab:orange", lw=0.7)
+            else:
+                cell.axvline(centre[columns], color="tab:orange", lw=0.7)
+            cell.set_title(f"{version}, {plane}", fontsize=9)
+            cell.set_axis_off()
+    axes[0][0].legend(fontsize=9, loc="upper right", ncols=3)
+    figure.suptitle(f"{subject.id}{title}", fontsize=11)
+    figure.tight_layout(pad=0.6)
+    figure.savefig(path, dpi=80)
+    plt.close(figure)

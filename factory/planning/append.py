@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from factory.case import Case
 from factory.config.loading import parse
 from factory.errors import RecipeError
-from factory.planning.cases import Case, cases
+from factory.planning.cases import cases
 from factory.schema.render_recipe import Recipe, RenderRecipe
 
 

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from factory.anatomy.edits.registry import of
-from factory.config.loading import listed, nearest, parse
+from factory.case import Case
+from factory.config.loading import parse
 from factory.errors import RecipeError
-from factory.planning.cases import Case, Filling, recipe_columns
+from factory.planning.case_builder import Filling
+from factory.planning.columns import recipe_columns
 from factory.planning.groups import Part, parts, subjects_in
 from factory.planning.sweeps import axes, full_name, size, variant
 from factory.schema.render_recipe import Recipe, RenderRecipe
+from factory.text import listed, nearest
 
 
 def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:

@@ -3,9 +3,7 @@
 Every draw is a function of the recipe's seed and an identity, through a counter-based generator.
 """
 
-import hashlib
 import itertools
-import json
 import math
 from statistics import NormalDist
 from typing import Any
@@ -13,18 +11,6 @@ from typing import Any
 import numpy as np
 
 from factory.config.parameters import log_cdf
-
-
-def rng(seed: int, *identity: Any) -> np.random.Generator:
-    """The generator that belongs to an identity (plain JSON)."""
-    text = json.dumps([seed, *identity], separators=(",", ":"))
-    key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
-    return np.random.Generator(np.random.Philox(key=key))
-
-
-def seed_of(seed: int, *identity: Any) -> int:
-    """A seed for others to draw with: a whole number that JSON readers keep exact."""
-    return int(rng(seed, *identity).integers(2**53))
 
 
 def draw(word: str, body: Any, generator: np.random.Generator) -> Any:

@@ -8,17 +8,19 @@ from typing import Any
 
 from factory.acquisition.section import columns
 from factory.anatomy.edits.registry import of
+from factory.case import Case
 from factory.config.units import unit_of
 from factory.lookup import find_recipe
-from factory.planning.cases import Case, cases_each, count_cases
 from factory.planning.cases import cases as every_case
+from factory.planning.cases import cases_each, count_cases
 from factory.planning.explain_scanner import scan
 from factory.planning.groups import Part, parts
-from factory.planning.phrases import many, parameter, pixels, words
+from factory.planning.phrases import parameter, pixels, words
 from factory.planning.sweeps import axes, size
 from factory.rendering.gate_judgement import said
 from factory.schema.render_recipe import Recipe, load_recipe
 from factory.subjects.catalogue import grid_shape
+from factory.text import many
 
 FIRST = 20
 """How many cases a table lists."""

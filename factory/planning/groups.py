@@ -14,9 +14,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from factory.planning.draws import seed_of
 from factory.planning.sweeps import Template, template
 from factory.schema.render_recipe import Recipe
+from factory.seeding import seed_of
 from factory.subjects.catalogue import subject_counts, subject_records
 
 

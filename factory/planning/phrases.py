@@ -54,8 +54,3 @@ def words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-
-
-def many(count: int, noun: str) -> str:
-    """A count and its noun, in the plural where it is due."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from factory.case import Case
 from factory.errors import PlanError
 from factory.families.spade.fusion_compatibility import check_fusion, fusion_warnings
 from factory.planning.append import ordered
-from factory.planning.cases import Case, count_cases, makers
+from factory.planning.cases import count_cases, makers
 from factory.planning.compatibility import check_labels, check_precision, check_shape, warnings
 from factory.planning.edit_time import edit_seconds
 from factory.planning.machine import Machine

@@ -3,11 +3,10 @@
 import math
 
 from factory.config.parameters import extremes
+from factory.imaging.types import Shape
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 from factory.subjects.catalogue import grid_shape
-
-Shape = tuple[int, int, int]
 
 
 def stack_shapes(recipe: Recipe) -> dict[str, Shape]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from factory.config.document import Path, dotted
-from factory.config.loading import problem
 from factory.config.parameters import SWEEPS, swept, word_of
+from factory.config.section import problem
 
 Template = dict[str, Any]
 Variant = dict[str, Any]

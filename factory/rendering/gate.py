@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from factory.case import Case
+from factory.families.base import Painter
 from factory.families.segmenter.inference import VolumeSegmenter
-from factory.planning.cases import Case
 from factory.rendering.gate_judgement import (
     columns,
     failing,
@@ -16,7 +17,6 @@ from factory.rendering.gate_judgement import (
     nearness,
     restyled,
 )
-from factory.rendering.painters import Painter
 from factory.schema.label_table import known_table
 from factory.storage.subjects.types import Subject
 

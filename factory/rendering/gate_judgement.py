@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from factory.config.loading import listed, nearest
+from factory.case import Case
 from factory.errors import PlanError
 from factory.metrics.overlap import dice, mean_surface_mm, volume_error
-from factory.planning.cases import Case
 from factory.planning.compatibility import warnings
-from factory.planning.draws import seed_of
 from factory.schema.gate import GateBase
 from factory.schema.label_table import known_table
 from factory.schema.render_recipe import Recipe
+from factory.seeding import seed_of
 from factory.storage.subjects.types import LabelTable
 from factory.subjects.catalogue import own_table
+from factory.text import listed, nearest
 
 SECONDS_PER_MEGAVOXEL = 1.0  # one thread, 0.5 measured; a card may say otherwise
 VOXEL_BYTES = 110  # eight labels' shares as float32, in one direction and in all, and a copy

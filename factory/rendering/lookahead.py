@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
-from factory.planning.cases import Case
+from factory.case import Case
 
 AHEAD = 2
 """Cases begun beside the one that is asked for: one to be painted, one to be prepared."""

@@ -1,31 +1,18 @@
 """Which painter a model's card asks for, and what every painter does: case -> image."""
 
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from factory.case import Case
 from factory.errors import RenderError
+from factory.families.base import Painter
 from factory.families.spade.slice_painter import SlicePainter, of_hearts
 from factory.families.spade.volume_painter import SpadePainter
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter
 from factory.models.checkpoint import WeightsError, read_card
-from factory.planning.cases import Case
 from factory.storage.subjects.types import Subject
-
-
-class Painter(Protocol):
-    """card: the model's JSON card."""
-
-    card: dict[str, Any]
-
-    def painted(
-        self, case: Case, label: np.ndarray, subject: Subject
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The image float32 [z, y, x] of a case, and where orientations are fused and
-        uncertainty is asked for their disagreement. label: after the edits, as the model knows it;
-        subject: before them."""
 
 
 class OwnImages:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from factory.acquisition.section import columns
+from factory.case import Case
 from factory.errors import AnatomyError
 from factory.imaging.label_ranges import outside_training
-from factory.planning.cases import Case, cases, cases_each
+from factory.planning.cases import cases, cases_each
 from factory.planning.groups import parts
 from factory.rendering.subject_editor import Editor
 from factory.schema.label_table import as_painted, known_table

@@ -13,38 +13,18 @@ from factory.acquisition import Stack, acquire
 from factory.anatomy.edits.lesion.edit import shaded
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.heart import checked_stack
-from factory.errors import PlanError, RenderError
+from factory.case import Case
+from factory.errors import RenderError
 from factory.imaging.intensities import normalise
 from factory.imaging.label_ranges import outside_training
-from factory.planning.cases import Case
 from factory.rendering.gate import Gate
 from factory.rendering.lookahead import Ahead
 from factory.rendering.painters import load_painter
+from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import Editor
 from factory.schema.label_table import as_painted, known_table
 from factory.storage.subjects.short_axis import HEART
-from factory.storage.subjects.types import Grid, LabelTable, Subject
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one case became.
-
-    image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
-    label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
-    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...,
-    "acquisition_<name>": what the scanner really did, a list with one entry a stack}.
-    stacks: what was scanned of it, where stacks were asked for.
-    """
-
-    case: Case
-    image: np.ndarray
-    label: np.ndarray
-    grid: Grid
-    table: LabelTable
-    measures: dict[str, Any]
-    extra: dict[str, np.ndarray]
-    stacks: tuple[Stack, ...] = ()
+from factory.storage.subjects.types import Subject
 
 
 @dataclass(frozen=True)
@@ -71,19 +51,6 @@ class Painted:
     image: np.ndarray
     disagreement: np.ndarray | None
     verdict: dict[str, Any]
-
-
-def best_device() -> str:
-    """ "cuda" where there is a GPU, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def device_for(asked: str | None, address: str | None) -> str:
-    """The device as asked for, else the best. Raises PlanError where it is not there; a cluster at
-    an address may have what this machine lacks."""
-    if asked == "cuda" and not address and best_device() != asked:
-        raise PlanError("--device cuda: no GPU here; allowed: cpu, or --address of a cluster")
-    return asked or best_device()
 
 
 class Renderer:

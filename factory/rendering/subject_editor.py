@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from factory.anatomy.edits.registry import of, operator_class, operator_function
+from factory.case import Case
 from factory.errors import AnatomyError
-from factory.planning.cases import Case
 from factory.schema.label_table import dataset_table
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.resample import fit

@@ -16,9 +16,9 @@ from factory.report.references import references
 from factory.report.strata import Strata, chosen, strata
 from factory.report.tables import Table, text
 from factory.report.verdicts import Verdicts, verdicts
-from factory.results import amount
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.short_axis import HEART
+from factory.text import amount
 
 DIGESTED = 2e9
 """Stored bytes up to which a dataset is read through for its digest, where nothing else is said."""

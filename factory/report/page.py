@@ -10,12 +10,11 @@ from typing import Any
 import jinja2
 
 from factory.errors import FactoryError
-from factory.planning.phrases import many
 from factory.report import scores
 from factory.report.content import content
-from factory.results import amount
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import open_dataset
+from factory.text import amount, many
 
 
 @dataclass(frozen=True)

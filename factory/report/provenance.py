@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.config.loading import listed
 from factory.errors import FactoryError
 from factory.lookup import find_model
-from factory.planning.phrases import many
 from factory.report.tables import text
+from factory.text import listed, many
 
 NOT_STATED = "not stated"
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model, model_validator
 
-from factory.config.loading import Section, allowed, listed, problem
+from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import FETA
+from factory.text import listed
 
 TISSUES = tuple(dict.fromkeys((*FETA.names[1:], *HEART.names[1:])))
 

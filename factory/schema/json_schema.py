@@ -5,8 +5,8 @@ from typing import Any, Union
 
 from pydantic import TypeAdapter
 
-from factory.config.loading import listed, nearest
 from factory.errors import FactoryError
+from factory.text import listed, nearest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

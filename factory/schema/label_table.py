@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from factory.anatomy.edits.registry import Edit, operator_class, operator_of
-from factory.config.loading import listed, problem
+from factory.config.section import problem
 from factory.storage.subjects.label_mappings import table_of as table_of_mapping
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
+from factory.text import listed
 
 if TYPE_CHECKING:
     from factory.schema.render_recipe import RenderRecipe

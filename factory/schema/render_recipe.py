@@ -7,98 +7,27 @@ factory/config/parameters.py; the edits of label maps in factory/anatomy/edits/.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit, number_names
 from factory.config.conditions import check
 from factory.config.document import Document
-from factory.config.loading import Loaded, Section, allowed, load, one_of, problem
-from factory.config.types import Count, Factor, Intensity, Seed, Spacing, Text, Voxels
+from factory.config.loading import Loaded, load
+from factory.config.section import Section, allowed, problem
+from factory.config.types import Count, Seed, Text
 from factory.planning.sweeps import check_zips
+from factory.schema.appearance import Appearance
 from factory.schema.gate import Gate
 from factory.schema.label_table import check_labels
+from factory.schema.output import Output
 from factory.schema.scanners import with_scanner
 from factory.subjects.interpolation_section import Interpolate
 from factory.subjects.latents_section import DrawnLatents, check_latents
 from factory.subjects.section import Subjects
 from factory.subjects.ultrasound import check_plane
-
-Shape = Annotated[
-    Annotated[tuple[Voxels, Voxels, Voxels], Tag("<voxels>")]
-    | Annotated[Literal["auto"], allowed("auto, or voxels as [z, y, x]"), Tag("<auto>")],
-    Discriminator(lambda value: "<voxels>" if isinstance(value, tuple) else "<auto>"),
-]
-
-SamplesPerShard = Annotated[
-    Annotated[int, Field(ge=1, le=4096)] | Literal["auto"],
-    allowed("auto, or a whole number from 1 to 4096"),
-]
-
-
-class RejectOutliersValues(Section):
-    m: Factor
-
-
-class FuseBy(Section):
-    """reject_outliers: values m or more median distances from the median give way to the median.
-    cnn: a trained fusion, by its name or folder."""
-
-    reject_outliers: RejectOutliersValues | None = None
-    cnn: Text | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> "FuseBy":
-        if (self.reject_outliers is None) == (self.cnn is None):
-            raise problem("allowed: one of reject_outliers, cnn")
-        return self
-
-
-FUSE_OTHERS = ("{reject_outliers: {m: 0.5}}", "{cnn: MODEL}")
-Fuse = Annotated[
-    Annotated[FuseBy, Tag("<rule>")]
-    | Annotated[str, one_of(("mean", "closest_two"), *FUSE_OTHERS), Tag("<name>")],
-    Discriminator(lambda value: "<rule>" if isinstance(value, dict | Section) else "<name>"),
-]
-
-
-class Appearance(Section):
-    """A model by its name or folder, how its orientations are fused, and whether a SPADE model
-    draws in bfloat16 (mixed_precision)."""
-
-    model: Text
-    fuse: Fuse = "mean"
-    # false is null, so that a recipe that says what is so anyway remains the same recipe
-    mixed_precision: Annotated[bool | None, AfterValidator(lambda asked: asked or None)] = None
-
-    @property
-    def fusion(self) -> str | None:
-        """The trained fusion it names, if any."""
-        return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None
-
-
-class Output(Section):
-    """The dataset: where, on what lattice, in what units.
-
-    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that
-    uint16 spans, in units of the brain's 99.5th percentile.
-    """
-
-    path: Text
-    spacing_mm: Spacing = 1.0
-    shape: Shape = "auto"
-    range: tuple[Intensity, Intensity] = (0.0, 1.2)
-    uncertainty: bool = False
-    original: bool = False
-    samples_per_shard: SamplesPerShard = "auto"
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Output":
-        if not self.range[0] < self.range[1]:
-            raise problem("value {value}; allowed: [low, high]", self.range, at=("range",))
-        return self
 
 
 def _percent(value: float | str) -> float:

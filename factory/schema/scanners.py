@@ -9,10 +9,10 @@ section that the recipe may replace, as an included file does: a key set to null
 from pathlib import Path as File
 
 from factory.config.document import Document, Path, shown
-from factory.config.loading import listed, nearest
 from factory.config.merge import joined_with, read_mapping
 from factory.errors import RecipeError
 from factory.lookup import scanner_files
+from factory.text import listed, nearest
 
 HERE: Path = ("acquisition",)
 OWN = ("scanner", "labels")

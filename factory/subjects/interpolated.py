@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from factory.config.loading import listed, nearest
 from factory.errors import RecipeError
 from factory.families.label_vae.inference import Latents, at, within
 from factory.families.spade.slice_painter import SlicePainter
 from factory.lookup import find_model
-from factory.planning.draws import seed_of
+from factory.seeding import seed_of
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
 from factory.subjects.interpolation_section import Interpolate
+from factory.text import listed, nearest
 
 Record = dict[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from factory.config.loading import Section, allowed, one_of, problem
+from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Text
 
 Count = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number, 1 or more")]

@@ -15,7 +15,7 @@ from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.label_vae import spherical
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
-from factory.planning.draws import seed_of
+from factory.seeding import seed_of
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.subjects.latents_section import DrawnLatents

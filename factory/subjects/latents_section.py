@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from factory.config.loading import Section, allowed, problem
+from factory.config.section import Section, allowed, problem
 from factory.config.types import Count, Seed, Share, Text
 
 if TYPE_CHECKING:

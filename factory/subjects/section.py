@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Discriminator, Tag, model_validator
 
-from factory.config.loading import Section, allowed, one_of, problem
 from factory.config.parameters import Number
+from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Count, LabelValue, Text, Weeks
 from factory.storage.subjects.label_mappings import NAMED, TISSUES
 from factory.subjects.ultrasound import Ultrasound

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from factory.config.loading import Section, allowed, problem
+from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 
 if TYPE_CHECKING:

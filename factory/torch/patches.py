@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from factory.config.loading import listed, nearest
 from factory.datasets.filtering import column
 from factory.datasets.open import OpenedDataset, opened
 from factory.storage.errors import DatasetError
+from factory.text import listed, nearest
 from factory.torch.foreground import Remembered, voxels_by_label
 from factory.torch.order import in_shares, order_of, weights_of
 

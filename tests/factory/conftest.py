@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from factory.config.loading import Loaded, parse
+from factory.families.spade.recipe import SpadeTraining
 from factory.storage.subjects.phantom import phantom
-from factory.training.recipe import SpadeTraining
 
 RECIPE = """
 family: spade

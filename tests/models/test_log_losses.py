@@ -2,7 +2,7 @@
 
 import torch
 
-from factory.models.log_losses import log_discriminator, log_generator
+from factory.models.losses import log_discriminator, log_generator
 
 
 def test_losses_are_those_of_the_paper_with_every_logarithm() -> None:

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from support.stored_datasets import RECORD, layout, sample
 
 from factory.datasets.export import ExportReport, export
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import create
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
+from support.stored_datasets import RECORD, layout, sample
 
 REJECTED = 1
 STACK = (5, 12, 10)

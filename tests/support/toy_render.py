@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from factory.case import Case
 from factory.errors import AnatomyError
 from factory.execution.run import execute
-from factory.planning.cases import Case
 from factory.planning.plan import Shard
 from factory.rendering.lookahead import Ahead
 from factory.storage.dataset.dataset import Dataset

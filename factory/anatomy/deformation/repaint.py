@@ -7,9 +7,8 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.regions import box_of
-
-Spacing = tuple[float, float, float]
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 
 SMOOTH_MM = 1.5
 """Blur of what is carried over, so that it leaves no streaks."""
@@ -87,3 +86,15 @@ def _from_nearest(image: np.ndarray, source: np.ndarray, spacing: Spacing) -> np
         ~source, sampling=spacing, return_distances=False, return_indices=True
     )
     return ndimage.gaussian_filter(image[tuple(nearest)], [SMOOTH_MM / s for s in spacing])
+
+
+def smooth_distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Distance (mm) outwards from a mask's outermost voxels, negative inside, slightly blurred.
+
+    Plain distances between voxels come in leaps, and so would the width: 1, 1.4, 1.7 voxels. The
+    blur spreads them, so that walls move a voxel here and a voxel there; a plane stays in place.
+    """
+    # To the nearest voxel of the other kind, both kinds in one go.
+    apart = edt.edt(np.where(mask, np.uint8(2), np.uint8(1)), anisotropy=spacing)
+    signed = np.where(mask, np.minimum(min(spacing) - apart, 0), apart)
+    return ndimage.gaussian_filter(signed, 1.0)

@@ -76,3 +76,30 @@ def _next(low: _Tried, high: _Tried | None, wanted: float, present: float, most:
         return min(most, low.amount + max(ahead, 0.1 * low.amount))
     share = (wanted - low.value) / (high.value - low.value) if high.value > wanted else 0.5
     return low.amount + min(max(share, 0.1), 0.9) * (high.amount - low.amount)
+
+
+def reached(
+    measured: Callable[[float], float],
+    wanted: float,
+    present: float,
+    tolerance: float,
+    first: float,
+    most: float,
+    refusal: str,
+) -> Solved:
+    """The amount in [0, most] that takes a measure, rising or falling, from `present` to `wanted`.
+
+    refusal: what to say where it cannot: "… {nearest:.1f} …" takes the nearest value there is.
+    """
+    sign = 1 if wanted >= present else -1
+    tried = [present]
+
+    def gained(amount: float) -> tuple[float, None]:
+        tried.append(measured(amount))
+        return sign * (tried[-1] - present), None
+
+    try:
+        return solve(gained, abs(wanted - present), 0.0, tolerance, first, most, "")
+    except AnatomyError:
+        nearest = min(tried, key=lambda value: abs(value - wanted))
+        raise AnatomyError(refusal.format(nearest=nearest)) from None

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.deformation.topology import led_towards
-from factory.anatomy.regions import box_of
+from factory.imaging.boxes import box_of
 
 Scale = tuple[float, float, float]
 

@@ -5,14 +5,12 @@ mm on a lattice of LATTICE_MM. Arrays are [z, y, x], spacing is mm (z, y, x).
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.deformation.root_finding import Solved, solve
 from factory.anatomy.deformation.topology import led_towards
 from factory.anatomy.deformation.warp import (
     exponential,
@@ -22,9 +20,7 @@ from factory.anatomy.deformation.warp import (
     pull_label,
     voxels_from,
 )
-from factory.errors import AnatomyError
-
-Spacing = tuple[float, float, float]
+from factory.imaging.types import Spacing
 
 LATTICE_MM = 3.0
 REACH_VOXELS = 1.5
@@ -116,30 +112,3 @@ def offsets_mm(
     nodes = nodes_mm(lattice_shape((z, y, x), spacing, LATTICE_MM), LATTICE_MM)
     middle = np.array([c * s for c, s in zip(centre, spacing, strict=True)], np.float32)
     return nodes - middle[:, None, None, None]
-
-
-def reached(
-    measured: Callable[[float], float],
-    wanted: float,
-    present: float,
-    tolerance: float,
-    first: float,
-    most: float,
-    refusal: str,
-) -> Solved:
-    """The amount in [0, most] that takes a measure, rising or falling, from `present` to `wanted`.
-
-    refusal: what to say where it cannot: "… {nearest:.1f} …" takes the nearest value there is.
-    """
-    sign = 1 if wanted >= present else -1
-    tried = [present]
-
-    def gained(amount: float) -> tuple[float, None]:
-        tried.append(measured(amount))
-        return sign * (tried[-1] - present), None
-
-    try:
-        return solve(gained, abs(wanted - present), 0.0, tolerance, first, most, "")
-    except AnatomyError:
-        nearest = min(tried, key=lambda value: abs(value - wanted))
-        raise AnatomyError(refusal.format(nearest=nearest)) from None

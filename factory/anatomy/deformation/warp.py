@@ -12,8 +12,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
-Spacing = tuple[float, float, float]
-Shape = tuple[int, int, int]
+from factory.imaging.types import Shape, Spacing
 
 EVERYWHERE = (slice(None),) * 3
 PLANES = 8

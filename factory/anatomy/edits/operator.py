@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-from factory.config.loading import Section
 from factory.config.parameters import swept, word_of
+from factory.config.section import Section
 
 
 class Operator(Section):

@@ -21,8 +21,9 @@ from factory.anatomy.edits.tissue import (
     Lesion,
 )
 from factory.anatomy.edits.ventricles import DilateVentricles, Ventriculomegaly
-from factory.config.loading import Section, allowed, listed, problem
 from factory.config.parameters import extremes, word_of
+from factory.config.section import Section, allowed, problem
+from factory.text import listed
 
 
 class Edit(Section):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from factory.anatomy.edits.operator import Operator
-from factory.config.loading import allowed, one_of, problem
 from factory.config.parameters import Number, Option, extremes
+from factory.config.section import allowed, one_of, problem
 from factory.config.types import Scale, Shear, Smoothness, Turn, WarpMillimetres, Weeks
 
 HeadMillimetres = Annotated[float, Field(ge=20, le=150), allowed("20 to 150 mm")]

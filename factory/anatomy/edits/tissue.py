@@ -5,10 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from factory.anatomy.edits.operator import Operator
-from factory.config.loading import allowed, listed, one_of, problem
 from factory.config.parameters import Number, Option, extremes
+from factory.config.section import allowed, one_of, problem
 from factory.config.types import TISSUES, Millilitres, Share, Tissue
 from factory.storage.subjects.types import CALLOSUM, FETA
+from factory.text import listed
 
 GAINS = ("external_csf", "white_matter")
 TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from factory.anatomy.edits.operator import Operator, options_of
-from factory.config.loading import listed, one_of, problem
 from factory.config.parameters import Number, Option
+from factory.config.section import one_of, problem
 from factory.config.types import TISSUES, Grade, Millimetres, Share, Tissue
+from factory.text import listed
 
 Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
 Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))]

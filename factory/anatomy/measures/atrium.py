@@ -4,13 +4,12 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.edits.dilate_ventricles.edit import lateral_ventricles
+from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.memoize import kept
-from factory.anatomy.midline import midline_x
-from factory.anatomy.regions import CEREBRUM, brain_box, where
+from factory.anatomy.regions import CEREBRUM, midline_x, where
+from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 ATRIAL_LEVEL = (0.39, 0.47)
 ATRIAL_STRETCH = (0.27, 0.42)
@@ -38,14 +37,14 @@ def atrial_width_mm(
     A ventricle grown by r mm is wider by about 2 r, and never narrower. None where the side has
     no ventricle at that place. Raises AnatomyError for a table without ventricles.
     """
-    return lateral_and_widths(brain_box(label), spacing, table)[1]
+    return lateral_and_widths(cropped_with_rim(label), spacing, table)[1]
 
 
 @kept
 def lateral_and_widths(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> tuple[np.ndarray, dict[str, float | None]]:
-    """The lateral ventricles of a brain's box (see brain_box), bool, and their widths."""
+    """The lateral ventricles of a brain's box (see cropped_with_rim), bool, and their widths."""
     lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
         return lateral, {"left": None, "right": None}

@@ -4,10 +4,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from factory.anatomy.regions import CEREBRUM, box_of, brain_box, where
+from factory.anatomy.regions import CEREBRUM, where
+from factory.imaging.boxes import box_of, cropped_with_rim
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 BLUR_VOXELS = 1.0
 """Takes the voxels' stairs off slanted surfaces; flat ones stay in place."""
@@ -31,7 +31,7 @@ def cortical_thickness_mm(
     tapers off or is torn, its thin edge counts. Both None where there is no grey matter, or none
     that has both surfaces.
     """
-    brain = brain_box(label)
+    brain = cropped_with_rim(label)
     grey = where(brain, table, ["grey_matter"])
     inner = where(brain, table, [name for name in CEREBRUM if name != "grey_matter"])
     white_surface = _surface(grey, inner, spacing)

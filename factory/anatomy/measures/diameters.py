@@ -12,9 +12,8 @@ factory.storage.subjects.growth_curves.skull_mm is what lies between.
 import numpy as np
 
 from factory.anatomy.regions import CEREBRUM, where
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 
 def biparietal_mm(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from factory.anatomy.edits.dilate_ventricles.edit import OUTSIDE, lateral_ventricles
-from factory.anatomy.regions import brain_box
+from factory.anatomy.lateral_ventricles import OUTSIDE, lateral_ventricles
+from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 
 def volumes_ml(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
@@ -26,7 +25,7 @@ def ventricle_brain_ratio(label: np.ndarray, spacing: Spacing, table: LabelTable
     """
     if "ventricles" not in table.names:
         return None
-    brain = brain_box(label)
+    brain = cropped_with_rim(label)
     return ratio_of(lateral_ventricles(brain, spacing, table), brain, table)
 
 

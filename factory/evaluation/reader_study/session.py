@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factory.config.loading import listed, nearest
 from factory.errors import FactoryError
 from factory.evaluation.reader_study.answers import Reader, Study
 from factory.evaluation.reader_study.scales import SCALES
 from factory.evaluation.reader_study.study import asked, make_pictures
 from factory.evaluation.reader_study.volumes import sealed
+from factory.text import listed, nearest
 
 GROUPS = ("expert", "beginner")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from factory.errors import FactoryError
 from factory.evaluation.generated_images import Made
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, normalise
-from factory.imaging.orientations import brain_box
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import open_dataset
 from factory.storage.errors import DatasetError
@@ -62,7 +62,7 @@ def volume(
     inside = _on_black(id, bright, drawn) if whole else np.ones(image.shape, bool)
     where = inside if whole else bright if drawn is None else drawn
     ours = np.clip(normalise(image, where), *RANGE).astype(np.float16)
-    box = brain_box(inside)
+    box = tissue_slices(inside)
     return Volume(id, np.where(inside, ours, 0)[box].astype(np.float16), inside[box], spacing)
 
 

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from factory.case import Case
 from factory.execution.shard_renderer import Failures, ShardMaker
 from factory.execution.worker import Worker
-from factory.planning.cases import Case
 from factory.planning.plan import Shard
 
 

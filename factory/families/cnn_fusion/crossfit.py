@@ -18,14 +18,15 @@ from factory.config.loading import Loaded, load
 from factory.errors import FactoryError
 from factory.families.cnn_fusion.data import Pair
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
+from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.volume_painter import SpadePainter
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, normalise
-from factory.imaging.orientations import brain_box, cut, grown
+from factory.imaging.orientations import cut, grown
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
 from factory.storage.subjects.load import load_subject
 from factory.training.data import person, records
-from factory.training.recipe import SpadeTraining
 from factory.training.run import Run
 
 
@@ -68,7 +69,7 @@ def paint_pair(
     if subject.image is None:
         raise FactoryError(f"{record['id']}: no image to learn from")
     half = patch // 2
-    box = tuple(grown(side, half, half) for side in brain_box(subject.label))
+    box = tuple(grown(side, half, half) for side in tissue_slices(subject.label))
     image = np.clip(normalise(subject.image, subject.label), *RANGE)
     volumes = painter.paint_all(subject.label, style_seed=0).numpy()
     tensors = {

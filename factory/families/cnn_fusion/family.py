@@ -7,11 +7,11 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
+from factory.families.base import Family
 from factory.families.cnn_fusion.crossfit import fold_recipe, learning_records, pairs_of, unseen_by
 from factory.families.cnn_fusion.data import PatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.cnn_fusion.train import Patches, network, train
-from factory.families.registry import Family
 from factory.families.spade import family as spade_family
 from factory.lookup import find_model
 from factory.models.checkpoint import load_state, read_card, save_model

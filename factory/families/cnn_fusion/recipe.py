@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from factory.config.loading import Section, allowed, one_of
-from factory.config.types import Text
-from factory.training.recipe import Count, Rate, Training, TrainingSubjects, Whole
+from factory.config.section import Section, allowed, one_of
+from factory.config.types import Rate, Text, Whole
+from factory.training.recipe import Count, Training, TrainingSubjects
 
 Folds = Annotated[int, Field(ge=1), allowed("a whole number, 1 or more")]
 Depth = Annotated[int, Field(ge=2), allowed("a whole number, 2 or more")]

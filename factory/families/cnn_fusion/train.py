@@ -9,11 +9,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from factory.families.cnn_fusion.data import PatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
-from factory.families.spade.train import rate_factor
 from factory.imaging.pictures import picture_rows
 from factory.models.checkpoint import load_state, save_state
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, initialise
 from factory.training.run import Run
+from factory.training.schedules import constant_then_linear
 
 Patches = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Volumes (B, C, D, H, W), images and inside (B, D, H, W)."""
@@ -61,7 +61,7 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
 
     while step < total:
         for group in optimiser.param_groups:
-            group["lr"] = recipe.optimiser.lr * rate_factor(step, constant, decay)
+            group["lr"] = recipe.optimiser.lr * constant_then_linear(step, constant, decay)
         volumes, image, _ = sampler.batch(step, recipe.batch)
         volumes_BCDHW = torch.from_numpy(volumes[share]).to(run.device)
         with autocast:

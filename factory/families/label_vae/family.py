@@ -7,13 +7,14 @@ import pandas as pd
 import torch
 
 from factory.config.loading import Loaded
+from factory.families.base import Family
 from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import maps
 from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.families.label_vae.train import network, train
-from factory.families.registry import Family, without_paths
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.subjects.types import Subject
+from factory.training.cards import without_paths
 from factory.training.data import held_out_subjects, records, seen_ranges, training_subjects
 from factory.training.run import Run
 

@@ -38,9 +38,3 @@ def equalised(label: np.ndarray, wanted: int, labels: int) -> np.ndarray:
     t = (at - low)[:, None, None]
     shares = np.stack([(1 - t) * (label[low] == v) + t * (label[high] == v) for v in range(labels)])
     return shares.argmax(axis=0).astype(label.dtype)
-
-
-def dice(a: np.ndarray, b: np.ndarray, value: int) -> float:
-    """Dice of one structure; NaN where neither map has it."""
-    size = int((a == value).sum() + (b == value).sum())
-    return 2 * int(((a == value) & (b == value)).sum()) / size if size else np.nan

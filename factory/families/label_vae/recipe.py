@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from factory.config.loading import Section, allowed, one_of
-from factory.training.recipe import Count, Decay, Rate, Training, TrainingSubjects, Weight, Whole
+from factory.config.section import Section, allowed, one_of
+from factory.config.types import Decay, Rate, Weight, Whole
+from factory.training.recipe import Augment, Count, Training, TrainingSubjects
 
 Side = Annotated[int, Field(ge=8, le=512), allowed("a whole number of voxels, 8 to 512")]
 Share = Annotated[float, Field(ge=0, le=1), allowed("a number from 0 to 1")]
@@ -25,14 +26,6 @@ class VaeLoss(Section):
 
     beta: Weight = 1.0
     anneal: Share = 0.2
-
-
-class Augment(Section):
-    """Random in-plane turns, zooms and shifts, each uniform about none."""
-
-    rotate_degrees: Annotated[float, Field(ge=0, le=180), allowed("0 to 180 degrees")] = 0.0
-    zoom: Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")] = 0.0
-    shift_voxels: Weight = 0.0
 
 
 class LabelVaeTraining(Training):

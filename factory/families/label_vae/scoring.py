@@ -15,8 +15,9 @@ import torch
 
 from factory.anatomy.measures.heart import STRUCTURES, checked, checked_stack, reversal, volumes_ml
 from factory.families.label_vae.inference import Latents, between, stacked, within
-from factory.families.label_vae.label_maps import dice, maps
+from factory.families.label_vae.label_maps import maps
 from factory.imaging.pictures import label_grid
+from factory.metrics.overlap import label_dice
 from factory.models.losses import kl_divergence
 from factory.models.spade.network import one_hot
 from factory.storage.subjects.types import Subject
@@ -39,7 +40,7 @@ def reconstructions(latents: Latents, subjects: list[Subject]) -> pd.DataFrame:
         drawn = latents.decode(latents.encode(real))
         row: dict[str, Any] = {"subject": subject.id}
         row |= {key: subject.metadata.get(key) for key in ("vendor", "phase")}
-        row |= {name: dice(drawn, real, v) for v, name in enumerate(subject.table.names) if v}
+        row |= {name: label_dice(drawn, real, v) for v, name in enumerate(subject.table.names) if v}
         row["mean"] = float(np.nanmean([row[name] for name in subject.table.names[1:]]))
         rows.append({**row, "kl": divergence(latents, real)})
     return pd.DataFrame(rows)

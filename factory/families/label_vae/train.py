@@ -1,6 +1,5 @@
 """The training loop of the label VAE, one straight line (Amirrajab et al., figure 1)."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from factory.families.label_vae.data import MapSampler
-from factory.families.label_vae.label_maps import dice
 from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.imaging.pictures import label_grid
+from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import load_state, save_state
 from factory.models.label_vae import LabelVae, LabelVaeConfig, cross_entropy, prior
 from factory.models.losses import kl_divergence
 from factory.models.spade.network import one_hot
+from factory.training.ema import ema_update
 from factory.training.run import Run
+from factory.training.schedules import cosine_after_half
 
 SHOWN = 10
 """Held-out maps, and draws from the prior, in a sample grid."""
@@ -56,7 +57,7 @@ def train(
 
     while step < recipe.steps and not done(recipe, state):
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * rate(step, recipe.steps)
+            group["lr"] = recipe.learning_rate * cosine_after_half(step, recipe.steps)
         label_BS = torch.from_numpy(sampler.batch(step, recipe.batch)[share]).to(run.device)
         beta = beta_at(step, recipe)
         with autocast:
@@ -69,7 +70,7 @@ def train(
         optimiser.zero_grad()
         (losses["cross_entropy"] + beta * losses["kl"]).backward()
         optimiser.step()
-        average(ema, model, min(recipe.ema, (1 + step) / (10 + step)))
+        ema_update(ema, model, min(recipe.ema, (1 + step) / (10 + step)), copy_buffers=False)
         step += 1
 
         last = step == recipe.steps
@@ -102,11 +103,6 @@ def done(recipe: LabelVaeTraining, state: dict[str, Any]) -> bool:
     return 0 < recipe.patience <= state["waited"]
 
 
-def rate(step: int, steps: int) -> float:
-    """1 for the first half, then along a cosine to 0."""
-    return 0.5 * (1 + math.cos(math.pi * max(0.0, 2 * step / steps - 1)))
-
-
 def beta_at(step: int, recipe: LabelVaeTraining) -> float:
     """The KL's weight: linearly from 0 to beta over the first `anneal` of the steps."""
     rising = recipe.loss.anneal * recipe.steps
@@ -117,13 +113,6 @@ def noise_for(step: int, recipe: LabelVaeTraining, size: int) -> Tensor:
     """The reparametrisation noise of a step's global batch (B, Z)."""
     rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     return torch.randn(size, recipe.model.latent, generator=rng)
-
-
-@torch.no_grad()
-def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """ema ← decay · ema + (1 − decay) · model."""
-    for slow, fast in zip(ema.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
 
 
 @torch.no_grad()
@@ -146,7 +135,7 @@ def held_out_scores(
     parts = {f"held_out_{k}": v / len(label_NS) for k, v in totals.items()}
     loss = parts["held_out_cross_entropy"] + recipe.loss.beta * parts["held_out_kl"]
     made = np.concatenate(drawn)
-    overlap = np.nanmean([dice(made, label_NS, v) for v in range(1, model.config.labels)])
+    overlap = np.nanmean([label_dice(made, label_NS, v) for v in range(1, model.config.labels)])
     return {"held_out_loss": loss, **parts, "held_out_dice": float(overlap)}
 
 

@@ -8,12 +8,13 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.registry import Family, without_paths
+from factory.families.base import Family
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import network, train
 from factory.lookup import find_model
 from factory.models.checkpoint import load_state, read_card, save_model
 from factory.storage.subjects.types import Subject
+from factory.training.cards import without_paths
 from factory.training.data import (
     held_out_subjects,
     own_spacing,

@@ -6,8 +6,9 @@ from typing import cast
 import numpy as np
 import torch
 
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import normalise, to_network
-from factory.imaging.orientations import AXES, brain_box, cut, grown, paste, slices
+from factory.imaging.orientations import AXES, cut, grown, paste, slices
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.segmenter import STRIDE, Segmenter, SegmenterConfig
 
@@ -41,7 +42,7 @@ class VolumeSegmenter:
         label: what is held to be there. Only its outline's box and the brightness scale within its
         outline are taken from it, both as in training. Raises ValueError where it is empty.
         """
-        box = tuple(grown(side, MARGIN, STRIDE) for side in brain_box(label))
+        box = tuple(grown(side, MARGIN, STRIDE) for side in tissue_slices(label))
         bright = cut(to_network(normalise(image, label)), box, fill=-1.0)
         shares = torch.zeros(self.network.config.labels, *bright.shape)
         for orientation in self.card["orientations"]:

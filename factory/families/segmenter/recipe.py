@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from factory.config.loading import Section, allowed, one_of
-from factory.config.types import Text
-from factory.families.label_vae.recipe import Augment
-from factory.training.recipe import Count, Rate, Training, TrainingSubjects, Weight
+from factory.config.section import Section, allowed, one_of
+from factory.config.types import Rate, Text, Weight
+from factory.training.recipe import Augment, Count, Training, TrainingSubjects
 
 
 class SegmenterModel(Section):

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from factory.families.label_vae.data import moved
-from factory.families.label_vae.label_maps import dice
 from factory.families.segmenter.recipe import SegmenterAugment, SegmenterTraining
 from factory.imaging.pictures import picture_rows
+from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import load_state, save_state
 from factory.models.segmenter import Segmenter, SegmenterConfig, dice_loss, initialise
+from factory.training.augment import moved
 from factory.training.run import Run
+from factory.training.schedules import cosine_after_half
 from factory.training.slices import SliceSampler
 
 BATCH = 8
@@ -90,7 +91,7 @@ def train(
 
     while step < recipe.steps:
         for group in optimisers["optimiser"].param_groups:
-            group["lr"] = recipe.learning_rate * rate(step, recipe.steps)
+            group["lr"] = recipe.learning_rate * cosine_after_half(step, recipe.steps)
         label, image = batch(samplers, step, recipe)
         label_BHW = torch.from_numpy(label[share]).to(run.device)
         image_B1HW = torch.from_numpy(image[share])[:, None].to(run.device)
@@ -120,11 +121,6 @@ def train(
     return state
 
 
-def rate(step: int, steps: int) -> float:
-    """1 for the first half, then along a cosine to 0."""
-    return 0.5 * (1 + math.cos(math.pi * max(0.0, 2 * step / steps - 1)))
-
-
 @torch.no_grad()
 def segmented(model: nn.Module, image_BHW: np.ndarray, device: torch.device) -> np.ndarray:
     """Labels uint8 (B, H, W) by the network as it stands."""
@@ -139,7 +135,7 @@ def held_out_dice(model: nn.Module, held_out: Slices, run: Run) -> float:
     """The mean Dice of the structures over all held-out slices together."""
     label, image = held_out
     made = segmented(model, image, run.device)
-    overlaps = [dice(made, label, v) for v in np.unique(label) if v]
+    overlaps = [label_dice(made, label, v) for v in np.unique(label) if v]
     return float(np.mean(overlaps)) if overlaps else 0.0
 
 

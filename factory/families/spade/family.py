@@ -9,11 +9,13 @@ from torch import nn
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.registry import Family, without_paths
+from factory.families.base import Family
+from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.train import networks, train
 from factory.models.checkpoint import load_state, save_model
 from factory.models.features.vgg import weights_file
 from factory.storage.subjects.types import Subject
+from factory.training.cards import without_paths
 from factory.training.data import (
     held_out_subjects,
     own_spacing,
@@ -21,7 +23,6 @@ from factory.training.data import (
     seen_ranges,
     training_subjects,
 )
-from factory.training.recipe import SpadeTraining
 from factory.training.run import Run
 from factory.training.slices import SliceSampler, stack
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from factory.case import Case
 from factory.imaging.intensities import from_network, normalise, to_network
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.spade.network import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder
 from factory.models.spade.stack import SpadeStack
-from factory.planning.cases import Case
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import Subject
 

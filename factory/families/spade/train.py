@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from factory.families.spade.recipe import SpadeTraining
 from factory.imaging.pictures import sample_grid
 from factory.models.checkpoint import load_state, save_state
 from factory.models.features.vgg import VggFeatures, perceptual, weights_file
@@ -24,8 +25,8 @@ from factory.models.spade.network import (
     initialise,
     one_hot,
 )
-from factory.training.recipe import SpadeTraining
 from factory.training.run import Run
+from factory.training.schedules import constant_then_linear
 from factory.training.slices import SliceSampler
 
 
@@ -42,11 +43,6 @@ def networks(recipe: SpadeTraining, labels: int, seed: int) -> dict[str, nn.Modu
     for module in modules.values():
         initialise(module, rng)
     return modules
-
-
-def rate_factor(step: int, constant: int, decay: int) -> float:
-    """1 for `constant` steps, then linearly down to 0 over `decay` steps."""
-    return min(1.0, (constant + decay - step) / max(decay, 1)) if step >= constant else 1.0
 
 
 def train(
@@ -106,7 +102,7 @@ def train(
     while step < total:
         for name, lr in (("g", optimiser.lr_generator), ("d", optimiser.lr_discriminator)):
             for group in optimisers[f"optimiser_{name}"].param_groups:
-                group["lr"] = lr * rate_factor(step, constant, decay)
+                group["lr"] = lr * constant_then_linear(step, constant, decay)
 
         label, image = sampler.batch(step, recipe.batch)
         labels_BKHW = one_hot(torch.from_numpy(label[share]).to(run.device), labels)

@@ -6,15 +6,16 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from factory.case import Case
 from factory.families.spade.fusion_compatibility import check_fusion
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, from_network
-from factory.imaging.orientations import AXES, brain_box, cut, grown, paste, slices, volume
+from factory.imaging.orientations import AXES, cut, grown, paste, slices, volume
 from factory.models import fusion_rules as fusion
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
 from factory.models.spade.network import STRIDE, SpadeConfig, SpadeGenerator
 from factory.models.spade.stack import SpadeStack
-from factory.planning.cases import Case
 from factory.storage.subjects.types import Subject
 
 MARGIN = 2
@@ -62,7 +63,7 @@ class SpadePainter:
         tissue are not drawn, and what lies outside the box is 0.
         """
         stack = slices(label, orientation)
-        _, rows, columns = (grown(side, MARGIN, STRIDE) for side in brain_box(stack))
+        _, rows, columns = (grown(side, MARGIN, STRIDE) for side in tissue_slices(stack))
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
         drawn = np.full(stack.shape, -1.0, np.float32)
         plane = (slice(0, len(filled)), rows, columns)
@@ -115,7 +116,7 @@ class SpadePainter:
             raise WeightsError(f"fuse {rule}: no fusion is loaded")
         fused = fusion.mean(volumes)
         box = tuple(
-            slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in brain_box(label)
+            slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in tissue_slices(label)
         )
         restored = restore(self.cnn, volumes[:, *box].to(self.device)).cpu()
         fused[box] = restored.clamp(*RANGE)

@@ -11,8 +11,8 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import FactoryError, RecipeError
+from factory.families.base import Family
 from factory.families.feature_extractors import extractor_of, pictures
-from factory.families.registry import Family
 from factory.families.stylegan2.data import PlaneSampler, read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.snapshots import Judge, Snapshots, described, seen

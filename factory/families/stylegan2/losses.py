@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.models.stylegan2.ada import AdaConfig, augment, drawn
 from factory.models.stylegan2.network import StyleGanConfig, mixed
-from factory.planning.draws import seed_of
+from factory.seeding import seed_of
 from factory.training.run import Run
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from factory.config.loading import Section, allowed, one_of, problem
-from factory.config.types import Text
-from factory.training.recipe import Count, Millimetres, Rate, Training, Weight, Whole
+from factory.config.section import Section, allowed, one_of, problem
+from factory.config.types import Rate, Text, Weight, Whole
+from factory.training.recipe import Count, Millimetres, Training
 
 GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
 """Of augmentation: see factory.models.stylegan2.ada."""

@@ -25,15 +25,6 @@ def update(optimiser: torch.optim.Optimizer, module: nn.Module, world: int) -> N
     optimiser.step()
 
 
-@torch.no_grad()
-def follow(ema: nn.Module, module: nn.Module, decay: float) -> None:
-    """Let averaged weights follow a network's; buffers are taken as they are."""
-    for average, parameter in zip(ema.parameters(), module.parameters(), strict=True):
-        average.lerp_(parameter, 1 - decay)
-    for kept, buffer in zip(ema.buffers(), module.buffers(), strict=True):
-        kept.copy_(buffer)
-
-
 def passes(step: int, batch: int, every_kimg: float) -> bool:
     """Whether a multiple of every_kimg lies within this step."""
     every = every_kimg * 1000

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from factory.families.stylegan2.data import PlaneSampler
 from factory.families.stylegan2.losses import Losses, mean_over_workers
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.steps import follow, lazy_adam, passes, update
+from factory.families.stylegan2.steps import lazy_adam, passes, update
 from factory.models.checkpoint import load_state, save_state
 from factory.models.stylegan2.ada import AdaptiveP
 from factory.models.stylegan2.network import Discriminator, Generator, StyleGanConfig
+from factory.training.ema import ema_update
 from factory.training.run import Run
 
 PATH_DECAY = 0.01
@@ -112,7 +113,8 @@ def train(
 
         step += 1
         # The average may look back on a twentieth of what has been seen, no further.
-        follow(ema, generator, 0.5 ** (batch / max(min(half_life, step * batch * 0.05), 1e-8)))
+        decay = 0.5 ** (batch / max(min(half_life, step * batch * 0.05), 1e-8))
+        ema_update(ema, generator, decay, copy_buffers=True)
         last = step == total
         if step % recipe.log_every == 0 or last:
             shown = {k: losses[k] for k in ("generator", "discriminator")}

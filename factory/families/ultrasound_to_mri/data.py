@@ -6,11 +6,11 @@ What a step sees is a function of (seed, step) alone, as in factory.training.sli
 import numpy as np
 from scipy import ndimage
 
-from factory.families.label_vae.data import moved
-from factory.families.label_vae.recipe import Augment
 from factory.imaging.intensities import normalise, to_network
 from factory.storage.subjects.head_frame import LENGTH, ellipse_of_mask, framed
 from factory.storage.subjects.types import Subject
+from factory.training.augment import moved
+from factory.training.recipe import Augment
 
 INSIDE_SKULL = 0.95
 """A brain's length over that of its head: an ellipse is drawn on the skull's outer edge, labels of

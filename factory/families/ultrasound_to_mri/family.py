@@ -8,7 +8,7 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.registry import Family, without_paths
+from factory.families.base import Family
 from factory.families.ultrasound_to_mri.data import UnpairedSampler, mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.methods import config_of, networks
 from factory.families.ultrasound_to_mri.recipe import Heads, UltrasoundToMriTraining
@@ -18,6 +18,7 @@ from factory.storage.subjects.head_frame import LENGTH, SIDE
 from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
+from factory.training.cards import without_paths
 from factory.training.data import held_out_subjects, records, span, training_subjects
 from factory.training.run import Run
 

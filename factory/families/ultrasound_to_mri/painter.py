@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from factory.case import Case
 from factory.families.ultrasound_to_mri.data import ultrasound_plane
 from factory.imaging.intensities import from_network
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.ultrasound_to_mri.network import UltrasoundToMri, UltrasoundToMriConfig
-from factory.planning.cases import Case
 from factory.storage.subjects.types import Subject
 
 FAMILY = "ultrasound_to_mri"

@@ -4,18 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from factory.config.loading import Section, allowed, one_of, problem
-from factory.config.types import Text
-from factory.families.label_vae.recipe import Augment
-from factory.training.recipe import (
-    Count,
-    Decay,
-    Optimiser,
-    Training,
-    TrainingSubjects,
-    Weight,
-    Whole,
-)
+from factory.config.section import Section, allowed, one_of, problem
+from factory.config.types import Decay, Text, Weight, Whole
+from factory.training.recipe import Augment, Count, Optimiser, Training, TrainingSubjects
 
 METHODS = ("ours", "autoencoder", "gan", "cyclegan")
 

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.evaluation.head_deformation import (
-    COLUMNS,
-    Reference,
-    among_themselves,
-    row,
-    to_references,
-)
 from factory.families.ultrasound_to_mri.data import mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
 from factory.imaging.pictures import picture_rows
-from factory.metrics.deformation import deformation
+from factory.metrics.deformation import (
+    COLUMNS,
+    Reference,
+    among_themselves,
+    deformation,
+    row,
+    to_references,
+)
 from factory.storage.subjects.types import Subject
 
 SHOWN = 10

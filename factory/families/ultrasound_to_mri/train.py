@@ -8,15 +8,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from factory.families.label_vae.train import average
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
 from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
 from factory.imaging.pictures import picture_rows
 from factory.models.checkpoint import load_state, save_state
-from factory.models.log_losses import log_discriminator, log_generator
+from factory.models.losses import log_discriminator, log_generator
 from factory.models.ultrasound_to_mri.edges import EdgeNet
+from factory.training.ema import ema_update
 from factory.training.run import Run
+from factory.training.schedules import linear_after_half
 
 SHOWN = 8
 """Held-out ultrasounds in a sample grid, and MR planes beside them."""
@@ -70,7 +71,7 @@ def train(
         lrs = {"optimiser_g": rates.lr_generator, "optimiser_d": rates.lr_discriminator}
         for name, optimiser in optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = lrs[name] * rate(step, recipe.steps)
+                group["lr"] = lrs[name] * linear_after_half(step, recipe.steps)
         us_B1HW, mri_B1HW = (
             torch.from_numpy(a[share])[:, None].to(run.device)
             for a in sampler.batch(step, recipe.batch)
@@ -102,7 +103,8 @@ def train(
                 }
             descend(optimisers["optimiser_d"], against, learnt_d, run)
             losses |= against
-        average(ema, nets["generator"], min(recipe.ema, (1 + step) / (10 + step)))
+        decay = min(recipe.ema, (1 + step) / (10 + step))
+        ema_update(ema, nets["generator"], decay, copy_buffers=False)
         step += 1
 
         last = step == recipe.steps
@@ -120,11 +122,6 @@ def train(
                 save_state(checkpoint, modules, optimisers, state)
     snapshot(ema, run, "end", step)
     return state
-
-
-def rate(step: int, steps: int) -> float:
-    """1 for the first half, then linearly to 0."""
-    return min(1.0, 2 * (1 - step / steps))
 
 
 def descend(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from campaigns import fuzz
 
+from factory.case import Case
 from factory.config.loading import load, parse
 from factory.errors import RecipeError
-from factory.planning.cases import Case, cases, count_cases
+from factory.planning.cases import cases, count_cases
 from factory.planning.explain import Description, explained
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.errors import SubjectError

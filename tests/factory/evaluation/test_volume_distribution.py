@@ -9,8 +9,9 @@ import pytest
 from support.datasets import EXTRACTOR, card, dataset, files, person, rng
 
 from factory import cli
-from factory.evaluation.generated_images import Made, held_out
+from factory.evaluation.generated_images import Made
 from factory.evaluation.image_set import Volume
+from factory.evaluation.real_images import held_out
 from factory.evaluation.volume_distribution import slices_of
 
 SHAPE = (16, 20, 18)

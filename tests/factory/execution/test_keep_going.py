@@ -7,8 +7,8 @@ import numpy as np
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
+from factory.case import Case
 from factory.execution.placeholder import vacant
-from factory.planning.cases import Case
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.types import FETA

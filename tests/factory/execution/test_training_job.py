@@ -11,8 +11,8 @@ from factory.config.loading import Loaded
 from factory.errors import FactoryError
 from factory.execution import training_job as launch
 from factory.execution.log_follower import following
+from factory.families.spade.recipe import SpadeTraining
 from factory.models.checkpoint import read_card
-from factory.training.recipe import SpadeTraining
 
 Recipe = Callable[..., Loaded[SpadeTraining]]
 

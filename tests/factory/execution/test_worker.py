@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from factory.case import Case
 from factory.execution.worker import RenderWorker
-from factory.planning.cases import Case
-from factory.rendering.renderer import Sample
+from factory.rendering.sample import Sample
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import create
 from factory.storage.subjects.types import FETA, Grid

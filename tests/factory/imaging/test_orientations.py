@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.imaging.orientations import AXES, brain_box, cut, grown, paste, slices, volume
+from factory.imaging.boxes import tissue_slices
+from factory.imaging.orientations import AXES, cut, grown, paste, slices, volume
 
 
 @pytest.mark.parametrize("orientation", AXES)
@@ -61,6 +62,6 @@ def test_pasting_what_was_cut_changes_nothing(data: st.DataObject) -> None:
 def test_the_brain_box_is_tight_and_an_empty_map_is_refused() -> None:
     label = np.zeros((6, 7, 8), np.uint8)
     label[2:4, 3, 5:8] = 1
-    assert brain_box(label) == (slice(2, 4), slice(3, 4), slice(5, 8))
+    assert tissue_slices(label) == (slice(2, 4), slice(3, 4), slice(5, 8))
     with pytest.raises(ValueError, match="empty"):
-        brain_box(np.zeros((2, 2), np.uint8))
+        tissue_slices(np.zeros((2, 2), np.uint8))

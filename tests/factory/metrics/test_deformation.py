@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from factory.evaluation.head_deformation import as_it_lies
 from factory.families.ultrasound_to_mri.scoring import deformations
-from factory.metrics.deformation import NORM, deformation, displacement, mean_change
+from factory.metrics.deformation import NORM, as_it_lies, deformation, displacement, mean_change
 
 SIDE = 64
 ROWS, COLUMNS = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2

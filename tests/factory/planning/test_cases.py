@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factory.case import Case
 from factory.config.loading import parse
-from factory.planning.cases import Case, cases, count_cases
+from factory.planning.cases import cases, count_cases
 from factory.schema.render_recipe import Recipe, RenderRecipe
 
 TEXT = """\

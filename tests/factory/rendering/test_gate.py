@@ -11,11 +11,12 @@ from support.recipes import recipe, refused
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
+from factory.case import Case
 from factory.errors import PlanError
 from factory.models.checkpoint import read_card, save_model, write_card
 from factory.models.segmenter import Segmenter, SegmenterConfig, initialise
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
-from factory.planning.cases import Case, cases
+from factory.planning.cases import cases
 from factory.planning.machine import Machine
 from factory.planning.plan import plan
 from factory.rendering.gate import Gate

@@ -9,12 +9,13 @@ import zarr
 from scipy import ndimage
 from support import places
 
+from factory.case import Case
 from factory.config.loading import parse
 from factory.datasets.montage.montage import montage
 from factory.execution.run import execute
 from factory.execution.worker import RenderWorker
 from factory.models.checkpoint import read_card
-from factory.planning.cases import Case, cases
+from factory.planning.cases import cases
 from factory.planning.machine import ANY
 from factory.planning.plan import Plan, Shard, plan
 from factory.rendering.model_set import load_renderer

@@ -8,12 +8,12 @@ import pytest
 import torch
 from support import places
 
+from factory.case import Case
 from factory.errors import RenderError
+from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, from_network, to_network
-from factory.imaging.orientations import brain_box
 from factory.models.checkpoint import WeightsError, read_card, write_card
 from factory.models.spade.neighbourhoods import LabelMaps
-from factory.planning.cases import Case
 from factory.rendering.renderer import Renderer
 from factory.storage.errors import SubjectError
 
@@ -105,7 +105,7 @@ def test_only_the_brains_box_is_painted(renderer: Renderer) -> None:
     large = renderer.render(
         dataclasses.replace(CASE, grid={"shape": [64, 80, 64], "spacing_mm": 2.0})
     )
-    a, b = brain_box(small.label), brain_box(large.label)
+    a, b = tissue_slices(small.label), tissue_slices(large.label)
     np.testing.assert_array_equal(small.label[a], large.label[b])
     np.testing.assert_allclose(small.image[a], large.image[b], atol=1e-5)
 

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from factory.case import Case
 from factory.config.loading import parse
 from factory.errors import AnatomyError
-from factory.planning.cases import Case, cases
+from factory.planning.cases import cases
 from factory.rendering.subject_editor import Editor
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.subjects.growth_curves import transcerebellar_mm

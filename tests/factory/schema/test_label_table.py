@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from support import places
 
+from factory.case import Case
 from factory.config.loading import parse
 from factory.errors import FactoryError, PlanError
 from factory.execution.worker import to_stored
-from factory.planning.cases import Case, cases
+from factory.planning.cases import cases
 from factory.planning.machine import ANY
 from factory.planning.plan import layout_of, plan
 from factory.rendering.preflight import label_warnings

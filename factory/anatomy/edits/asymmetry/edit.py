@@ -7,6 +7,7 @@ import numpy as np
 
 from factory.anatomy.deformation.invariants import before, certify
 from factory.anatomy.deformation.repaint import fill_with_fluid
+from factory.anatomy.deformation.root_finding import reached
 from factory.anatomy.deformation.velocity import (
     EASE_MM,
     at_nodes,
@@ -14,18 +15,16 @@ from factory.anatomy.deformation.velocity import (
     eased,
     led_along,
     offsets_mm,
-    reached,
     swelling,
     warped,
 )
 from factory.anatomy.deformation.warp import pull_image, pull_label
-from factory.anatomy.edits.dilate_ventricles.edit import lateral_ventricles
-from factory.anatomy.midline import midline_x
-from factory.anatomy.regions import CEREBRUM, box_of
+from factory.anatomy.lateral_ventricles import lateral_ventricles
+from factory.anatomy.regions import CEREBRUM, midline_x
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "asymmetry"
 SIDES = ("left", "right")

@@ -7,16 +7,15 @@ from scipy import ndimage
 
 from factory.anatomy.deformation.invariants import before, certify
 from factory.anatomy.deformation.repaint import fill_with_fluid
+from factory.anatomy.deformation.root_finding import reached
 from factory.anatomy.deformation.topology import led_towards
-from factory.anatomy.deformation.velocity import reached
 from factory.anatomy.measures import transcerebellar_mm as measured_diameter
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.growth_curves import MAX_WEEKS, MIN_WEEKS
 from factory.storage.subjects.growth_curves import transcerebellar_mm as norm_mm
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "cerebellar_hypoplasia"
 LEAST = 0.3

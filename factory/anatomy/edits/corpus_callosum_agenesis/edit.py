@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from factory.anatomy.deformation.repaint import repainted
-from factory.anatomy.midline import midline_x
+from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "corpus_callosum_agenesis"
 TISSUE = "corpus_callosum"

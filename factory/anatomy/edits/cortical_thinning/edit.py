@@ -12,11 +12,10 @@ from scipy import ndimage
 
 from factory.anatomy.deformation.repaint import repainted
 from factory.anatomy.measures.cortical_thickness import cortical_thickness_mm
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "cortical_thinning"
 GAINS = ("external_csf", "white_matter")

@@ -25,11 +25,10 @@ from factory.anatomy.deformation.warp import (
     pull_label,
     voxels_from,
 )
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 LATTICE_MM = 3.5
 REACH_VOXELS = 1.5

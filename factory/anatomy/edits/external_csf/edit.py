@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.deformation.repaint import repainted
-from factory.anatomy.edits.ventriculomegaly.edit import smooth_distance
-from factory.anatomy.regions import box_of
+from factory.anatomy.deformation.repaint import repainted, smooth_distance
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "external_csf"
 MOST_MM = 15.0

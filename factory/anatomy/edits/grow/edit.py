@@ -17,12 +17,11 @@ from factory.anatomy.deformation.velocity import (
 )
 from factory.anatomy.deformation.warp import exponential, jacobian, pull_image
 from factory.anatomy.measures import biparietal_mm, occipito_frontal_mm, volumes_ml
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects import growth_curves as growth
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "grow"
 WALL_MM = 4.0

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
-from factory.anatomy.regions import box_of
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 
-Spacing = tuple[float, float, float]
 Box = tuple[slice, ...]
 
 ROUGHNESS = 0.5

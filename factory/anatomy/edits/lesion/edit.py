@@ -11,11 +11,11 @@ import edt
 import numpy as np
 
 from factory.anatomy.edits.lesion.blobs import Field, blobs, with_neighbours
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
-Spacing = tuple[float, float, float]
 NAME = "lesion"
 EDGE_MM = 1.5
 """Depth at which a lesion has its full intensity."""

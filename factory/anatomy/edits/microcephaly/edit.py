@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from factory.anatomy.deformation.invariants import before, certify
+from factory.anatomy.deformation.root_finding import reached
 from factory.anatomy.deformation.scaling import Scaling, led_smaller
-from factory.anatomy.deformation.velocity import reached
 from factory.anatomy.measures import biparietal_mm as measured_biparietal
 from factory.anatomy.measures import occipito_frontal_mm as measured_occipito_frontal
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "microcephaly"
 LEAST = 0.6

@@ -11,15 +11,14 @@ from factory.anatomy.deformation.root_finding import solve
 from factory.anatomy.deformation.surfaces import Surfaces
 from factory.anatomy.deformation.topology import led_towards
 from factory.anatomy.deformation.warp import jacobian, pull_image, voxels_from
-from factory.anatomy.edits.dilate_ventricles.edit import lateral_sides, lateral_ventricles
 from factory.anatomy.edits.ventriculomegaly.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
+from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
 from factory.anatomy.memoize import kept
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "ventriculomegaly: displace"
 FLUID = ("background", "external_csf", "ventricles")

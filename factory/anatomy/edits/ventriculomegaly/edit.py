@@ -6,21 +6,18 @@ Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 import math
 from typing import Any
 
-import edt
 import numpy as np
-from scipy import ndimage
 
-from factory.anatomy.deformation.repaint import paint_fluid
+from factory.anatomy.deformation.repaint import paint_fluid, smooth_distance
 from factory.anatomy.deformation.root_finding import solve
-from factory.anatomy.edits.dilate_ventricles.edit import gained_within, lateral_sides, soft_tissues
 from factory.anatomy.edits.ventriculomegaly.displacement import displaced_ventricles
+from factory.anatomy.lateral_ventricles import gained_within, lateral_sides, soft_tissues
 from factory.anatomy.measures import atrial_width_mm as measured_widths
 from factory.anatomy.memoize import kept
-from factory.anatomy.regions import box_of
 from factory.errors import AnatomyError
+from factory.imaging.boxes import box_of
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-Spacing = tuple[float, float, float]
 
 NAME = "ventriculomegaly"
 SIDES = ("both", "left", "right")
@@ -136,15 +133,3 @@ def _dilated(
     if painted is not None:
         paint_fluid(painted[box], seed, (new != label)[box], spacing)
     return new, painted, {"radius_mm": found.amount, "evaluations": found.evaluations}
-
-
-def smooth_distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Distance (mm) outwards from a mask's outermost voxels, negative inside, slightly blurred.
-
-    Plain distances between voxels come in leaps, and so would the width: 1, 1.4, 1.7 voxels. The
-    blur spreads them, so that walls move a voxel here and a voxel there; a plane stays in place.
-    """
-    # To the nearest voxel of the other kind, both kinds in one go.
-    apart = edt.edt(np.where(mask, np.uint8(2), np.uint8(1)), anisotropy=spacing)
-    signed = np.where(mask, np.minimum(min(spacing) - apart, 0), apart)
-    return ndimage.gaussian_filter(signed, 1.0)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.heads import coordinates, head, tube
 
-from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles, lateral_ventricles
+from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles
+from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.errors import AnatomyError
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.load import load_subject

@@ -11,9 +11,9 @@ from factory.config.loading import Loaded, load
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
+from factory.families.spade.recipe import SpadeTraining
 from factory.models.checkpoint import read_card, write_card
 from factory.storage.dataset.open import open_dataset
-from factory.training.recipe import SpadeTraining
 
 SPADE = """
 family: spade

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factory.families.cnn_fusion.scoring import markdown, profiles, scores
+from factory.families.cnn_fusion.scoring import markdown, scores
 from factory.imaging.intensities import normalise
+from factory.metrics.paired import profiles
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import Subject
 

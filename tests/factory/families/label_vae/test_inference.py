@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from factory.families.label_vae.inference import Latents, between, spacing_within, stacked, within
-from factory.families.label_vae.label_maps import dice, equalised, maps, positions
+from factory.families.label_vae.label_maps import equalised, maps, positions
+from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import WeightsError, save_model
 from factory.models.label_vae import LabelVae, LabelVaeConfig
 from factory.storage.subjects.load import load_subject
@@ -120,5 +121,5 @@ def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:
 
 def test_dice_is_twice_the_overlap_over_both() -> None:
     a, b = np.array([1, 1, 1, 0, 2]), np.array([1, 0, 0, 0, 2])
-    assert [dice(a, b, v) for v in (1, 2)] == [pytest.approx(2 / 4), 1]
-    assert np.isnan(dice(a, b, 3))
+    assert [label_dice(a, b, v) for v in (1, 2)] == [pytest.approx(2 / 4), 1]
+    assert np.isnan(label_dice(a, b, 3))

@@ -14,13 +14,15 @@ from factory.config.loading import Loaded, parse
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
-from factory.families.label_vae.data import MapSampler, moved
+from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import maps
-from factory.families.label_vae.recipe import Augment, LabelVaeTraining
+from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.families.label_vae.train import beta_at, network, rate, train
 from factory.models.checkpoint import load_state, read_card
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.training.augment import moved
+from factory.training.recipe import Augment
 from factory.training.run import Run, TrainingDiverged
 
 RECIPE = """

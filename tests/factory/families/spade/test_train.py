@@ -14,10 +14,11 @@ from factory.config.loading import Loaded
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
-from factory.families.spade.train import networks, rate_factor, train
+from factory.families.spade.recipe import SpadeTraining
+from factory.families.spade.train import networks, train
 from factory.models.checkpoint import load_state, read_card
-from factory.training.recipe import SpadeTraining
 from factory.training.run import Run, TrainingDiverged
+from factory.training.schedules import constant_then_linear
 from factory.training.slices import SliceSampler, SliceStack
 
 Recipe = Callable[..., Loaded[SpadeTraining]]
@@ -123,6 +124,6 @@ def test_what_cannot_be_trained_is_refused(recipe: Recipe, tmp_path: Path) -> No
 
 
 def test_the_rate_is_constant_then_falls_to_zero() -> None:
-    rates = [rate_factor(step, constant=4, decay=4) for step in range(9)]
+    rates = [constant_then_linear(step, constant=4, decay=4) for step in range(9)]
     assert rates[:5] == [1, 1, 1, 1, 1]
     assert rates[5:] == pytest.approx([0.75, 0.5, 0.25, 0])

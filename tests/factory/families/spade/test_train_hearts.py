@@ -10,9 +10,9 @@ import torch
 from factory.config.loading import Loaded, parse
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.slice_painter import SlicePainter
 from factory.models.checkpoint import read_card
-from factory.training.recipe import SpadeTraining
 from factory.training.slices import SliceSampler, SliceStack
 
 RECIPE = """

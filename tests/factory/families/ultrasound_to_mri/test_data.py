@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from support.ellipsoids import ellipsoid
 
-from factory.families.label_vae.recipe import Augment
 from factory.families.ultrasound_to_mri.data import (
     INSIDE_SKULL,
     UnpairedSampler,
@@ -17,6 +16,7 @@ from factory.storage.subjects.head_frame import LENGTH, SIDE, ellipse_of_mask
 from factory.storage.subjects.head_ultrasound import head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
+from factory.training.recipe import Augment
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,134 @@
+"""One case in the making."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from factory.acquisition import section as acquisition_section
+from factory.acquisition.reference import brightness
+from factory.anatomy.edits.registry import of, operator_class
+from factory.case import Case
+from factory.config.conditions import holds, names_in
+from factory.config.parameters import SWEEPS
+from factory.errors import RecipeError
+from factory.planning.columns import _columns, _is_number, edit_numbers
+from factory.planning.draws import draw
+from factory.planning.groups import Part
+from factory.planning.sweeps import Variant, fill, full_name
+from factory.schema.render_recipe import Recipe
+from factory.seeding import rng, seed_of
+
+
+@dataclass(frozen=True)
+class Filling:
+    """One case in the making: an identity, and the template it fills."""
+
+    recipe: Recipe
+    part: Part
+    subject: dict[str, Any]
+    variant: Variant
+    replicate: int
+    columns: dict[str, str]
+
+    @property
+    def who(self) -> str:
+        """The subject as draws know it."""
+        group, id = self.part.group, str(self.subject["id"])
+        return f"{group}/{id}" if group else id
+
+    def case(self, grid: dict[str, Any], labels: list[dict[str, str]]) -> Case:
+        seed, who = self.recipe.spec.seed, self.who
+        filled = fill(self.part.template, self.value)
+        subject = self.subject
+        if subject["source"] == "phantom":
+            subject = subject | filled["subject"] | {"seed": seed_of(seed, who, "phantom")}
+        age = subject.get("gestational_age_weeks")
+        known = {} if age is None else {"gestational_age_weeks": age}
+        edits, numbers = self.edits(filled["anatomy"], known)
+        words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
+        style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
+        scan = filled.get("acquisition")
+        numbers |= acquisition_section.numbers(scan or {})
+        return Case(
+            id=f"{who}/{words}/{self.replicate}",
+            subject=subject,
+            variant=words,
+            replicate=self.replicate,
+            edits=edits,
+            appearance=filled["appearance"] | style,
+            grid=grid,
+            requested=known | {self.columns[name]: value for name, value in numbers.items()},
+            group=self.part.group,
+            labels=labels,
+            acquisition=self.acquisition(scan) if scan else {},
+            gate=gate.of_case() if (gate := self.recipe.spec.gate) else {},
+        )
+
+    def acquisition(self, section: dict[str, Any]) -> dict[str, Any]:
+        """The scan of this case: a section of which every parameter has its value."""
+        parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
+        if "histogram" in parameters:
+            parameters["histogram"] = {"values": brightness(**parameters["histogram"])}
+        identity = (self.who, sorted(self.variant.items()), self.replicate, "acquisition")
+        return {
+            **({"scanner": section["scanner"]["name"]} if "scanner" in section else {}),
+            "labels": section["labels"],
+            "parameters": parameters,
+            "seed": seed_of(self.recipe.spec.seed, *identity),
+        }
+
+    def value(self, name: str, word: str, node: Any) -> Any:
+        """A parameter's value: swept, or drawn for what it belongs to."""
+        if word in SWEEPS:
+            return self.variant[name]
+        # what belongs to the subject is the same in all its variants and replicates
+        identity: tuple[Any, ...] = (self.who, name)
+        if not name.startswith("subject."):
+            identity = (self.who, sorted(self.variant.items()), self.replicate, name)
+        elif name in self.variant:  # but for draws that were asked for by `count`
+            identity = (self.who, name, self.variant[name])
+        return draw(word, node[word], rng(self.recipe.spec.seed, *identity))
+
+    def edits(
+        self, anatomy: list[dict[str, Any]], known: dict[str, float]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The edits that are carried out, and every number of them as asked and as carried out."""
+        values = known | {"replicate": self.replicate}
+        done: list[dict[str, Any]] = []
+        numbers: dict[str, Any] = {}
+        for index, edit in enumerate(anatomy):
+            operator, given = of(edit)
+            kind = operator_class(operator)
+            if "when" not in edit or self.holds(edit["when"], values):
+                run = kind.carried_out(given)
+                numbers |= edit_numbers(index, anatomy, self.part.template["anatomy"])
+                if kind.random:
+                    place = full_name(("anatomy", index, operator, "seed"), anatomy)
+                    identity = (self.who, sorted(self.variant.items()), self.replicate, place)
+                    run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
+                own = full_name(("anatomy", index, operator), anatomy)
+                named = {} if own == operator else {"as": own}
+                done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
+                if age := kind.reaches_weeks(given):
+                    values["gestational_age_weeks"] = age
+            values |= {key: value for key, value in given.items() if _is_number(value)}
+        return done, numbers
+
+    def holds(self, condition: str, values: dict[str, float]) -> bool:
+        if missing := sorted(names_in(condition) - values.keys()):
+            raise RecipeError(
+                f"{self.recipe.source}: when: {condition}: "
+                f"{', '.join(missing)} of subject {self.subject['id']} is not known"
+            )
+        return holds(condition, values)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    whole = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if whole else value)

@@ -1,0 +1,42 @@
+"""What a recipe may say of the dataset it is rendered into."""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from factory.config.section import Section, allowed, problem
+from factory.config.types import Intensity, Spacing, Text, Voxels
+
+Shape = Annotated[
+    Annotated[tuple[Voxels, Voxels, Voxels], Tag("<voxels>")]
+    | Annotated[Literal["auto"], allowed("auto, or voxels as [z, y, x]"), Tag("<auto>")],
+    Discriminator(lambda value: "<voxels>" if isinstance(value, tuple) else "<auto>"),
+]
+
+
+SamplesPerShard = Annotated[
+    Annotated[int, Field(ge=1, le=4096)] | Literal["auto"],
+    allowed("auto, or a whole number from 1 to 4096"),
+]
+
+
+class Output(Section):
+    """The dataset: where, on what lattice, in what units.
+
+    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that
+    uint16 spans, in units of the brain's 99.5th percentile.
+    """
+
+    path: Text
+    spacing_mm: Spacing = 1.0
+    shape: Shape = "auto"
+    range: tuple[Intensity, Intensity] = (0.0, 1.2)
+    uncertainty: bool = False
+    original: bool = False
+    samples_per_shard: SamplesPerShard = "auto"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Output":
+        if not self.range[0] < self.range[1]:
+            raise problem("value {value}; allowed: [low, high]", self.range, at=("range",))
+        return self

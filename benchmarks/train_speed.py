@@ -23,7 +23,7 @@ from report_table import bars, keep
 from factory.families.registry import load_training
 from factory.families.spade.train import train as train_spade
 from factory.families.stylegan2.data import PlaneSampler
-from factory.families.stylegan2.family import config_of
+from factory.families.stylegan2.job import config_of
 from factory.families.stylegan2.train import train as train_stylegan2
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.orientations import cut, grown

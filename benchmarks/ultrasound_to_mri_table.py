@@ -18,7 +18,7 @@ import torch
 
 from factory.families.registry import load_training
 from factory.families.ultrasound_to_mri.data import ultrasound_plane
-from factory.families.ultrasound_to_mri.family import head_records
+from factory.families.ultrasound_to_mri.job import head_records
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
 from factory.families.ultrasound_to_mri.scoring import (
     COLUMNS,

@@ -147,15 +147,15 @@ def train_recipe(
 
     serial: in this process, without Ray. Raises FactoryError, StorageError, WeightsError.
     """
-    from factory.families.registry import load_training
+    from factory.families.registry import FAMILIES, load_training
 
     changes = _with(_with(overrides, "output", output), "workers", workers)
     loaded = load_training(find_recipe(name), changes)
     from factory.execution.training_job import train  # and torch with it, once the recipe is sound
 
+    uses = FAMILIES[loaded.spec.family].uses
     layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
-    kind = f"{loaded.spec.family} {layout}".strip()
-    return TrainReport(train(loaded, address, serial), kind)
+    return TrainReport(train(loaded, address, serial), uses.get(layout, uses.get("")))
 
 
 def evaluate_recipe(
@@ -170,17 +170,17 @@ def evaluate_recipe(
     model: a name or folder, by default the recipe's own output. Raises FactoryError, StorageError,
     WeightsError.
     """
-    from factory.families.registry import family_of, load_training
+    from factory.families.registry import FAMILIES, load_training
 
     loaded = load_training(find_recipe(name), overrides)
     own = Path(loaded.spec.output) / "model"
     folder = own if model is None else find_model(model)
-    family = family_of(loaded.spec)
+    job = FAMILIES[loaded.spec.family].job
     written = Path(output or loaded.spec.output)
-    table = family.score(folder, loaded.spec, written)
+    table = job.score(folder, loaded.spec, written)
     if table is None:
         raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
-    return EvaluateReport(table, written, family.text(table))
+    return EvaluateReport(table, written, job.text(table))
 
 
 def evaluate_dataset(

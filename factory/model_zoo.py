@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from factory.families.registry import family_of
 from factory.lookup import find_model, model_folders
 from factory.models.checkpoint import WeightsError, read_card, sha256
-
-BASELINE = "class means"
 
 
 @dataclass(frozen=True)
@@ -70,32 +69,6 @@ def check(folder: Path, card: dict[str, Any]) -> None:
 
 
 def headline(card: dict[str, Any]) -> str:
-    """The held-out score in a few words: the mean Dice of a label model; how far what is drawn of
-    ultrasound is from MR; the FID of slices drawn from noise, or their KID where there are too few
-    for it; the best SSIM of a model that paints, its mean over the held-out subjects."""
+    """The held-out score in a few words, as the model's family has it."""
     rows = card.get("metrics", {}).get("held_out", [])
-    by = {name: row for row in rows for name in (row.get("measure"), row.get("what")) if name}
-    if row := by.get("Dice mean"):
-        return f"held-out Dice {row['model']:.3f}"
-    if row := by.get("model"):
-        return f"held-out deformation {row['deformation']:.3f}"
-    if overlaps := [row["dice"] for row in rows if "structure" in row and row["subject"] == "mean"]:
-        return f"held-out Dice {sum(overlaps) / len(overlaps):.3f}"
-    for row in rows:
-        if row.get("against") == "held_out":
-            name = "fid" if row["fid"] is not None else "kid"
-            return f"held-out {name.upper()} {row[name]:.3g}"
-    return _best_ssim(rows)
-
-
-def _best_ssim(rows: list[dict[str, Any]]) -> str:
-    ssim: dict[str, list[float]] = {}
-    for row in rows:
-        name = str(row.get("version", row.get("style")))
-        if name != BASELINE and row.get("ssim") is not None:
-            ssim.setdefault(name, []).append(row["ssim"])
-    if not ssim:
-        return "not scored"
-    means = {name: sum(values) / len(values) for name, values in ssim.items()}
-    best = max(means, key=lambda name: means[name])
-    return f"held-out SSIM {means[best]:.3f} ({best})"
+    return family_of(card).headline(rows) or "not scored"

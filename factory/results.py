@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factory.planning.phrases import pixels
+from factory.planning.grid import voxel_text
 from factory.planning.plan import Plan
-from factory.rendering.gate_judgement import said
+from factory.schema.gate import said
 from factory.storage.dataset.dataset import Dataset
 from factory.text import amount, duration
 
@@ -29,7 +29,7 @@ class PlanReport:
         return [
             f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
             f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
-            f"samples  {layout.samples} of {size} voxels, {pixels(p.recipe)} (z, y, x)",
+            f"samples  {layout.samples} of {size} voxels, {voxel_text(p.recipe)} (z, y, x)",
             *_stacks(p),
             f"layout   {layout.samples_per_shard} a shard, in bricks of "
             f"{' × '.join(map(str, layout.brick_of('image')))} voxels",
@@ -86,34 +86,21 @@ class RenderReport:
         ]
 
 
-USES = {
-    "spade bids": "hydrocephalus --set appearance.model={}",
-    "spade short_axis": "cardiac-interpolation --set appearance.model={}",
-    "label_vae short_axis": "cardiac-interpolation --set interpolate.model={}",
-    "segmenter bids": "hydrocephalus --set 'gate={{model: {}, ventricles: {{dice: 0.85}}}}'",
-    "stylegan2": "cardiac-latents --set latents.model={}",
-    "ultrasound_to_mri bids": "ultrasound-to-mri --set appearance.model={}",
-    "cnn_fusion bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'",
-}
-"""How a render recipe is told of a model, by its family and the layout of its subjects, if they
-have one."""
-
-
 @dataclass(frozen=True)
 class TrainReport:
-    """A finished training. model: the folder of its weights and card. kind: a key of USES, if it
-    is one."""
+    """A finished training. model: the folder of its weights and card. use: how a render recipe
+    takes it."""
 
     model: Path
-    kind: str
+    use: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"model": str(self.model), "complete": True}
 
     def lines(self) -> list[str]:
         lines = [f"model    {self.model}"]
-        if self.kind in USES:
-            lines.append(f"use      factory render {USES[self.kind].format(self.model)}")
+        if self.use:
+            lines.append(f"use      factory render {self.use.format(self.model)}")
         return lines
 
 

@@ -15,8 +15,8 @@ import torch
 
 from factory.errors import RecipeError
 from factory.evaluation.generated_images import Made
-from factory.families.segmenter.family import samplers_of
 from factory.families.segmenter.inference import VolumeSegmenter
+from factory.families.segmenter.job import samplers_of
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.scoring import scores
 from factory.families.segmenter.train import network, train

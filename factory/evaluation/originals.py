@@ -20,6 +20,7 @@ from factory.metrics.box_plots import boxes
 from factory.metrics.paired import FIGURES, paired_scores, profiles, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import Grid, Subject
+from factory.subjects.registry import SOURCES
 
 PROFILES = 3
 """Samples whose intensity profiles are drawn, evenly spread."""
@@ -66,8 +67,9 @@ def refuse(made: Made) -> None:
             f"{path}: its samples have no real image; allowed: a dataset made with output.original "
             "true, or --real RECIPE|FOLDER"
         )
-    if (spec.get("subjects") or {}).get("ultrasound"):
-        raise FactoryError(f"{path}: its originals are ultrasound, not what was to be made of them")
+    for name, section in (spec.get("subjects") or {}).items():
+        if section and name in SOURCES and SOURCES[name].painted_from:
+            raise FactoryError(f"{path}: its originals are {name}, not what was to be made of them")
 
 
 def scorer(made: Made, thick: bool) -> Callable[[int], tuple[list[dict[str, Any]], bool]]:

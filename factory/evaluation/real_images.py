@@ -24,7 +24,6 @@ from factory.storage.subjects.nifti import read_volume
 from factory.storage.subjects.resample import resample
 from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.types import Grid, LabelTable, Subject
-from factory.subjects.catalogue import subject_records
 from factory.training.data import person, records
 
 FAMILIES = ("spade", "stylegan2")
@@ -58,7 +57,7 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
         loaded = load(file, RenderRecipe, overrides)
-        return of_records(name, subject_records(loaded), made), None, None
+        return of_records(name, loaded.spec.catalogue.records, made), None, None
     spec = load_training(file, overrides).spec
     if spec.family not in FAMILIES:
         raise RecipeError(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from factory.errors import FactoryError
 from factory.lookup import find_model
+from factory.rendering.model_set import roles
 from factory.schema.render_recipe import Recipe
 from factory.text import amount
 
@@ -49,26 +50,20 @@ def pack(recipe: Recipe, folder: Path) -> str:
 
 
 def named(recipe: Recipe) -> Iterator[tuple[str, str, Path]]:
-    """Key, path within the parcel and folder of what a recipe names and the cluster lacks."""
-    spec = recipe.spec
-    models = {
-        "appearance.model": spec.appearance and spec.appearance.model,
-        "appearance.fuse.cnn": spec.fusion,
-        "interpolate.model": spec.interpolate and spec.interpolate.model,
-        "latents.model": spec.latents and spec.latents.model,
-    }
+    """Key, path within the bundle and folder of what a recipe names and the cluster lacks."""
     installed = Path(str(resources.files("factory").joinpath("models"))).resolve()
-    for key, name in models.items():
-        if name and not Path(name).is_absolute():
-            found = find_model(name, key)
+    for role in roles(recipe.data):
+        if not Path(role.name).is_absolute():
+            found = find_model(role.name, role.key)
             if not found.resolve().is_relative_to(installed):
-                yield key, str(found), found
-    for source in ("bids", "nifti", "short_axis", "ultrasound"):
-        part = getattr(spec.subjects, source)
-        if part is not None and not is_everywhere(part.path):
-            if not Path(part.path).is_dir():
-                raise FactoryError(f"subjects.{source}.path: {part.path}: no such folder")
-            yield f"subjects.{source}.path", part.path, Path(part.path)
+                yield role.key, str(found), found
+    for source, section in recipe.spec.sources:
+        for key in source.path_keys:
+            at, path = f"{source.place}.{key}", getattr(section, key)
+            if not is_everywhere(path):
+                if not Path(path).is_dir():
+                    raise FactoryError(f"{at}: {path}: no such folder")
+                yield at, path, Path(path)
 
 
 def is_everywhere(path: str) -> bool:

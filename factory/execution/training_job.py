@@ -15,7 +15,7 @@ from factory.config.loading import Loaded
 from factory.errors import FactoryError, RecipeError
 from factory.execution.log_follower import following
 from factory.execution.ray.session import ray_session
-from factory.families.registry import SCHEMAS, family_of
+from factory.families.registry import FAMILIES
 from factory.models.checkpoint import read_card, write_card
 from factory.training.recipe import Training
 from factory.training.run import PROGRESS, Run, TrainingDiverged
@@ -28,18 +28,18 @@ def train(loaded: Loaded[Any], address: str | None, serial: bool) -> Path:
     Raises RecipeError, StorageError on bad input; TrainingDiverged at the first NaN.
     """
     recipe: Training = loaded.spec
-    family = family_of(recipe)
+    job = FAMILIES[recipe.family].job
     output = Path(recipe.output).resolve()
     check(recipe)
-    family.check(recipe)
+    job.check(recipe)
     config = {"recipe": loaded.data, "output": str(output)}
     with contextlib.nullcontext() if serial else ray_session(address, cpus=None):
         launch = in_this_process if serial else with_ray(recipe)
-        for part in family.parts(recipe):
+        for part in job.parts(recipe):
             with following(output / part / PROGRESS):
                 launch({**config, "part": part})
-    folder = family.export(loaded, output)
-    table = family.score(folder, recipe, output)
+    folder = job.export(loaded, output)
+    table = job.score(folder, recipe, output)
     if table is not None:
         rows = table.round(5).astype(object).where(table.notna(), None).to_dict("records")
         write_card(folder, {**read_card(folder), "metrics": {"held_out": rows}})
@@ -56,9 +56,9 @@ def check(recipe: Training) -> None:
 def work(config: dict[str, Any], run: Run) -> None:
     """One worker's share of one part."""
     data = config["recipe"]
-    recipe = SCHEMAS[data["family"]].model_validate(data, strict=False)
+    recipe = FAMILIES[data["family"]].Recipe.model_validate(data, strict=False)
     torch.set_num_threads(recipe.threads)
-    family_of(recipe).work(recipe, config["part"], run)
+    FAMILIES[recipe.family].job.work(recipe, config["part"], run)
 
 
 def in_this_process(config: dict[str, Any]) -> None:

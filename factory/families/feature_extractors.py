@@ -19,22 +19,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from factory.errors import FactoryError
-from factory.families.segmenter.inference import VolumeSegmenter
+from factory.families.registry import FAMILIES
 from factory.lookup import find_model
 from factory.models.features import deepbet, vgg
-from factory.models.segmenter import STRIDE
 
 BATCH = 32
 Extractor = Callable[[np.ndarray], np.ndarray]
 
 
-SEGMENTER = "segmenter:"
-
-ALLOWED = f"vgg, deepbet, {SEGMENTER}NAME, a TorchScript file *.pt, or PACKAGE.MODULE:FUNCTION"
+ALLOWED = "vgg, deepbet, segmenter:NAME, a TorchScript file *.pt, or PACKAGE.MODULE:FUNCTION"
 
 
 @functools.cache
@@ -60,10 +56,13 @@ def extractor_of(name: str | None) -> Extractor:
     if name == "deepbet":
         return pooled(_deepbet(deepbet.weights_file()))
     assert name is not None
-    if name.startswith(SEGMENTER):
-        folder = find_model(name.removeprefix(SEGMENTER), "extractor")
-        network = VolumeSegmenter(folder, torch.device("cpu")).network
-        return pooled(lambda grey: network.pooled(whole(grey)))
+    family, colon, model = name.partition(":")
+    if colon and family in FAMILIES:
+        folder = find_model(model, "extractor")
+        network = FAMILIES[family].extractor(folder)
+        if network is None:
+            raise FactoryError(f"extractor: value {name}; {family} has none; allowed: {ALLOWED}")
+        return pooled(network)
     if Path(name).suffix in (".pt", ".pth", ".ts"):
         return _checked(name, torchscript(Path(name)))
     module, _, function = name.partition(":")
@@ -86,12 +85,6 @@ def pooled(network: Callable[[torch.Tensor], torch.Tensor]) -> Extractor:
         return torch.cat([network(part) for part in grey.split(BATCH)]).double().numpy()
 
     return extract
-
-
-def whole(grey_N1HW: torch.Tensor) -> torch.Tensor:
-    """Slices with sides that a segmenter takes: dark (-1) on the right and below."""
-    height, width = grey_N1HW.shape[-2:]
-    return F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
 
 
 def torchscript(file: Path) -> Extractor:

@@ -1,50 +1,29 @@
-"""The model families that `factory train` knows: a line each in SCHEMAS, a module each.
+"""The model families there are, and the training recipes of any of them."""
 
-The module factory/families/NAME/family.py defines FAMILY. Schemas are listed apart from it, so that
-a mistake in a recipe is told before torch is loaded.
-"""
-
-import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, model_validator
 
 from factory.config.loading import Loaded, load
 from factory.config.section import Section, one_of, problem
+from factory.discovery import discover
 from factory.families.base import Family
-from factory.families.cnn_fusion.recipe import CnnFusionTraining
-from factory.families.label_vae.recipe import LabelVaeTraining
-from factory.families.segmenter.recipe import SegmenterTraining
-from factory.families.spade.recipe import SpadeTraining
-from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
-from factory.training.recipe import Training
 
-if TYPE_CHECKING:
-    pass
-
-SCHEMAS: dict[str, type[Training]] = {
-    "cnn_fusion": CnnFusionTraining,
-    "label_vae": LabelVaeTraining,
-    "segmenter": SegmenterTraining,
-    "spade": SpadeTraining,
-    "stylegan2": StyleGanTraining,
-    "ultrasound_to_mri": UltrasoundToMriTraining,
-}
+FAMILIES: Mapping[str, Family] = discover("factory.families", "FAMILY")
 
 
-def family_of(recipe: Training) -> Family:
-    family: Family = importlib.import_module(f"factory.families.{recipe.family}.family").FAMILY
-    return family
+def family_of(card: Mapping[str, Any]) -> Family:
+    """The family of a model's card; one that is unknown here can do nothing."""
+    return FAMILIES.get(str(card.get("family")), Family())
 
 
 class _OfAFamily(Section):
     """All that is read of a recipe before its schema is known."""
 
     model_config = ConfigDict(extra="ignore")
-    family: Annotated[Literal[tuple(SCHEMAS)], one_of(tuple(SCHEMAS))]  # type: ignore[valid-type]
+    family: Annotated[Literal[tuple(FAMILIES)], one_of(tuple(FAMILIES))]  # type: ignore[valid-type]
 
     @model_validator(mode="before")
     @classmethod
@@ -57,4 +36,5 @@ class _OfAFamily(Section):
 
 def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     """A training recipe of any family. Raises RecipeError, as factory.config.loading.load does."""
-    return load(file, SCHEMAS[load(file, _OfAFamily, overrides).spec.family], overrides)
+    family = FAMILIES[load(file, _OfAFamily, overrides).spec.family]
+    return load(file, family.Recipe, overrides)

@@ -6,7 +6,7 @@ from typing import Any
 
 from factory.acquisition import section as acquisition_section
 from factory.acquisition.reference import brightness
-from factory.anatomy.edits.registry import of, operator_class
+from factory.anatomy.edits.registry import OPERATORS, of
 from factory.case import Case
 from factory.config.conditions import holds, names_in
 from factory.config.parameters import SWEEPS
@@ -17,6 +17,7 @@ from factory.planning.groups import Part
 from factory.planning.sweeps import Variant, fill, full_name
 from factory.schema.render_recipe import Recipe
 from factory.seeding import rng, seed_of
+from factory.subjects.registry import SOURCES
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Filling:
         seed, who = self.recipe.spec.seed, self.who
         filled = fill(self.part.template, self.value)
         subject = self.subject
-        if subject["source"] == "phantom":
-            subject = subject | filled["subject"] | {"seed": seed_of(seed, who, "phantom")}
+        if SOURCES[(source := subject["source"])].is_seeded:
+            subject = subject | filled["subject"] | {"seed": seed_of(seed, who, source)}
         age = subject.get("gestational_age_weeks")
         known = {} if age is None else {"gestational_age_weeks": age}
         edits, numbers = self.edits(filled["anatomy"], known)
@@ -98,7 +99,7 @@ class Filling:
         numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
             operator, given = of(edit)
-            kind = operator_class(operator)
+            kind = OPERATORS[operator]
             if "when" not in edit or self.holds(edit["when"], values):
                 run = kind.carried_out(given)
                 numbers |= edit_numbers(index, anatomy, self.part.template["anatomy"])

@@ -12,11 +12,11 @@ from typing import Any
 from factory.case import Case
 from factory.planning.case_builder import Filling
 from factory.planning.columns import recipe_columns
+from factory.planning.grid import grid_shape
 from factory.planning.groups import Part, parts, subjects_in
 from factory.planning.sweeps import Axis, axes, size, variant
 from factory.schema.label_table import labels_of
 from factory.schema.render_recipe import Recipe
-from factory.subjects.catalogue import grid_shape
 
 
 def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from factory.acquisition import section as acquisition_section
-from factory.anatomy.edits.registry import of, operator_class
+from factory.anatomy.edits.registry import OPERATORS, of
 from factory.config.parameters import extremes, word_of
 from factory.planning.groups import Part
 from factory.planning.sweeps import fill, full_name
@@ -18,7 +18,7 @@ def edit_numbers(
     operator, given = of(anatomy[index])
     _, asked = of(template[index])
     found: dict[tuple[str | int, ...], Any] = {}
-    for key, value in {**given, **operator_class(operator).carried_out(given)}.items():
+    for key, value in {**given, **OPERATORS[operator].carried_out(given)}.items():
         node = asked.get(key)
         if _is_number(value) or word_of(node) is not None:
             found[(key,)] = value

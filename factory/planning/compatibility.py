@@ -1,23 +1,22 @@
-"""Whether a recipe and a model suit one another, and the dataset's grid the subjects."""
+"""Whether a recipe and its models suit one another, and the dataset's grid the subjects."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from factory.errors import PlanError
-from factory.schema.label_table import labels_of
+from factory.families.registry import family_of
+from factory.planning.grid import needed_shape
+from factory.schema.label_table import known_table, labels_of
 from factory.schema.render_recipe import Recipe
-from factory.storage.subjects.label_mappings import resolve
 from factory.storage.subjects.types import FETA
-from factory.subjects.catalogue import age_range, needed_shape, own_table, subject_records
+from factory.text import listed, nearest
 
 
 def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
     """Where what is asked lies outside what the model's training saw, one line each."""
     seen = card.get("training", {})
     found = []
-    ages = [r.get("gestational_age_weeks") for r in subject_records(recipe)]
-    asked = [*(age_range(recipe) or ()), *(age for age in ages if age is not None)]
-    spacing = recipe.spec.output.spacing_mm
+    asked, spacing = recipe.spec.catalogue.ages, recipe.spec.output.spacing_mm
     for key, values in (("gestational_age_weeks", asked), ("spacing_mm", [spacing])):
         if key not in seen or not values:
             continue
@@ -31,18 +30,18 @@ def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
 def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
     """Raises PlanError where the model cannot make the images, or knows not every label."""
     known = card.get("label_table", {}).get("names", FETA.names)
-    tissues = _tissues(recipe)
-    if recipe.spec.latents and not recipe.spec.appearance and not card["config"]["image_channels"]:
+    family = family_of(card)
+    if recipe.spec.latents and not recipe.spec.appearance and not family.makes_images(card):
         raise PlanError(
             f"latents.model: {recipe.spec.model} makes label maps alone; allowed: with an "
             "appearance, which paints them"
         )
-    if recipe.spec.appearance and card.get("family") == "stylegan2":
+    if recipe.spec.appearance and family.draws_subjects:
         raise PlanError(
             f"appearance.model: {recipe.spec.model} paints no labels, it draws images of its own; "
             "allowed: as latents.model"
         )
-    if unknown := [name for name in tissues if name not in known]:
+    if unknown := [name for name in _tissues(recipe) if name not in known]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
             f"them; it was trained on {', '.join(known)}"
@@ -52,23 +51,11 @@ def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
 def check_precision(recipe: Recipe, card: Mapping[str, Any]) -> None:
     """Raises PlanError where bfloat16 is asked of a model that does not draw in it."""
     look = recipe.spec.appearance
-    if look and look.mixed_precision and card.get("family") != "spade":
+    if look and look.mixed_precision and not family_of(card).has_mixed_precision:
         raise PlanError(
             f"appearance.mixed_precision: value true; {look.model} is of the family "
             f"{card.get('family')}, which draws in float32 alone; allowed: false"
         )
-
-
-def _tissues(recipe: Recipe) -> list[str]:
-    """The labels that a painter has to know, in order."""
-    names, subjects = own_table(recipe).names, recipe.spec.subjects
-    mapped = [source for source in (subjects.bids, subjects.nifti) if source is not None]
-    there = set(names) if subjects.phantom or not mapped else set()
-    for source in mapped:
-        mapping: Any = source.mapping
-        there |= set(names if mapping is None else resolve(mapping).values())
-    there |= {label["looks_like"] for label in labels_of(recipe.spec)}
-    return [name for name in names if name in there]
 
 
 def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
@@ -79,3 +66,64 @@ def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
             f"output.shape: {list(shape)} voxels cannot hold every subject; "
             f"allowed: auto, or at least {list(needed)} at {recipe.spec.output.spacing_mm:g} mm"
         )
+
+
+def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
+    """Raises PlanError where a gate's model is no segmenter, or none of the recipe's samples."""
+    gate, catalogue = recipe.spec.gate_section, recipe.spec.catalogue
+    if not family_of(card).segments:
+        raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
+    known, names = card["label_table"]["names"], known_table(catalogue.table).names
+    for name in gate.structures:
+        if name not in names:
+            raise PlanError(
+                f"gate: {name}; the labels are {listed(names[1:])}{nearest(name, names)}"
+            )
+    if tuple(known) != tuple(names):
+        raise PlanError(
+            f"gate.model: {gate.model} segments {listed(known[1:])}; the labels are "
+            f"{listed(names[1:])}"
+        )
+    flat = shape[0] == 1 or any(one.source.is_stack for one in catalogue.by_source)
+    if flat and list(card["orientations"]) != ["axial"]:
+        raise PlanError(
+            f"gate.model: {gate.model} segments in {listed(card['orientations'])}; allowed for "
+            "samples of single slices or stacks: a segmenter that is axial alone"
+        )
+
+
+def gate_warnings(
+    recipe: Recipe, card: Mapping[str, Any], generator: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What there is to know of a gate's judgement, one line each."""
+    gate, name = recipe.spec.gate_section, generator.get("name", recipe.spec.model)
+    found = []
+    if not has_styles(recipe, generator):
+        found.append(
+            f"gate: {name} has no style noise, it paints a label map in one way alone; what misses "
+            "the gate is not tried again"
+        )
+    theirs = generator.get("training", {}).get("subjects", ())
+    own = card.get("training", {}).get("subjects", ())
+    if shared := [one for one in own if one in theirs]:
+        found.append(
+            f"gate: a circle: {gate.model} and {name} both learnt from {len(shared)} of "
+            f"{len(own)} volumes ({listed(shared)}); where they err alike, the gate does not see it"
+        )
+    outside = warnings(recipe, card)
+    return (*found, *(f"gate: {gate.model}: {one}" for one in outside))
+
+
+def has_styles(recipe: Recipe, generator: Mapping[str, Any]) -> bool:
+    """Whether a sample of the recipe can be painted in several styles by the model of a card."""
+    given = any(one.source.has_own_style() for one in recipe.spec.catalogue.by_source)
+    return family_of(generator).has_styles(generator) and not given
+
+
+def _tissues(recipe: Recipe) -> list[str]:
+    """The labels that a painter has to know, in order."""
+    names = recipe.spec.catalogue.table.names
+    there = {label["looks_like"] for label in labels_of(recipe.spec)}
+    for one in recipe.spec.catalogue.by_source:
+        there |= one.source.tissues(one.section)
+    return [name for name in names if name in there]

@@ -60,7 +60,7 @@ def _places(recipe: Recipe, part: Part, columns: dict[str, str]) -> Iterator[tup
     """Parameters of a part's cases by column, with where they stand in the recipe."""
     shared = len(recipe.spec.anatomy)
     for name in part.template["subject"]:
-        yield name, f"subjects.phantom.{name}"
+        yield name, f"subjects.{part.source}.{name}"
     anatomy = part.template["anatomy"]
     for index, edit in enumerate(anatomy):
         operator, given = of(edit)

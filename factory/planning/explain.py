@@ -9,17 +9,18 @@ from typing import Any
 from factory.acquisition.section import columns
 from factory.anatomy.edits.registry import of
 from factory.case import Case
+from factory.config.phrases import parameter, words
 from factory.config.units import unit_of
 from factory.lookup import find_recipe
 from factory.planning.cases import cases as every_case
 from factory.planning.cases import cases_each, count_cases
 from factory.planning.explain_scanner import scan
+from factory.planning.grid import grid_shape, voxel_text
 from factory.planning.groups import Part, parts
-from factory.planning.phrases import parameter, pixels, words
 from factory.planning.sweeps import axes, size
-from factory.rendering.gate_judgement import said
+from factory.schema.gate import said
 from factory.schema.render_recipe import Recipe, load_recipe
-from factory.subjects.catalogue import grid_shape
+from factory.subjects.registry import SOURCES
 from factory.text import many
 
 FIRST = 20
@@ -93,7 +94,7 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     z, y, x = grid_shape(recipe)
     return (
         f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
-        f"{pixels(recipe)}, in {output['path']}.",
+        f"{voxel_text(recipe)}, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
         *itertools.chain(*(_group(recipe, spec, name, every) for name in _groups(every))),
@@ -109,8 +110,9 @@ def _painted(spec: dict[str, Any]) -> str:
         return f"The image is the model's own; every draw follows from seed {spec['seed']}."
     look = spec["appearance"]
     how = f"its orientations fused by {words(look['fuse'])}"
-    if "ultrasound" in spec["subjects"]:
-        how = "from the ultrasound"
+    origins = [SOURCES[name].painted_from for name in spec["subjects"]]
+    if origin := next(filter(None, origins), None):
+        how = f"from {origin}"
     if look.get("mixed_precision"):
         how += ", in bfloat16"
     return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
@@ -126,40 +128,10 @@ def _gated(recipe: Recipe) -> Iterable[str]:
 
 def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
     totals = {part.source: part.total for part in every}
-    for source, total in totals.items():
-        if source == "phantom":
-            age = parameter(spec["subjects"]["phantom"]["gestational_age_weeks"], "weeks")
-            yield f"{many(total, 'procedural fetal brain')}, gestational age {age}."
-        elif source == "interpolated":
-            yield from _interpolated(spec["interpolate"], total)
-        elif source == "latents":
-            yield from _drawn(spec["latents"], total)
-        else:
-            yield f"{many(total, 'subject')} read from {spec['subjects'][source]['path']}."
-
-
-def _interpolated(part: dict[str, Any], total: int) -> Iterable[str]:
-    ways = "within every subject"
-    if "between" in part:
-        ways = f"{part['steps']} on each way {' to '.join(part['between'])}"
-    elif "pairs" in part:
-        [(which, count)] = part["pairs"].items()
-        ways = f"{part['steps']} on the way of each of the {count} {which} pairs"
-    yield (
-        f"{many(total, 'new heart')} of {part['slices']} slices by {part['model']}, its codes "
-        f"interpolated by a {part['method']} path: {ways}. Appearance goes with them."
-    )
-
-
-def _drawn(part: dict[str, Any], total: int) -> Iterable[str]:
-    text = f"{many(total, 'slice')} drawn by {part['model']}, truncation {part['truncation']:g}"
-    if walk := part.get("interpolate"):
-        text += f", on the way {' to '.join(map(str, walk['between']))} in {walk['space']}"
-    if mix := part.get("mix"):
-        text += (
-            f", styles from {mix['from_resolution']}² on from {many(len(mix['seeds']), 'other')}"
-        )
-    yield text + "."
+    for name, total in totals.items():
+        source = SOURCES[name]
+        section = spec[source.key] if source.key else spec["subjects"][name]
+        yield source.describe(section, total)
 
 
 def _groups(every: list[Part]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from factory.config.parameters import extremes, word_of
-from factory.planning.phrases import parameter
+from factory.config.phrases import parameter
 
 _NUMBERS = ("one", "two", "three", "four", "five", "six")
 _MOTIONS = ((0, "no motion"), (1.5, "a bit of motion"), (3, "motion"), (1e9, "a lot of motion"))

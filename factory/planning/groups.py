@@ -17,7 +17,6 @@ from typing import Any
 from factory.planning.sweeps import Template, template
 from factory.schema.render_recipe import Recipe
 from factory.seeding import seed_of
-from factory.subjects.catalogue import subject_counts, subject_records
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ def parts(recipe: Recipe) -> list[Part]:
     spec = recipe.spec.model_dump(exclude_none=True)
     groups = sorted(spec.get("groups", {}).items())
     shares = {name: group["share"] for name, group in groups} or {"": 100.0}
-    sizes = [(source, n, apportioned(n, shares)) for source, n in subject_counts(recipe)]
+    counts = [(one.source.name, one.count) for one in recipe.spec.catalogue.by_source]
+    sizes = [(source, n, apportioned(n, shares)) for source, n in counts]
     names = list(shares)
     return [
         Part(
@@ -73,21 +73,14 @@ def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def subjects_in(recipe: Recipe, part: Part, start: int) -> Iterator[dict[str, Any]]:
-    """The subjects of a part from `start` on; a phantom's age and seed are drawn later."""
-    if part.source == "phantom":
-        prefix = f"phantom-{part.group}" if part.group else "phantom"
-        yield from (
-            {"source": "phantom", "id": f"{prefix}-{i:04d}"} for i in range(start, part.count)
-        )
+    """The subjects of a part from `start` on; what is drawn for a subject is drawn later."""
+    subjects, seed = recipe.spec.catalogue.of_source(part.source), recipe.spec.seed
+    if not subjects.source.is_listed:
+        source, section = subjects.source, subjects.section
+        yield from (source.record(section, i, part.group, seed) for i in range(start, part.count))
         return
-    if latents := recipe.spec.latents:
-        from factory.subjects.latents import record  # and torch with it
-
-        yield from (record(latents, i, recipe.spec.seed) for i in range(start, part.count))
-        return
-    records = [r for r in subject_records(recipe) if r["source"] == part.source]
+    records = list(subjects.records)
     if part.count < part.total:
-        seed = recipe.spec.seed
         order = sorted((seed_of(seed, record["id"], "group"), record["id"]) for record in records)
         chosen = {id for _, id in order[part.before : part.before + part.count]}
         records = [record for record in records if record["id"] in chosen]

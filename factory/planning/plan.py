@@ -8,35 +8,36 @@ from typing import Any
 
 from factory.case import Case
 from factory.errors import PlanError
-from factory.families.spade.fusion_compatibility import check_fusion, fusion_warnings
+from factory.families.base import Cost
+from factory.families.registry import family_of
 from factory.planning.append import ordered
 from factory.planning.cases import count_cases, makers
-from factory.planning.compatibility import check_labels, check_precision, check_shape, warnings
-from factory.planning.edit_time import edit_seconds
-from factory.planning.machine import Machine
-from factory.planning.memory import fusion_memory, memory_ahead, memory_per_actor
-from factory.planning.stack_shapes import megavoxels, scanned, stack_shapes
-from factory.rendering.gate_judgement import (
+from factory.planning.compatibility import (
     check_gate,
-    gate_memory,
-    gate_seconds,
+    check_labels,
+    check_precision,
+    check_shape,
     gate_warnings,
-    tries,
+    has_styles,
+    warnings,
 )
+from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
+from factory.planning.grid import grid_shape, label_table
+from factory.planning.machine import Machine
+from factory.planning.stack_shapes import megavoxels, scanned, stack_shapes
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
-from factory.subjects.catalogue import grid_shape, label_table
 
 THREADS = 1
 """Threads a renderer. One each is fastest where there are as many renderers as cores."""
+
+FREE = Cost(0.0, 0)
 
 SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
 MOST_A_SHARD = 32  # samples
 FEWEST_SHARDS = 16  # of a dataset that has as many samples
 
-SECONDS_PER_MEGAVOXEL = 2.0  # one thread, all but edits; where a card says none
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
-FUSION_SECONDS_PER_MEGAVOXEL = 3.0  # likewise, for a trained fusion
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
 NOISY = 1.8  # bytes a voxel of an image with noise, which does not compress
 
@@ -209,14 +210,19 @@ def plan(
     """
     check_labels(recipe, card)
     check_precision(recipe, card)
+    family = family_of(card)
     if fusion is not None:
-        check_fusion(str(recipe.spec.fusion), fusion, card)
+        family.check_fusion(str(recipe.spec.fusion), fusion, card)
     layout = layout_of(recipe)
     check_shape(recipe, layout.shape)
-    per_actor = memory_per_actor(layout, card, weights_bytes) + fusion_memory(fusion)
+    painting = family.cost(card, layout.shape)
+    fusing = family_of(fusion).cost(fusion, layout.shape) if fusion else FREE
+    judging = FREE
     if gate is not None:
         check_gate(recipe, gate, layout.shape)
-        per_actor += gate_memory(layout.shape)
+        judging = family_of(gate).cost(gate, layout.shape)
+    per_actor = memory_per_actor(layout, card, weights_bytes)
+    per_actor += painting.bytes + fusing.bytes + judging.bytes
     fitting = machine.memory_bytes // per_actor
     if fitting < (actors or 1):
         raise PlanError(
@@ -225,17 +231,12 @@ def plan(
             "--actors, or set a smaller output.samples_per_shard, a larger output.spacing_mm"
         )
     actors = actors or max(1, min(machine.cores // THREADS, fitting, layout.shards))
-    rate = float(card.get("seconds_per_megavoxel", SECONDS_PER_MEGAVOXEL))
-    if fusion is not None:
-        rate += float(fusion.get("seconds_per_megavoxel", FUSION_SECONDS_PER_MEGAVOXEL))
-    seconds = rate * math.prod(layout.shape) / 1e6
-    again = 0.0
-    if gate is not None:
-        seconds += gate_seconds(gate, layout.shape)
-        again = (tries(recipe, card) - 1) * seconds
+    seconds, again = painting.seconds + fusing.seconds + judging.seconds, 0.0
+    if gate is not None and has_styles(recipe, card):
+        again = (recipe.spec.gate_section.tries - 1) * seconds
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
     seconds += edit_seconds(recipe)
-    told = warnings(recipe, card) + (fusion_warnings(fusion, card) if fusion else ())
+    told = warnings(recipe, card) + (family.fusion_warnings(fusion, card) if fusion else ())
     told += gate_warnings(recipe, gate, card) if gate else ()
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)
     if machine.cores > actors * THREADS:  # else it would gain nothing

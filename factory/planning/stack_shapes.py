@@ -4,9 +4,9 @@ import math
 
 from factory.config.parameters import extremes
 from factory.imaging.types import Shape
+from factory.planning.grid import grid_shape
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
-from factory.subjects.catalogue import grid_shape
 
 
 def stack_shapes(recipe: Recipe) -> dict[str, Shape]:

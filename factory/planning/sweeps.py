@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from factory.config.document import Path, dotted
+from factory.config.document import Path
 from factory.config.parameters import SWEEPS, swept, word_of
-from factory.config.section import problem
+from factory.subjects.registry import SOURCES
 
 Template = dict[str, Any]
 Variant = dict[str, Any]
@@ -17,14 +17,12 @@ AXES = "zyx"  # of an edit's lists of three numbers
 
 def template(spec: dict[str, Any], source: str, group: str) -> Template:
     """What a case of this source and group holds parameters in. spec: a plain render recipe."""
-    phantom = spec["subjects"].get("phantom")
-    age = {}
-    if source == "phantom" and phantom:
-        age = {"gestational_age_weeks": phantom["gestational_age_weeks"]}
+    section = spec["subjects"].get(source)
+    drawn = SOURCES[source].parameters(section) if section else {}
     own = spec["groups"][group]["anatomy"] if group else ()
     output = {key: spec["output"][key] for key in ("uncertainty", "original")}
     return {
-        "subject": age,
+        "subject": drawn,
         "anatomy": (*spec["anatomy"], *own),
         "appearance": spec.get("appearance", {}) | output,
         **({"acquisition": spec["acquisition"]} if "acquisition" in spec else {}),
@@ -94,43 +92,3 @@ def full_name(path: Path, anatomy: Any) -> str:
             rest[-2:] = [f"{rest[-2]}_{AXES[rest[-1]]}"]
         return ".".join(map(str, (numbered, *rest)))
     return ".".join(map(str, path))
-
-
-def check_zips(spec: dict[str, Any], group: str) -> None:
-    """Raises the error of a validator where zips are not of one length, or a row comes twice.
-
-    spec: a plain render recipe, of which the cases of one group are looked at.
-    """
-    places: list[Path] = [("subjects", "phantom"), ("anatomy",), ("acquisition",)]
-    places += [("groups", group, "anatomy")] if group else []
-    found = {path: values for place in places for path, values in _zips(_at(spec, place), place)}
-    lengths = {path: len(values) for path, values in found.items()}
-    if len(set(lengths.values())) > 1:
-        words = ", ".join(f"{dotted(path)} has {n}" for path, n in lengths.items())
-        first, *others = lengths.values()
-        odd = list(lengths)[1 + next(i for i, n in enumerate(others) if n != first)]
-        raise problem(f"zips go in step: {words}; allowed: lists of one length", at=odd)
-    seen: dict[tuple[Any, ...], int] = {}
-    for index, row in enumerate(zip(*found.values(), strict=True), 1):
-        if row in seen:
-            at = (*next(iter(found)), "zip", index - 1)
-            text = f"zip: rows {seen[row]} and {index} are the same: {json.dumps(row)}"
-            raise problem(text, at=at)
-        seen[row] = index
-
-
-def _at(spec: dict[str, Any], place: Path) -> Any:
-    node: Any = spec
-    for key in place:
-        node = node.get(key, {})
-    return node
-
-
-def _zips(node: Any, path: Path) -> Iterator[tuple[Path, tuple[Any, ...]]]:
-    """Every zip below a plain value, by where it stands."""
-    if word_of(node) == "zip":
-        yield path, tuple(node["zip"])
-    elif isinstance(node, dict | tuple | list):
-        items = node.items() if isinstance(node, dict) else enumerate(node)
-        for key, value in items:
-            yield from _zips(value, (*path, key))

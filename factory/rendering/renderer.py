@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from factory.acquisition import Stack, acquire
-from factory.anatomy.edits.lesion.edit import shaded
+from factory.anatomy.edits.registry import OPERATORS, of
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.heart import checked_stack
 from factory.case import Case
 from factory.errors import RenderError
+from factory.families.base import StyleEnds
 from factory.imaging.intensities import normalise
 from factory.imaging.label_ranges import outside_training
 from factory.rendering.gate import Gate
@@ -33,6 +34,7 @@ class Prepared:
 
     label: uint8 [z, y, x], after the last edit, and image: the subject's own, likewise, where it
     has one. seen: the label as the model knows it. records: what the edits put on record.
+    style_ends: the real subjects that lend it their style.
     """
 
     case: Case
@@ -41,6 +43,7 @@ class Prepared:
     image: np.ndarray | None
     records: dict[str, Any]
     seen: np.ndarray
+    style_ends: StyleEnds | None = None
 
 
 @dataclass(frozen=True)
@@ -90,20 +93,21 @@ class Renderer:
         """Read or make the subject, and edit its labels."""
         subject = self.editor.subject(case)
         label, image, records = self.editor.edited(case)
-        return Prepared(case, subject, label, image, records, as_painted(label, case.labels))
+        seen, ends = as_painted(label, case.labels), self.editor.style_ends(case)
+        return Prepared(case, subject, label, image, records, seen, ends)
 
     def paint(self, prepared: Prepared) -> Painted:
         """The generator's part, and its judge's."""
-        case, seen, subject = prepared.case, prepared.seen, prepared.subject
+        case, what = prepared.case, (prepared.seen, prepared.subject, prepared.style_ends)
         if case.gate and self.gate:
-            return Painted(prepared, *self.gate.painted(self.painter, case, seen, subject))
-        return Painted(prepared, *self.painter.painted(case, seen, subject), {})
+            return Painted(prepared, *self.gate.painted(self.painter, case, *what))
+        return Painted(prepared, *self.painter.painted(case, *what), {})
 
     def finish(self, made: Painted) -> Sample:
         """Shade lesions, measure, and scan."""
         before, disagreement = made.prepared, made.disagreement
         case, subject, label = before.case, before.subject, before.label
-        painted = with_lesions(made.image, case, label, subject)
+        painted = after_painting(made.image, case, label, subject)
         measures = measure(label, subject.grid.spacing, subject.table)
         if subject.table == HEART:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
@@ -126,12 +130,14 @@ class Renderer:
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
 
 
-def with_lesions(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:
-    """The image float32 [z, y, x], as bright inside each lesion as the case asks."""
+def after_painting(
+    image: np.ndarray, case: Case, label: np.ndarray, subject: Subject
+) -> np.ndarray:
+    """The image float32 [z, y, x] as the edits of a case leave it once it is painted."""
     for edit in case.edits:
-        if lesion := edit.get("lesion"):
-            mask = label == subject.table.index(lesion["name"])
-            image = shaded(image, mask, subject.grid.spacing, lesion["intensity"])
+        name, values = of(edit)
+        change = OPERATORS[name].after_painting
+        image = change(image, label, subject.grid.spacing, subject.table, values)
     return image
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.edits.registry import of, operator_class, operator_function
+from factory.anatomy.edits.registry import OPERATORS, of
 from factory.case import Case
 from factory.errors import AnatomyError
+from factory.families.base import StyleEnds
 from factory.schema.label_table import dataset_table
-from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.resample import fit
 from factory.storage.subjects.types import Subject
+from factory.subjects.registry import source_of
 
 
 class Editor:
@@ -22,14 +23,19 @@ class Editor:
 
     def subject(self, case: Case) -> Subject:
         """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
-        drawn = case.subject["source"] == "latents"
-        key = (case.subject, case.grid, case.labels, case.replicate if drawn else None)
+        source = source_of(case.subject)
+        replicate = case.replicate if source.is_drawn else 0
+        key = (case.subject, case.grid, case.labels, replicate)
         if self.last is None or self.last[0] != key:
-            whole = _made(case)
-            fitted = whole if drawn else fit(whole, tuple(case.grid["shape"]))
+            whole = source.load(case.subject, case.grid["spacing_mm"], replicate)
+            fitted = whole if source.is_drawn else fit(whole, tuple(case.grid["shape"]))
             table = dataset_table(whole.table, case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
+
+    def style_ends(self, case: Case) -> StyleEnds | None:
+        """The real subjects that lend the case their style. Raises SubjectError."""
+        return source_of(case.subject).style_ends(case.subject, case.grid["spacing_mm"])
 
     def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
@@ -44,10 +50,10 @@ class Editor:
         records: dict[str, Any] = {}
         for edit in case.edits:
             name, parameters = of(edit)
-            run = operator_function(name)
-            known = {"age_weeks": age} if operator_class(name).wants_age else {}
+            operator = OPERATORS[name]
+            known = {"age_weeks": age} if operator.wants_age else {}
             try:
-                label, image, *record = run(
+                label, image, *record = operator.apply(
                     label, subject.grid.spacing, subject.table, image=image, **parameters, **known
                 )
             except AnatomyError as error:
@@ -57,16 +63,3 @@ class Editor:
                 age = written.get("age_weeks", age)
                 records |= {f"{own}_{key}": value for key, value in written.items()}
         return label, image, records
-
-
-def _made(case: Case) -> Subject:
-    record, spacing_mm = case.subject, case.grid["spacing_mm"]
-    if record["source"] == "interpolated":
-        from factory.subjects.interpolated import make as between  # and torch with it
-
-        return between(record, spacing_mm)
-    if record["source"] == "latents":
-        from factory.subjects.latents import make as drawn
-
-        return drawn(record, spacing_mm, case.replicate)
-    return load_subject(record, spacing_mm)

@@ -6,19 +6,12 @@ from typing import Any
 
 from factory.errors import FactoryError
 from factory.lookup import find_model
+from factory.rendering.model_set import roles
 from factory.report.tables import text
-from factory.text import listed, many
+from factory.subjects.registry import SOURCES
+from factory.text import listed
 
 NOT_STATED = "not stated"
-
-_PARTS = (
-    ("appearance", "paints the images", ""),
-    ("fuse", "fuses the three directions", "fusion/"),
-    ("interpolate", "makes the anatomies", "interpolation/"),
-    ("latents", "makes anatomies and images", ""),
-    ("gate", "judges the images", "gate/"),
-)
-"""A recipe's models: where it names them, what they do, how their weights are recorded."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +33,9 @@ class Model:
 def models(record: Mapping[str, Any]) -> list[Model]:
     """Every model that a dataset's recipe names, by the cards that are here."""
     resolved = record.get("recipe", {}).get("resolved", {})
-    named = {key: (resolved.get(key) or {}).get("model") for key, _, _ in _PARTS}
-    fuse = (resolved.get("appearance") or {}).get("fuse")
-    named["fuse"] = fuse.get("cnn") if isinstance(fuse, dict) else None
-    found = []
-    for key, does, prefix in _PARTS:
-        if named[key]:
-            if key == "latents" and named["appearance"]:
-                does, prefix = "makes the anatomies", "latents/"
-            found.append(_model(str(named[key]), does, _recorded(record, prefix)))
-    return found
+    return [
+        _model(role.name, role.does, _recorded(record, role.prefix)) for role in roles(resolved)
+    ]
 
 
 def _recorded(record: Mapping[str, Any], prefix: str) -> dict[str, str]:
@@ -146,11 +132,7 @@ def sources(resolved: Mapping[str, Any]) -> list[str]:
     for kind, part in (resolved.get("subjects") or {}).items():
         if not part:
             continue
-        if kind == "phantom":
-            heads = many(int(part.get("count", 0)), "head")
-            said.append(f"procedural: {heads}, no person's image or label map among them")
-        else:
-            said.append(f"{kind.replace('_', ' ')}: {part.get('path')}; its own terms apply")
+        said.append(SOURCES[kind].origin(part) if kind in SOURCES else kind)
     if resolved.get("latents"):
         said.append("drawn from the latents of the model below")
     return said or [NOT_STATED]

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from factory.families.registry import family_of
 from factory.report.provenance import Model
+from factory.subjects.registry import SOURCES
 
 PAPERS = {
     "fernandez": "Fernandez Garcia M., Gonzalez Laiz R., Ji H., Payette K., Jakab A. Synthesis of "
@@ -43,14 +45,6 @@ PAPERS = {
     "against generative models. PoPETs 2019.",
 }
 
-_OF_FAMILIES = {
-    "spade": ("spade",),
-    "cnn_fusion": ("ayaz",),
-    "stylegan2": ("stylegan2", "ada", "goncalves"),
-    "label_vae": ("amirrajab", "vae"),
-    "ultrasound_to_mri": ("jiao",),
-    "segmenter": ("unet",),
-}
 _OF_SCORES = {
     "As a set": ("fid", "kid", "recall", "coverage"),
     "In pairs": ("ssim",),
@@ -64,8 +58,9 @@ def references(
 ) -> list[str]:
     """Of the methods that a dataset's recipe uses and of the data its models learnt from, then of
     the figures it was judged by. judged: titles of scores."""
-    keys = [key for model in models for key in _OF_FAMILIES.get(model.family, ())]
-    fetal = not ((resolved.get("subjects") or {}).get("short_axis"))
+    keys = [key for model in models for key in family_of(model.card).references]
+    given = [name for name, section in (resolved.get("subjects") or {}).items() if section]
+    fetal = all(SOURCES[name].kind == "brains" for name in given if name in SOURCES)
     if "spade" in keys and fetal:
         keys.insert(0, "fernandez")
     for model in models:

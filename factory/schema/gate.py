@@ -69,3 +69,12 @@ if TYPE_CHECKING:
     Gate = GateBase
 else:
     Gate = create_model("Gate", __base__=GateBase, **dict.fromkeys(TISSUES, (Limits | None, None)))
+
+
+def said(gate: GateBase) -> str:
+    """A gate in words: "ventricles dice at least 0.85; cerebellum volume_error at most 0.2"."""
+    return "; ".join(
+        f"{name} " + ", ".join(f"{k} at {'least' if k == 'dice' else 'most'} {v:g}"
+                               for k, v in limits.items())
+        for name, limits in gate.structures.items()
+    )  # fmt: skip

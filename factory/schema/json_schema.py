@@ -50,7 +50,7 @@ def _render() -> dict[str, Any]:
 
 def _train() -> dict[str, Any]:
     """One schema a family, told apart by the key `family`."""
-    from factory.families.registry import SCHEMAS
+    from factory.families.registry import FAMILIES
 
-    any_family: Any = Union[tuple(SCHEMAS.values())]  # noqa: UP007  (a union made at run time)
+    any_family: Any = Union[tuple(family.Recipe for family in FAMILIES.values())]  # noqa: UP007  (a union made at run time)
     return TypeAdapter(any_family).json_schema()

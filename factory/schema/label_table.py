@@ -6,38 +6,26 @@ the groups by name. Groups may share a name, and so a label. A painter knows FET
 each label has one that it is painted as.
 """
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from factory.anatomy.edits.registry import Edit, operator_class, operator_of
-from factory.config.section import problem
-from factory.storage.subjects.label_mappings import table_of as table_of_mapping
-from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
-from factory.text import listed
+from factory.schema.sections import RecipeSections
+from factory.storage.subjects.types import FETA, LabelTable
 
-if TYPE_CHECKING:
-    from factory.schema.render_recipe import RenderRecipe
-
-Path = tuple[str | int, ...]
 Labels = list[dict[str, str]]
 """Those beside FETA's, in order of their values: {"name": ..., "looks_like": a tissue of FETA}."""
 
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
-MOST = 32
 
 
-def labels_of(spec: "RenderRecipe") -> Labels:
+def labels_of(recipe: RecipeSections) -> Labels:
     """The labels that a recipe's mappings and edits bring."""
     looks: dict[str, str] = {}
-    for source in (spec.subjects.bids, spec.subjects.nifti):
-        mapping: Any = source.mapping if source else None
-        if table_of_mapping(mapping) is not FETA:
-            looks[CALLOSUM] = "white_matter"
-    for edits in _parts(spec).values():
+    for source, section in recipe.sources:
+        looks |= source.extra_labels(section)
+    for edits in recipe.edits.values():
         for edit in edits:
-            if edit.lesion is not None:
-                looks.setdefault(edit.lesion.name, edit.lesion.painted_as)
+            if added := edit.operator.adds_label():
+                looks.setdefault(*added)
     return [{"name": name, "looks_like": tissue} for name, tissue in looks.items()]
 
 
@@ -71,44 +59,3 @@ def as_painted(label: np.ndarray, labels: Labels) -> np.ndarray:
         return label
     values = [*range(len(FETA.names)), *(FETA.index(more["looks_like"]) for more in labels)]
     return np.array(values, np.uint8)[label]
-
-
-def check_labels(spec: "RenderRecipe") -> None:
-    """Raises the error of a validator where two lesions of one subject have one name, a name is to
-    look like two tissues, or an edit needs a label that there is not."""
-    labels = labels_of(spec)
-    if len(labels) > MOST:
-        raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST}")
-    names = table_of(labels).names
-    looks = {label["name"]: label["looks_like"] for label in labels}
-    common: set[str] = set()
-    for at, edits in _parts(spec).items():
-        taken = set(common)
-        for index, edit in enumerate(edits):
-            here = (*at, index, operator_of(edit))
-            for needed in operator_class(operator_of(edit)).needs:
-                if needed not in names:
-                    text = f"no {needed} among the labels: {listed(names)}"
-                    raise problem(f"{text}; allowed: with a mapping that names it", at=here)
-            if edit.lesion is None:
-                continue
-            name, tissue = edit.lesion.name, edit.lesion.painted_as
-            if name in taken:
-                text = "value {value}; an earlier lesion has it; allowed: another name"
-                raise problem(text, name, at=(*here, "name"))
-            if tissue != looks[name]:
-                text = "value {value}; an earlier {name} looks like {other}; allowed: that"
-                at_looks = (*here, "looks_like")
-                raise problem(text, tissue, at=at_looks, name=name, other=looks[name])
-            taken.add(name)
-        if at == ("anatomy",):
-            common = taken
-
-
-def _parts(spec: "RenderRecipe") -> dict[Path, tuple[Edit, ...]]:
-    """The recipe's edits, first those of every subject, by where they stand."""
-    groups = sorted((spec.groups or {}).items())
-    own: dict[Path, tuple[Edit, ...]] = {
-        ("groups", name, "anatomy"): group.anatomy for name, group in groups
-    }
-    return {("anatomy",): spec.anatomy, **own}

@@ -1,175 +1,96 @@
-"""Which subjects a recipe names, how many, and the grid that holds them all."""
+"""The subjects of a recipe, listed once."""
 
-import functools
-import json
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from factory.anatomy.edits.operator import Operator
-from factory.anatomy.edits.registry import of, operator_class
-from factory.config.parameters import extremes
 from factory.errors import RecipeError
-from factory.schema.label_table import dataset_table, labels_of
-from factory.schema.render_recipe import Recipe
-from factory.storage.subjects.bids import bids_subjects
-from factory.storage.subjects.growth_curves import intracranial_mm
-from factory.storage.subjects.head_frame import SIDE as FRAME
-from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds
-from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.nifti import nifti_subjects
-from factory.storage.subjects.phantom import phantom_extent_mm
-from factory.storage.subjects.short_axis import HEART, SIDE, short_axis_subjects
 from factory.storage.subjects.types import FETA, LabelTable
-
-MARGIN = 4  # voxels of background kept around every brain, where shape is auto
-STEP = 16  # shape: auto gives multiples of this
-
-
-def subject_records(recipe: Recipe) -> list[dict[str, Any]]:
-    """Records of the subjects that are read from files, by source. Raises SubjectError."""
-    subjects = recipe.spec.subjects
-    records: list[dict[str, Any]] = []
-    if bids := subjects.bids:
-        wanted = None if bids.participants is None else list(bids.participants)
-        mapping: Any = bids.mapping
-        records += bids_subjects(bids.path, bids.rec, mapping, wanted)
-    if nifti := subjects.nifti:
-        mapping = nifti.mapping
-        records += nifti_subjects(nifti.path, nifti.labels, nifti.images, mapping)
-    if hearts := subjects.short_axis:
-        wanted = None if hearts.participants is None else list(hearts.participants)
-        records += short_axis_subjects(hearts.path, wanted)
-    if heads := subjects.ultrasound:
-        records += head_ultrasounds(heads.path, heads.circumference_mm)
-    if part := recipe.spec.interpolate:
-        from factory.subjects.interpolated import records as interpolated  # and torch with it
-
-        records = interpolated(part, records, recipe.spec.seed, recipe.spec.output.spacing_mm)
-    seen: set[str] = set()
-    for record in records:
-        if record["id"] in seen:
-            raise RecipeError(f"{recipe.source}: subjects: {record['id']} is in bids and in nifti")
-        seen.add(record["id"])
-    return records
+from factory.subjects.registry import SOURCES, section_of
+from factory.subjects.source import Record, Source
+from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
+from factory.subjects.sources.interpolated import interpolated_records
 
 
-def age_range(recipe: Recipe) -> tuple[float, float] | None:
-    """Lowest and highest gestational age (weeks) that may be asked of a phantom, if there are."""
-    phantom = recipe.spec.subjects.phantom
-    if phantom is None:
-        return None
-    values = extremes(phantom.model_dump()["gestational_age_weeks"])
-    return min(values), max(values)
+@dataclass(frozen=True)
+class SourceSubjects:
+    """The subjects of one source.
 
-
-def grid_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of every sample: as given, or the least that hold every subject; of hearts
-    and of heads in ultrasound the squares they are brought to, of what is drawn those drawn.
-
-    Depends on what the recipe may draw, never on what it draws.
+    Attributes:
+        source: Where they come from.
+        section: What the recipe says of it.
+        count: How many there are.
+        records: Those of a source that is listed; () of one that is not.
     """
-    output, subjects = recipe.spec.output, recipe.spec.subjects
-    if output.shape != "auto":
-        z, y, x = output.shape
-    elif recipe.spec.latents or subjects.short_axis or subjects.ultrasound:
-        z, y, x = needed_shape(recipe)
-    else:
-        z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
-    return z, y, x
+
+    source: Source
+    section: Any
+    count: int
+    records: tuple[Record, ...] = ()
+
+    @property
+    def table(self) -> LabelTable:
+        """The labels that they come with."""
+        return self.source.table(self.section)
 
 
-def own_table(recipe: Recipe) -> LabelTable:
-    """The labels that the subjects come with: FETA's tissues, unless they are no brains."""
-    if latents := recipe.spec.latents:
-        from factory.subjects.latents import drawing_card, table_of  # and torch with it
+@dataclass(frozen=True)
+class SubjectCatalogue:
+    """The subjects of a recipe by source, in the order of its cases."""
 
-        return table_of(drawing_card(latents.model))
-    if recipe.spec.subjects.short_axis:
-        return HEART
-    return HEAD if recipe.spec.subjects.ultrasound else FETA
+    by_source: tuple[SourceSubjects, ...]
 
+    @staticmethod
+    def of(recipe: Any) -> "SubjectCatalogue":
+        """List the subjects of a recipe (factory.schema.sections.RecipeSections).
 
-def label_table(recipe: Recipe) -> LabelTable:
-    """The labels of the dataset."""
-    return dataset_table(own_table(recipe), labels_of(recipe.spec))
+        Raises SubjectError where they cannot be read, RecipeError where an id comes twice.
+        """
+        found = []
+        for source in SOURCES.values():
+            section = section_of(source, recipe)
+            if section is None or source is INTERPOLATED:
+                continue
+            if source.is_listed:
+                records = tuple(source.records(section))
+                found.append(SourceSubjects(source, section, len(records), records))
+            else:
+                found.append(SourceSubjects(source, section, source.count(section)))
+        if (section := section_of(INTERPOLATED, recipe)) is not None:
+            ends = [record for one in found for record in one.records]
+            spacing = recipe.output.spacing_mm
+            records = tuple(interpolated_records(section, ends, recipe.seed, spacing))
+            found = [SourceSubjects(INTERPOLATED, section, len(records), records)]
+        _refuse_repeated(found)
+        return SubjectCatalogue(tuple(found))
 
+    @property
+    def records(self) -> list[Record]:
+        """Records of the subjects that are listed."""
+        return [record for one in self.by_source for record in one.records]
 
-def needed_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of the largest subject, grown as far as edits may make it grow.
+    @property
+    def table(self) -> LabelTable:
+        """The labels that the subjects come with."""
+        return self.by_source[0].table if self.by_source else FETA
 
-    Raises SubjectError where one cannot be read.
-    """
-    if latents := recipe.spec.latents:
-        from factory.subjects.latents import drawing_card  # and torch with it
+    @property
+    def ages(self) -> list[float]:
+        """Gestational ages (weeks) that subjects have, or the extremes they are drawn from."""
+        return [a for one in self.by_source for a in one.source.ages(one.section, one.records)]
 
-        side = int(drawing_card(latents.model)["config"]["resolution"])
-        return 1, side, side
-    if recipe.spec.subjects.short_axis:
-        part = recipe.spec.interpolate
-        return part.slices if part else _most_slices(recipe), SIDE, SIDE
-    if recipe.spec.subjects.ultrasound:
-        return 1, FRAME, FRAME
-    every = _edits(recipe)
-    oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
-    extents = [
-        _label_extent_mm(json.dumps(record), oldest or None) for record in subject_records(recipe)
-    ]
-    if ages := age_range(recipe):
-        extents += [phantom_extent_mm(max(age, oldest)) for age in ages]
-    spacing = recipe.spec.output.spacing_mm
-    largest = [max(axis) for axis in zip(*extents, strict=True)]
-    z, y, x = (math.ceil(max(_grown(mm, edits) for edits in every) / spacing) for mm in largest)
-    return z, y, x
-
-
-def _grown(extent_mm: float, edits: list[tuple[type[Operator], dict[str, Any]]]) -> float:
-    """What an extent may come to, in whatever order the edits are."""
-    further = 2 * sum(kind.grows_mm(values) for kind, values in edits)
-    return (extent_mm + further) * math.prod(kind.grows_by(values) for kind, values in edits)
-
-
-def _edits(recipe: Recipe) -> list[list[tuple[type[Operator], dict[str, Any]]]]:
-    """The edits that a subject of each group may undergo."""
-    spec = recipe.spec.model_dump(exclude_none=True)
-    own = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
-    named = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
-    return [[(operator_class(name), values) for name, values in edits] for edits in named]
+    def of_source(self, name: str) -> SourceSubjects:
+        """The subjects of one source."""
+        return next(one for one in self.by_source if one.source.name == name)
 
 
-@functools.lru_cache(maxsize=4096)
-def _label_extent_mm(record_json: str, to_weeks: float | None) -> tuple[float, float, float]:
-    """Size (z, y, x) in mm of the box of a file's labels, the head grown to an age if one is given.
-
-    The image is read too: a subject that cannot be used is refused before anything is rendered.
-    """
-    subject = load_subject(json.loads(record_json), None)
-    sizes = [
-        float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
-        for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
-    ]
-    age = subject.metadata.get("gestational_age_weeks")
-    if to_weeks and age and to_weeks > age:
-        # Diameters inside the skull: of the two curves the faster.
-        now, then = intracranial_mm(age), intracranial_mm(to_weeks)
-        factor = max(b / a for a, b in zip(now, then, strict=True))
-        sizes = [size * factor for size in sizes]
-    return sizes[0], sizes[1], sizes[2]
-
-
-def _most_slices(recipe: Recipe) -> int:
-    spacing = recipe.spec.output.spacing_mm
-    return max(len(load_subject(r, spacing).label) for r in subject_records(recipe))
-
-
-def subject_counts(recipe: Recipe) -> list[tuple[str, int]]:
-    """Sources in order, with the number of their subjects."""
-    if latents := recipe.spec.latents:
-        from factory.subjects.latents import count  # and torch with it
-
-        return [("latents", count(latents))]
-    counts = {"phantom": recipe.spec.subjects.phantom.count} if recipe.spec.subjects.phantom else {}
-    for record in subject_records(recipe):
-        counts[record["source"]] = counts.get(record["source"], 0) + 1
-    return list(counts.items())
+def _refuse_repeated(found: Sequence[SourceSubjects]) -> None:
+    """Raise RecipeError where two subjects have one id, naming the sources that have it."""
+    seen: dict[str, str] = {}
+    for one in found:
+        for record in one.records:
+            id, name = record["id"], one.source.name
+            if id in seen:
+                where = f"in {seen[id]} and in {name}" if seen[id] != name else f"in {name} twice"
+                raise RecipeError(f"subjects: {id} is {where}; allowed: every id once")
+            seen[id] = name

@@ -1,1 +1,33 @@
-"""CNN fusion: fuses the three volumes of SPADE into one."""
+"""CNN fusion: fuses the three volumes of SPADE into one (Ayaz et al.)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from factory.families.base import Card, Cost, Family, Shape
+from factory.families.cnn_fusion.recipe import CnnFusionTraining
+from factory.families.scores import best_ssim
+from factory.training.recipe import Training
+
+PATCHES = 8
+"""Patches restored at a time."""
+
+
+class CnnFusionFamily(Family):
+    name: ClassVar[str] = "cnn_fusion"
+    Recipe: ClassVar[type[Training]] = CnnFusionTraining
+    references: ClassVar[tuple[str, ...]] = ("ayaz",)
+    uses: ClassVar[Mapping[str, str]] = {
+        "bids": "hydrocephalus --set 'appearance.fuse={{cnn: {}}}'"
+    }
+    seconds_per_megavoxel: ClassVar[float] = 3.0
+
+    def cost(self, card: Card, shape: Shape) -> Cost:
+        """At its peak it holds two layers' activations and torch's copies."""
+        width, patch = card["config"]["width"], card["config"]["patch"]
+        return Cost(super().cost(card, shape).seconds, 8 * PATCHES * width * patch**3 * 4)
+
+    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        return best_ssim(rows)
+
+
+FAMILY = CnnFusionFamily()

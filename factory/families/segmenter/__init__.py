@@ -1,1 +1,51 @@
-"""Segmenter: names the tissue of every voxel; judges samples at the gate."""
+"""Segmenter: names the tissue of every voxel, and judges samples at the gate."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from factory.families.base import Card, Cost, Family, Shape, VolumeSegmenter
+from factory.families.segmenter.recipe import SegmenterTraining
+from factory.training.recipe import Training
+
+if TYPE_CHECKING:
+    import torch
+
+VOXEL_BYTES = 110
+"""Eight labels' shares as float32, in one direction and in all, and a copy."""
+
+
+class SegmenterFamily(Family):
+    name: ClassVar[str] = "segmenter"
+    Recipe: ClassVar[type[Training]] = SegmenterTraining
+    segments: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("unet",)
+    uses: ClassVar[Mapping[str, str]] = {
+        "bids": "hydrocephalus --set 'gate={{model: {}, ventricles: {{dice: 0.85}}}}'"
+    }
+    seconds_per_megavoxel: ClassVar[float] = 1.0
+
+    def segmenter(self, folder: Path, device: "torch.device") -> VolumeSegmenter:
+        from factory.families.segmenter.inference import VolumeSegmenter
+
+        return VolumeSegmenter(folder, device)
+
+    def extractor(self, folder: Path) -> "Callable[[torch.Tensor], torch.Tensor]":
+        import torch
+
+        from factory.families.segmenter.inference import VolumeSegmenter
+
+        return VolumeSegmenter(folder, torch.device("cpu")).features
+
+    def cost(self, card: Card, shape: Shape) -> Cost:
+        return Cost(super().cost(card, shape).seconds, VOXEL_BYTES * math.prod(shape))
+
+    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        means = [row for row in rows if "structure" in row and row["subject"] == "mean"]
+        if not means:
+            return None
+        return f"held-out Dice {sum(row['dice'] for row in means) / len(means):.3f}"
+
+
+FAMILY = SegmenterFamily()

@@ -5,6 +5,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import normalise, to_network
@@ -51,6 +52,13 @@ class VolumeSegmenter:
         made = np.zeros(label.shape, np.uint8)
         paste(made, box, shares.argmax(0).numpy().astype(np.uint8))
         return made
+
+    def features(self, grey_N1HW: torch.Tensor) -> torch.Tensor:
+        """Features (N, F) of slices in [-1, 1], by which sets of images are compared. They are
+        padded, dark on the right and below, to sides that the network takes."""
+        height, width = grey_N1HW.shape[-2:]
+        whole = F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
+        return self.network.pooled(whole)
 
     def shares(self, bright: np.ndarray, orientation: str) -> torch.Tensor:
         """Softmax (K, z, y, x) of a volume in [-1, 1], seen in one direction."""

@@ -1,5 +1,6 @@
 """Label stack -> image stack: one SPADE network, slice by slice, in a style that can be chosen."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 from factory.case import Case
+from factory.errors import RecipeError
+from factory.families.base import StyleEnds
 from factory.imaging.intensities import from_network, normalise, to_network
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.spade.network import STRIDE, SpadeConfig, SpadeGenerator, StyleEncoder
@@ -18,7 +21,7 @@ from factory.storage.subjects.types import Subject
 ENCODER = "axial-encoder"
 
 
-def of_hearts(card: dict[str, Any]) -> bool:
+def of_hearts(card: Mapping[str, Any]) -> bool:
     """Whether a card is of a model for SlicePainter."""
     return card.get("label_table", {}).get("names") == list(HEART.names)
 
@@ -54,18 +57,29 @@ class SlicePainter:
         """A style code (Z,) drawn from the prior."""
         return torch.randn(self.config.latent, generator=torch.Generator().manual_seed(seed))
 
-    def painted(self, case: Case, label: np.ndarray, subject: Subject) -> tuple[np.ndarray, None]:
-        """See factory.rendering.painters. The style is the case's, or between those of two real
-        hearts.
-        """
+    def painted(
+        self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
+    ) -> tuple[np.ndarray, None]:
+        """See factory.families.base.Painter."""
         mixed_precision = case.appearance.get("mixed_precision", False)
-        if case.subject["source"] == "interpolated":
-            from factory.subjects.interpolated import style  # which knows painters
-
-            of_case = style(self, case.subject, case.grid["spacing_mm"])
+        if style_ends is None:
+            style = self.style_from(case.appearance["style_seed"])
         else:
-            of_case = self.style_from(case.appearance["style_seed"])
-        return self.paint(label, of_case, mixed_precision), None
+            style = self.style_between(style_ends)
+        return self.paint(label, style, mixed_precision), None
+
+    def style_between(self, style_ends: StyleEnds) -> Tensor:
+        """The style code (Z,) on the way from one real subject's to another's.
+
+        Raises RecipeError where one of them has no image.
+        """
+        first, last, t = style_ends
+        codes = []
+        for subject in (first, last):
+            if subject.image is None:
+                raise RecipeError(f"interpolate: {subject.id} has no image to take a style from")
+            codes.append(self.style_of(subject.image, subject.label))
+        return codes[0] + t * (codes[1] - codes[0])
 
     def paint(self, label: np.ndarray, style: Tensor, mixed_precision: bool = False) -> np.ndarray:
         """An image float32 [z, y, x] in units of the 99.5th percentile inside the labels.

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from factory.case import Case
+from factory.families.base import StyleEnds
 from factory.families.spade.fusion_compatibility import check_fusion
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, from_network
@@ -101,9 +102,9 @@ class SpadePainter:
         return fused.numpy(), apart
 
     def painted(
-        self, case: Case, label: np.ndarray, subject: Subject
+        self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """See factory.rendering.painters."""
+        """See factory.families.base.Painter."""
         return self.render(label, case.appearance)
 
     def fuse(self, volumes: torch.Tensor, label: np.ndarray, rule: str | dict) -> torch.Tensor:

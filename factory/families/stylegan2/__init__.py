@@ -1,1 +1,41 @@
-"""StyleGAN2-ADA: draws images with their labels from latents."""
+"""StyleGAN2-ADA: draws images with their labels from latents (Gonçalves et al.)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from factory.families.base import Card, Family, Painter
+from factory.families.stylegan2.recipe import StyleGanTraining
+from factory.training.recipe import Training
+
+if TYPE_CHECKING:
+    import torch
+
+
+class StyleGan2(Family):
+    name: ClassVar[str] = "stylegan2"
+    Recipe: ClassVar[type[Training]] = StyleGanTraining
+    paints: ClassVar[bool] = True
+    draws_subjects: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("stylegan2", "ada", "goncalves")
+    uses: ClassVar[Mapping[str, str]] = {"": "cardiac-latents --set latents.model={}"}
+
+    def painter(
+        self, folder: Path, card: Card, device: "torch.device", fusion: Path | None
+    ) -> Painter:
+        from factory.families.stylegan2.painter import OwnImages
+
+        return OwnImages(folder, device)
+
+    def makes_images(self, card: Card) -> bool:
+        return bool(card["config"]["image_channels"])
+
+    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        for row in rows:
+            if row.get("against") == "held_out":
+                name = "fid" if row["fid"] is not None else "kid"
+                return f"held-out {name.upper()} {row[name]:.3g}"
+        return None
+
+
+FAMILY = StyleGan2()

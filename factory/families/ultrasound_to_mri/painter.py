@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from factory.case import Case
+from factory.families.base import StyleEnds
 from factory.families.ultrasound_to_mri.data import ultrasound_plane
 from factory.imaging.intensities import from_network
 from factory.models.checkpoint import WeightsError, load_weights, read_card
@@ -29,8 +30,10 @@ class UltrasoundPainter:
         generator = UltrasoundToMri(UltrasoundToMriConfig(**self.card["config"]))
         self.generator = load_weights(folder, "generator", generator, self.card).to(device)
 
-    def painted(self, case: Case, label: np.ndarray, subject: Subject) -> tuple[np.ndarray, None]:
-        """See factory.rendering.painters."""
+    def painted(
+        self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
+    ) -> tuple[np.ndarray, None]:
+        """See factory.families.base.Painter."""
         return self.paint(subject), None
 
     def paint(self, subject: Subject) -> np.ndarray:

@@ -14,8 +14,8 @@ from factory.config.loading import parse
 from factory.errors import FactoryError, PlanError
 from factory.lookup import find_model, find_recipe
 from factory.planning.cases import cases
+from factory.planning.cost import memory_per_actor
 from factory.planning.machine import Machine
-from factory.planning.memory import memory_per_actor
 from factory.planning.plan import Plan, layout_of, plan
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.types import FETA

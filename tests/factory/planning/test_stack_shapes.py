@@ -16,9 +16,9 @@ from factory.config.document import read_yaml
 from factory.config.loading import parse
 from factory.lookup import scanner_files
 from factory.planning.cases import cases
+from factory.planning.cost import memory_per_actor
 from factory.planning.explain import explained
 from factory.planning.machine import Machine
-from factory.planning.memory import memory_per_actor
 from factory.planning.plan import Plan, plan
 from factory.planning.stack_shapes import stack_shapes
 from factory.results import PlanReport

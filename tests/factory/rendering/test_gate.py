@@ -17,10 +17,10 @@ from factory.models.checkpoint import read_card, save_model, write_card
 from factory.models.segmenter import Segmenter, SegmenterConfig, initialise
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
 from factory.planning.cases import cases
+from factory.planning.compatibility import gate_warnings
 from factory.planning.machine import Machine
 from factory.planning.plan import plan
-from factory.rendering.gate import Gate
-from factory.rendering.gate_judgement import failing, figures, gate_warnings, restyled
+from factory.rendering.gate import Gate, failing, figures, restyled
 from factory.rendering.model_set import Networks
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.phantom import phantom

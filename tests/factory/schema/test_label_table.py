@@ -12,6 +12,7 @@ from factory.config.loading import parse
 from factory.errors import FactoryError, PlanError
 from factory.execution.worker import to_stored
 from factory.planning.cases import cases
+from factory.planning.grid import needed_shape
 from factory.planning.machine import ANY
 from factory.planning.plan import layout_of, plan
 from factory.rendering.preflight import label_warnings
@@ -22,7 +23,6 @@ from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA
-from factory.subjects.catalogue import needed_shape
 from factory.training.data import records
 from factory.training.recipe import TrainingSubjects
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from factory.config.loading import parse
 from factory.planning.cases import cases, count_cases
+from factory.planning.grid import grid_shape, needed_shape
 from factory.rendering.subject_editor import Editor
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.errors import SubjectError
-from factory.subjects.catalogue import grid_shape, needed_shape
 
 TEXT = """\
 seed: 7

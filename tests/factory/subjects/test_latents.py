@@ -6,19 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factory.subjects.latents import count, record
+from factory.subjects.latents_section import DrawnLatents
 from support.tiny_stylegan import RECIPE, gan
 
 from factory import cli
 from factory.config.loading import parse
 from factory.errors import RecipeError
+from factory.families.stylegan2.inference import Drawer
 from factory.models.checkpoint import WeightsError, read_card, save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator, StyleEncoder
 from factory.planning.cases import cases, count_cases
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.short_axis import HEART
-from factory.subjects.latents import Drawer, count, record
-from factory.subjects.latents_section import DrawnLatents
 
 
 @pytest.fixture(scope="module")

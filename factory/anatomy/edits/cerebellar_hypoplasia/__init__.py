@@ -1,0 +1,59 @@
+"""Make the cerebellum smaller."""
+
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from factory.anatomy.edits.operator import Edited, Example, Operator
+from factory.config.parameters import Number
+from factory.config.section import allowed, problem
+from factory.imaging.types import Spacing
+from factory.storage.subjects.types import LabelTable
+
+CerebellumMillimetres = Annotated[float, Field(ge=5, le=70), allowed("5 to 70 mm")]
+NormShare = Annotated[float, Field(ge=0.2, le=1.5), allowed("a share of the norm, 0.2 to 1.5")]
+
+
+class CerebellarHypoplasia(Operator):
+    """The cerebellum contracted until its diameter is that asked for, in mm or of the norm's.
+
+    The posterior fossa stays: external CSF fills what the cerebellum gives up.
+    """
+
+    seconds_per_megavoxel: ClassVar[float] = 0.1
+    wants_age: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "to a diameter",
+            tuple({"transcerebellar_mm": mm} for mm in (22, 18, 13)),
+            tissue="cerebellum",
+            record="achieved_transcerebellar_mm",
+        ),
+        Example(
+            "to a diameter, coronal",
+            tuple({"transcerebellar_mm": mm} for mm in (22, 18, 13)),
+            axis=1,
+            tissue="cerebellum",
+            record="achieved_transcerebellar_mm",
+        ),
+    )
+
+    transcerebellar_mm: Number[CerebellumMillimetres] | None = None
+    share_of_norm: Number[NormShare] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "CerebellarHypoplasia":
+        if (self.transcerebellar_mm is None) == (self.share_of_norm is None):
+            given = "no diameter" if self.share_of_norm is None else "two diameters"
+            raise problem(f"{given}; allowed: transcerebellar_mm or share_of_norm")
+        return self
+
+    @staticmethod
+    def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        from factory.anatomy.edits.cerebellar_hypoplasia.edit import cerebellar_hypoplasia
+
+        return cerebellar_hypoplasia(label, spacing, table, **values)
+
+
+OPERATOR = CerebellarHypoplasia

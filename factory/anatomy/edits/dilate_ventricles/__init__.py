@@ -1,0 +1,47 @@
+"""Dilate the lateral ventricles by a radius."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import model_validator
+
+from factory.anatomy.edits.graded import Graded, check_into
+from factory.anatomy.edits.operator import Edited, Example
+from factory.config.parameters import Number
+from factory.config.types import Millimetres, Tissue
+from factory.imaging.types import Spacing
+from factory.storage.subjects.types import LabelTable
+
+
+class DilateVentricles(Graded):
+    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
+
+    seconds_per_megavoxel: ClassVar[float] = 0.05
+    size: ClassVar[str] = "radius_mm"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "by a radius",
+            tuple(
+                {"radius_mm": mm, "into": ("white_matter", "deep_grey_matter")}
+                for mm in (1.5, 3.0, 5.0)
+            ),
+            tissue="ventricles",
+        ),
+    )
+
+    radius_mm: Number[Millimetres] | None = None
+    into: tuple[Tissue, ...]
+
+    @model_validator(mode="after")
+    def _into(self) -> "DilateVentricles":
+        check_into(self.into)
+        return self
+
+    @staticmethod
+    def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles
+
+        return dilate_ventricles(label, spacing, table, **values)
+
+
+OPERATOR = DilateVentricles

@@ -1,0 +1,103 @@
+"""Grow blobs of a new label inside some tissues."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from factory.anatomy.edits.operator import Edited, Example, Operator
+from factory.config.parameters import Number, Option
+from factory.config.section import allowed, problem
+from factory.config.types import TISSUES, Millilitres, Tissue
+from factory.imaging.types import Spacing
+from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
+from factory.text import listed
+
+TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")
+"""Names that no lesion may have: there are columns volume_ml_<name>, and requested_<parameter>."""
+
+
+Number20 = Annotated[int, Field(ge=1, le=20), allowed("a whole number from 1 to 20")]
+Roughness = Annotated[float, Field(ge=1, le=20), allowed("1 to 20 mm")]
+
+
+Brightness = Annotated[float, Field(ge=0, le=3), allowed("0 to 3")]
+LabelName = Annotated[
+    str,
+    Field(pattern="^[a-z][a-z0-9_]{0,39}$"),
+    allowed("a name of small letters, digits and _"),
+]
+
+
+class Lesion(Operator):
+    """Blobs of a label of their own, of volume_ml together, grown inside some tissues.
+
+    looks_like: the tissue as which the painter paints them, by default the first of `inside`;
+    intensity: how bright the image then is there, as a factor.
+    """
+
+    seconds_per_megavoxel: ClassVar[float] = 0.1
+    random: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "one bright lesion",
+            tuple(
+                {"volume_ml": ml, "inside": ("white_matter",), "intensity": 1.5}
+                for ml in (0.5, 2.0, 8.0)
+            ),
+            tissue="lesion",
+            record="achieved_volume_ml",
+        ),
+    )
+
+    name: LabelName = "lesion"
+    inside: tuple[Tissue, ...]
+    volume_ml: Number[Millilitres]
+    number: Option[Number20] = 1
+    smoothness_mm: Number[Roughness] = 4.0
+    looks_like: Tissue | None = None
+    intensity: Number[Brightness] = 1.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Lesion":
+        if not self.inside or len(set(self.inside)) < len(self.inside):
+            text = "value {value}; allowed: a list, without repeats, of {names}"
+            raise problem(text, self.inside, at=("inside",), names=listed(TISSUES))
+        if self.name in TAKEN:
+            text = "value {value}; allowed: none of {names}"
+            raise problem(text, self.name, at=("name",), names=listed(TAKEN))
+        return self
+
+    @property
+    def painted_as(self) -> str:
+        return self.looks_like or self.inside[0]
+
+    @classmethod
+    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "looks_like": values.get("looks_like", values["inside"][0])}
+
+    def adds_label(self) -> tuple[str, str]:
+        return self.name, self.painted_as
+
+    @staticmethod
+    def after_painting(
+        image: np.ndarray,
+        label: np.ndarray,
+        spacing: Spacing,
+        table: LabelTable,
+        values: Mapping[str, Any],
+    ) -> np.ndarray:
+        from factory.anatomy.edits.lesion.edit import shaded
+
+        mask = label == table.index(values["name"])
+        return shaded(image, mask, spacing, values["intensity"])
+
+    @staticmethod
+    def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        from factory.anatomy.edits.lesion.edit import lesion
+
+        return lesion(label, spacing, table, **values)
+
+
+OPERATOR = Lesion

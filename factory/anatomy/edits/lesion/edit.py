@@ -3,7 +3,6 @@
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +51,7 @@ def lesion(
     for tissues or a name that the table does not have, a parameter out of range, and a volume that
     the tissues cannot hold, with the largest found that they can.
     """
-    _check(table, inside, volume_ml, number, smoothness_mm, name, intensity)
+    _check(table, inside, name)
     value = table.index(name)
     voxel_ml = float(np.prod(spacing)) / 1000
     sizes = _sizes(round(volume_ml / voxel_ml), number)
@@ -96,29 +95,12 @@ def shaded(image: np.ndarray, mask: np.ndarray, spacing: Spacing, factor: float)
     return painted
 
 
-def _check(
-    table: LabelTable,
-    inside: Sequence[str],
-    volume_ml: float,
-    number: int,
-    smoothness_mm: float,
-    name: str,
-    intensity: float,
-) -> None:
+def _check(table: LabelTable, inside: Sequence[str], name: str) -> None:
     for tissue in (*inside, name):
         if tissue not in table.names:
             raise AnatomyError(f"{NAME}: no {tissue} in the labels: {', '.join(table.names)}")
     if not inside or name in inside or "background" in (*inside, name):
         raise AnatomyError(f"{NAME}: {name} inside {list(inside)}; allowed are other tissues")
-    for parameter, value, low, high in (
-        ("volume_ml", volume_ml, 0.0, math.inf),
-        ("number", number, 1, 100),
-        ("smoothness_mm", smoothness_mm, 1.0, 50.0),
-        ("intensity", intensity, 0.0, 10.0),
-    ):
-        if not (math.isfinite(value) and low <= value <= high):
-            words = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
-            raise AnatomyError(f"{NAME}: {parameter} is {value}; allowed are {words}")
 
 
 def _sizes(voxels: int, number: int) -> list[int]:

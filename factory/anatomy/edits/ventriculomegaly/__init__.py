@@ -1,0 +1,91 @@
+"""Widen the lateral ventricles until the atria have a given width."""
+
+from statistics import fmean
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from factory.anatomy.edits.graded import Graded, check_into
+from factory.anatomy.edits.operator import Edited, Example, options_of
+from factory.config.parameters import Number, Option
+from factory.config.section import one_of, problem
+from factory.config.types import Millimetres, Share, Tissue
+from factory.imaging.types import Spacing
+from factory.storage.subjects.types import LabelTable
+
+Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
+Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))]
+
+
+class Ventriculomegaly(Graded):
+    """The lateral ventricles widened until the atrium measures atrial_width_mm; 0 leaves them as
+    they are, and so does a grade that grades_mm translates to 0.
+
+    mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
+    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max; of what they gain, the
+    skull gives way by the share head_growth.
+    """
+
+    seconds_per_megavoxel: ClassVar[float] = 0.15
+    displacing: ClassVar[float] = 0.3  # seconds per megavoxel
+    size: ClassVar[str] = "atrial_width_mm"
+    of_one_mode: ClassVar[dict[str, str]] = {
+        "into": "dilate",
+        "mantle_min_mm": "displace",
+        "csf_min_share": "displace",
+        "parenchyma_loss_max": "displace",
+        "head_growth": "displace",
+    }
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "dilate",
+            tuple({"mode": "dilate", "atrial_width_mm": mm} for mm in (16, 18, 20)),
+            tissue="ventricles",
+            record="achieved_atrial_width_mm",
+            on_phantom=tuple({"mode": "dilate", "atrial_width_mm": mm} for mm in (10, 13, 16)),
+        ),
+        Example(
+            "displace",
+            tuple({"mode": "displace", "atrial_width_mm": mm} for mm in (16, 18, 20)),
+            tissue="ventricles",
+            record="achieved_atrial_width_mm",
+            on_phantom=tuple({"mode": "displace", "atrial_width_mm": mm} for mm in (10, 13, 16)),
+        ),
+    )
+
+    atrial_width_mm: Number[Millimetres] | None = None
+    mode: Option[Mode] = "dilate"
+    side: Option[Side] = "both"
+    ratio: Number[Share] | None = None
+    into: tuple[Tissue, ...] | None = None
+    mantle_min_mm: Millimetres | None = None
+    csf_min_share: Share | None = None
+    parenchyma_loss_max: Share | None = None
+    head_growth: Number[Share] | None = None
+
+    @classmethod
+    def seconds(cls, values: dict[str, Any], megavoxels: float) -> float:
+        rates = {"dilate": cls.seconds_per_megavoxel, "displace": cls.displacing}
+        return megavoxels * fmean(rates[mode] for _, mode in options_of(values["mode"]))
+
+    @model_validator(mode="after")
+    def _of_its_mode(self) -> "Ventriculomegaly":
+        for name, mode in self.of_one_mode.items():
+            others = [given for _, given in options_of(self.mode) if given != mode]
+            if getattr(self, name) is not None and others:
+                raise problem(f"mode {others[0]} has no {name}; allowed: mode {mode}", at=(name,))
+        if self.ratio is not None and "both" in [side for _, side in options_of(self.side)]:
+            raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
+        if self.into is not None:
+            check_into(self.into)
+        return self
+
+    @staticmethod
+    def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
+
+        return ventriculomegaly(label, spacing, table, **values)
+
+
+OPERATOR = Ventriculomegaly

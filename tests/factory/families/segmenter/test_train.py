@@ -14,7 +14,7 @@ from factory.config.loading import Loaded, parse
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
-from factory.families.segmenter.family import samplers_of
+from factory.families.segmenter.job import samplers_of
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import augmented, batch, network, rate, train
 from factory.models.checkpoint import load_state, read_card, write_card

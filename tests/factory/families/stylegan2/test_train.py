@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from factory.families.stylegan2.family import FAMILY, config_of, started_from
 from PIL import Image
 from support.kill_training import Mortal, killed
 
@@ -16,14 +17,13 @@ from factory.config.loading import Loaded, parse
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
-from factory.families.stylegan2.family import FAMILY, config_of, started_from
+from factory.families.stylegan2.inference import Drawer
 from factory.families.stylegan2.losses import mask
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.steps import passes
 from factory.families.stylegan2.train import networks, train
 from factory.models.checkpoint import load_state, read_card
 from factory.models.stylegan2.network import StyleGanConfig
-from factory.subjects.latents import Drawer
 from factory.training.run import Run, TrainingDiverged
 
 RECIPE = """

@@ -17,7 +17,7 @@ from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
-from factory.families.ultrasound_to_mri.family import head_records
+from factory.families.ultrasound_to_mri.job import head_records
 from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining

@@ -9,7 +9,6 @@ from torch import nn
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.base import Family
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.train import networks, train
 from factory.models.checkpoint import load_state, save_model
@@ -143,6 +142,3 @@ def text(table: pd.DataFrame) -> list[str]:
     from factory.families.spade.scoring_volumes import markdown
 
     return markdown(table).splitlines()
-
-
-FAMILY = Family(check, parts, work, export, score, text)

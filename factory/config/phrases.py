@@ -1,16 +1,8 @@
-"""A recipe's values in words."""
+"""Parameters of a document in words."""
 
 from typing import Any
 
 from factory.config.sweep_keywords import word_of
-from factory.schema.render_recipe import Recipe
-
-
-def pixels(recipe: Recipe) -> str:
-    """How large the voxels of a dataset are."""
-    if recipe.spec.subjects.ultrasound:
-        return "as large as each head has them"
-    return f"{recipe.spec.output.spacing_mm:g} mm"
 
 
 def parameter(node: Any, unit: str | None = None) -> str:

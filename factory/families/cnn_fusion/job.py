@@ -7,14 +7,14 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.base import Family
 from factory.families.cnn_fusion.crossfit import fold_recipe, learning_records, pairs_of, unseen_by
 from factory.families.cnn_fusion.data import PatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.cnn_fusion.train import Patches, network, train
-from factory.families.spade import family as spade_family
+from factory.families.spade import job as spade_job
 from factory.lookup import find_model
 from factory.models.checkpoint import load_state, read_card, save_model
+from factory.training.cards import without_paths
 from factory.training.data import held_out_subjects, person, records, training_subjects
 from factory.training.run import Run
 
@@ -47,7 +47,7 @@ def check(recipe: CnnFusionTraining) -> None:
         )
     for fold in folds(recipe):
         spade = fold_recipe(recipe, fold, Path(recipe.output)).spec
-        spade_family.check(spade)
+        spade_job.check(spade)
         if spade.batch % recipe.workers:
             raise RecipeError(
                 f"{recipe.spade.recipe}: batch {spade.batch} cannot be shared evenly by "
@@ -64,7 +64,7 @@ def parts(recipe: CnnFusionTraining) -> list[str]:
     found = []
     for fold in folds(recipe):
         spade = fold_recipe(recipe, fold, Path(recipe.output)).spec
-        found += [f"fold-{fold}/{part}" for part in spade_family.parts(spade)]
+        found += [f"fold-{fold}/{part}" for part in spade_job.parts(spade)]
     return [*found, FUSION]
 
 
@@ -77,7 +77,7 @@ def work(recipe: CnnFusionTraining, part: str, run: Run) -> None:
     output = run.folder.parents[1]
     if not (output / name / "model" / "card.json").exists():
         spade = fold_recipe(recipe, int(name.removeprefix("fold-")), output)
-        spade_family.work(spade.spec, orientation, run)
+        spade_job.work(spade.spec, orientation, run)
 
 
 def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
@@ -90,7 +90,7 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
         folder = output / f"fold-{fold}"
         model = folder / "model"
         if run.rank == 0 and not (model / "card.json").exists():
-            spade_family.export(fold_recipe(recipe, fold, output), folder)
+            spade_job.export(fold_recipe(recipe, fold, output), folder)
         run.wait()
         pairs += pairs_of(model, unseen_by(recipe, fold), recipe, output / "volumes", run)
     sampler = PatchSampler(
@@ -118,7 +118,7 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
     folder = output / FUSION
     state = load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
     curve = Run(folder).loss_curve(points=10**9)
-    described = spade_family.without_paths(loaded.data)
+    described = without_paths(loaded.data)
     described["spade"] |= {"recipe": Path(recipe.spade.recipe).name, "model": spade["name"]}
     learnt = learning_records(recipe)
     spacings = recipe.subjects.spacing_mm
@@ -171,6 +171,3 @@ def text(table: pd.DataFrame) -> list[str]:
     from factory.families.cnn_fusion.scoring import markdown
 
     return markdown(table).splitlines()
-
-
-FAMILY = Family(check, parts, work, export, score, text)

@@ -1,10 +1,15 @@
-"""The memory that a renderer takes at its peak, projected."""
+"""What a sample costs, projected: a renderer's memory at its peak, and the time of edits."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from factory.anatomy.edits.registry import OPERATORS, of
+from factory.planning.cases import cases_each
+from factory.planning.grid import needed_shape
+from factory.planning.groups import parts
 from factory.planning.stack_shapes import megavoxels
+from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 
 # What a renderer takes, measured on CPU renders of the shipped recipe and rounded up.
@@ -13,7 +18,6 @@ VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 a
 INDEX_BYTES = 40  # a voxel, besides, of a model with styles, which share an index: 37 at 0.8 mm
 STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
-PATCHES = 8  # patches a trained fusion restores at a time
 AHEAD_BYTES = 60  # a voxel, besides, where two cases are begun ahead: 36 at 0.8 mm
 
 
@@ -36,15 +40,24 @@ def memory_per_actor(layout: Layout, card: Mapping[str, Any], weights_bytes: int
     return PROCESS_BYTES + 3 * weights_bytes + activations + each * voxels + stacks + shard
 
 
-def fusion_memory(card: Mapping[str, Any] | None) -> int:
-    """Bytes that a trained fusion needs at its peak: two layers' activations and torch's copies."""
-    if card is None:
-        return 0
-    return 8 * PATCHES * card["config"]["width"] * card["config"]["patch"] ** 3 * 4
-
-
 def memory_ahead(layout: Layout) -> int:
     """Bytes that a renderer needs besides where it begins cases ahead
     (factory.rendering.lookahead).
     """
     return AHEAD_BYTES * math.prod(layout.shape)
+
+
+def edit_seconds(recipe: Recipe) -> float:
+    """A core's seconds for the edits of a sample, the mean over groups.
+
+    On the high side: every head is taken to be as large as the largest, and every edit to be
+    carried out, whatever its `when`. Raises SubjectError where subjects cannot be read.
+    """
+    megavoxels = math.prod(needed_shape(recipe)) / 1e6
+    samples, spent = 0, 0.0
+    for part in parts(recipe):
+        count = part.count * cases_each(recipe, part)
+        edits = [of(edit) for edit in part.template["anatomy"]]
+        samples += count
+        spent += count * sum(OPERATORS[name].seconds(v, megavoxels) for name, v in edits)
+    return spent / max(samples, 1)

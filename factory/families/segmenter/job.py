@@ -8,7 +8,6 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.base import Family
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import network, train
 from factory.lookup import find_model
@@ -128,6 +127,3 @@ def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame
 
 def text(table: pd.DataFrame) -> list[str]:
     return [line.rstrip() for line in table.to_string(index=False).splitlines()]
-
-
-FAMILY = Family(check, parts, work, export, score, text)

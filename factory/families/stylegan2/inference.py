@@ -1,9 +1,4 @@
-"""Subjects that are drawn from the latents of a StyleGAN2: which there are, and what each is.
-
-A record is plain JSON, and enough to make the subject again:
-{"source": "latents", "id", "model", "truncation", "seed", "to" (seed or None), "t", "space",
-"mix" ([seed, resolution] or None)}. How many there are is known without listing them.
-"""
+"""Images and labels from the latents of a trained StyleGAN2."""
 
 import functools
 from typing import Any
@@ -17,46 +12,12 @@ from factory.models.label_vae import spherical
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
 from factory.seeding import seed_of
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.types import Grid, LabelTable, Subject
-from factory.subjects.latents_section import DrawnLatents
+from factory.storage.subjects.types import LabelTable
 
 KEY = "latents.model"
+
+
 UNLABELLED = LabelTable(names=("background",), colours=((0, 0, 0),))
-
-
-def count(part: DrawnLatents) -> int:
-    """How many subjects there are."""
-    if walk := part.interpolate:
-        return (len(walk.between) - 1) * walk.steps + 1
-    return _latents(part) * (len(part.mix.seeds) if part.mix else 1)
-
-
-def _latents(part: DrawnLatents) -> int:
-    return len(part.seeds) if isinstance(part.seeds, tuple) else int(part.count or 0)
-
-
-def record(part: DrawnLatents, index: int, seed: int) -> dict[str, Any]:
-    """The subject at a position; seed: the recipe's. What it is depends on its id alone, so more
-    of them leave it as it was."""
-    common = {"source": "latents", "model": part.model, "truncation": part.truncation}
-    alone: dict[str, Any] = {"to": None, "t": 0.0, "space": "w", "mix": None}
-    if walk := part.interpolate:
-        leg = min(index // walk.steps, len(walk.between) - 2)
-        k = index - leg * walk.steps
-        first, last = walk.between[leg : leg + 2]
-        way = {"seed": first, "to": last, "t": k / walk.steps, "space": walk.space}
-        return {**common, **alone, **way, "id": f"latent-{first}-to-{last}-{k}of{walk.steps}"}
-    index, other = divmod(index, len(part.mix.seeds) if part.mix else 1)
-    if part.seeds is None:
-        id = f"latent-{index:06d}"
-        own = seed_of(seed, id, "latent") % 2**53
-    else:
-        own = part.seeds[index] if isinstance(part.seeds, tuple) else part.seeds + index
-        id = f"latent-seed-{own}"
-    if part.mix:
-        id += f"-with-{part.mix.seeds[other]}"
-        alone |= {"mix": [part.mix.seeds[other], part.mix.from_resolution]}
-    return {**common, **alone, "seed": own, "id": id}
 
 
 class Drawer:
@@ -132,15 +93,6 @@ def table_of(card: dict[str, Any]) -> LabelTable:
     if not found:
         return UNLABELLED
     return LabelTable(tuple(found["names"]), tuple((r, g, b) for r, g, b in found["colours"]))
-
-
-def make(record: dict[str, Any], mm: float, replicate: int = 0) -> Subject:
-    """The subject of a record: one slice [1, y, x] whose pixels are mm wide, and as thick."""
-    drawer = drawer_of(record["model"])
-    image, label = drawer.draw(record, replicate)
-    grid = Grid.centred((1, *label.shape), (mm, mm, mm))
-    about = {"truncation": record["truncation"], "latent_seed": record["seed"]}
-    return Subject(record["id"], label[None], grid, drawer.table, image[None], about)
 
 
 @functools.lru_cache(maxsize=2)

@@ -8,7 +8,6 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import RecipeError
-from factory.families.base import Family
 from factory.families.ultrasound_to_mri.data import UnpairedSampler, mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.methods import config_of, networks
 from factory.families.ultrasound_to_mri.recipe import Heads, UltrasoundToMriTraining
@@ -160,6 +159,3 @@ def score(folder: Path, recipe: UltrasoundToMriTraining, output: Path) -> pd.Dat
 
 def text(table: pd.DataFrame) -> list[str]:
     return [line.rstrip() for line in table.to_string(index=False).splitlines()]
-
-
-FAMILY = Family(check, parts, work, export, score, text)

@@ -11,7 +11,6 @@ import torch
 
 from factory.config.loading import Loaded
 from factory.errors import FactoryError, RecipeError
-from factory.families.base import Family
 from factory.families.feature_extractors import extractor_of, pictures
 from factory.families.stylegan2.data import PlaneSampler, read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
@@ -140,6 +139,3 @@ def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:
 
 def text(table: pd.DataFrame) -> list[str]:
     return str(table.to_string(index=False)).splitlines()
-
-
-FAMILY = Family(check, parts, work, export, score, text)

@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 
 from factory.config.loading import Loaded
-from factory.families.base import Family
 from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import maps
 from factory.families.label_vae.recipe import LabelVaeTraining
@@ -97,6 +96,3 @@ def text(table: pd.DataFrame) -> list[str]:
         real = "" if np.isnan(row.real) else f"{row.real:7.3f}"
         lines.append(f"{row.measure:{width}} {row.model:7.3f}{real}")
     return lines
-
-
-FAMILY = Family(check, parts, work, export, score, text)

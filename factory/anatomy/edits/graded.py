@@ -1,0 +1,54 @@
+"""Edits whose size is given in mm, or by a grade that is translated to mm."""
+
+from typing import Any, ClassVar
+
+from pydantic import model_validator
+
+from factory.anatomy.edits.operator import Operator, options_of
+from factory.config.parameters import Option
+from factory.config.section import problem
+from factory.config.types import TISSUES, Grade, Millimetres
+from factory.text import listed
+
+
+class Graded(Operator):
+    """An edit whose size in mm is given, or a grade that grades_mm translates."""
+
+    size: ClassVar[str]
+
+    grade: Option[Grade] | None = None
+    grades_mm: dict[Grade, Millimetres] | None = None
+
+    @model_validator(mode="after")
+    def _sized(self) -> "Graded":
+        if (getattr(self, self.size) is None) == (self.grade is None):
+            both = self.grade is not None
+            text = (
+                f"both {self.size} and grade are given" if both else f"no {self.size} and no grade"
+            )
+            raise problem(f"{text}; allowed: {self.size}, or grade with grades_mm")
+        if self.grade is not None and not self.grades_mm:
+            raise problem("grade needs grades_mm; allowed: e.g. {0: 0, 1: 1.5}", at=("grade",))
+        if self.grade is None and self.grades_mm is not None:
+            raise problem("grades_mm without grade", at=("grades_mm",))
+        for at, grade in options_of(self.grade):
+            if grade not in (self.grades_mm or {}):
+                words = f"{listed(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
+                text = "value {value}; allowed: {words}"
+                raise problem(text, grade, at=("grade", *at), words=words)
+        return self
+
+    @classmethod
+    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "grade" not in values:
+            return values
+        others = {k: v for k, v in values.items() if k not in ("grade", "grades_mm")}
+        return {cls.size: values["grades_mm"][values["grade"]], **others}
+
+
+def check_into(into: tuple[str, ...]) -> None:
+    """Raises the error of a validator where ventricles cannot grow into some tissues."""
+    if not into or "ventricles" in into or len(set(into)) < len(into):
+        others = listed(t for t in TISSUES if t != "ventricles")
+        text = "value {value}; allowed: a list, without repeats, of {others}"
+        raise problem(text, into, at=("into",), others=others)

@@ -1,0 +1,27 @@
+"""Of what a StyleGAN2 draws: it comes with its image, so nothing is painted."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from factory.case import Case
+from factory.errors import RenderError
+from factory.families.base import StyleEnds
+from factory.models.checkpoint import read_card
+from factory.storage.subjects.types import Subject
+
+
+class OwnImages:
+    """card: the model's JSON card."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.card = read_card(folder)
+
+    def painted(
+        self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """See factory.families.base.Painter."""
+        if subject.image is None:
+            raise RenderError(f"{case.id}: the subject has no image, and its model paints none")
+        return subject.image, None

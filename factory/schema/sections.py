@@ -1,0 +1,75 @@
+"""The sections of a render recipe, before they are checked against one another."""
+
+from functools import cached_property
+from typing import Any
+
+from factory.acquisition.section import Acquisition
+from factory.anatomy.edits.registry import Edit
+from factory.config.document import Path
+from factory.config.section import Section
+from factory.config.types import Count, Seed, Text
+from factory.schema.appearance import Appearance
+from factory.schema.gate import Gate, GateBase
+from factory.schema.group import Edits, Group, GroupName
+from factory.schema.output import Output
+from factory.subjects.catalogue import SubjectCatalogue
+from factory.subjects.registry import SOURCES, section_of
+from factory.subjects.section import Subjects
+from factory.subjects.source import Source
+from factory.subjects.sources.interpolated import Interpolate
+from factory.subjects.sources.latents import DrawnLatents
+
+
+class RecipeSections(Section):
+    """Subjects × sweeps × replicates, rendered into one dataset; or, instead of subjects, what a
+    trained StyleGAN2 draws from its latents, with its own image unless `appearance` paints it."""
+
+    include: Text | tuple[Text, ...] | None = None
+    seed: Seed
+    subjects: Subjects = Subjects.model_construct()  # type: ignore[valid-type] # none
+    latents: DrawnLatents | None = None
+    interpolate: Interpolate | None = None
+    anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
+    groups: dict[GroupName, Group] | None = None
+    appearance: Appearance | None = None
+    gate: Gate | None = None
+    acquisition: Acquisition | None = None
+    replicates: Count = 1
+    output: Output
+
+    @property
+    def model(self) -> str:
+        """The model that makes images, by its name or folder."""
+        if self.appearance is not None:
+            return self.appearance.model
+        assert self.latents is not None
+        return self.latents.model
+
+    @property
+    def fusion(self) -> str | None:
+        """The trained fusion it names, if any."""
+        return self.appearance.fusion if self.appearance else None
+
+    @property
+    def gate_section(self) -> GateBase:
+        """The gate of a recipe that has one."""
+        assert self.gate is not None
+        return self.gate
+
+    @property
+    def edits(self) -> dict[Path, Edits]:
+        """The recipe's edits by where they stand, first those of every subject."""
+        groups = sorted((self.groups or {}).items())
+        own: dict[Path, Edits] = {("groups", name, "anatomy"): g.anatomy for name, g in groups}
+        return {("anatomy",): self.anatomy, **own}
+
+    @property
+    def sources(self) -> list[tuple[Source, Any]]:
+        """The sources that the recipe names, with its sections of them."""
+        every = ((source, section_of(source, self)) for source in SOURCES.values())
+        return [(source, section) for source, section in every if section is not None]
+
+    @cached_property
+    def catalogue(self) -> SubjectCatalogue:
+        """The recipe's subjects, listed once. Raises SubjectError, RecipeError."""
+        return SubjectCatalogue.of(self)

@@ -1,0 +1,32 @@
+"""The sources of subjects there are, by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from factory.discovery import discover
+from factory.errors import FactoryError
+from factory.subjects.source import Record, Source
+from factory.text import listed, nearest
+
+_found: Mapping[str, Source] = discover("factory.subjects.sources", "SOURCE", folders=False)
+SOURCES: Mapping[str, Source] = dict(
+    sorted(_found.items(), key=lambda item: (item[1].is_listed, item[0]))
+)
+"""Those that are made come before those that are listed from files; each by name. The order of a
+dataset's samples follows it."""
+
+
+def source_of(record: Record) -> Source:
+    """The source of a subject. Raises FactoryError where it is unknown here."""
+    name = record["source"]
+    if name not in SOURCES:
+        raise FactoryError(
+            f"subject {record.get('id')}: no source {name!r}; there are {listed(SOURCES)}"
+            f"{nearest(name, SOURCES)}"
+        )
+    return SOURCES[name]
+
+
+def section_of(source: Source, recipe: Any) -> Any:
+    """A source's section of a recipe (factory.schema.sections.RecipeSections), or None."""
+    return getattr(recipe, source.key) if source.key else getattr(recipe.subjects, source.name)

@@ -1,0 +1,1 @@
+"""The sources of subjects: one module each, which defines SOURCE."""

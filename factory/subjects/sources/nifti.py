@@ -1,0 +1,52 @@
+"""Label maps, and images where there are any, in any folder of .nii.gz."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pydantic import model_validator
+
+from factory.config.section import Section, problem
+from factory.config.types import Text
+from factory.subjects.files import FileSource, Mapping, mapping_labels, mapping_tissues
+from factory.subjects.source import Record
+
+
+class Nifti(Section):
+    """Any folder of .nii.gz, by patterns with {subject}."""
+
+    path: Text
+    labels: Text
+    images: Text | None = None
+    mapping: Mapping = "feta"
+
+    @model_validator(mode="after")
+    def _patterns(self) -> "Nifti":
+        for key in ("labels", "images"):
+            pattern = getattr(self, key)
+            if pattern is not None and "{subject}" not in pattern:
+                words = "a file name with {subject} in it"
+                raise problem("value {value}; allowed: {words}", pattern, at=(key,), words=words)
+        return self
+
+
+class NiftiSource(FileSource):
+    name: ClassVar[str] = "nifti"
+    Section: ClassVar[type[Section]] = Nifti
+
+    def records(self, section: Nifti) -> list[Record]:
+        from factory.storage.subjects.nifti import nifti_subjects
+
+        mapping: Any = section.mapping
+        return nifti_subjects(section.path, section.labels, section.images, mapping)
+
+    def tissues(self, section: Nifti) -> set[str]:
+        return mapping_tissues(section.mapping)
+
+    def extra_labels(self, section: Nifti) -> Iterable[tuple[str, str]]:
+        return mapping_labels(section.mapping)
+
+    def lacks_images(self, section: Nifti) -> str | None:
+        return "nifti without images" if section.images is None else None
+
+
+SOURCE = NiftiSource()

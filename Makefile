@@ -35,6 +35,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # Two processes of one thread each: more threads than cores wait for one another.
 test: export OMP_NUM_THREADS := 1

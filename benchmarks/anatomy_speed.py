@@ -24,7 +24,7 @@ from report_table import bars, keep
 from factory.anatomy import measures as measure
 from factory.anatomy.deformation import warp
 from factory.anatomy.edits.deform.edit import LATTICE_MM, random_velocity
-from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
+from factory.anatomy.edits.registry import OPERATORS
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
@@ -91,9 +91,7 @@ def forget() -> None:
     """Measures and edits of another head, so that nothing kept of the last one helps the next."""
     label, spacing = phantom(30, 1, 3.0).label, (3.0,) * 3
     measure.measure(label, spacing, FETA)
-    operator_function("ventriculomegaly")(
-        label, spacing, FETA, atrial_width_mm=14.0, mode="displace"
-    )
+    OPERATORS["ventriculomegaly"].apply(label, spacing, FETA, atrial_width_mm=14.0, mode="displace")
 
 
 def seconds(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
@@ -160,14 +158,12 @@ def edits(rows: Rows, large: Head, repeats: int) -> None:
     label, spacing = large
     brought = ({"name": name, "looks_like": "white_matter"} for name in ("lesion", CALLOSUM))
     table = table_of(list(brought))
-    for operator in operator_names():
-        if operator not in EDITS:
-            rows.say(f"| {operator} | | | | | not timed: no line in EDITS |")
-        kind = operator_class(operator)
+    for operator in OPERATORS:
+        kind = OPERATORS[operator]
         known = {"seed": 1} if kind.random else {}
         known |= {"age_weeks": WEEKS} if kind.wants_age else {}
         array = with_callosum(label, spacing, table) if CALLOSUM in kind.needs else label
-        for what, target, parameters in EDITS.get(operator, []):
+        for what, target, parameters in EDITS.get(operator) or examples(operator):
             name = f"{operator}, {what}"
             given = parameters | known
             try:
@@ -180,9 +176,15 @@ def edits(rows: Rows, large: Head, repeats: int) -> None:
             rows.add(name, took, target, evaluations)
 
 
+def examples(operator: str) -> list[tuple[str, float | None, dict[str, Any]]]:
+    """The examples of an edit without a target of its own, each at its middle strength."""
+    every = OPERATORS[operator].examples
+    return [(e.text, None, dict(e.strengths[len(e.strengths) // 2])) for e in every]
+
+
 def timed(operator: str, work: Callable[[Any], Any], repeats: int) -> tuple[int | None, float]:
     """How many evaluations an edit took, None where it is not one of many; and its seconds."""
-    edit = operator_function(operator)
+    edit = OPERATORS[operator].apply
     if operator not in COUNTED:
         took, result = seconds(lambda: work(edit), repeats)
         return result[2].get("evaluations") if len(result) > 2 else None, took

@@ -22,7 +22,8 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from factory.anatomy.edits.registry import operator_class, operator_function, operator_names
+from factory.anatomy.edits.operator import Example
+from factory.anatomy.edits.registry import OPERATORS
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
 from factory.schema.label_table import table_of
@@ -33,93 +34,14 @@ from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.resample import fit
 from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
 
-
-@dataclass(frozen=True)
-class Shown:
-    """One edit's three strengths, and where to look.
-
-    axis: 0 axial, 1 coronal, 2 sagittal. tissue: the slice where the unedited subject (or, where
-    it has none, the weakest edit's) has most of it, of all that is labelled by default; the slice
-    through its middle for the corpus callosum, since the midline is thin.
-    title: a key of the record to print above each panel. on_phantom: its strengths, if others.
-    """
-
-    strengths: list[dict[str, Any]]
-    axis: int = 0
-    tissue: str | None = None
-    title: str | None = None
-    on_phantom: list[dict[str, Any]] | None = None
-
-
-INTO = ["white_matter", "deep_grey_matter"]
 LESION = table_of([{"name": "lesion", "looks_like": "white_matter"}])
 
-
-WIDTHS_MM = (16, 18, 20), (10, 13, 16)
-"""Of the real subject, whose own atria are wide already, and of the phantom."""
-
-
-def widened(mode: str) -> Shown:
-    real, small = [[{"mode": mode, "atrial_width_mm": mm} for mm in row] for row in WIDTHS_MM]
-    return Shown(real, 0, "ventricles", "achieved_atrial_width_mm", small)
-
-
 EDITS = {
-    "ventriculomegaly dilate": widened("dilate"),
-    "ventriculomegaly displace": widened("displace"),
-    "dilate_ventricles": Shown(
-        [{"radius_mm": mm, "into": INTO} for mm in (1.5, 3.0, 5.0)], tissue="ventricles"
-    ),
-    "deform": Shown([{"warp_mm": mm, "seed": 1} for mm in (1.0, 2.0, 4.0)], title="jacobian_min"),
-    "microcephaly": Shown(
-        [{"biparietal_mm": mm} for mm in (62, 55, 48)], title="achieved_biparietal_mm"
-    ),
-    "grow": Shown(
-        [{"to_weeks": weeks} for weeks in (23, 32, 36)], title="achieved_occipito_frontal_mm"
-    ),
-    "asymmetry": Shown(
-        [{"side": "left", "hemisphere_share": share} for share in (-0.1, -0.2, -0.3)],
-        tissue="ventricles",
-        title="achieved_hemisphere_share",
-    ),
-    "asymmetry of the ventricle": Shown(
-        [{"side": "right", "ventricle_share": share} for share in (-0.4, 0.5, 1.0)],
-        tissue="ventricles",
-        title="achieved_ventricle_share",
-    ),
-    "cerebellar_hypoplasia": Shown(
-        [{"transcerebellar_mm": mm} for mm in (22, 18, 13)],
-        tissue="cerebellum",
-        title="achieved_transcerebellar_mm",
-    ),
-    "cerebellar_hypoplasia, coronal": Shown(
-        [{"transcerebellar_mm": mm} for mm in (22, 18, 13)],
-        axis=1,
-        tissue="cerebellum",
-        title="achieved_transcerebellar_mm",
-    ),
-    "cortical_thinning": Shown([{"share": s} for s in (0.15, 0.3, 0.5)], title="achieved_share"),
-    "cortical_thinning from inside": Shown(
-        [{"share": s, "gains": "white_matter"} for s in (0.15, 0.3, 0.5)], title="achieved_share"
-    ),
-    "external_csf": Shown(
-        [{"wider_mm": mm} for mm in (2.0, 4.0, 8.0)], axis=1, title="gained_volume_ml"
-    ),
-    "lesion": Shown(
-        [
-            {"volume_ml": ml, "inside": ["white_matter"], "seed": 5, "intensity": 1.5}
-            for ml in (0.5, 2.0, 8.0)
-        ],
-        tissue="lesion",
-        title="achieved_volume_ml",
-    ),
-    "corpus_callosum_agenesis": Shown(
-        [{"share": s} for s in (0.33, 0.67, 1.0)], 2, CALLOSUM, "lost_volume_ml"
-    ),
-    "corpus_callosum_agenesis, coronal": Shown(
-        [{"share": s} for s in (0.33, 0.67, 1.0)], 1, CALLOSUM, "lost_volume_ml"
-    ),
+    f"{name}, {example.text}": example
+    for name, kind in OPERATORS.items()
+    for example in kind.examples
 }
+"""What there is to look at: the examples of every edit."""
 
 # FreeSurfer's numbers.
 ADULT = {
@@ -135,7 +57,7 @@ ADULT = {
 
 
 def operator_of(name: str) -> str:
-    return name.split(",")[0].split(" ")[0]
+    return name.split(",")[0]
 
 
 def real_subject(folder: Path, participant: str, with_callosum: bool) -> Subject:
@@ -176,12 +98,13 @@ class Panel:
 
 def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | None) -> Panel:
     operator = operator_of(name)
-    known = {}
-    if operator_class(operator).wants_age:
-        known = {"age_weeks": subject.metadata["gestational_age_weeks"]}
+    kind = OPERATORS[operator]
+    known = {"seed": 5} if kind.random else {}
+    if kind.wants_age:
+        known["age_weeks"] = subject.metadata["gestational_age_weeks"]
     title = ", ".join(f"{k} {v}" for k, v in parameters.items() if k not in ("inside", "into"))
     try:
-        label, image, *record = operator_function(operator)(
+        label, image, *record = kind.apply(
             subject.label,
             subject.grid.spacing,
             subject.table,
@@ -196,11 +119,11 @@ def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | N
     return Panel(title, label, image)
 
 
-def panels(name: str, shown: Shown, subject: Subject, others: bool) -> list[Panel]:
+def panels(name: str, shown: Example, subject: Subject, others: bool) -> list[Panel]:
     """Nothing and the three strengths, all cut at the same slice and cropped to the same box."""
     strengths = shown.on_phantom if others and shown.on_phantom else shown.strengths
     row = [Panel(f"{subject.id}, none", subject.label, subject.image)]
-    row += [edited(name, subject, parameters, shown.title) for parameters in strengths]
+    row += [edited(name, subject, parameters, shown.record) for parameters in strengths]
     where = subject.label > 0
     if shown.tissue:
         value = subject.table.index(shown.tissue)
@@ -235,7 +158,7 @@ def draw(axes: plt.Axes, panel: Panel, subject: Subject, as_image: bool, brighte
         )
 
 
-def picture(name: str, shown: Shown, both: list[Subject]) -> tuple[plt.Figure, list[Any]]:
+def picture(name: str, shown: Example, both: list[Subject]) -> tuple[plt.Figure, list[Any]]:
     """The figure of one edit; and what the sheet shows of it: none and the middle strength."""
     figure, axes = plt.subplots(3, 4, figsize=(13, 11))
     real, other = (panels(name, shown, s, others=i > 0) for i, s in enumerate(both))
@@ -274,8 +197,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("edits"))
     parser.add_argument("--only", nargs="+", choices=sorted(EDITS))
     options = parser.parse_args()
-    missing = set(operator_names()) - {operator_of(name) for name in EDITS}
-    assert not missing, f"no pictures of {', '.join(sorted(missing))}: add them to EDITS"
     options.output.mkdir(parents=True, exist_ok=True)
     cells = {}
     for name in options.only or EDITS:

@@ -15,44 +15,29 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as ended
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from factory.datasets.query import select
+from factory.discovery import discover
 from factory.errors import FactoryError
 from factory.progress import Progress
 from factory.storage.dataset import ledger
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.object_store import Folder
 from factory.storage.dataset.open import open_dataset
-from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.export import croissant, nnunet, target
-from factory.storage.export.bids import Bids
+from factory.storage.export import target
+from factory.storage.export.format import Format
 from factory.storage.export.metadata import About
-from factory.storage.export.nnunet import NnUnet
-from factory.storage.export.ome_zarr import OmeZarr
 from factory.text import listed, many, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Format(Protocol):
-    """What a format has to say: a sample's files, and the documents about all of them."""
-
-    def files(self, index: int) -> list[str]: ...
-    def write(self, index: int, sample: StoredSample, folder: Path) -> None: ...
-    def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]: ...
-    def use(self, folder: Path) -> str: ...
-    @property
-    def left_out(self) -> Sequence[str]: ...
-
-
-FORMATS: Mapping[str, type[NnUnet] | type[Bids] | type[OmeZarr]] = {
-    "nnunet": NnUnet,
-    "bids": Bids,
-    "ome-zarr": OmeZarr,
+FORMATS: Mapping[str, type[Format]] = {
+    name.replace("_", "-"): kind
+    for name, kind in discover("factory.storage.export.formats", "FORMAT", folders=False).items()
 }
-CROISSANT = "croissant"
 
 
 @dataclass(frozen=True)
@@ -79,7 +64,7 @@ class ExportReport:
         ]
         done = (
             "described"
-            if self.to == CROISSANT
+            if FORMATS[self.to].describes_only
             else f"exported, {self.written} of them written now; left out: {listed(out) or 'none'}"
         )
         return [
@@ -104,34 +89,30 @@ def export(
 ) -> ExportReport:
     """Write a complete dataset in another format, or go on with that.
 
-    to: a name of FORMATS, or croissant. output: a folder of this machine; croissant lies in the
-    dataset's own by default. where: a query of the columns of its cases, as pandas takes it.
+    to: a name of FORMATS. output: a folder of this machine; a description lies in the dataset's
+    own by default. where: a query of the columns of its cases, as pandas takes it.
     rejected_too: also samples whose column `accepted` is false. licence: what the export says of
     it. contrast: of the images, T2w by default. workers: processes, by default one a core.
 
     Raises FactoryError for a format or a query that is none, or a worker that died; StorageError
     where the dataset is not complete or damaged, or the folder holds something else.
     """
-    if to not in (*FORMATS, CROISSANT):
-        names = (*FORMATS, CROISSANT)
-        raise FactoryError(f"--to {to}: allowed: {listed(names)}{nearest(to, names)}")
+    if to not in FORMATS:
+        raise FactoryError(f"--to {to}: allowed: {listed(FORMATS)}{nearest(to, FORMATS)}")
     dataset = open_dataset(path, sealed=True)
     if not dataset.is_complete():
         raise FactoryError(
             f"{path}: not complete, so it is not exported; finish rendering it first"
         )
-    about, table = About.of(dataset, licence, contrast), dataset.cases()
-    if to == CROISSANT:
+    format, table = FORMATS[to](About.of(dataset, licence, contrast)), dataset.cases()
+    if format.describes_only:
         if where:
-            raise FactoryError("--where: croissant describes the whole dataset")
-        return _described(dataset, about, table, output)
+            raise FactoryError(f"--where: {to} describes the whole dataset")
+        return _described(dataset, to, format, table, output)
     if output is None or "://" in output:
         raise FactoryError(f"--output: {to} needs a folder of this machine, not {output}")
     chosen, rejected = select(table, where, rejected_too)
-    folder = Path(os.path.abspath(output))
-    if to == "nnunet":
-        folder = nnunet.folder_of(folder, about.name, target.MARKER)
-    format = FORMATS[to](about)
+    folder = format.folder(Path(os.path.abspath(output)), format.about)
     target.claim(folder, _claim(dataset, to, where, rejected_too))
     indices = [int(i) for i in chosen["sample"]]
     with target.held(folder):
@@ -150,7 +131,7 @@ def export(
         rejected,
         len(table) - len(chosen) - rejected,
         tuple(format.left_out),
-        format.use(folder),
+        format.use(str(folder)),
     )
 
 
@@ -161,13 +142,12 @@ def write(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
 
 
 def _described(
-    dataset: Dataset, about: About, table: "pd.DataFrame", output: str | None
+    dataset: Dataset, to: str, format: Format, table: "pd.DataFrame", output: str | None
 ) -> ExportReport:
     into = Folder(output, scratch="") if output else dataset.folder
-    into.put(croissant.NAME, croissant.describe(dataset.folder, about, table))
+    into.put(*format.describe(dataset.folder, table))
     at = str(into.root) if into.is_local else into.url
-    use = f"mlcroissant validate --jsonld {at}/{croissant.NAME}"
-    return ExportReport(CROISSANT, at, len(table), len(table), use=use)
+    return ExportReport(to, at, len(table), len(table), use=format.use(at))
 
 
 def _claim(dataset: Dataset, to: str, where: str | None, rejected_too: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from factory.datasets.filtering import chosen
+from factory.datasets.query import query_rows
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.object_store import Folder
 from factory.storage.dataset.reader import contents
@@ -81,7 +81,7 @@ class OpenedDataset:
 
         Raises DatasetError, one line, naming the nearest column where there is no such one.
         """
-        found = self.cases[chosen(self.cases, condition)].reset_index(drop=True)
+        found = self.cases[query_rows(self.cases, condition)].reset_index(drop=True)
         return replace(self, cases=found)
 
     def __getitem__(self, position: int) -> StoredSample:

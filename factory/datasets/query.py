@@ -1,8 +1,11 @@
 """Which samples of a dataset are meant: a query of their columns, and those that were accepted."""
 
+import re
 from typing import TYPE_CHECKING
 
-from factory.errors import FactoryError
+import numpy as np
+
+from factory.storage.errors import DatasetError
 from factory.text import listed, nearest
 
 if TYPE_CHECKING:
@@ -12,37 +15,58 @@ ACCEPTED = "accepted"
 """The column that says whether a sample passed its checks; all did where there is none."""
 
 
+def query_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -> np.ndarray:
+    """Which rows of a table fulfil a query.
+
+    Arguments:
+        table: The cases of a dataset, a row each.
+        query: A condition on their columns, as pandas takes it, e.g. "grade >= 2".
+        asked_by: What messages call the query, e.g. "--where".
+
+    Returns:
+        One bool a row; a row where a column has no value is not among them.
+
+    Raises:
+        DatasetError: In one line, with the nearest column where it names one that is not there.
+    """
+    said = f"{asked_by} {query!r}"
+    try:
+        found = table.eval(query, engine="python", local_dict={}, global_dict={})
+    except Exception as error:  # pandas' parser raises of every kind
+        if unknown := re.search(r"name '(\w+)' is not defined", str(error)):
+            name = unknown[1]
+            raise DatasetError(f"{said}: no column {name!r}{_hint(table, name)}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{said}: not a query of columns: {reason}") from None
+    if getattr(found, "dtype", None) not in (bool, "boolean") or len(found) != len(table):
+        raise DatasetError(f"{said}: is not true or false of a sample; e.g. grade >= 2")
+    return np.asarray(found.fillna(False), bool)
+
+
 def select(
     table: "pd.DataFrame", where: str | None = None, rejected_too: bool = False
 ) -> tuple["pd.DataFrame", int]:
     """The rows that a query chooses and that were accepted; and how many it chose that were not.
 
-    Raises FactoryError for a query that is none, or that chooses nothing.
+    Raises DatasetError for a query that is none, or that chooses nothing.
     """
-    chosen = table if where is None else table[_mask(table, where)]
+    chosen = table if where is None else table[query_rows(table, where, "--where")]
     count = len(chosen)
     if ACCEPTED in chosen and not rejected_too:
         chosen = chosen[~chosen[ACCEPTED].isin([False])]
     if not len(chosen):
         if count:
-            raise FactoryError(f"all of the {count} samples chosen were rejected; --all takes them")
-        raise FactoryError(f"--where {where!r}: true of none of the {len(table)} samples")
+            raise DatasetError(f"all of the {count} samples chosen were rejected; --all takes them")
+        raise DatasetError(f"--where {where!r}: true of none of the {len(table)} samples")
     return chosen, count - len(chosen)
 
 
-def _mask(table: "pd.DataFrame", where: str) -> "pd.Series":
-    from pandas.errors import UndefinedVariableError
+def column(table: "pd.DataFrame", name: str) -> "pd.Series":
+    """A column. Raises DatasetError, naming the nearest, where there is none."""
+    if name not in table:
+        raise DatasetError(f"no column {name!r}{_hint(table, name)}")
+    return table[name]
 
-    columns = list(map(str, table.columns))
-    try:
-        mask = table.eval(where, engine="python")
-    except UndefinedVariableError as error:
-        name = str(error).split("'")[1]
-        hint = nearest(name, columns) or f"; there are {listed(columns)}"
-        raise FactoryError(f"--where {where!r}: no column {name!r}{hint}") from None
-    except Exception as error:  # whatever pandas makes of text that is no query
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FactoryError(f"--where {where!r}: not a query of columns: {reason}") from None
-    if getattr(mask, "dtype", None) not in ("bool", "boolean") or len(mask) != len(table):
-        raise FactoryError(f"--where {where!r}: is not true or false of a sample; e.g. grade >= 2")
-    return mask.fillna(False).astype(bool)
+
+def _hint(table: "pd.DataFrame", name: str) -> str:
+    return nearest(name, map(str, table)) or f"; there are {listed(table)}"

@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
-from factory.execution.ray.session import process_environment, ray_session
+from factory.execution.ray.parallel_map import parallel_map
+from factory.execution.ray.session import ray_session
 from factory.progress import Progress
 
 T = TypeVar("T")
@@ -46,30 +47,8 @@ def spread(
 
 
 def _by_ray(make: Callable[[], Work[T]], count: int, crew: Crew) -> Iterator[T]:
-    import ray
-    from ray.exceptions import RayTaskError
-    from ray.util import ActorPool
-
     with crew.gathered():
-        variables = {"env_vars": process_environment(threads=1)}
-        actor = ray.remote(Hand).options(num_cpus=1, runtime_env=variables)
-        hands: Any = ActorPool([actor.remote(make) for _ in range(min(crew.workers, count))])
-        try:
-            yield from hands.map(lambda hand, number: hand.work.remote(number), range(count))
-        except RayTaskError as error:
-            raise error.cause from None
-
-
-class Hand(Generic[T]):
-    """A worker in a process of its own."""
-
-    def __init__(self, make: Callable[[], Work[T]]) -> None:
-        self.make = make
-        self.ready: Work[T] | None = None
-
-    def work(self, number: int) -> T:
-        self.ready = self.ready or self.make()
-        return self.ready(number)
+        yield from parallel_map(make, count, crew.workers)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from factory.datasets.montage.montage import sides
+from factory.datasets.montage.drawing import sides
 from factory.report import charts, measures, pictures, provenance, scores
 from factory.report.references import references
 from factory.report.strata import Strata, chosen, strata

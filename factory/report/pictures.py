@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from factory.datasets.montage.montage import box_about, centre_of, draw_edges, sample_panels
+from factory.datasets.montage.drawing import draw_edges
+from factory.datasets.montage.montage import box_about, centre_of, sample_panels
 from factory.datasets.montage.panels import Panel, stack_panels
 from factory.errors import FactoryError
 from factory.storage.dataset.dataset import Dataset

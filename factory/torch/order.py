@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from factory.datasets.filtering import column
+from factory.datasets.query import column
 from factory.storage.errors import DatasetError
 
 

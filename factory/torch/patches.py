@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from factory.datasets.filtering import column
 from factory.datasets.open import OpenedDataset, opened
+from factory.datasets.query import column
 from factory.storage.errors import DatasetError
 from factory.text import listed, nearest
 from factory.torch.foreground import Remembered, voxels_by_label

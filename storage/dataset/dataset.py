@@ -87,7 +87,15 @@ class Dataset:
         """What takes the samples of a shard one by one. Raises as
         factory.storage.dataset.shard_writer says.
         """
-        return ShardWriter(self, index, start, count)
+        return ShardWriter(
+            self.folder,
+            self.layout,
+            self.record,
+            index=index,
+            start=start,
+            count=count,
+            allow_mixed=self.allow_mixed,
+        )
 
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
         """Write the objects of one shard, then its ledger entry. Written twice, same bytes.

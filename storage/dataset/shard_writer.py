@@ -5,49 +5,58 @@ one of one.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.environment import environment, refuse_mixed
-from factory.storage.dataset.layout import encode_volumes, padded, quantise
+from factory.storage.dataset.layout import Layout, encode_volumes, padded, quantise
 from factory.storage.dataset.ledger_entries import failures_in, place_of, shard_entries
+from factory.storage.dataset.object_store import Folder
 from factory.storage.dataset.shard_codec import Part, join
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError
-
-if TYPE_CHECKING:
-    from factory.storage.dataset.dataset import Dataset
 
 
 class ShardWriter:
     """Takes the samples of one shard in order, then writes. Written twice, same bytes.
 
-    start: index of the first sample. Where it lies within the shard, those before it stand
-    already, and are kept as they are. count: samples to come. Raises DatasetError where these are
-    not the shard's place and number, or the environment is another.
+    folder, layout, record: of the dataset. start: index of the first sample. Where it lies within
+    the shard, those before it stand already, and are kept as they are. count: samples to come.
+    allow_mixed: write even in another environment than the dataset was begun in. Raises
+    DatasetError where these are not the shard's place and number, or the environment is another.
     """
 
-    def __init__(self, dataset: "Dataset", index: int, start: int, count: int) -> None:
-        self.dataset, self.index, self.count = dataset, index, count
-        self.first, expected = place_of(dataset.layout, index)
+    def __init__(
+        self,
+        folder: Folder,
+        layout: Layout,
+        record: Mapping[str, Any],
+        *,
+        index: int,
+        start: int,
+        count: int,
+        allow_mixed: bool = False,
+    ) -> None:
+        self.folder, self.layout, self.index, self.count = folder, layout, index, count
+        self.first, expected = place_of(layout, index)
         end = self.first + expected
         if not self.first <= start < end or start + count != end:
             raise DatasetError(
-                f"{dataset.path}: shard {index} holds {expected} samples from {self.first}, "
+                f"{folder.url}: shard {index} holds {expected} samples from {self.first}, "
                 f"not {count} from {start}"
             )
-        begun = dataset.record["environment"]
+        begun = record["environment"]
         self.here = environment(begun["device"], begun["threads"])
-        if not dataset.allow_mixed:
-            refuse_mixed(dataset.path, begun, self.here)
-        self.parts: dict[str, list[Part]] = {name: [] for name in dataset.layout.arrays}
+        if not allow_mixed:
+            refuse_mixed(folder.url, begun, self.here)
+        self.parts: dict[str, list[Part]] = {name: [] for name in layout.arrays}
         self.records: list[dict[str, Any]] = []
         if start > self.first:
             self._keep(start - self.first)
 
     def add(self, sample: StoredSample) -> None:
         """Take the next sample. Raises SampleError, and takes nothing, where it does not fit."""
-        layout, clipped = self.dataset.layout, {}
+        layout, clipped = self.layout, {}
         parts = {}
         for name in layout.arrays:
             values = sample.checked(name, layout)
@@ -63,14 +72,14 @@ class ShardWriter:
         """Write the shard's objects, then its ledger entry. Raises DatasetError where the folder
         refuses, or samples are missing.
         """
-        dataset, layout = self.dataset, self.dataset.layout
+        folder, layout = self.folder, self.layout
         if self.count:
-            raise DatasetError(f"{dataset.path}: shard {self.index} lacks {self.count} samples")
+            raise DatasetError(f"{folder.url}: shard {self.index} lacks {self.count} samples")
         objects = {}
         for name in layout.arrays:
             key = f"{name}/c/{self.index}/0/0/0"
             data = join(self.parts[name], layout.bricks_of(name), layout.samples_per_shard)
-            dataset.folder.put(key, data)
+            folder.put(key, data)
             objects[key] = {"bytes": len(data), "sha256": ledger.sha256(data)}
         cases = [ledger.canonical(record["case"]).decode() for record in self.records]
         digest = ledger.cases_digest(cases)
@@ -84,36 +93,36 @@ class ShardWriter:
         }
         vacant = bool(failures_in(entry))
         name, other = (ledger.entry_name(self.index, digest, v) for v in (vacant, not vacant))
-        dataset.folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
-        dataset.folder.delete(f"{ledger.LEDGER}/{other}")
+        folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
+        folder.delete(f"{ledger.LEDGER}/{other}")
 
     def _keep(self, count: int) -> None:
         """Begin with the shard's first `count` samples, which stand."""
         standing = self._standing(count)
         self.records = list(standing["samples"])
-        for name in self.dataset.layout.arrays:
+        for name in self.layout.arrays:
             self.parts[name] = [self._kept(name, standing)]
 
     def _standing(self, count: int) -> dict[str, Any]:
         """The entry of the shard's first `count` samples, to which more are added."""
-        for entry in shard_entries(self.dataset.folder, self.index):
+        for entry in shard_entries(self.folder, self.index):
             if len(entry["samples"]) == count:
                 return entry
         raise DatasetError(
-            f"{self.dataset.path}: shard {self.index} cannot grow: its ledger entry is damaged"
+            f"{self.folder.url}: shard {self.index} cannot grow: its ledger entry is damaged"
         )
 
     def _kept(self, name: str, standing: Mapping[str, Any]) -> Part:
         """An array's part of the samples that stand, checked; more may lie behind them."""
-        layout, key = self.dataset.layout, f"{name}/c/{self.index}/0/0/0"
+        layout, key = self.layout, f"{name}/c/{self.index}/0/0/0"
         room, count = layout.samples_per_shard, len(standing["samples"])
         bricks = layout.bricks_of(name)
         try:
-            data = join([Part(self.dataset.folder.get(key) or b"", room, count)], bricks, room)
+            data = join([Part(self.folder.get(key) or b"", room, count)], bricks, room)
         except ValueError:
             data = b""
         if ledger.sha256(data) != standing["objects"][key]["sha256"]:
             raise DatasetError(
-                f"{self.dataset.path}: {key} is damaged; factory repair makes it again"
+                f"{self.folder.url}: {key} is damaged; factory repair makes it again"
             )
         return Part(data, room, count)

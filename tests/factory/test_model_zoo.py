@@ -8,10 +8,9 @@ import pytest
 from support import places
 
 from factory import cli
-from factory.families.registry import SCHEMAS
+from factory.families.registry import FAMILIES
 from factory.lookup import find_recipe
 from factory.model_zoo import headline, models
-from factory.results import USES
 
 SHIPPED = places.WEIGHTS / "fetal-spade"
 
@@ -58,10 +57,11 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("family", "rows", "said"),
     [
-        ([{"measure": "Dice mean", "model": 0.91}], "held-out Dice 0.910"),
+        ("label_vae", [{"measure": "Dice mean", "model": 0.91}], "held-out Dice 0.910"),
         (
+            "segmenter",
             [
                 {"subject": "a", "structure": "ventricles", "dice": 0.1},
                 {"subject": "mean", "structure": "ventricles", "dice": 0.9},
@@ -70,6 +70,7 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
             "held-out Dice 0.850",
         ),
         (
+            "ultrasound_to_mri",
             [
                 {"what": "the ultrasound itself", "deformation": 1.3},
                 {"what": "model", "deformation": 0.8},
@@ -77,27 +78,33 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
             "held-out deformation 0.800",
         ),
         (
+            "stylegan2",
             [
                 {"against": "training", "fid": 3.0, "kid": 0.01},
                 {"against": "held_out", "fid": 12.34, "kid": 0.02},
             ],
             "held-out FID 12.3",
         ),
-        ([{"against": "held_out", "fid": None, "kid": 0.0213}], "held-out KID 0.0213"),
-        ([{"against": "training", "fid": 3.0, "kid": 0.01}], "not scored"),
+        ("stylegan2", [{"against": "held_out", "fid": None, "kid": 0.0213}], "held-out KID 0.0213"),
+        ("stylegan2", [{"against": "training", "fid": 3.0, "kid": 0.01}], "not scored"),
         (
+            "spade",
             [{"version": "class means", "ssim": 0.99}, {"version": "mean", "ssim": 0.5}],
             "held-out SSIM 0.500 (mean)",
         ),
-        ([], "not scored"),
+        ("spade", [], "not scored"),
+        ("no family of ours", [], "not scored"),
     ],
 )
-def test_a_model_of_each_family_is_told_by_its_own_score(rows: list[dict], said: str) -> None:
-    assert headline({"metrics": {"held_out": rows}}) == said
+def test_a_model_of_each_family_is_told_by_its_own_score(
+    family: str, rows: list[dict], said: str
+) -> None:
+    assert headline({"family": family, "metrics": {"held_out": rows}}) == said
 
 
-def test_every_family_has_a_use_that_names_a_recipe() -> None:
-    assert {kind.split()[0] for kind in USES} == set(SCHEMAS)
-    for use in USES.values():
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_a_use_that_names_a_recipe(name: str) -> None:
+    assert FAMILIES[name].uses
+    for use in FAMILIES[name].uses.values():
         assert find_recipe(use.split()[0]).is_file()
         assert "{}" in use

@@ -41,31 +41,46 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # nor tracebacks of jobs that nobody waits for any more, since their actor was let go
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    # Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it
-    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-    if ray.is_initialized():
+    with _without_prints():
+        if ray.is_initialized():
+            yield
+        elif address is not None:
+            try:
+                ray.init(address=address, **quiet)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                reason = str(error).splitlines()[0]
+                raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
+            try:
+                yield
+            finally:
+                _leave()
+        else:
+            _sweep()
+            # In /tmp, for the paths of sockets are at most 107 characters.
+            folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
+            try:
+                _start(folder, cpus, quiet)
+                yield
+            finally:
+                ray.shutdown()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _without_prints() -> Iterator[None]:
+    """Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it.
+
+    It has no public way to be quiet, so its private function is replaced while the block lasts.
+    """
+    from ray._private import worker
+
+    printing = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
         yield
-    elif address is not None:
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise FactoryError(f"--address {address}: no Ray there ({reason})") from error
-        try:
-            yield
-        finally:
-            _leave()
-    else:
-        _sweep()
-        # In /tmp, for the paths of sockets are at most 107 characters.
-        folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
-        try:
-            _start(folder, cpus, quiet)
-            yield
-        finally:
-            ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        worker.print_to_stdstream = printing
 
 
 def _leave() -> None:

@@ -32,12 +32,15 @@ class Latents:
     card: its JSON card. Raises WeightsError where the folder is not a label VAE.
     """
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
-        self.card, self.device = read_card(folder), device
+    def __init__(self, folder: Path, device: torch.device | None = None) -> None:
+        """device: by default the CPU."""
+        self.card, self.device = read_card(folder), device or torch.device("cpu")
         if self.card["family"] != "label_vae":
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'label_vae'")
         self.config = LabelVaeConfig(**self.card["config"])
-        self.vae: Any = load_weights(folder, "vae", LabelVae(self.config), self.card).to(device)
+        self.vae: Any = load_weights(folder, "vae", LabelVae(self.config), self.card).to(
+            self.device
+        )
 
     @torch.inference_mode()
     def encode(self, maps: np.ndarray) -> Tensor:

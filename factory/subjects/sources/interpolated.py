@@ -148,12 +148,12 @@ def interpolated_records(
             "last": b,
             "t": k / (section.steps + 1),
         }
-        for a, b in _pairs(section, found, seed, spacing_mm)
+        for a, b in pairs_of(section, found, seed, spacing_mm)
         for k in range(1, section.steps + 1)
     ]
 
 
-def _pairs(
+def pairs_of(
     section: Interpolate, found: Sequence[Record], seed: int, spacing_mm: float
 ) -> list[tuple[Record, Record]]:
     """The pairs of records between which to go."""
@@ -176,12 +176,12 @@ def _pairs(
     if section.pairs.random:
         every.sort(key=lambda pair: seed_of(seed, pair[0]["id"], pair[1]["id"], "pair"))
     else:
-        far = _distances(section, found, spacing_mm)
+        far = distances(section, found, spacing_mm)
         every.sort(key=lambda pair: far[pair[0]["id"], pair[1]["id"]])
     return every[:wanted]
 
 
-def _distances(
+def distances(
     section: Interpolate, found: Sequence[Record], spacing_mm: float
 ) -> dict[tuple[str, str], float]:
     """Root mean square distance of the codes of two subjects, brought to one number of slices."""
@@ -207,8 +207,6 @@ def _loaded(record_json: str, spacing_mm: float) -> Subject:
 
 @functools.lru_cache(maxsize=2)
 def latents_of(model: str) -> "Latents":
-    import torch
-
     from factory.families.label_vae.inference import Latents
 
-    return Latents(find_model(model, "interpolate.model"), torch.device("cpu"))
+    return Latents(find_model(model, "interpolate.model"))

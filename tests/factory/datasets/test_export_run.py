@@ -10,7 +10,7 @@ from support.export_checks import contents, serial, write
 from factory import cli
 from factory.datasets.export import export
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.export.nnunet import NnUnet
+from factory.storage.export.formats.nnunet import NnUnet
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factory.subjects.latents import count, record
-from factory.subjects.latents_section import DrawnLatents
 from support.tiny_stylegan import RECIPE, gan
 
 from factory import cli
@@ -20,6 +18,7 @@ from factory.planning.cases import cases, count_cases
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.short_axis import HEART
+from factory.subjects.sources.latents import SOURCE, DrawnLatents, latent_record
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def asked(model: Path | str, **keys: object) -> DrawnLatents:
 
 def drawn(model: Path, **keys: object) -> list[tuple[np.ndarray, np.ndarray]]:
     part, drawer = asked(model, **keys), Drawer(str(model))
-    return [drawer.draw(record(part, i, seed=1)) for i in range(count(part))]
+    return [drawer.draw(latent_record(part, i, seed=1)) for i in range(SOURCE.count(part))]
 
 
 def test_latents_become_pairs_in_a_dataset(
@@ -92,9 +91,9 @@ def test_label_maps_alone_are_painted(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_replicates_differ_in_the_noise_alone(model: Path) -> None:
-    drawer, one = Drawer(str(model)), record(asked(model, count=1), 0, 1)
+    drawer, one = Drawer(str(model)), latent_record(asked(model, count=1), 0, 1)
     first, second = drawer.draw(one, 0)[0], drawer.draw(one, 1)[0]
-    other = drawer.draw(record(asked(model, count=2), 1, 1))[0]
+    other = drawer.draw(latent_record(asked(model, count=2), 1, 1))[0]
     assert 0 < np.abs(first - second).mean() < np.abs(first - other).mean()
 
 
@@ -110,7 +109,7 @@ def test_seeds_name_latents(model: Path) -> None:
     named = drawn(model, seeds=[7, 9])
     again = drawn(model, seeds=8, count=2)
     assert np.array_equal(named[1][0], again[1][0])
-    assert record(asked(model, seeds=[7, 9]), 1, 1)["id"] == "latent-seed-9"
+    assert latent_record(asked(model, seeds=[7, 9]), 1, 1)["id"] == "latent-seed-9"
 
 
 @pytest.mark.parametrize("space", ["w", "z"])
@@ -123,7 +122,7 @@ def test_a_walk_goes_from_latent_to_latent(model: Path, space: str) -> None:
     np.testing.assert_allclose(images[5], ends[1], atol=0.5)  # the noise is its leg's
     steps = [np.abs(a - b).mean() for a, b in itertools.pairwise(images[:5])]
     assert max(steps) < np.abs(images[0] - images[4]).mean()
-    ids = [record(asked(model, interpolate=walk), i, 1)["id"] for i in (0, 5, 10)]
+    ids = [latent_record(asked(model, interpolate=walk), i, 1)["id"] for i in (0, 5, 10)]
     assert ids == ["latent-7-to-9-0of5", "latent-9-to-4-0of5", "latent-9-to-4-5of5"]
 
 
@@ -182,4 +181,4 @@ def test_models_that_cannot_be_drawn_from_are_told(tmp_path: Path) -> None:
         Drawer(str(nameless))
     plain = Drawer(str(gan(tmp_path / "plain", table=None)))
     assert plain.table.names == ("background",)
-    assert not plain.draw(record(asked("m", count=1), 0, 1))[1].any()
+    assert not plain.draw(latent_record(asked("m", count=1), 0, 1))[1].any()

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from factory.families.stylegan2.family import FAMILY, config_of, started_from
 from PIL import Image
 from support.kill_training import Mortal, killed
 
 from factory.config.loading import Loaded, parse
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.families.stylegan2 import FAMILY
 from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
 from factory.families.stylegan2.inference import Drawer
+from factory.families.stylegan2.job import config_of, started_from
 from factory.families.stylegan2.losses import mask
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.steps import passes
@@ -263,8 +264,8 @@ def test_what_cannot_be_trained_is_one_line(
 ) -> None:
     def tried() -> None:
         spec = recipe(*overrides).spec
-        FAMILY.check(spec)
-        FAMILY.work(spec, "stylegan2", Run(tmp_path / "x"))
+        FAMILY.job.check(spec)
+        FAMILY.job.work(spec, "stylegan2", Run(tmp_path / "x"))
 
     with pytest.raises(RecipeError, match=message):
         tried()

@@ -7,7 +7,7 @@ sha256 are in the ledger. The records are those of cases.parquet.
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from factory.storage.dataset import ledger
 from factory.storage.dataset.object_store import Folder
 from factory.storage.dataset.seal import newest_seal, seal_key
 from factory.storage.errors import ExportError
+from factory.storage.export.format import Format
 from factory.storage.export.metadata import UNSTATED, About
 
 NAME = "croissant.json"
@@ -66,6 +67,21 @@ _ENCODING = {
     "json": "application/json",
     "yaml": "application/yaml",
 }
+
+
+class Croissant(Format):
+    """Describes a whole dataset, and writes no sample."""
+
+    describes_only: ClassVar[bool] = True
+
+    def describe(self, dataset: Folder, table: pd.DataFrame) -> tuple[str, bytes]:
+        return NAME, describe(dataset, self.about, table)
+
+    def use(self, place: str) -> str:
+        return f"mlcroissant validate --jsonld {place}/{NAME}"
+
+
+FORMAT = Croissant
 
 
 def describe(folder: Folder, about: About, cases: pd.DataFrame) -> bytes:

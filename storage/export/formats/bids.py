@@ -13,7 +13,6 @@ that, for several samples may share one.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,16 @@ import numpy as np
 
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.export.metadata import UNSTATED, About
+from factory.storage.export.format import Format
+from factory.storage.export.metadata import UNSTATED
 from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.subjects.types import FETA_WITH_CALLOSUM
 
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 
 
-@dataclass(frozen=True)
-class Bids:
+class Bids(Format):
     """Writes samples, and what is said of them all."""
-
-    about: About
-
-    left_out: tuple[str, ...] = ()
 
     def files(self, index: int) -> list[str]:
         return [path for _, path in self._volumes(index)] + [self._sidecar(index)]
@@ -85,8 +80,8 @@ class Bids:
             "dataset_description.json": _json(description),
         }
 
-    def use(self, folder: Path) -> str:
-        return f"bids-validator-deno {folder}"
+    def use(self, place: str) -> str:
+        return f"bids-validator-deno {place}"
 
     def _volumes(self, index: int) -> Iterator[tuple[str, str]]:
         """Names of the arrays, and the file of each."""
@@ -110,6 +105,9 @@ class Bids:
 
     def _stem(self, index: int) -> str:
         return f"sub-{index:04d}/anat/sub-{index:04d}"
+
+
+FORMAT = Bids
 
 
 def _lookup(layout: Layout) -> list[list[str]]:

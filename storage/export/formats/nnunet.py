@@ -11,56 +11,30 @@ lie on other grids: both are left out.
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import ExportError
+from factory.storage.export.format import Format
 from factory.storage.export.metadata import About
 from factory.storage.export.nifti_file import save_image, save_label
+from factory.storage.export.target import MARKER
 
 FIRST = 501  # below lie the numbers of published datasets
 _NAME = re.compile(r"Dataset(\d{3})_(.+)")
 
 
-def folder_of(output: Path, name: str, marker: str) -> Path:
-    """The dataset's folder: output itself where it is called Dataset###_Name; else a new one of
-    the next free number in output (nnUNet_raw), or the one of this name that was begun there.
-
-    Raises ExportError where the number is taken by another dataset.
-    """
-    itself = _NAME.fullmatch(output.name)
-    raw = output.parent if itself else output
-    taken = {
-        int(match[1]): path
-        for path in (sorted(raw.iterdir()) if raw.is_dir() else [])
-        if (match := _NAME.fullmatch(path.name))
-    }
-    if itself:
-        other = taken.get(int(itself[1]), output)
-        if int(itself[1]) == 0 or other.name != output.name:
-            raise ExportError(
-                f"{output}: the number {itself[1]} "
-                + (f"is taken by {other.name}" if int(itself[1]) else "is none; 001 to 999 are")
-            )
-        return output
-    for number, path in taken.items():
-        if number >= FIRST and path.name.endswith(f"_{name}") and (path / marker).is_file():
-            return path
-    free = next((n for n in range(FIRST, 1000) if n not in taken), None)
-    if free is None:
-        raise ExportError(f"{output}: no number from {FIRST} to 999 is free")
-    return output / f"Dataset{free}_{name}"
-
-
-@dataclass(frozen=True)
-class NnUnet:
+class NnUnet(Format):
     """Writes samples, and what is said of them all."""
 
-    about: About
+    @classmethod
+    def folder(cls, output: Path, about: About) -> Path:
+        """See folder_of."""
+        return folder_of(output, about.name)
 
     @property
     def left_out(self) -> list[str]:
@@ -91,9 +65,42 @@ class NnUnet:
         }
         return {"dataset.json": json.dumps(described, indent=2).encode()}
 
-    def use(self, folder: Path) -> str:
-        number = int(folder.name[7:10])
+    def use(self, place: str) -> str:
+        raw, name = os.path.split(place)
+        number = int(name[7:10])
         return (
-            f"nnUNet_raw={folder.parent} "
-            f"nnUNetv2_plan_and_preprocess -d {number} --verify_dataset_integrity"
+            f"nnUNet_raw={raw} nnUNetv2_plan_and_preprocess -d {number} --verify_dataset_integrity"
         )
+
+
+FORMAT = NnUnet
+
+
+def folder_of(output: Path, name: str) -> Path:
+    """The dataset's folder: output itself where it is called Dataset###_Name; else a new one of
+    the next free number in output (nnUNet_raw), or the one of this name that was begun there.
+
+    Raises ExportError where the number is taken by another dataset.
+    """
+    itself = _NAME.fullmatch(output.name)
+    raw = output.parent if itself else output
+    taken = {
+        int(match[1]): path
+        for path in (sorted(raw.iterdir()) if raw.is_dir() else [])
+        if (match := _NAME.fullmatch(path.name))
+    }
+    if itself:
+        other = taken.get(int(itself[1]), output)
+        if int(itself[1]) == 0 or other.name != output.name:
+            raise ExportError(
+                f"{output}: the number {itself[1]} "
+                + (f"is taken by {other.name}" if int(itself[1]) else "is none; 001 to 999 are")
+            )
+        return output
+    for number, path in taken.items():
+        if number >= FIRST and path.name.endswith(f"_{name}") and (path / MARKER).is_file():
+            return path
+    free = next((n for n in range(FIRST, 1000) if n not in taken), None)
+    if free is None:
+        raise ExportError(f"{output}: no number from {FIRST} to 999 is free")
+    return output / f"Dataset{free}_{name}"

@@ -12,7 +12,6 @@ but turned grids (stacks) are the world's, RAS+; the group's attributes have the
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 
 from factory.storage.dataset.layout import brick_length
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
-from factory.storage.export.metadata import About
+from factory.storage.export.format import Format
 from factory.storage.export.pyramid import Level, pyramid
 
 VERSION = "0.5"
@@ -31,13 +30,8 @@ _SPACE = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx
 _CHANNEL = [{"name": "c", "type": "channel"}]
 
 
-@dataclass(frozen=True)
-class OmeZarr:
+class OmeZarr(Format):
     """Writes samples, and what is said of them all."""
-
-    about: About
-
-    left_out: tuple[str, ...] = ()
 
     def files(self, index: int) -> list[str]:
         name = f"sample-{index:04d}"
@@ -64,8 +58,8 @@ class OmeZarr:
         }
         return {"samples.json": json.dumps(described, indent=2).encode()}
 
-    def use(self, folder: Path) -> str:
-        return f"napari {folder}/*.ome.zarr  (with napari-ome-zarr)"
+    def use(self, place: str) -> str:
+        return f"napari {place}/*.ome.zarr  (with napari-ome-zarr)"
 
     def _group(
         self,
@@ -118,6 +112,9 @@ class OmeZarr:
             "properties": [{"label-value": v, "name": table.names[v]} for v in values],
             "source": {"image": "../../"},
         }
+
+
+FORMAT = OmeZarr
 
 
 def _multiscales(

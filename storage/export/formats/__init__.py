@@ -1,0 +1,1 @@
+"""The formats that a dataset is exported to: one module each, which defines FORMAT."""

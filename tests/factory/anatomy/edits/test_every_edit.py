@@ -1,0 +1,78 @@
+"""What holds for every edit of label maps, whichever there are: by its own examples."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factory.anatomy.edits.operator import Example, Operator
+from factory.anatomy.edits.registry import OPERATORS
+from factory.errors import AnatomyError
+from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.types import FETA, LabelTable
+
+WEEKS, SPACING = 28.0, 2.0
+HEAD = phantom(WEEKS, 1, SPACING)
+EXAMPLES = [(name, example) for name, kind in OPERATORS.items() for example in kind.examples]
+
+
+def ids(value: Any) -> str:
+    return value if isinstance(value, str) else value.text.replace(" ", "-")
+
+
+def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, LabelTable]:
+    """A head with all the labels that an edit needs: white matter at the midline stands in."""
+    label, names = HEAD.label.copy(), list(FETA.names)
+    middle = np.abs(np.arange(label.shape[2]) - label.shape[2] / 2) * SPACING < 4
+    for name in kind.needs:
+        label[(label == FETA.index("white_matter")) & middle] = len(names)
+        names.append(name)
+    if added := operator.adds_label():
+        names.append(added[0])
+    extra = ((0, 0, 0),) * (len(names) - len(FETA.names))
+    return label, LabelTable(tuple(names), (*FETA.colours, *extra))
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=ids)
+def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example: Example) -> None:
+    kind = OPERATORS[name]
+    image = np.random.Generator(np.random.Philox(1)).random(HEAD.label.shape, np.float32)
+    known: dict[str, Any] = {"seed": 3} if kind.random else {}
+    known |= {"age_weeks": WEEKS} if kind.wants_age else {}
+    for strength in reversed(example.on_phantom or example.strengths):
+        operator = kind.model_validate(dict(strength), strict=False)  # a recipe may ask for it
+        label, table = subject_for(kind, operator)
+        before = label.copy(), image.copy()
+        where = (label, (SPACING,) * 3, table)
+        try:
+            first = kind.apply(*where, image=image, **strength, **known)
+        except AnatomyError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            continue
+        second = kind.apply(*where, image=image, **strength, **known)
+        np.testing.assert_array_equal(label, before[0])
+        np.testing.assert_array_equal(image, before[1])
+        np.testing.assert_array_equal(first[0], second[0])
+        np.testing.assert_array_equal(first[1], second[1])
+        assert first[0].dtype == np.uint8
+        assert first[0].max() < len(table.names)
+        assert first[1].dtype == np.float32
+        if len(first) > 2:
+            json.dumps(first[2], allow_nan=False)
+            assert first[2] == second[2]
+        if not np.array_equal(first[0], label):
+            return
+    raise AssertionError("no strength of the example changes this head")
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_edit_says_what_it_is_and_what_it_costs(name: str) -> None:
+    kind = OPERATORS[name]
+    assert kind.__doc__
+    assert kind.examples
+    strength = dict(kind.examples[0].strengths[0])
+    plain = kind.model_validate(strength, strict=False).model_dump(exclude_none=True)
+    assert kind.seconds(plain, 1.0) > 0
+    assert kind.grows_by(plain) >= 1
+    assert kind.grows_mm(plain) >= 0

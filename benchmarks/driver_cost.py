@@ -80,21 +80,20 @@ def planned(samples: int) -> dict[str, float]:
 
 
 def executed(samples: int, on_ray: bool, per_shard: int = 1) -> dict[str, float]:
+    from factory.execution.options import RunOptions
     from factory.execution.ray.session import ray_session
     from factory.execution.run import execute
 
     made = plan_of(samples)
     made = replace(made, layout=replace(made.layout, samples_per_shard=per_shard))
-    run = functools.partial(
-        execute, made.remaining(), Idle, samples=made.layout.samples, show_progress=False
-    )
+    run = functools.partial(execute, made.remaining(), Idle, samples=made.layout.samples)
     if on_ray:
         with ray_session(None, 1):
             begun, wall = time.process_time(), time.perf_counter()
-            run(actors=1)
+            run(run=RunOptions(actors=1, progress=False))
             return cost(samples, begun, wall)
     begun, wall = time.process_time(), time.perf_counter()
-    run(serial=True)
+    run(run=RunOptions(serial=True, progress=False))
     return cost(samples, begun, wall)
 
 
@@ -143,7 +142,8 @@ def rate(samples: int) -> dict[str, float]:
     """Samples a minute: the renderer bare in one process, and in each of two beside one another,
     which is what this machine has for two; then one actor and two, of the same cases; and one actor
     whose stages overlap."""
-    from factory.api import render_recipe
+    from factory.api import load_recipe, render
+    from factory.execution.options import RenderOptions, RunOptions
 
     changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", SPACING]
     count = max(1, samples // GRADES) * GRADES
@@ -158,9 +158,8 @@ def rate(samples: int) -> dict[str, float]:
             ("2 actors", 2, False),
         ):
             begun, path = time.perf_counter(), f"{folder}/{who}.zarr"
-            render_recipe(
-                RECIPE, changes, output=path, actors=actors, overlap=overlap, progress=False
-            )
+            options = RenderOptions(overlap=overlap, run=RunOptions(actors=actors, progress=False))
+            render(load_recipe(RECIPE, changes), output=path, options=options)
             found[who] = 60 * count / (time.perf_counter() - begun)
             stood = sorted(entry.stat().st_mtime for entry in Path(path, "ledger").glob("*.json"))
             found[f"{who}, once at work"] = 60 * (count - 1) / (stood[-1] - stood[0])

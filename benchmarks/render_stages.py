@@ -25,8 +25,9 @@ from unittest.mock import patch
 from matplotlib.figure import Figure
 from report_table import keep
 
-from factory.api import render_recipe
+from factory.api import load_recipe, render
 from factory.config.loading import load
+from factory.execution.options import RenderOptions, RunOptions
 from factory.families.spade import volume_painter as painting
 from factory.lookup import find_recipe
 from factory.models import fusion_rules as fusion
@@ -96,9 +97,9 @@ def rendered(recipe: str, changes: list[str], overlap: bool) -> tuple[int, float
     """How many samples, and the seconds they took."""
     with tempfile.TemporaryDirectory(prefix="stages-") as folder:
         begun = time.perf_counter()
-        report = render_recipe(
-            recipe, changes, output=f"{folder}/d.zarr", serial=True, overlap=overlap, progress=False
-        )
+        options = RenderOptions(overlap=overlap, run=RunOptions(serial=True, progress=False))
+        found = load_recipe(recipe, changes)
+        report = render(found, output=f"{folder}/d.zarr", options=options)
         return report.rendered, time.perf_counter() - begun
 
 

@@ -1,24 +1,81 @@
 """Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out.
 
-dataset = factory.open("hydrocephalus.zarr")        # see factory.datasets.open
-from factory.torch import PatchDataset, PatchLoader  # patches of it for PyTorch and MONAI
+    recipe = factory.load_recipe("hydrocephalus", {"subjects.phantom.count": 100})
+    plan = factory.plan(recipe)
+    factory.render(recipe, output="/data/heads.zarr")
+    dataset = factory.open("/data/heads.zarr")
+
+    from factory.torch import PatchDataset, PatchLoader    # patches of it for PyTorch and MONAI
+
+Everything is imported once it is used: importing a network of factory.models needs torch, numpy
+and safetensors alone.
 """
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from factory.datasets.open import OpenedDataset
+    from factory.api import (
+        evaluate,
+        export,
+        load_recipe,
+        open,
+        plan,
+        render,
+        repair,
+        replay,
+        submit,
+        train,
+        verify,
+    )
+    from factory.case import Case
+    from factory.datasets.open import OpenedDataset as Dataset
+    from factory.errors import FactoryError
+    from factory.execution.options import RenderOptions, RunOptions
+    from factory.planning.plan import Plan
+    from factory.schema.render_recipe import Recipe
+
+__all__ = [
+    "Case",
+    "Dataset",
+    "FactoryError",
+    "Plan",
+    "Recipe",
+    "RenderOptions",
+    "RunOptions",
+    "evaluate",
+    "export",
+    "load_recipe",
+    "open",
+    "plan",
+    "render",
+    "repair",
+    "replay",
+    "submit",
+    "train",
+    "verify",
+]
+
+_PLACES = {
+    "Case": "factory.case:Case",
+    "Dataset": "factory.datasets.open:OpenedDataset",
+    "FactoryError": "factory.errors:FactoryError",
+    "Plan": "factory.planning.plan:Plan",
+    "Recipe": "factory.schema.render_recipe:Recipe",
+    "RenderOptions": "factory.execution.options:RenderOptions",
+    "RunOptions": "factory.execution.options:RunOptions",
+}
 
 
-def open(
-    path: str, *, cache: str | None = None, unsealed: bool = False, unaccepted: bool = False
-) -> "OpenedDataset":
-    """A finished dataset in a folder or bucket, to look into, filter and train from.
+def __getattr__(name: str) -> Any:
+    """A public name, imported now."""
+    if name not in __all__:
+        raise AttributeError(f"module 'factory' has no attribute {name!r}")
+    module, _, attribute = _PLACES.get(name, f"factory.api:{name}").partition(":")
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
 
-    cache: for a bucket, a folder of this machine where what was read is kept. unsealed: open one
-    that is not finished too, as far as it stands. unaccepted: with the samples whose column
-    `accepted` is False. Raises factory.storage.errors.DatasetError, one line.
-    """
-    from factory.datasets.open import opened
 
-    return opened(path, cache=cache, unsealed=unsealed, unaccepted=unaccepted)
+def __dir__() -> list[str]:
+    return sorted(__all__)

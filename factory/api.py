@@ -1,46 +1,90 @@
-"""What each verb of the command line does: recipe, plan, dataset, execution, and a report.
+"""What each verb of the command line does, for programs as for the command line.
 
-This is also the way in for a program: `from factory.api import render_recipe`. Torch and Ray
-are imported where they are needed, so that a mistake in a recipe is told at once.
+Torch and Ray are imported where they are needed, so that a mistake in a recipe is told at once.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from factory.config.loading import load
 from factory.datasets.start import begin, cut_as, growing, standing
 from factory.errors import FactoryError, RecipeError
-from factory.execution.render_run import planned, run
+from factory.execution.options import RenderOptions, RunOptions
+from factory.execution.render_run import planned, render_shards
 from factory.lookup import find_model, find_recipe
 from factory.planning.append import earlier_recipes
+from factory.planning.plan import Plan
 from factory.rendering.model_set import Networks
 from factory.results import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
-from factory.schema.render_recipe import Recipe, RenderRecipe
+from factory.schema.render_recipe import Recipe
+from factory.schema.render_recipe import load_recipe as load_file
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import Folder
 
 if TYPE_CHECKING:
-    pass
+    from factory.datasets.export import ExportReport
+    from factory.datasets.open import OpenedDataset
+    from factory.datasets.repair import VerifyReport
+    from factory.datasets.replay import ReplayReport
+
+Changes = Mapping[str, Any] | Sequence[str]
+"""Keys of a recipe and their values, {"subjects.phantom.count": 8}; or "KEY=VALUE" as --set."""
+
+How = Literal["model", "dataset", "audit", "deformation", "downstream"]
 
 
-def plan_recipe(
-    name: str,
-    overrides: Sequence[str] = (),
+def load_recipe(name: str, changes: Changes = ()) -> Recipe:
+    """Read a render recipe.
+
+    Arguments:
+        name: A file, or the name of a recipe here or installed, e.g. "hydrocephalus".
+        changes: Keys that are changed.
+
+    Raises:
+        RecipeError: One line: file, line, key, value, what is allowed.
+    """
+    return load_file(find_recipe(name), _overrides(changes))
+
+
+def plan(
+    recipe: Recipe | str, *, output: str | None = None, options: RunOptions = RunOptions()
+) -> Plan:
+    """Say what `render` would make; write nothing.
+
+    Arguments:
+        recipe: What `load_recipe` gives, or its argument.
+        output: A folder or URL, instead of the recipe's.
+        options: Where it would be made.
+
+    Returns:
+        The plan: samples, shards, bytes, memory and time projected; its `warnings` are lines.
+
+    Raises:
+        FactoryError: Where the recipe, a model or the subjects cannot be used.
+        StorageError: Where subjects or the output cannot be read.
+    """
+    return plan_report(recipe, output=output, options=options).plan
+
+
+def plan_report(
+    recipe: Recipe | str,
     *,
     output: str | None = None,
-    actors: int | None = None,
     append: bool = False,
+    options: RunOptions = RunOptions(),
 ) -> PlanReport:
-    """What `render_recipe` would make. Writes nothing. Raises FactoryError, StorageError."""
+    """As `plan`, with what stands at the output already.
+
+    append: as the dataset of the recipe before it grew would go on.
+    """
     from factory.rendering.preflight import label_warnings
 
-    recipe = _loaded(name, overrides, output)
+    recipe = _written_to(recipe, output)
     networks = Networks.of(recipe)
-    made = planned(recipe, networks, actors)
+    made = planned(recipe, networks, options)
     outside = label_warnings(recipe, networks.card)
     made = replace(made, warnings=(*made.warnings, *outside))
     dataset = standing(recipe.spec.output.path)
@@ -62,62 +106,43 @@ def plan_recipe(
     return PlanReport(replace(made, warnings=(*made.warnings, other)))
 
 
-def render_recipe(
-    name: str,
-    overrides: Sequence[str] = (),
-    *,
-    output: str | None = None,
-    overwrite: bool = False,
-    append: bool = False,
-    beside: bool = False,
-    serial: bool = False,
-    address: str | None = None,
-    actors: int | None = None,
-    device: str | None = None,
-    allow_mixed: bool = False,
-    keep_going: bool = False,
-    overlap: bool | None = None,
-    progress: bool = True,
+def render(
+    recipe: Recipe | str, *, output: str | None = None, options: RenderOptions = RenderOptions()
 ) -> RenderReport:
     """Make a recipe's dataset, or go on with it where a run left off, and seal it.
 
-    overwrite: replace another recipe's dataset. append: let the dataset of the recipe before it
-    grew keep its samples, and add the rest. beside: go on where another driver is at work.
-    serial: in this process, without Ray. address: a Ray cluster to join. device: what renders, by
-    default as this machine has; "cuda" for a cluster whose head has no GPU. progress: show it on
-    stderr, warnings too. keep_going: seal it though cases cannot be rendered; each of them keeps a
-    vacant place, not accepted, and the same command tries them again. overlap: whether renderers
-    begin cases ahead, else as Plan.on has it. Raises FactoryError, StorageError, WeightsError in
-    one line; ShardsFailed where some shards could not be rendered and the others stand.
+    Arguments:
+        recipe: What `load_recipe` gives, or its argument.
+        output: A folder or URL, instead of the recipe's.
+        options: What may be done, and where.
+
+    Raises:
+        FactoryError, StorageError, WeightsError: In one line, before anything is made.
+        ShardsFailed: Where some shards could not be rendered; the others stand.
     """
-    recipe = _loaded(name, overrides, output)
-    networks = Networks.of(recipe)
-    made = planned(recipe, networks, 1 if serial else actors, address)
-    if progress:
-        for warning in made.warnings:
-            print(f"factory: warning: {warning}", file=sys.stderr)
     from factory.datasets.montage.montage import montage
     from factory.rendering.device import device_for
 
-    device = device_for(device, address)
-    made = made.on(device, overlap)
-    lease = Lease(Folder(recipe.spec.output.path), beside)
+    recipe, run = _written_to(recipe, output), options.run
+    networks = Networks.of(recipe)
+    made = planned(recipe, networks, run)
+    if run.progress:
+        for warning in made.warnings:
+            print(f"factory: warning: {warning}", file=sys.stderr)
+    device = device_for(run.device, run.address)
+    made = made.on(device, options.overlap)
+    lease = Lease(Folder(recipe.spec.output.path), options.beside)
     lease.refuse()  # before anything is replaced
     dataset, made = begin(
-        made, networks, device, overwrite=overwrite, append=append, allow_mixed=allow_mixed
+        made,
+        networks,
+        device,
+        overwrite=options.overwrite,
+        append=options.append,
+        allow_mixed=options.allow_mixed,
     )
     with lease:
-        report = run(
-            made,
-            dataset,
-            networks,
-            device,
-            serial=serial,
-            address=address,
-            actors=actors,
-            keep_going=keep_going,
-            progress=progress,
-        )
+        report = render_shards(made, dataset, networks, device, run, keep_going=options.keep_going)
         dataset.seal()
     preview = None
     if dataset.folder.is_local:
@@ -134,31 +159,99 @@ def render_recipe(
     )
 
 
-def train_recipe(
-    name: str,
-    overrides: Sequence[str] = (),
+def open(
+    path: str, *, cache: str | None = None, unsealed: bool = False, unaccepted: bool = False
+) -> "OpenedDataset":
+    """Open a finished dataset, to look into it, filter it and train from it.
+
+    Arguments:
+        path: A folder or URL.
+        cache: For a bucket, a folder of this machine where what was read is kept.
+        unsealed: Open one that is not finished, too, as far as it stands.
+        unaccepted: With the samples whose column `accepted` is False.
+
+    Raises:
+        DatasetError: One line, where there is none or it is damaged.
+    """
+    from factory.datasets.open import opened
+
+    return opened(path, cache=cache, unsealed=unsealed, unaccepted=unaccepted)
+
+
+def train(
+    recipe: str,
+    changes: Changes = (),
     *,
     output: str | None = None,
     workers: int | None = None,
-    address: str | None = None,
-    serial: bool = False,
+    options: RunOptions = RunOptions(),
 ) -> TrainReport:
     """Train a recipe's model, or go on with it from its last checkpoint.
 
-    serial: in this process, without Ray. Raises FactoryError, StorageError, WeightsError.
+    Arguments:
+        recipe: A training recipe's file or name.
+        changes: Keys of it that are changed.
+        output: A folder, instead of the recipe's.
+        workers: Training processes, instead of the recipe's.
+        options: Where it is done.
+
+    Raises:
+        FactoryError, StorageError, WeightsError: In one line.
     """
     from factory.families.registry import FAMILIES, load_training
 
-    changes = _with(_with(overrides, "output", output), "workers", workers)
-    loaded = load_training(find_recipe(name), changes)
-    from factory.execution.training_job import train  # and torch with it, once the recipe is sound
+    overrides = _overrides(changes)
+    overrides = [*overrides, *_changed("output", output), *_changed("workers", workers)]
+    loaded = load_training(find_recipe(recipe), overrides)
+    from factory.execution import training_job  # and torch with it, once the recipe is sound
 
     uses = FAMILIES[loaded.spec.family].uses
     layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
-    return TrainReport(train(loaded, address, serial), uses.get(layout, uses.get("")))
+    model = training_job.train(loaded, options.address, options.serial)
+    return TrainReport(model, uses.get(layout, uses.get("")))
 
 
-def evaluate_recipe(
+def evaluate(
+    how: How,
+    what: str,
+    against: str | None = None,
+    *,
+    changes: Changes = (),
+    output: str | None = None,
+    **options: Any,
+) -> EvaluateReport:
+    """Score a model or a dataset.
+
+    Arguments:
+        how: "model": the model of the training recipe `what`, on the subjects that it held out.
+            The others score the dataset `what`. "dataset": against real images, by what
+            `against` says: "original", each sample beside its own real image, or the images of a
+            folder or recipe, by FID, KID, precision and recall. "audit": whether samples are
+            copies of the images of `against`. "deformation": how far head planes must be deformed
+            to become those of `against`. "downstream": what it teaches the segmenter of the
+            training recipe `against`.
+        what: A training recipe or a dataset.
+        against: See above; for "model" a model's name or folder, by default the recipe's own.
+        changes: Keys of the recipe that are changed.
+        output: A folder for tables and pictures.
+        options: Further arguments of factory.evaluation.scores.
+
+    Raises:
+        FactoryError, StorageError, WeightsError: In one line.
+    """
+    from factory.evaluation import scores
+
+    overrides = _overrides(changes)
+    if how == "model":
+        return score_model(what, overrides, model=against, output=output)
+    if against is None:
+        raise FactoryError(f"evaluate: {how} needs what to hold {what} against")
+    if how == "downstream":
+        return scores.score_downstream(what, against, overrides, output=output, **options)
+    return scores.score_dataset(what, against, overrides, how=how, output=output, **options)
+
+
+def score_model(
     name: str,
     overrides: Sequence[str] = (),
     *,
@@ -183,81 +276,121 @@ def evaluate_recipe(
     return EvaluateReport(table, written, job.text(table))
 
 
-def evaluate_dataset(
-    dataset: str,
-    real: str,
-    overrides: Sequence[str] = (),
-    *,
-    output: str | None = None,
-    how: str = "distribution",
-    extractor: str | None = None,
-    slices: int | None = None,
-    workers: int = 1,
-    address: str | None = None,
-    progress: bool = False,
-) -> EvaluateReport:
-    """A dataset against real images; tables and pictures to output.
+def verify(dataset: str) -> "VerifyReport":
+    """Read all of a dataset, and name whatever is damaged or missing.
 
-    real: "original", each sample against its own real image; or a folder or recipe, whose images
-    the set is held against. overrides: of that recipe. how: by its "distribution", by an "audit",
-    whether samples are copies of training images, or by the "deformation" that makes head planes
-    real. slices: of a volume and direction. workers: processes of Ray's, of the cluster at address
-    if one is given. Raises FactoryError, StorageError, WeightsError.
+    Raises:
+        DatasetError: Where there is none, or it cannot be read.
     """
-    from factory.evaluation.dataset import evaluate
-    from factory.evaluation.parallel import Crew
+    from factory.datasets.repair import verify_dataset
 
-    where, crew = Path(output or "."), Crew(workers, address, progress)
-    try:  # before the work, not after it
-        where.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FactoryError(f"--output {where}: {error.strerror}; allowed: a folder") from error
-    with crew.gathered():
-        return evaluate(dataset, real, overrides, where, how, extractor, slices, crew)
+    return verify_dataset(dataset)
 
 
-def evaluate_downstream(
-    dataset: str,
+def repair(
+    dataset: str, *, allow_mixed: bool = False, options: RunOptions = RunOptions()
+) -> "VerifyReport":
+    """Make again what is damaged or missing of a dataset, and nothing else: the same bytes.
+
+    Arguments:
+        dataset: A folder or URL.
+        allow_mixed: Also in another environment than it was made in.
+        options: Where it is done.
+
+    Raises:
+        DatasetError: Where record and seal are both damaged, or environment and weights are not
+            those that made it.
+        FactoryError, ShardsFailed: As `render`.
+    """
+    from factory.datasets.repair import repair_dataset
+
+    return repair_dataset(dataset, allow_mixed=allow_mixed, run=options)
+
+
+def replay(
+    dataset: str, sample: int, output: str, changes: Changes = (), *, allow_mixed: bool = False
+) -> "ReplayReport":
+    """Make one sample again from its own record; with changes, as it would be otherwise.
+
+    Arguments:
+        dataset: A folder or URL.
+        sample: Its index.
+        output: Where it is written, as a dataset of one sample.
+        changes: Parameters that are changed, {"grade": 3}.
+        allow_mixed: Also in another environment than it was made in.
+
+    Raises:
+        FactoryError, StorageError, WeightsError: In one line.
+    """
+    from factory.datasets.replay import replay as make_again
+
+    return make_again(dataset, sample, output, _overrides(changes), allow_mixed=allow_mixed)
+
+
+def export(dataset: str, to: str, output: str | None = None, **options: Any) -> "ExportReport":
+    """Write a complete dataset in another format, or go on with that.
+
+    Arguments:
+        dataset: A folder or URL.
+        to: "nnunet", "bids", "ome-zarr", "croissant", or another that `factory export --help`
+            lists.
+        output: A folder of this machine; a description lies in the dataset's own by default.
+        options: Further arguments of factory.datasets.export.export: which samples, what licence.
+
+    Raises:
+        FactoryError: For a format that is none, or a worker that died.
+        StorageError: Where the dataset is not complete or damaged, or the folder holds something
+            else.
+    """
+    from factory.datasets.export import export as write
+
+    return write(dataset, to, output, **options)
+
+
+def submit(
     recipe: str,
-    overrides: Sequence[str] = (),
+    changes: Changes = (),
+    arguments: Sequence[str] = (),
     *,
-    seeds: int = 3,
-    output: str | None = None,
-) -> EvaluateReport:
-    """What a dataset teaches a segmenter: the training recipe of one, carried out on its real
-    volumes, on the dataset, and on both, and tested on what it holds out.
+    address: str = "http://127.0.0.1:8265",
+) -> int:
+    """Render a recipe as a job on a Ray cluster, and follow its log until it ends.
 
-    Trains 3 × seeds segmenters in output, by default the recipe's own, and resumes there. Raises
-    FactoryError, StorageError.
+    Arguments:
+        recipe: A recipe's file or name.
+        changes: Keys of it that are changed.
+        arguments: More of those of `factory render`, e.g. "--keep-going".
+        address: The cluster's job server.
+
+    Returns:
+        The exit code of `factory render` there.
+
+    Raises:
+        FactoryError: Where the recipe cannot be sent, or no job server answers.
     """
-    from factory.families.registry import load_training
+    from factory.execution.submit import submit as send
 
-    loaded = load_training(find_recipe(recipe), overrides)
-    if loaded.spec.family != "segmenter":
-        raise RecipeError(
-            f"{loaded.source}: family {loaded.spec.family}; --downstream takes one of segmenter"
-        )
-    from factory.evaluation.downstream import compare, summary
-    from factory.evaluation.summary_file import write_about
-    from factory.storage.dataset.open import open_dataset
-    from factory.training.data import held_out_subjects
-
-    written = Path(output or f"{loaded.spec.output}-downstream")
-    opened = open_dataset(dataset)
-    found, remarks = compare(opened, loaded.spec, seeds, written)
-    part = loaded.spec.subjects
-    table = summary(found, held_out_subjects(part, part.spacing_mm[0]))
-    found.to_csv(written / "downstream-scores.csv", index=False)
-    table.to_csv(written / "downstream.csv", index=False)
-    write_about(written, "downstream", opened, recipe, remarks)
-    text = str(table.round(3).to_string(index=False)).splitlines()
-    return EvaluateReport(table, written, [*text, *remarks])
+    return send(recipe, _overrides(changes), arguments, address=address)
 
 
-def _loaded(name: str, overrides: Sequence[str], output: str | None) -> Recipe:
-    return load(find_recipe(name), RenderRecipe, _with(overrides, "output.path", output))
+def _written_to(recipe: Recipe | str, output: str | None) -> Recipe:
+    """The recipe, with another output."""
+    if isinstance(recipe, str):
+        return load_recipe(recipe, _changed("output.path", output))
+    if output is None:
+        return recipe
+    path = recipe.spec.output.model_copy(update={"path": output})
+    overrides = (*recipe.overrides, *_changed("output.path", output))
+    return Recipe(recipe.spec.model_copy(update={"output": path}), recipe.source, overrides)
 
 
-def _with(overrides: Sequence[str], key: str, value: Any) -> list[str]:
-    """The overrides with an option of the command line as one more."""
-    return [*overrides, *([] if value is None else [f"{key}={json.dumps(value)}"])]
+def _overrides(changes: Changes) -> list[str]:
+    """Changes as "KEY=VALUE"."""
+    if isinstance(changes, Mapping):
+        return [change for key, value in changes.items() for change in _changed(key, value)]
+    return list(changes)
+
+
+def _changed(key: str, value: Any) -> list[str]:
+    """A changed key as "KEY=VALUE", or nothing where it is None."""
+    return [] if value is None else [f"{key}={json.dumps(value)}"]

@@ -22,12 +22,16 @@ def discover(package: str, attribute: str, *, folders: bool = True) -> Mapping[s
     Returns:
         The definitions by the name of their folder or module, in alphabetical order.
     """
-    places = importlib.import_module(package).__path__
-    modules = pkgutil.iter_modules(places)
-    names = sorted(module.name for module in modules if module.ispkg or not folders)
+    names = member_names(package, folders=folders)
     return MappingProxyType(
         {name: getattr(importlib.import_module(f"{package}.{name}"), attribute) for name in names}
     )
+
+
+def member_names(package: str, *, folders: bool = True) -> list[str]:
+    """The names that `discover` finds, in alphabetical order; none of them is imported."""
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return sorted(module.name for module in modules if module.ispkg or not folders)
 
 
 def add_folder(package: str, folder: Path) -> None:

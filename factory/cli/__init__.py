@@ -4,7 +4,6 @@ Exit codes: 0; 2 for input that a user can mend; 3 for finished with failures; 1
 1 for a mistake of ours. Every error is one line on stderr.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -29,9 +28,16 @@ from factory.cli.options import (
     RecipeName,
     Serial,
     Set,
+    changed_output,
     show,
 )
 from factory.cli.rate import rate
+from factory.discovery import member_names
+from factory.text import listed
+
+EDITS = member_names("factory.anatomy.edits")
+FAMILIES = member_names("factory.families")
+SOURCES = member_names("factory.subjects.sources", folders=False)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -41,7 +47,10 @@ def factory() -> None:
     """Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out."""
 
 
-@app.command()
+@app.command(
+    epilog=f"Subjects: {listed(SOURCES)}. Edits of label maps: {listed(EDITS)}. "
+    "`factory schema render` says what each takes."
+)
 def render(
     recipe: RecipeName,
     set: Set = None,
@@ -58,23 +67,19 @@ def render(
     json: Json = False,
 ) -> None:
     """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
-    from factory.api import render_recipe
+    from factory.api import load_recipe
+    from factory.api import render as make
+    from factory.execution.options import RenderOptions, RunOptions
 
-    report = render_recipe(
-        recipe,
-        set or (),
-        output=output,
+    options = RenderOptions(
         overwrite=overwrite,
         append=append,
         beside=beside,
-        serial=serial,
-        address=address,
-        actors=actors,
-        device=device,
         allow_mixed=allow_mixed,
         keep_going=keep_going,
-        progress=not json,
+        run=RunOptions(serial, address, actors, device, progress=not json),
     )
+    report = make(load_recipe(recipe, [*(set or ()), *changed_output(output)]), options=options)
     show(report, json)
     if report.failures or report.rejected:
         raise typer.Exit(3)
@@ -98,9 +103,11 @@ def plan(
         asked = describe(recipe, set or (), output=output, cases=cases, explain=explain)
         show(asked, json)
     else:
-        from factory.api import plan_recipe
+        from factory.api import load_recipe, plan_report
+        from factory.execution.options import RunOptions
 
-        show(plan_recipe(recipe, set or (), output=output, actors=actors, append=append), json)
+        loaded = load_recipe(recipe, [*(set or ()), *changed_output(output)])
+        show(plan_report(loaded, append=append, options=RunOptions(actors=actors)), json)
 
 
 @app.command()
@@ -141,11 +148,11 @@ def submit(
     options = [name for name, wanted in given.items() if wanted]
     options += [f"--actors={actors}"] if actors else []
     options += [f"--device={device}"] if device else []
-    changes = [*(set or ()), *([f"output.path={json.dumps(output)}"] if output else [])]
+    changes = [*(set or ()), *changed_output(output)]
     raise typer.Exit(send(recipe, changes, options, address=address))
 
 
-@app.command()
+@app.command(epilog=f"Families: {listed(FAMILIES)}. `factory schema train` says what each takes.")
 def train(
     recipe: RecipeName,
     set: Set = None,
@@ -156,16 +163,16 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model, or go on with it."""
-    from factory.api import train_recipe
+    from factory.api import train as train_model
+    from factory.execution.options import RunOptions
 
-    report = train_recipe(
-        recipe, set or (), output=output, workers=workers, address=address, serial=serial
-    )
-    show(report, json)
+    options = RunOptions(serial, address)
+    show(train_model(recipe, set or (), output=output, workers=workers, options=options), json)
 
 
-for verb in (inspect, report, verify, repair, replay, export, evaluate, rate):
+for verb in (inspect, report, verify, repair, replay, export, rate):
     app.command()(verb)
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.command()

@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 from factory.cli.options import Actors, Address, Dataset, Json, Mixed, Serial, show
+from factory.discovery import member_names
+from factory.text import listed
+
+FORMATS = [
+    name.replace("_", "-") for name in member_names("factory.storage.export.formats", folders=False)
+]
 
 
 def inspect(
@@ -65,19 +71,11 @@ def repair(
     json: Json = False,
 ) -> None:
     """Make again what is damaged or missing of a dataset, and nothing else."""
-    from factory.datasets.repair import repair_dataset
+    from factory.api import repair as mend
+    from factory.execution.options import RunOptions
 
-    show(
-        repair_dataset(
-            dataset,
-            serial=serial,
-            address=address,
-            actors=actors,
-            allow_mixed=allow_mixed,
-            progress=not json,
-        ),
-        json,
-    )
+    options = RunOptions(serial, address, actors, progress=not json)
+    show(mend(dataset, allow_mixed=allow_mixed, options=options), json)
 
 
 def replay(
@@ -100,7 +98,7 @@ def replay(
 def export(
     dataset: Dataset,
     to: Annotated[
-        str, typer.Option(metavar="FORMAT", help="nnunet, bids, ome-zarr or croissant.")
+        str, typer.Option(metavar="FORMAT", help=f"One of {listed(FORMATS)}.")
     ],
     output: Annotated[
         str | None,

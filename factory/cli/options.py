@@ -30,6 +30,11 @@ Device = Annotated[
 ]
 
 
+def changed_output(path: str | None) -> list[str]:
+    """--output of a render recipe as one more --set."""
+    return [] if path is None else [f"output.path={json.dumps(path)}"]
+
+
 def show(report: Any, as_json: bool) -> None:
     """Print a report: one JSON object, or its lines."""
     print(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(report.lines()))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.execution.render_run import planned, run
+from factory.execution.options import RunOptions
+from factory.execution.render_run import planned, render_shards
 from factory.planning.append import earlier_recipes, recipe_of
 from factory.planning.plan import Plan
 from factory.rendering.model_set import Networks
@@ -71,13 +72,7 @@ def verify_dataset(path: str) -> VerifyReport:
 
 
 def repair_dataset(
-    path: str,
-    *,
-    serial: bool = False,
-    address: str | None = None,
-    actors: int | None = None,
-    allow_mixed: bool = False,
-    progress: bool = True,
+    path: str, *, allow_mixed: bool = False, run: RunOptions = RunOptions()
 ) -> VerifyReport:
     """Render the damaged shards again, and write the damaged small objects: the same bytes.
 
@@ -99,23 +94,14 @@ def repair_dataset(
         networks = Networks.of(recipe)
         networks.refuse_others(dataset, recipe)
         made: Plan = replace(
-            planned(recipe, networks, 1 if serial else actors, address).on(best_device()),
+            planned(recipe, networks, run).on(best_device()),
             layout=dataset.layout,
             earlier=earlier_recipes(record, dataset.path),
             done=set(range(dataset.layout.shards)) - found.shards,
         )
         with Lease(dataset.folder):
             dataset.forget(found.shards)
-            run(
-                made,
-                dataset,
-                networks,
-                best_device(),
-                serial=serial,
-                address=address,
-                actors=actors,
-                keep_going=True,  # what could not be rendered then has its vacant place again
-                progress=progress,
-            )
+            # keep_going: what could not be rendered then has its vacant place again
+            render_shards(made, dataset, networks, best_device(), run, keep_going=True)
     dataset.seal()
     return VerifyReport(dataset, found, len(found.shards))

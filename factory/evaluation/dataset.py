@@ -33,13 +33,11 @@ def evaluate(
     most: int | None,
     crew: Crew,
 ) -> EvaluateReport:
-    """See factory.api.evaluate_dataset."""
+    """See factory.evaluation.scores.score_dataset."""
     made = Made(open_dataset(dataset))
     if real == ORIGINAL:
         if how != DISTRIBUTION or extractor or most:
-            raise FactoryError(
-                "--real original: pairs need no --audit, --deformation, --extractor or --slices"
-            )
+            raise FactoryError("--real original: pairs need no --extractor or --slices")
         table, said = originals.compare(made, output, crew)
         write_about(output, "paired", made.dataset, real, said)
         summary = originals.summary(table)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from factory.config.document import read_yaml
-from factory.config.loading import load
 from factory.config.merge import read_text
 from factory.errors import FactoryError, RecipeError
 from factory.evaluation.generated_images import Made, bright, planes_as_volumes
@@ -16,7 +15,7 @@ from factory.families.registry import load_training
 from factory.families.stylegan2.data import read as read_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.lookup import find_recipe
-from factory.schema.render_recipe import RenderRecipe
+from factory.schema.render_recipe import load_recipe
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.load import load_subject
@@ -56,7 +55,7 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
         raise FactoryError(f"--real {name}: no such folder or recipe")
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
-        loaded = load(file, RenderRecipe, overrides)
+        loaded = load_recipe(file, overrides)
         return of_records(name, loaded.spec.catalogue.records, made), None, None
     spec = load_training(file, overrides).spec
     if spec.family not in FAMILIES:

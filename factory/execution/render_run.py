@@ -1,8 +1,10 @@
 """The plan of a recipe on a machine, and its execution."""
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from factory.execution.options import RunOptions
 from factory.planning.machine import ANY, Machine
 from factory.planning.plan import Plan, plan
 from factory.rendering.lookahead import AHEAD
@@ -14,20 +16,20 @@ if TYPE_CHECKING:
     from factory.execution.outcome import Report
 
 
-def run(
+def render_shards(
     made: Plan,
     dataset: Dataset,
     networks: Networks,
     device: str,
+    options: RunOptions,
     *,
-    serial: bool,
-    address: str | None,
-    actors: int | None,
     keep_going: bool = False,
-    progress: bool,
 ) -> "Report":
-    """Render what a plan says is not done. Raises as `factory.execution.run.execute`."""
-    from factory.execution.run import execute
+    """Render what a plan says is not done. Raises as `factory.execution.run.execute`.
+
+    device: "cpu" or "cuda", that renders.
+    """
+    from factory.execution.run import ActorNeeds, execute
     from factory.execution.worker import RenderWorker
 
     return execute(
@@ -35,22 +37,20 @@ def run(
         functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
         samples=made.layout.samples,
         standing=made.standing,
-        serial=serial,
-        address=address,
-        actors=actors if address else made.actors,
-        threads=made.threads,
-        gpus=1 if device == "cuda" else 0,
-        memory=made.memory_per_actor if address else 0,
         ahead=AHEAD if made.overlap else 0,
         keep_going=keep_going,
-        show_progress=progress,
+        actor=ActorNeeds(
+            threads=made.threads,
+            gpus=1 if device == "cuda" else 0,
+            memory=made.memory_per_actor if options.address else 0,
+        ),
+        run=options if options.address else replace(options, actors=made.actors),
     )
 
 
-def planned(
-    recipe: Recipe, networks: Networks, actors: int | None, address: str | None = None
-) -> Plan:
+def planned(recipe: Recipe, networks: Networks, options: RunOptions) -> Plan:
     """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
-    machine = ANY if address else Machine.here(recipe.spec.output.path)
+    machine = ANY if options.address else Machine.here(recipe.spec.output.path)
+    actors = 1 if options.serial else options.actors
     cards = (networks.fusion_card, networks.gate_card)
     return plan(recipe, networks.card, networks.bytes, machine, actors, *cards)

@@ -7,7 +7,9 @@ same bytes again: not the number of actors, not their order, not how often one d
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
+from factory.execution.options import RunOptions
 from factory.execution.outcome import Report, Tally
 from factory.execution.ray.session import Head, process_environment, ray_session
 from factory.execution.shard_renderer import ShardMaker, first_cases
@@ -16,61 +18,73 @@ from factory.planning.plan import Shard
 from factory.progress import Progress
 
 
+@dataclass(frozen=True)
+class ActorNeeds:
+    """What one actor takes. memory: bytes; 0 leaves it to the plan."""
+
+    threads: int = 1
+    gpus: float = 0
+    memory: int = 0
+
+
 def execute(
     shards: Iterable[Shard],
     make_worker: Callable[[], Worker],
     *,
     samples: int,
     standing: int = 0,
-    serial: bool = False,
-    address: str | None = None,
-    actors: int | None = None,
-    threads: int = 1,
-    gpus: float = 0,
-    memory: int = 0,
     ahead: int = 0,
     keep_going: bool = False,
-    show_progress: bool = True,
+    actor: ActorNeeds = ActorNeeds(),
+    run: RunOptions = RunOptions(),
 ) -> Report:
     """Render and write shards, each once, in any order.
 
-    shards: those that do not stand yet, taken lazily. make_worker: picklable. samples, standing:
-    how many the dataset is to have and has, for the progress bar. serial: in this process.
-    address: of a Ray cluster to join, else a Ray of our own. actors: by default as many as
-    there is room for. threads, gpus, memory (bytes, 0 to leave it to the plan): of one actor.
-    ahead: how many cases a renderer begins beside the one in hand (factory.rendering.lookahead).
-    keep_going: cases that cannot be rendered get a vacant place (factory.execution.placeholder),
-    else their shards fail.
+    Arguments:
+        shards: Those that do not stand yet, taken lazily.
+        make_worker: Makes what renders, in each process; picklable.
+        samples: How many the dataset is to have, for the progress bar.
+        standing: How many it has.
+        ahead: How many cases a renderer begins beside the one in hand
+            (factory.rendering.lookahead).
+        keep_going: Cases that cannot be rendered get a vacant place
+            (factory.execution.placeholder); else their shards fail.
+        actor: What one actor takes.
+        run: Where it is done.
 
-    Raises ShardsFailed once all the others stand; at once, what loading a worker raises, a
-    DatasetError (the output cannot be written), an error in which the first shards all agree, and
-    FactoryError where Ray is lost or has no room. KeyboardInterrupt, passed on after the actors
-    are stopped, says what stands.
+    Raises:
+        ShardsFailed: Once all the others stand.
+        DatasetError: At once, where the output cannot be written.
+        FactoryError: Where Ray is lost or has no room.
+        Exception: At once, what loading a worker raises, or an error in which the first shards all
+            agree.
+        KeyboardInterrupt: Passed on after the actors are stopped; says what stands.
     """
     todo = iter(shards)
     first = next(todo, None)
     if first is None:
         return Report()
     todo = itertools.chain([first], todo)
-    with Progress(samples, standing, show_progress) as progress:
+    with Progress(samples, standing, run.progress) as progress:
         tally = Tally(progress)
         try:
-            if serial:
+            if run.serial:
                 _run_serially(todo, make_worker, tally, keep_going, ahead)
             else:
                 from factory.execution.ray.pool import Pool
 
-                with ray_session(address, actors * threads if actors else None):
+                cpus = run.actors * actor.threads if run.actors else None
+                with ray_session(run.address, cpus):
                     Pool(
                         make_worker,
                         todo,
                         tally,
                         Head(),
-                        needs={"CPU": threads, "GPU": gpus, "memory": memory},
-                        most=actors,
+                        needs={"CPU": actor.threads, "GPU": actor.gpus, "memory": actor.memory},
+                        most=run.actors,
                         ahead=ahead,
                         keep_going=keep_going,
-                        environment=process_environment(threads),
+                        environment=process_environment(actor.threads),
                     ).run()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from factory.config.loading import load
 from factory.errors import FactoryError
 from factory.execution.submit_bundle import pack
 from factory.lookup import find_recipe
-from factory.schema.render_recipe import RenderRecipe
+from factory.schema.render_recipe import load_recipe
 
 _ELSEWHERE = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")  # Ray would have them before --address
 
@@ -32,7 +31,7 @@ def submit(
     port is forwarded. KeyboardInterrupt, passed on, says how to follow the job again and how to
     stop it. Raises FactoryError where the recipe cannot be sent, or no job server answers.
     """
-    recipe = load(find_recipe(name), RenderRecipe, overrides)
+    recipe = load_recipe(find_recipe(name), overrides)
     client = _client(address)
     with tempfile.TemporaryDirectory(prefix="factory-submit-") as folder:
         file = pack(recipe, Path(folder))

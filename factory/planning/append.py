@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from factory.case import Case
-from factory.config.loading import parse
 from factory.errors import RecipeError
 from factory.planning.cases import cases
-from factory.schema.render_recipe import Recipe, RenderRecipe
+from factory.schema.render_recipe import Recipe, parse_recipe
 
 
 def ordered(recipe: Recipe, earlier: Sequence[Recipe] = ()) -> Iterator[Case]:
@@ -32,7 +31,7 @@ def ordered(recipe: Recipe, earlier: Sequence[Recipe] = ()) -> Iterator[Case]:
 def recipe_of(record: Mapping[str, Any], path: str) -> Recipe:
     """The recipe that a dataset keeps in its record, to be rendered to a path."""
     override = f"output.path={json.dumps(path)}"
-    return parse(record["recipe_text"], record["recipe"]["source"], RenderRecipe, [override])
+    return parse_recipe(record["recipe_text"], record["recipe"]["source"], [override])
 
 
 def earlier_recipes(record: Mapping[str, Any], path: str) -> tuple[Recipe, ...]:

@@ -58,7 +58,9 @@ class Filling:
             edits=edits,
             appearance=filled["appearance"] | style,
             grid=grid,
-            requested=known | {self.columns[name]: value for name, value in numbers.items()},
+            requested=known
+            | filled["subject"]
+            | {self.columns[name]: value for name, value in numbers.items()},
             group=self.part.group,
             labels=labels,
             acquisition=self.acquisition(scan) if scan else {},

@@ -5,13 +5,12 @@ from dataclasses import replace
 
 from factory.anatomy.edits.registry import of
 from factory.case import Case
-from factory.config.loading import parse
 from factory.errors import RecipeError
 from factory.planning.case_builder import Filling
 from factory.planning.columns import recipe_columns
 from factory.planning.groups import Part, parts, subjects_in
 from factory.planning.sweeps import axes, full_name, size, variant
-from factory.schema.render_recipe import Recipe, RenderRecipe
+from factory.schema.render_recipe import Recipe, parse_recipe
 from factory.text import listed, nearest
 
 
@@ -32,7 +31,7 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
             names = listed(known) + nearest(name, [*known, *known.values()])
             raise RecipeError(f"--set {change}: allowed: NAME=VALUE with a name of {names}")
         overrides.append(f"{known.get(name, name)}={value}")
-    other = parse(recipe.text(), recipe.source, RenderRecipe, overrides)
+    other = parse_recipe(recipe.text(), recipe.source, overrides)
     sweeps = axes(part.template)
     for index in range(size(sweeps)):
         chosen = variant(sweeps, index)

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import model_validator
 
 from factory.config.document import Document
-from factory.config.loading import Loaded, load
+from factory.config.loading import Loaded, parse
+from factory.config.merge import read_text
 from factory.config.section import problem
 from factory.schema.consistency import CHECKS
 from factory.schema.scanners import with_scanner
@@ -41,9 +42,16 @@ class RenderRecipe(RecipeSections):
         return self
 
 
-Recipe = Loaded[RenderRecipe]
+class Recipe(Loaded[RenderRecipe]):
+    """A render recipe, checked and resolved."""
 
 
 def load_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """A render recipe with its --set overrides. Raises RecipeError, one line."""
-    return load(file, RenderRecipe, overrides)
+    return parse_recipe(read_text(file), str(file), overrides)
+
+
+def parse_recipe(text: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A render recipe from text; `name` is what messages call it. Raises as `load_recipe`."""
+    found = parse(text, name, RenderRecipe, overrides)
+    return Recipe(found.spec, found.source, found.overrides)

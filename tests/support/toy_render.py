@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 
 from factory.case import Case
 from factory.errors import AnatomyError
-from factory.execution.run import execute
+from factory.execution.options import RunOptions
+from factory.execution.run import ActorNeeds, execute
 from factory.planning.plan import Shard
 from factory.rendering.lookahead import Ahead
 from factory.storage.dataset.dataset import Dataset
@@ -153,8 +155,17 @@ def begin(path: str, samples: int) -> Dataset:
 
 
 def render(
-    path: str, samples: int = 12, mishaps: str = "", seconds: float = 0.0, **how: object
+    path: str,
+    samples: int = 12,
+    mishaps: str = "",
+    seconds: float = 0.0,
+    *,
+    threads: int = 1,
+    ahead: int = 0,
+    keep_going: bool = False,
+    **where: Any,
 ) -> Dataset:
+    """where: of RunOptions."""
     dataset = begin(path, samples)
     every = shards(samples)
     done = dataset.done(every)
@@ -164,7 +175,10 @@ def render(
         make_worker,
         samples=samples,
         standing=sum(len(shard.cases) for shard in every if shard.index in done),
-        **how,  # type: ignore[arg-type]
+        ahead=ahead,
+        keep_going=keep_going,
+        actor=ActorNeeds(threads),
+        run=RunOptions(**where),
     )
     dataset.seal()
     return dataset

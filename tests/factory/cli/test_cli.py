@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from support.tiny_models import RECIPE, small, tiny_model
 
-from factory import api as pipeline
-from factory import cli
+from factory import api, cli
 from factory.errors import PlanError, ShardsFailed
 from factory.models.checkpoint import save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
@@ -256,7 +255,7 @@ def test_exit_codes(capsys, monkeypatch, error, code, says) -> None:
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "plan_recipe", fails)
+    monkeypatch.setattr(api, "plan_report", fails)
     assert says in refused(capsys, "plan", RECIPE, code=code)
 
 

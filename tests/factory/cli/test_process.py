@@ -10,7 +10,7 @@ import pytest
 from support.places import ROOT
 from support.tiny_models import RECIPE, small, tiny_model
 
-from factory import api as pipeline
+from factory.api import load_recipe, plan
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
     stopped = err.splitlines()[-1]
     assert stopped.startswith("factory: stopped: ")
     assert stopped.endswith("of 1000 samples stand; the same command goes on from there")
-    assert pipeline.plan_recipe(options[0], [o.removeprefix("--set=") for o in options[1:-2]],
-                                output=str(output)).plan.done  # fmt: skip
+    changes = [o.removeprefix("--set=") for o in options[1:-2]]
+    assert plan(load_recipe(options[0], changes), output=str(output)).done
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -39,7 +39,7 @@ def disguised(image: np.ndarray, seed: int) -> np.ndarray:
 def audited(
     made: Path, real: Path, output: Path, capsys: pytest.CaptureFixture[str], *more: str
 ) -> tuple[int, dict]:
-    command = ["evaluate", str(made), "--real", str(real), "--audit", "--extractor", EXTRACTOR]
+    command = ["evaluate", "audit", str(made), "--real", str(real), "--extractor", EXTRACTOR]
     code = cli.main([*command, "--output", str(output), "--json", *more])
     out, err = capsys.readouterr()
     assert err.count("\n") <= 1
@@ -128,8 +128,8 @@ def test_what_cannot_be_audited_is_refused_in_a_line(
     code, report = audited(tmp_path / "d.zarr", one, tmp_path, capsys)
     assert code == 2
     assert "allowed: 2 or more" in report["error"]
-    for command in (["--real", str(people), "--fail-above", "0.1"], ["--audit"]):
-        assert cli.main(["evaluate", str(tmp_path / "d.zarr"), *command]) == 2
+    for command in (["dataset", "--real", str(people), "--fail-above", "0.1"], ["audit"]):
+        assert cli.main(["evaluate", *command, str(tmp_path / "d.zarr")]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
 

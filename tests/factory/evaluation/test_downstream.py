@@ -92,7 +92,7 @@ def test_what_is_not_accepted_or_made_from_a_held_out_subject_is_not_learnt(root
 def test_the_command_trains_each_way_and_says_n_effect_and_interval(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["evaluate", str(root / "d"), "--downstream", str(root / "r.yaml")]
+    arguments = ["evaluate", "downstream", str(root / "d"), str(root / "r.yaml")]
     arguments += ["--seeds", "2", "--output", str(tmp_path)]
     assert cli.main([*arguments, "--json"]) == 0
     rows = pd.DataFrame(json.loads(capsys.readouterr().out)["rows"])
@@ -117,9 +117,9 @@ def test_the_command_trains_each_way_and_says_n_effect_and_interval(
     seen = {way: (tmp_path / f"{way}-3" / "losses.csv").read_text()[-200:] for way in WAYS}
     assert {text.splitlines()[-1].split(",")[0] for text in seen.values()} == {"6"}
 
-    spade = ["evaluate", str(root / "d"), "--downstream", "recipes/train/fetal-spade.yaml"]
+    spade = ["evaluate", "downstream", str(root / "d"), "recipes/train/fetal-spade.yaml"]
     assert cli.main(spade) == 2
-    assert "--downstream takes one of segmenter" in capsys.readouterr().err
+    assert "downstream takes one of segmenter" in capsys.readouterr().err
 
 
 def test_seeds_are_no_subjects_and_strata_hold_their_own(brains: list[Subject]) -> None:

@@ -20,7 +20,16 @@ def noisy(image: np.ndarray, sd: float) -> np.ndarray:
 
 def scored(path: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> dict:
     capsys.readouterr()
-    command = ["evaluate", str(path), "--real", "original", "--output", str(output), "--json"]
+    command = [
+        "evaluate",
+        "dataset",
+        str(path),
+        "--real",
+        "original",
+        "--output",
+        str(output),
+        "--json",
+    ]
     assert cli.main(command) == 0
     report: dict = json.loads(capsys.readouterr().out)
     return report
@@ -83,13 +92,13 @@ def test_what_has_no_real_image_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset(tmp_path / "d.zarr", REAL[:1])
-    command = ["evaluate", str(tmp_path / "d.zarr"), "--real", "original"]
+    command = ["evaluate", "dataset", str(tmp_path / "d.zarr"), "--real", "original"]
     assert cli.main(command) == 2
     assert "output.original true" in capsys.readouterr().err
-    assert cli.main([*command, "--audit"]) == 2
-    assert "need no --audit" in capsys.readouterr().err
+    assert cli.main([*command, "--slices", "2"]) == 2
+    assert "need no --extractor or --slices" in capsys.readouterr().err
     heads = dataset_of_heads(tmp_path / "heads.zarr")
-    assert cli.main(["evaluate", heads, "--real", "original"]) == 2
+    assert cli.main(["evaluate", "dataset", heads, "--real", "original"]) == 2
     assert "its originals are ultrasound" in capsys.readouterr().err
 
 

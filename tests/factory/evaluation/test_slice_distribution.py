@@ -44,13 +44,13 @@ def test_a_dataset_is_scored_beside_the_floor(
     assert cli.main(["render", str(file), "--serial", "--set", "latents.count=6"]) == 0
     assert open_dataset(str(tmp_path / "a.zarr")).layout.samples == 6
     capsys.readouterr()
-    command = ["evaluate", str(tmp_path / "a.zarr"), "--against", str(against)]
+    command = ["evaluate", "dataset", str(tmp_path / "a.zarr"), "--against", str(against)]
     assert cli.main([*command, "--output", str(tmp_path / "e"), "--json"]) == 0
     rows = {row["against"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     assert list(rows) == ["training", "held_out", "real, split in half"]
     assert rows["training"]["precision"] < rows["real, split in half"]["precision"]
     assert rows["training"]["kid"] > 0
     assert (tmp_path / "e" / "distribution.csv").is_file()
-    assert cli.main(["evaluate", "nowhere.zarr", "--against", str(against)]) == 2
-    assert cli.main([*command[:2], "--against", "train/cardiac-vae"]) == 2
+    assert cli.main(["evaluate", "dataset", "nowhere.zarr", "--against", str(against)]) == 2
+    assert cli.main([*command[:3], "--against", "train/cardiac-vae"]) == 2
     assert "family label_vae; --real takes one of spade, stylegan2" in capsys.readouterr().err

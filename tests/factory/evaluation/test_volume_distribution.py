@@ -22,7 +22,7 @@ def scored(
     made: Path, real: Path, capsys: pytest.CaptureFixture[str], *more: str, code: int = 0
 ) -> dict:
     capsys.readouterr()
-    command = ["evaluate", str(made), "--real", str(real), "--extractor", EXTRACTOR]
+    command = ["evaluate", "dataset", str(made), "--real", str(real), "--extractor", EXTRACTOR]
     assert cli.main([*command, "--output", str(made.parent / "o"), "--json", *more]) == code
     out, err = capsys.readouterr()
     return json.loads(out) if out else {"error": err}

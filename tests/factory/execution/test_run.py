@@ -20,6 +20,7 @@ from support import toy_render as toy_run
 from support.places import environment
 
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
+from factory.execution.options import RunOptions
 from factory.execution.ray import pool as ray_pool
 from factory.execution.ray.pool import IN_FLIGHT
 from factory.execution.ray.session import ray_session
@@ -45,7 +46,7 @@ def cluster() -> Iterator[None]:
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The digest of an undisturbed serial run."""
     path = tmp_path_factory.mktemp("quiet") / "d.zarr"
-    return toy_run.render(str(path), SAMPLES, serial=True, show_progress=False).digest()
+    return toy_run.render(str(path), SAMPLES, serial=True, progress=False).digest()
 
 
 @pytest.mark.parametrize("actors", [1, 2])
@@ -185,7 +186,7 @@ def test_no_more_work_is_taken_than_actors_can_hold(tmp_path, cluster):
             most.append(shard.index - len(list(stood.glob("0*.json"))))
             yield shard
 
-    execute(shards(), partial(toy_run.ToyWorker, dataset), samples=40, actors=2)
+    execute(shards(), partial(toy_run.ToyWorker, dataset), samples=40, run=RunOptions(actors=2))
     subject = 3  # shards of a subject, which are kept for one actor; and one is looked at ahead
     assert max(most) <= 2 * (IN_FLIGHT + subject) + 1
 
@@ -236,7 +237,7 @@ def test_an_address_without_ray_is_one_line():
     if ray.is_initialized():
         ray.shutdown()
     with pytest.raises(FactoryError, match=r"--address nonsense: no Ray there"):
-        execute(toy_run.shards(2), lambda: None, samples=2, address="nonsense")
+        execute(toy_run.shards(2), lambda: None, samples=2, run=RunOptions(address="nonsense"))
 
 
 def heed_ctrl_c() -> None:
@@ -290,7 +291,7 @@ def test_ctrl_c_then_driver_killed_then_the_same_command(tmp_path):
     said, errors = third.communicate(timeout=WAIT)
     assert third.returncode == 0, errors
     assert "Traceback" not in errors
-    undisturbed = toy_run.render(str(tmp_path / "q"), samples, serial=True, show_progress=False)
+    undisturbed = toy_run.render(str(tmp_path / "q"), samples, serial=True, progress=False)
     assert said.strip() == undisturbed.digest()
     assert not [f for f in path.rglob("*") if f.name.startswith(".tmp-")]
 

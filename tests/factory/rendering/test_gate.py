@@ -134,7 +134,9 @@ class Draws:
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
-    def painted(self, case: Case, label: np.ndarray, subject: object) -> tuple[np.ndarray, None]:
+    def painted(
+        self, case: Case, label: np.ndarray, subject: object, style_ends: object = None
+    ) -> tuple[np.ndarray, None]:
         self.seeds.append(case.appearance["style_seed"])
         rng = np.random.Generator(np.random.Philox(self.seeds[-1]))
         return rng.random(label.shape, dtype=np.float32), None

@@ -17,8 +17,9 @@ from support import toy_render as toy_run
 from support.places import environment
 from support.tiny_models import RECIPE, small, tiny_model
 
-from factory.api import render_recipe
+from factory.api import load_recipe, render
 from factory.errors import AnatomyError, ShardsFailed
+from factory.execution.options import RenderOptions, RunOptions
 from factory.execution.ray.session import ray_session
 from factory.rendering.lookahead import AHEAD, Ahead
 from factory.storage.dataset.open import open_dataset
@@ -37,7 +38,7 @@ def cluster() -> Iterator[None]:
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The digest of a serial run that begins nothing ahead."""
     path = tmp_path_factory.mktemp("quiet") / "d.zarr"
-    return toy_run.render(str(path), SAMPLES, serial=True, show_progress=False).digest()
+    return toy_run.render(str(path), SAMPLES, serial=True, progress=False).digest()
 
 
 @pytest.fixture(params=["serial", "one actor", "two actors"])
@@ -200,15 +201,14 @@ def test_a_recipe_gives_the_same_bytes_and_the_same_failures(tmp_path, monkeypat
     wide = "{atrial_width_mm: {each: [0, 9, 30]}, mode: dilate}"
     changes += ["subjects.phantom.count=2", f"anatomy.0.ventriculomegaly={wide}"]
     made = [
-        render_recipe(
-            RECIPE,
-            changes,
+        render(
+            load_recipe(RECIPE, changes),
             output=str(tmp_path / f"{overlap}.zarr"),
-            serial=serial,
-            actors=1,
-            keep_going=True,
-            overlap=overlap,
-            progress=False,
+            options=RenderOptions(
+                keep_going=True,
+                overlap=overlap,
+                run=RunOptions(serial=serial, actors=1, progress=False),
+            ),
         )
         for overlap in (False, True)
     ]

@@ -12,6 +12,7 @@ from support import places
 from factory.case import Case
 from factory.config.loading import parse
 from factory.datasets.montage.montage import montage
+from factory.execution.options import RunOptions
 from factory.execution.run import execute
 from factory.execution.worker import RenderWorker
 from factory.models.checkpoint import read_card
@@ -51,8 +52,7 @@ def render(made: Plan, path: Path, shards: list[Shard] | None = None) -> Dataset
         iter(todo),
         partial(RenderWorker, dataset, load, 1),
         samples=made.layout.samples,
-        serial=True,
-        show_progress=False,
+        run=RunOptions(serial=True, progress=False),
     )
     return dataset
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from factory import cli
-from factory.api import plan_recipe
+from factory.api import load_recipe, plan
 from factory.errors import FactoryError
 from factory.models.checkpoint import save_model
 from factory.models.ultrasound_to_mri.network import UltrasoundToMri, UltrasoundToMriConfig
@@ -105,4 +105,4 @@ def test_a_model_of_brains_is_refused(recipe: str, tmp_path: Path) -> None:
     (tmp_path / "brains").mkdir()
     (tmp_path / "brains" / "card.json").write_text(json.dumps(card))
     with pytest.raises(FactoryError, match=r"labels: head: the model .* does not know"):
-        plan_recipe(str(file), [f"appearance.model={tmp_path / 'brains'}"])
+        plan(load_recipe(str(file), {"appearance.model": str(tmp_path / "brains")}))

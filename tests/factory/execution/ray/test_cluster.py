@@ -27,7 +27,7 @@ def ground() -> Iterator[Ground]:
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("quiet") / "d.zarr"
-    return toy_run.render(str(path), SAMPLES, serial=True, show_progress=False).digest()
+    return toy_run.render(str(path), SAMPLES, serial=True, progress=False).digest()
 
 
 def rendered(path: Path | str, ground: Ground, mishaps: Path, **how: object) -> str:

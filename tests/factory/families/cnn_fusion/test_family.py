@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factory.api import plan_recipe, render_recipe
+from factory.api import load_recipe, plan, render
 from factory.config.loading import Loaded, load
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RenderOptions, RunOptions
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.spade.recipe import SpadeTraining
 from factory.models.checkpoint import read_card, write_card
 from factory.storage.dataset.open import open_dataset
 
+SERIAL = RenderOptions(run=RunOptions(serial=True, progress=False))
 SPADE = """
 family: spade
 name: {name}
@@ -135,17 +137,17 @@ def test_a_recipe_renders_with_it(trained: Path, tmp_path: Path) -> None:
     model, network = trained / "small" / "model", trained / "fusion" / "model"
     file = tmp_path / "render.yaml"
     file.write_text(RENDER.format(model=model, fusion=network, output=tmp_path / "a.zarr"))
-    made = open_dataset(render_recipe(str(file), serial=True, progress=False).dataset.path)
+    made = open_dataset(render(str(file), options=SERIAL).dataset.path)
     assert any(name.startswith("fusion/") for name in made.record["weights"])
 
     mean = ["appearance.fuse=mean"]
-    render_recipe(str(file), mean, output=str(tmp_path / "b.zarr"), serial=True, progress=False)
+    render(load_recipe(str(file), mean), output=str(tmp_path / "b.zarr"), options=SERIAL)
     images = [np.asarray(open_zarr(tmp_path / name)["image"][0]) for name in ("a.zarr", "b.zarr")]
     difference = np.abs(images[0].astype(float) - images[1]).max() / 65535
     assert 0 < difference < 1
 
-    plain = plan_recipe(str(file), mean).plan
-    planned = plan_recipe(str(file)).plan
+    plain = plan(load_recipe(str(file), mean))
+    planned = plan(str(file))
     assert planned.memory_per_actor > plain.memory_per_actor
     assert planned.seconds_per_sample > plain.seconds_per_sample
 
@@ -172,10 +174,10 @@ def test_what_is_no_fusion_of_this_model_is_refused_in_one_line(
     for painter, fuser, message in cases:
         file.write_text(RENDER.format(model=painter, fusion=fuser, output=tmp_path / "c.zarr"))
         with pytest.raises(FactoryError, match=message) as caught:
-            plan_recipe(str(file))
+            plan(str(file))
         assert "\n" not in str(caught.value)
     file.write_text(RENDER.format(model=fold, fusion=network, output=tmp_path / "c.zarr"))
-    assert "other weights of small" in " ".join(plan_recipe(str(file)).plan.warnings)
+    assert "other weights of small" in " ".join(plan(str(file)).warnings)
 
 
 def other_folder(path: Path) -> Path:
@@ -211,6 +213,6 @@ def test_other_ways_of_fusing_are_told_what_is_allowed(
     text = RENDER.format(model="fetal-spade", fusion="x", output=tmp_path / "d.zarr")
     (tmp_path / "r.yaml").write_text(text.replace("{cnn: x}", fuse))
     with pytest.raises(RecipeError) as caught:
-        plan_recipe(str(tmp_path / "r.yaml"))
+        plan(str(tmp_path / "r.yaml"))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,21 @@
+"""`python -m support.toy_plugins.run ARGUMENTS`: the `factory` command that knows the toys, too."""
+
+import sys
+from pathlib import Path
+
+from factory.discovery import add_folder
+
+HERE = Path(__file__).parent
+PLACES = {
+    "factory.anatomy.edits": "edits",
+    "factory.families": "families",
+    "factory.subjects.sources": "sources",
+    "factory.storage.export.formats": "formats",
+}
+
+if __name__ == "__main__":
+    for package, folder in PLACES.items():
+        add_folder(package, HERE / folder)
+    from factory.cli import main
+
+    sys.exit(main())

@@ -25,7 +25,8 @@ from unittest.mock import patch
 from matplotlib.figure import Figure
 from report_table import keep
 
-from factory.api import load_recipe, render
+from factory.api import load_recipe
+from factory.api import render as render_recipe
 from factory.config.loading import load
 from factory.execution.options import RenderOptions, RunOptions
 from factory.families.spade import volume_painter as painting
@@ -99,7 +100,7 @@ def rendered(recipe: str, changes: list[str], overlap: bool) -> tuple[int, float
         begun = time.perf_counter()
         options = RenderOptions(overlap=overlap, run=RunOptions(serial=True, progress=False))
         found = load_recipe(recipe, changes)
-        report = render(found, output=f"{folder}/d.zarr", options=options)
+        report = render_recipe(found, output=f"{folder}/d.zarr", options=options)
         return report.rendered, time.perf_counter() - begun
 
 

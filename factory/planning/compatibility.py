@@ -70,10 +70,10 @@ def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
 
 def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
     """Raises PlanError where a gate's model is no segmenter, or none of the recipe's samples."""
-    gate, catalogue = recipe.spec.gate_section, recipe.spec.catalogue
+    gate = recipe.spec.gate_section
     if not family_of(card).segments:
         raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
-    known, names = card["label_table"]["names"], known_table(catalogue.table).names
+    known, names = card["label_table"]["names"], known_table(recipe.spec.table).names
     for name in gate.structures:
         if name not in names:
             raise PlanError(
@@ -84,7 +84,7 @@ def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, i
             f"gate.model: {gate.model} segments {listed(known[1:])}; the labels are "
             f"{listed(names[1:])}"
         )
-    flat = shape[0] == 1 or any(one.source.is_stack for one in catalogue.by_source)
+    flat = shape[0] == 1 or any(source.is_stack for source, _ in recipe.spec.sources)
     if flat and list(card["orientations"]) != ["axial"]:
         raise PlanError(
             f"gate.model: {gate.model} segments in {listed(card['orientations'])}; allowed for "
@@ -116,14 +116,14 @@ def gate_warnings(
 
 def has_styles(recipe: Recipe, generator: Mapping[str, Any]) -> bool:
     """Whether a sample of the recipe can be painted in several styles by the model of a card."""
-    given = any(one.source.has_own_style() for one in recipe.spec.catalogue.by_source)
+    given = any(source.has_own_style() for source, _ in recipe.spec.sources)
     return family_of(generator).has_styles(generator) and not given
 
 
 def _tissues(recipe: Recipe) -> list[str]:
     """The labels that a painter has to know, in order."""
-    names = recipe.spec.catalogue.table.names
+    names = recipe.spec.table.names
     there = {label["looks_like"] for label in labels_of(recipe.spec)}
-    for one in recipe.spec.catalogue.by_source:
-        there |= one.source.tissues(one.section)
+    for source, section in recipe.spec.sources:
+        there |= source.tissues(section)
     return [name for name in names if name in there]

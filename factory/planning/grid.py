@@ -33,12 +33,12 @@ def grid_shape(recipe: Recipe) -> Shape:
 
 def label_table(recipe: Recipe) -> LabelTable:
     """The labels of the dataset."""
-    return dataset_table(recipe.spec.catalogue.table, labels_of(recipe.spec))
+    return dataset_table(recipe.spec.table, labels_of(recipe.spec))
 
 
 def voxel_text(recipe: Recipe) -> str:
     """How large the voxels of a dataset are, in words."""
-    given = [one.source.voxel_text for one in recipe.spec.catalogue.by_source]
+    given = [source.voxel_text for source, _ in recipe.spec.sources]
     return next(filter(None, given), f"{recipe.spec.output.spacing_mm:g} mm")
 
 

@@ -12,6 +12,7 @@ from factory.schema.appearance import Appearance
 from factory.schema.gate import Gate, GateBase
 from factory.schema.group import Edits, Group, GroupName
 from factory.schema.output import Output
+from factory.storage.subjects.types import FETA, LabelTable
 from factory.subjects.catalogue import SubjectCatalogue
 from factory.subjects.registry import SOURCES, section_of
 from factory.subjects.section import Subjects
@@ -68,6 +69,11 @@ class RecipeSections(Section):
         """The sources that the recipe names, with its sections of them."""
         every = ((source, section_of(source, self)) for source in SOURCES.values())
         return [(source, section) for source, section in every if section is not None]
+
+    @property
+    def table(self) -> LabelTable:
+        """The labels that the recipe's subjects come with."""
+        return next((source.table(section) for source, section in self.sources), FETA)
 
     @cached_property
     def catalogue(self) -> SubjectCatalogue:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.errors import RecipeError
-from factory.storage.subjects.types import FETA, LabelTable
 from factory.subjects.registry import SOURCES, section_of
 from factory.subjects.source import Record, Source
 from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
@@ -27,11 +26,6 @@ class SourceSubjects:
     section: Any
     count: int
     records: tuple[Record, ...] = ()
-
-    @property
-    def table(self) -> LabelTable:
-        """The labels that they come with."""
-        return self.source.table(self.section)
 
 
 @dataclass(frozen=True)
@@ -68,11 +62,6 @@ class SubjectCatalogue:
     def records(self) -> list[Record]:
         """Records of the subjects that are listed."""
         return [record for one in self.by_source for record in one.records]
-
-    @property
-    def table(self) -> LabelTable:
-        """The labels that the subjects come with."""
-        return self.by_source[0].table if self.by_source else FETA
 
     @property
     def ages(self) -> list[float]:

@@ -61,7 +61,7 @@ OURS, WARM, COLD = "ours, disk", "ours, S3 warm", "ours, S3 cold"
 
 def patches_of(path: str, cache: Path | None = None) -> PatchDataset:
     how = None if cache is None else str(cache)
-    return PatchDataset(path, PATCH, length=PATCHES, foreground=0.0, cache=how)
+    return PatchDataset(path, PATCH, seed=0, length=PATCHES, foreground=0.0, cache=how)
 
 
 class Rounds:

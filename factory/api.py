@@ -279,6 +279,9 @@ def score_model(
 def verify(dataset: str) -> "VerifyReport":
     """Read all of a dataset, and name whatever is damaged or missing.
 
+    Arguments:
+        dataset: A folder or URL.
+
     Raises:
         DatasetError: Where there is none, or it cannot be read.
     """

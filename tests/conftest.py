@@ -19,6 +19,8 @@ from s3fs import S3FileSystem
 from support.places import ROOT
 from support.seaweedfs import Weed, executable
 
+from factory.storage.subjects.phantom import phantom
+
 if not torch.cuda.is_available():  # read once, where a kernel is defined
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
@@ -167,4 +169,21 @@ def ultrasounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         size = np.pi * (3 * (long + short) - np.sqrt((3 * long + short) * (long + 3 * short)))
         rows.append(f"{name}.png,0.8,{0.8 * size:.3f}")
     (root / "pixel_size_and_HC.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def bids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three phantoms painted by class, as NIfTI in the BIDS layout, at 4 mm."""
+    root = tmp_path_factory.mktemp("bids")
+    tones = np.array([0, 0.8, 0.5, 0.6, 0.9, 0.55, 0.5, 0.45]) * 1000
+    for i, age in enumerate((24.0, 28.0, 32.0)):
+        subject = phantom(age, i, 4.0)
+        folder = root / f"sub-{i}" / "anat"
+        folder.mkdir(parents=True)
+        for kind, volume in (("T2w", tones[subject.label]), ("dseg", subject.label)):
+            image = nib.Nifti1Image(volume.T.astype(np.int16), subject.grid.affine)
+            nib.save(image, folder / f"sub-{i}_rec-mial_{kind}.nii.gz")
+    rows = "".join(f"sub-{i}\tNeurotypical\t{age}\n" for i, age in enumerate((24, 28, 32)))
+    (root / "participants.tsv").write_text("participant_id\tPathology\tGestational age\n" + rows)
     return root

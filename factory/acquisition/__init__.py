@@ -4,9 +4,3 @@ numpy and scipy alone: TorchIO and MONAI have a bias field, noise and gamma, eac
 lines here and comes with a truth they do not report (what was applied, slice by slice); neither
 has slice profiles, slice-wise motion or echo trains.
 """
-
-from factory.acquisition.acquire import Acquired, Stack, acquire
-from factory.acquisition.geometry import stack_shape
-from factory.acquisition.tone import reference_quantiles
-
-__all__ = ["Acquired", "Stack", "acquire", "reference_quantiles", "stack_shape"]

@@ -8,7 +8,7 @@ from factory.storage.subjects.nifti import load_brain
 
 @functools.lru_cache(maxsize=64)
 def _brightness(reference: str, labels: str) -> tuple[float, ...]:
-    from factory.acquisition import reference_quantiles
+    from factory.acquisition.tone import reference_quantiles
 
     image, label = load_brain(reference, labels)
     values = reference_quantiles(normalise(image, label), label)

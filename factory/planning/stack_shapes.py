@@ -18,7 +18,7 @@ def stack_shapes(recipe: Recipe) -> dict[str, Shape]:
     acquisition = recipe.spec.acquisition
     if acquisition is None or acquisition.stacks is None:
         return {}
-    from factory.acquisition import stack_shape
+    from factory.acquisition.geometry import stack_shape
 
     stacks = acquisition.stacks.model_dump(exclude_none=True)
     least = [min(extremes(stacks[key])) for key in ("thickness_mm", "gap_mm", "in_plane_mm")]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from factory.acquisition import Stack, acquire
+from factory.acquisition.acquire import Stack, acquire
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.heart import checked_stack

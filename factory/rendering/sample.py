@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from factory.acquisition import Stack
+from factory.acquisition.acquire import Stack
 from factory.case import Case
 from factory.storage.subjects.types import Grid, LabelTable
 

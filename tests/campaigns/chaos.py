@@ -9,7 +9,6 @@ must end with the digest of one that nobody disturbed.
 
 import argparse
 import collections
-import hashlib
 import json
 import multiprocessing
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from campaigns.code_version import code_version
 from support.fault_injection import Ground
 from support.places import ROOT
 from support.tiny_models import RECIPE, small, tiny_model
@@ -211,13 +211,6 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def version() -> str:
-    """Of the code that is tested: other code begins anew."""
-    places = ("factory", "storage", "models", "tests/campaigns", "tests/support")
-    files = sorted(file for place in places for file in (ROOT / place).rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seeds", type=int)
@@ -225,7 +218,7 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     # one folder for one version of the code: the place of the model is part of what a case says
-    folder = options.folder.absolute() / version()
+    folder = options.folder.absolute() / code_version(ROOT)[:16]
     folder.mkdir(parents=True, exist_ok=True)
     results = folder.with_suffix(".jsonl")
     rows = (

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from campaigns.code_version import code_version
 from support.places import ROOT
 
 from factory.config.loading import parse
@@ -183,10 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     # code or recipes that have changed begin anew
-    packages = ("factory", "storage", "models")
-    code = [file for package in packages for file in (ROOT / package).rglob("*.py")]
-    sources = sorted([*code, *ROOT.glob("recipes/*.yaml"), Path(__file__)])
-    version = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    version = code_version(ROOT, ROOT.glob("recipes/**/*.yaml"))
     state = {"version": version, "done": 0, "digest": "", "made": 0, "refused": 0}
     if options.state.exists():
         before = json.loads(options.state.read_text())

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.volumes import WHITE, ball, block
 
-from factory.acquisition import acquire, motion
-from factory.acquisition.acquire import DEFAULTS
+from factory.acquisition import motion
+from factory.acquisition.acquire import DEFAULTS, acquire
 from factory.errors import RenderError
 from factory.storage.subjects.types import FETA, LabelTable
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factory.acquisition import Acquired, acquire
+from factory.acquisition.acquire import Acquired, acquire
 from factory.imaging.intensities import normalise
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.load import load_subject

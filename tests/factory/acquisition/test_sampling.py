@@ -8,8 +8,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from support.volumes import GREY, SHAPE, WHITE, ball, block, half_width
 
-from factory.acquisition import acquire, stack_shape
-from factory.acquisition.geometry import own_slices, rasters
+from factory.acquisition.acquire import acquire
+from factory.acquisition.geometry import own_slices, rasters, stack_shape
 from factory.acquisition.motion import Motion
 from factory.acquisition.sampling import sample
 from factory.errors import RenderError

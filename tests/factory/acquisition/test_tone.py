@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from support.volumes import ball
 
-from factory.acquisition import reference_quantiles
-from factory.acquisition.tone import tone
+from factory.acquisition.tone import reference_quantiles, tone
 
 
 def noisy_ball() -> tuple[np.ndarray, np.ndarray]:

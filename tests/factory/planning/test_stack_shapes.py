@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import places
 
-from factory.acquisition import acquire
+from factory.acquisition.acquire import acquire
 from factory.acquisition.section import DEFECTS
 from factory.config.document import read_yaml
 from factory.config.loading import parse

@@ -1,11 +1,14 @@
 """Subjects of a recipe: which there are, and the shape that holds them all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.config.loading import parse
+from factory.errors import RecipeError
 from factory.planning.cases import cases, count_cases
 from factory.planning.grid import grid_shape, needed_shape
 from factory.rendering.subject_editor import Editor
@@ -127,3 +130,16 @@ def test_files_as_subjects(tmp_path) -> None:
     assert count_cases(mixed) == len(both) == 15
     phantoms = {case.id for case in cases(recipe())}
     assert phantoms < both.keys()
+
+
+def test_a_repeated_id_is_told_with_the_sources_that_have_it(
+    hearts: Path, bids: Path, tmp_path: Path
+) -> None:
+    ways = "interpolate={model: m, between: [P0-ED, P1-ED, P0-ED, P1-ED]}"
+    twice = recipe(f"subjects={{short_axis: {{path: {hearts}}}}}", "anatomy=[]", ways)
+    with pytest.raises(RecipeError, match="P0-ED-to-P1-ED-1of8 is in interpolated twice"):
+        _ = twice.spec.catalogue
+    labels = "{subject}/anat/{subject}_rec-mial_dseg.nii.gz"
+    folders = f"bids: {{path: {bids}, mapping: feta}}, nifti: {{path: {bids}, labels: '{labels}'}}"
+    with pytest.raises(RecipeError, match="sub-0 is in bids and in nifti"):
+        _ = recipe(f"subjects={{{folders}}}").spec.catalogue

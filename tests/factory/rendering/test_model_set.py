@@ -1,0 +1,48 @@
+"""The models that a recipe names: every role is found, counted and sent."""
+
+from pathlib import Path
+
+import pytest
+from golden import workplace
+
+from factory.api import load_recipe
+from factory.execution.submit_bundle import named
+from factory.rendering.model_set import Networks, roles
+
+GATE = "gate={model: mine/judge, ventricles: {dice: 0.9}}"
+ROLES = {
+    "hydrocephalus": {"appearance.model"},
+    "cnn-fusion": {"appearance.model", "appearance.fuse.cnn", "gate.model"},
+    "cardiac-interpolation": {"appearance.model", "interpolate.model"},
+    "cardiac-latents": {"latents.model"},
+    "ultrasound-to-mri": {"appearance.model"},
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a model of every role."""
+    folder = workplace.set_up(tmp_path / "workplace")
+    (folder / "mine").mkdir()
+    (folder / "models" / "weights" / "fetal-segmenter").rename(folder / "mine" / "judge")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_model_is_a_role_and_its_weights_count(here: Path, name: str) -> None:
+    recipe = load_recipe(name, [GATE] if name == "cnn-fusion" else [])
+    assert {role.key for role in roles(recipe.data)} == ROLES[name]
+    networks = Networks.of(recipe)
+    files = [file for folder in networks.folders.values() for file in folder.glob("*.safetensors")]
+    assert len(networks.folders) == len(ROLES[name])
+    assert networks.bytes == sum(file.stat().st_size for file in files) > 0
+    assert len(networks.weights) == len(files)
+
+
+def test_a_model_of_ones_own_goes_with_a_job_whatever_its_role(here: Path) -> None:
+    gated = {key: folder for key, _, folder in named(load_recipe("cnn-fusion", [GATE]))}
+    assert gated["gate.model"] == Path("mine/judge")
+    assert {"appearance.model", "appearance.fuse.cnn"} <= gated.keys()  # of this folder, too
+    hearts = {key for key, _, _ in named(load_recipe("cardiac-interpolation"))}
+    assert hearts == {"appearance.model", "interpolate.model", "subjects.short_axis.path"}

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,15 @@ PUBLIC = {
 }
 """Modules that users import, and the names that they find there."""
 
-VERBS = sorted(get_command(cli.app).commands)  # type: ignore[attr-defined]
+
+def verbs(command: Any, words: str = "") -> Iterator[str]:
+    """The words of every command and sub-command."""
+    yield words
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        yield from verbs(inner, f"{words} {name}".strip())
+
+
+VERBS = list(verbs(get_command(cli.app)))
 
 
 def recipe_values(workplace: Path) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def dataset_values(path: str) -> dict[str, Any]:
 def help_texts() -> dict[str, str]:
     """The text of `factory --help` and of every verb's `--help`."""
     texts = {}
-    for verb in ("", *VERBS):
+    for verb in VERBS:
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             assert cli.main([*verb.split(), "--help"]) == 0

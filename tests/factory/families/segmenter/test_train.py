@@ -16,7 +16,7 @@ from factory.execution import training_job as launch
 from factory.execution.training_job import work
 from factory.families.segmenter.job import samplers_of
 from factory.families.segmenter.recipe import SegmenterTraining
-from factory.families.segmenter.train import augmented, batch, network, rate, train
+from factory.families.segmenter.train import augmented, batch, network, train
 from factory.models.checkpoint import load_state, read_card, write_card
 from factory.training.data import training_subjects
 from factory.training.run import Run, TrainingDiverged
@@ -173,7 +173,3 @@ def test_labels_and_image_move_together(small: Recipe) -> None:
         moved, shown = augmented(label, image, augment, (7, i))
         assert not np.array_equal(moved, label)
         assert ((shown > 0) == (moved > 0)).mean() > 0.99
-
-
-def test_the_rate_falls_in_the_second_half() -> None:
-    assert [rate(s, 100) for s in (0, 50, 75, 100)] == pytest.approx([1, 1, 0.5, 0])

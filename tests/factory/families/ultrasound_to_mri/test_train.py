@@ -21,7 +21,7 @@ from factory.families.ultrasound_to_mri.job import head_records
 from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
-from factory.families.ultrasound_to_mri.train import rate, train
+from factory.families.ultrasound_to_mri.train import train
 from factory.models.checkpoint import load_state, read_card
 from factory.models.ultrasound_to_mri.edges import EdgeNet
 from factory.training.run import Run, TrainingDiverged
@@ -244,7 +244,3 @@ def test_what_cannot_be_trained_is_told_before_it_starts(
 ) -> None:
     with pytest.raises(RecipeError, match=said):
         launch.train(recipe(change), address=None, serial=True)
-
-
-def test_the_rate_falls_in_the_second_half() -> None:
-    assert [rate(s, 100) for s in (0, 50, 75, 100)] == pytest.approx([1, 1, 0.5, 0])

@@ -1,6 +1,7 @@
 # make render   set up .venv and render recipes/hydrocephalus.yaml
 # make test     set up .venv and run linters, types and tests
 # make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
+# make integrations   tests of patches in Lightning, MONAI, TorchIO and accelerate
 # make chaos    SEEDS=200 renders through kills on a Ray cluster: one digest; goes on likewise
 # make bench    the benchmarks' short forms, seven minutes; tables on the terminal, all in build/bench
 # make setup    only set up .venv
@@ -14,7 +15,7 @@ FACTORY_ARGS ?=
 N ?= 20000
 SEEDS ?= 200
 
-.PHONY: setup render test lint fuzz chaos bench clean
+.PHONY: setup render test lint fuzz integrations chaos bench clean
 
 setup: $(STAMP)
 
@@ -44,6 +45,11 @@ test: lint
 
 fuzz: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m campaigns.fuzz $(N)
+
+# Patches in Lightning, MONAI, TorchIO and accelerate, as `integrations` of pyproject.toml has them.
+integrations: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[integrations]"
+	$(BIN)/python -m pytest tests/integrations
 
 chaos: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m campaigns.chaos $(SEEDS)

@@ -17,6 +17,7 @@ from factory.storage.errors import DatasetError
 from factory.text import listed, nearest
 from factory.torch.foreground import Remembered, voxels_by_label
 from factory.torch.order import in_shares, order_of, weights_of
+from factory.torch.randomness import seeded
 
 Source = str | OpenedDataset
 
@@ -27,18 +28,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
     An item is a dict: each of `arrays` as a tensor [1, z, y, x] (images float32, labels uint8),
     "dataset" and "sample" (index in the stored dataset), and the `columns` of the table.
 
-    datasets: paths, or what factory.open gives, filtered as you like; all with one label table.
-    patch: voxels along (z, y, x) or along each; where a volume is smaller, zeros fill up evenly
-    on both sides. length: patches an epoch; without it one a sample. seed: of everything random.
-    foreground: the share of patches that are centred on a voxel of one of `labels` (names; all but
-    the background), each label equally often; the others lie evenly over the volume.
-    weights: a column of numbers, how often to take a sample. balance: a column, each value of
-    which gets the same share. shares: of each dataset, e.g. real:synthetic as (1, 3).
-    transform: called with each item, e.g. MONAI's Compose. cache: as for factory.open.
-    threads: of tensorstore in a loader's workers; the main process, which may fork, does without.
-
-    Raises DatasetError, one line, on whatever does not fit. Items of samples that are missing or
-    damaged raise it too.
+    Item i of epoch e is a function of (seed, e, i) alone, its transform too, whatever the process.
+    A PatchLoader asks for the items of one epoch after the other; a plain DataLoader asks for those
+    of the first epoch again and again, unless it has a PatchSampler or `set_epoch` is called.
+    Items of samples that are missing or damaged raise DatasetError.
     """
 
     def __init__(
@@ -59,6 +52,33 @@ class PatchDataset(Dataset[dict[str, Any]]):
         cache: str | None = None,
         threads: int = 1,
     ) -> None:
+        """Choose what patches are taken.
+
+        Arguments:
+            datasets: Paths, or what factory.open gives, filtered as you like; all with one label
+                table.
+            patch: Voxels along (z, y, x), or along each. Where a volume is smaller, zeros fill up
+                evenly on both sides.
+            seed: Of everything random.
+            length: Patches an epoch; by default as many as there are samples.
+            arrays: The arrays that an item has.
+            foreground: The share of patches that are centred on a voxel of one of `labels`, each
+                label equally often. The others lie evenly over the volume.
+            labels: Names; by default all but the background.
+            weights: A column of numbers: how often a sample is taken, relative to the others.
+            balance: A column, each value of which gets the same share.
+            shares: Of each dataset, e.g. real to synthetic as (1, 3).
+            columns: Of the table, which an item has, too.
+            transform: Called with each item, e.g. MONAI's or TorchIO's Compose. What it draws
+                from Python's, numpy's and torch's global generators, and from those of MONAI's and
+                Albumentations' transforms, follows from the item.
+            cache: For a bucket, a folder of this machine where what was read is kept.
+            threads: Of tensorstore in a loader's workers. The main process, which may fork, does
+                without.
+
+        Raises:
+            DatasetError: In one line, where anything does not fit.
+        """
         given = [datasets] if isinstance(datasets, str | OpenedDataset) else list(datasets)
         found = [d if isinstance(d, OpenedDataset) else opened(d, cache=cache) for d in given]
         if not found:
@@ -80,6 +100,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self.samples = [d.cases["sample"].to_numpy(np.int64) for d in found]
         self.columns = [{name: _plain(column(d.cases, name)) for name in columns} for d in found]
         self.ends = np.cumsum([len(d) for d in found])
+        self._first = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._voxels = Remembered()
 
@@ -87,13 +108,14 @@ class PatchDataset(Dataset[dict[str, Any]]):
         return self.length
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The first epoch."""
+        """The epoch that was set, by default the first."""
         return (self[item] for item in range(self.length))
 
     def __getitem__(self, item: int) -> Any:
         if item < 0:
             raise IndexError(f"item {item}")
         epoch, index = divmod(int(item), self.length)
+        epoch += int(self._first[0])
         row = int(self.order(epoch)[index])
         which = int(np.searchsorted(self.ends, row, side="right"))
         row -= int(self.ends[which - 1]) if which else 0
@@ -106,7 +128,17 @@ class PatchDataset(Dataset[dict[str, Any]]):
         }
         found |= {"dataset": which, "sample": sample}
         found |= {name: values[row] for name, values in self.columns[which].items()}
-        return found if self.transform is None else self.transform(found)
+        if self.transform is None:
+            return found
+        with seeded(self.transform, int(rng.integers(2**63))):
+            return self.transform(found)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let items 0, 1, ... be those of an epoch, for a DataLoader without a PatchSampler.
+
+        Reaches workers that persist, too. Call it before each loop over the loader.
+        """
+        self._first[0] = epoch
 
     def order(self, epoch: int) -> np.ndarray:
         """Rows that an epoch takes, of all datasets end to end."""

@@ -1,15 +1,19 @@
 """Every item of an epoch once, whatever the ranks and workers, stopped and resumed anywhere."""
 
+import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.places import environment
 from support.stored_datasets import layout, write
+from torch.utils.data import DataLoader
 
 from factory.storage.dataset.object_store import Folder
 from factory.storage.errors import DatasetError
@@ -55,6 +59,58 @@ def test_all_ranks_together_take_each_item_once_and_a_stop_changes_nothing(
     assert sorted(following) == list(range(length, 2 * length))
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@given(length=many, batch=few, ranks=few)
+def test_an_epoch_ends_with_its_last_batch(length, batch, ranks, drop_last):
+    """Whoever counts batches asks for no more than there are, epoch after epoch."""
+    for rank in range(ranks):
+        how = {"rank": rank, "ranks": ranks, "drop_last": drop_last}
+        whole, counted = (PatchLoader(Numbers(length), batch, **how) for _ in range(2))
+        sliced = PatchLoader(Numbers(length), batch, **how)
+        for _ in range(3):
+            expected = [b.tolist() for b in whole]
+            assert len(expected) == len(counted)
+            assert [b.tolist() for _, b in zip(range(len(counted)), counted, strict=False)] == (
+                expected
+            )
+            assert [b.tolist() for b in itertools.islice(sliced, len(sliced))] == expected
+            if expected:  # of nothing, a loop by numbers asks for nothing
+                assert counted.state_dict() == sliced.state_dict() == whole.state_dict()
+
+
+def test_an_epoch_can_be_set_and_the_one_that_is_taken_goes_on():
+    loader = PatchLoader(Numbers(6), 2)
+    loader.set_epoch(3)
+    assert next(iter(loader)).tolist() == [18, 19]
+    loader.set_epoch(3)
+    assert [b.tolist() for b in loader] == [[20, 21], [22, 23]]
+    assert next(iter(loader)).tolist() == [24, 25]
+    loader.set_epoch(1)
+    assert next(iter(loader)).tolist() == [6, 7]
+
+
+def test_a_plain_loader_with_our_sampler_sees_other_patches_each_epoch():
+    loader = DataLoader(Numbers(5), 2, sampler=PatchSampler(Numbers(5)))
+    for epoch in range(3):
+        items = [i for batch in loader for i in batch.tolist()]
+        assert items == list(range(5 * epoch, 5 * epoch + 5))
+
+
+def build_then_join(rank: int, folder: str) -> None:
+    """As a training does that is handed its loader: the group is set up later."""
+    loader, plain = PatchLoader(Numbers(7), 2), PatchSampler(Numbers(7))
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    items = [i for batch in loader for i in batch.tolist()]
+    (Path(folder) / f"{rank}.json").write_text(json.dumps([items, list(plain)]))
+    dist.destroy_process_group()
+
+
+def test_the_rank_is_found_when_a_loop_begins(tmp_path):
+    mp.spawn(build_then_join, (str(tmp_path),), nprocs=2)
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert found == [[[0, 2, 4, 6]] * 2, [[1, 3, 5]] * 2]
+
+
 @given(many, few, few)
 def test_whole_batches_only_are_as_many_on_every_rank(length, batch, ranks):
     loaders = [
@@ -98,7 +154,7 @@ def run(folder: Path, code: str) -> None:
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env=environment(),
     )
     assert done.stdout == "equal\n", done.stderr
 
@@ -168,3 +224,72 @@ def test_a_resumed_training_sees_the_very_patches(path, stop):
     second.load_state_dict(first.state_dict())
     seen += [b["image"] for b in second]
     assert all((a == b).all() for a, b in zip(whole, seen, strict=True))
+
+
+RANDOM = """
+import random
+import numpy as np
+import torch
+from factory.torch import PatchDataset, PatchLoader
+
+class Noise:
+    "Draws from every generator that a library may draw from."
+    def __init__(self):
+        self.R = np.random.RandomState(0)  # as MONAI's transforms have
+    def set_random_state(self, seed):
+        self.R = np.random.RandomState(seed)
+    def __call__(self, item):
+        draws = random.random(), np.random.rand(), float(torch.rand(1)), self.R.rand()
+        return {{"item": item["sample"], "draws": torch.tensor(draws)}}
+
+def epochs(loader):
+    return [[tuple(d) for b in loader for d in b["draws"].tolist()] for _ in range(2)]
+
+def patches():
+    return PatchDataset({path!r}, 16, seed=3, length=6, arrays=["label"], transform=Noise())
+
+if __name__ == "__main__":
+    how = dict(num_workers=2, multiprocessing_context={context!r})
+    random.seed(1)
+    forked = [epochs(PatchLoader(patches(), 2, persistent_workers=p, **how)) for p in {persist}]
+    alone = epochs(PatchLoader(patches(), 2))
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    patches()[0]
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert before == after, "the generators of the training were moved"
+    assert all(one == alone for one in forked), (forked, alone)
+    every = [d for epoch in alone for draws in epoch for d in draws]
+    assert len(set(every)) == len(every) == 48, "two items drew the same"
+    print("equal")
+"""
+
+
+@pytest.mark.parametrize(("context", "persist"), [("fork", [True, False]), ("spawn", [True])])
+def test_a_transform_draws_what_is_its_items_in_any_worker_and_epoch(
+    path, tmp_path, context, persist
+):
+    run(tmp_path, RANDOM.format(path=path, context=context, persist=persist))
+
+
+def test_a_plain_loader_can_be_told_the_epoch(path, tmp_path):
+    code = f"""
+import torch
+from torch.utils.data import DataLoader
+from factory.torch import PatchDataset, PatchLoader
+
+def places(batches):
+    return [batch["image"].sum(dtype=torch.float64).item() for batch in batches]
+
+if __name__ == "__main__":
+    patches = PatchDataset({path!r}, 16, seed=3, length=8)
+    plain = DataLoader(patches, 2, num_workers=2, persistent_workers=True)
+    ours = PatchLoader(PatchDataset({path!r}, 16, seed=3, length=8), 2)
+    seen = []
+    for epoch in range(3):
+        patches.set_epoch(epoch)
+        seen.append(places(plain))
+        assert seen[-1] == places(ours)
+    assert seen[0] != seen[1] != seen[2]
+    print("equal")
+"""
+    run(tmp_path, code)

@@ -1,6 +1,7 @@
 # make render   set up .venv and render recipes/hydrocephalus.yaml
 # make test     set up .venv and run linters, types and tests
 # make fuzz     N=20000 mutated recipes: no traceback, ever; goes on where it was stopped
+# make docs     the documentation as a site in build/site
 # make integrations   tests of patches in Lightning, MONAI, TorchIO and accelerate
 # make chaos    SEEDS=200 renders through kills on a Ray cluster: one digest; goes on likewise
 # make bench    the benchmarks' short forms, seven minutes; tables on the terminal, all in build/bench
@@ -15,7 +16,7 @@ FACTORY_ARGS ?=
 N ?= 20000
 SEEDS ?= 200
 
-.PHONY: setup render test lint fuzz integrations chaos bench clean
+.PHONY: setup render test lint docs fuzz integrations chaos bench clean
 
 setup: $(STAMP)
 
@@ -42,6 +43,11 @@ lint: $(STAMP)
 test: export OMP_NUM_THREADS := 1
 test: lint
 	$(BIN)/python -m pytest --hypothesis-profile=steady --numprocesses=2 --dist=loadfile
+
+# The site in build/site; its reference pages are made from the code's own docstrings.
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
 fuzz: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m campaigns.fuzz $(N)

@@ -285,6 +285,8 @@ def described(name: str, value: Any) -> Iterator[str]:
     """A heading, a signature and a docstring."""
     yield from (f"### {name}", "")
     about = inspect.getdoc(value) or ""
+    if inspect.isclass(value) and inspect.isfunction(value.__init__) and value.__init__.__doc__:
+        about += f"\n\n{inspect.getdoc(value.__init__)}"
     meanings: dict[str, str] = {}
     if callable(value) and not (inspect.isclass(value) and issubclass(value, Exception)):
         parameters = inspect.signature(value).parameters

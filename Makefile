@@ -47,7 +47,7 @@ test: lint
 # The site in build/site; its reference pages are made from the code's own docstrings.
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
 fuzz: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m campaigns.fuzz $(N)

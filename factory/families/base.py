@@ -111,7 +111,7 @@ class Family:
         draws_subjects: Whether they draw images and labels together, from latents.
         segments: Whether its models name the tissue of every voxel, and can judge at the gate.
         has_mixed_precision: Whether its models paint in bfloat16, too.
-        references: Keys of factory.report.references.PAPERS.
+        references: What a report cites: keys of factory.report.references.PAPERS, or citations.
         uses: Arguments of `factory render` with a model of it ("{}"), by the layout of the
             subjects that it was trained on, or "" for any.
     """

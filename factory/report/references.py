@@ -72,4 +72,4 @@ def references(
     for title in judged:
         keys += [key for start, more in _OF_SCORES.items() if title.startswith(start)
                  for key in more]  # fmt: skip
-    return [PAPERS[key] for key in dict.fromkeys(keys)]
+    return [PAPERS.get(key, key) for key in dict.fromkeys(keys)]

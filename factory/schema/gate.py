@@ -68,7 +68,12 @@ class GateBase(Section):
 if TYPE_CHECKING:
     Gate = GateBase
 else:
-    Gate = create_model("Gate", __base__=GateBase, **dict.fromkeys(TISSUES, (Limits | None, None)))
+    Gate = create_model(
+        "Gate",
+        __base__=GateBase,
+        __doc__=GateBase.__doc__,
+        **dict.fromkeys(TISSUES, (Limits | None, None)),
+    )
 
 
 def said(gate: GateBase) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.places import environment
+from support.places import ROOT, environment
 
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.types import FETA
@@ -83,6 +83,27 @@ def test_help_and_schema_know_them() -> None:
     assert "hollow" in render["Edit"]["properties"]
     assert "boxes" in render["Subjects"]["properties"]
     assert "FlatTraining" in json.loads(run("schema", "train"))["$defs"]
+
+
+def test_the_documentation_describes_them(tmp_path: Path) -> None:
+    code = f"""
+import runpy, sys
+from pathlib import Path
+from support.toy_plugins.run import add_toys
+add_toys()
+runpy.run_path({str(ROOT / "docs" / "generate.py")!r})["write_reference"](Path({str(tmp_path)!r}))
+"""
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, check=True, env=environment(), capture_output=True)
+    for page, name in (
+        ("edits", "hollow"),
+        ("sources", "boxes"),
+        ("training-recipes", "flat"),
+        ("exports", "label-counts"),
+        ("cli", "label-counts"),
+        ("recipe", "boxes"),
+    ):
+        assert name in (tmp_path / f"{page}.md").read_text(), page
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ import numpy as np
 from typer.main import get_command
 
 from factory import cli
+from factory.cli.datasets import FORMATS
 from factory.families.registry import load_training
 from factory.planning.cases import cases, count_cases
 from factory.schema.render_recipe import load_recipe
 from factory.storage.dataset.environment import environment
 from factory.storage.dataset.open import open_dataset
+from factory.text import listed
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -125,7 +127,10 @@ def help_texts() -> dict[str, str]:
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             assert cli.main([*verb.split(), "--help"]) == 0
-        texts[f"factory {verb}".strip()] = said.getvalue()
+        text = " ".join(said.getvalue().split())
+        for names in (cli.SOURCES, cli.EDITS, cli.FAMILIES, FORMATS):
+            text = text.replace(listed(names), "...")  # whichever there are
+        texts[f"factory {verb}".strip()] = text
     return texts
 
 

@@ -13,9 +13,15 @@ PLACES = {
     "factory.storage.export.formats": "formats",
 }
 
-if __name__ == "__main__":
+
+def add_toys() -> None:
+    """Let the registries of this process find the toys."""
     for package, folder in PLACES.items():
         add_folder(package, HERE / folder)
+
+
+if __name__ == "__main__":
+    add_toys()
     from factory.cli import main
 
     sys.exit(main())

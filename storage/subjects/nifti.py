@@ -14,7 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects import label_mappings as mappings
-from factory.storage.subjects.resample import axis_aligned, onto
+from factory.storage.subjects.resample import axis_aligned, label_onto, onto
 from factory.storage.subjects.types import Grid, Subject
 
 MOST_OBLIQUE_DEGREES = 1.0
@@ -30,8 +30,8 @@ def load_nifti_pair(
     """A Subject from a label file and, where there is one, the image on the same grid.
 
     Axes are flipped and permuted to the closest RAS+ order; a grid turned by more than 1 degree
-    from the world's axes is resampled onto them at its own spacing (labels by nearest neighbour,
-    the image linearly). mapping: see factory.storage.subjects.label_mappings. subject_id: by
+    from the world's axes is resampled onto them at its own spacing (the image linearly, labels
+    with their volumes kept). mapping: see factory.storage.subjects.label_mappings. subject_id: by
     default the file's stem.
 
     Raises SubjectError, in one line that names the file, where a file is missing, cut short, not
@@ -55,8 +55,8 @@ def load_nifti_pair(
     cosines = np.diag(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
     if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
         grid = axis_aligned(label.shape, affine)
-        label = onto(label, affine, grid, order=0)
-        image = None if image is None else onto(image, affine, grid, order=1)
+        label = label_onto(label, affine, grid)
+        image = None if image is None else onto(image, affine, grid)
     name = subject_id or label_path.name.split(".")[0]
     return Subject(name, label, grid, mappings.table_of(mapping), image, dict(metadata or {}))
 

@@ -6,31 +6,47 @@ import numpy as np
 from scipy import ndimage
 
 from factory.storage.errors import SubjectError
+from factory.storage.subjects.label_resampling import (
+    ALIKE,
+    SMOOTHING,
+    beats,
+    labels_onto,
+    meeting,
+)
 from factory.storage.subjects.types import Grid, Subject
 
 
 def resample(subject: Subject, spacing_mm: float) -> Subject:
-    """The subject at an isotropic spacing: labels by nearest neighbour, the image linearly.
+    """The subject at an isotropic spacing: the image linearly, labels by nearest neighbour.
 
     The field of view keeps its centre to half a voxel. The image is low-passed along each axis
     that loses resolution (a Gaussian whose full width at half maximum takes the source voxel to
-    the target's). At a spacing equal to the subject's the same subject comes back.
+    the target's). Where the two spacings are nearly in a whole ratio, nearest neighbours would
+    change volumes, and labels are read as factory.storage.subjects.label_resampling has it. At a
+    spacing equal to the subject's, to 0.2 %, the same subject comes back.
     """
-    if np.allclose(subject.grid.spacing, spacing_mm, rtol=1e-4):
-        return subject
     old = np.array(subject.grid.spacing)
     factor = spacing_mm / old
+    alike = np.abs(factor - 1) <= ALIKE
+    if alike.all():
+        return subject
+    factor[alike] = 1
     shape = np.ceil(np.array(subject.grid.shape) / factor - 1e-6).astype(int).clip(min=1)
     start = (np.array(subject.grid.shape) - 1 - (shape - 1) * factor) / 2
     # On whole voxels, halving the resolution meets no tie that would shift labels half a voxel.
     start = np.where(factor > 1, np.round(start), start)
+    uneven = beats(factor)
+    start = np.where(uneven, meeting(start, factor, shape), start)
     affine = subject.grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start[::-1]
     affine[:3, :3] *= factor[::-1]
-    nearest = [
-        (first + step * np.arange(n) + 0.5).astype(int).clip(0, last - 1)
-        for first, step, n, last in zip(start, factor, shape, subject.grid.shape, strict=True)
-    ]
+    z, y, x = (int(n) for n in shape)
+    grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
+    if uneven.any():
+        smoothing = SMOOTHING * np.maximum(factor, 1)
+        label = labels_onto(subject.label, np.diag(factor), start, grid.shape, smoothing)
+    else:
+        label = _nearest(subject.label, factor, start, shape)
     image = subject.image
     if image is not None:
         width = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
@@ -38,9 +54,18 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
         image = ndimage.affine_transform(
             image, factor, start, tuple(shape), order=1, mode="nearest"
         )
-    z, y, x = (int(n) for n in shape)
-    grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
-    return replace(subject, label=subject.label[np.ix_(*nearest)], image=image, grid=grid)
+    return replace(subject, label=label, image=image, grid=grid)
+
+
+def _nearest(
+    label: np.ndarray, factor: np.ndarray, start: np.ndarray, shape: np.ndarray
+) -> np.ndarray:
+    """The nearest voxel at start + factor · index."""
+    nearest = [
+        (first + step * np.arange(n) + 0.5).astype(int).clip(0, last - 1)
+        for first, step, n, last in zip(start, factor, shape, label.shape, strict=True)
+    ]
+    return label[np.ix_(*nearest)]
 
 
 def fit(subject: Subject, shape: tuple[int, int, int]) -> Subject:
@@ -87,11 +112,22 @@ def axis_aligned(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
     return Grid((z, y, x), (dz, dy, dx), aligned)
 
 
-def onto(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> np.ndarray:
-    """An array [z, y, x] on its affine, sampled on a grid: order 0 nearest, 1 linear; else 0."""
+def onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
+    """An image [z, y, x] on its affine, sampled linearly on a grid; 0 beyond its edges."""
+    matrix, offset = _steps(affine, grid)
+    return ndimage.affine_transform(image, matrix, offset, grid.shape, order=1)
+
+
+def label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
+    """A label map [z, y, x] on its affine, read on a grid with every label's volume kept."""
+    matrix, offset = _steps(affine, grid)
+    return labels_onto(label, matrix, offset, grid.shape)
+
+
+def _steps(affine: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """A grid's steps (3×3) and first voxel, [z, y, x], in voxels of another's affine."""
     voxel = np.linalg.inv(affine) @ grid.affine
-    matrix, offset = voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
-    return ndimage.affine_transform(array, matrix, offset, grid.shape, order=order)
+    return voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
 
 
 def _window(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

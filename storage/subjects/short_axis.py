@@ -18,6 +18,13 @@ import numpy as np
 from scipy import ndimage
 
 from factory.storage.errors import SubjectError
+from factory.storage.subjects.label_resampling import (
+    ALIKE,
+    SMOOTHING,
+    beats,
+    labels_onto,
+    meeting,
+)
 from factory.storage.subjects.nifti import read_volume
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 
@@ -112,17 +119,20 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
             f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; at most {side}"
         )
     factor = np.array([mm / dy, mm / dx])
+    factor[np.abs(factor - 1) <= ALIKE] = 1
     middle = np.array([(b[0] + b[-1]) / 2 for b in box])
     start = middle - factor * (side - 1) / 2
     # Halfway between two voxels their labels would tie.
-    window = (factor, np.where(factor > 1, start, np.round(start)), side)
-    shares = [_planes((label == v).astype(np.float32), *window) for v in (1, 2, 3)]
-    background = 1 - np.sum(shares, axis=0)  # and what lies outside the file
+    start = np.where(factor > 1, start, np.round(start))
+    uneven = beats(factor)
+    start = np.where(uneven, meeting(start, factor, side), start)
+    window = (factor, start, side)
+    planes = _kept_labels(label, *window) if uneven.any() else _labels(label, *window)
     grid = Grid.centred((len(label), side, side), (dz, mm, mm))
     about = {key: record[key] for key in ("person", "phase", "vendor")}
     return Subject(
         record["id"],
-        np.argmax([background, *shares], axis=0).astype(np.uint8),
+        planes,
         grid,
         HEART,
         np.maximum(_planes(image, *window), 0),
@@ -138,6 +148,21 @@ def apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]
     half = len(filled) // 2
     reverse = half and pool[filled[:half]].sum() > pool[filled[-half:]].sum()
     return tuple(a[:: -1 if reverse else 1] for a in (label, *others))
+
+
+def _labels(label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:
+    """The label that has the greatest share of each voxel, in planes read as `_planes` does."""
+    masks = [(label == value).astype(np.float32) for value in (1, 2, 3)]
+    shares = [_planes(mask, factor, start, side) for mask in masks]
+    background = 1 - np.sum(shares, axis=0)  # and what lies outside the file
+    return np.argmax([background, *shares], axis=0).astype(np.uint8)
+
+
+def _kept_labels(label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:
+    """Likewise, where the two spacings nearly agree: volumes are kept, slices stay apart."""
+    matrix, offset = np.diag([1, *factor]), np.array([0, *start])
+    smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
+    return labels_onto(label, matrix, offset, (len(label), side, side), smoothing)
 
 
 def _planes(volume: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from factory.storage.subjects.head_ultrasound import TABLE as HEADS
 from factory.storage.subjects.head_ultrasound import head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import MOST_OBLIQUE_DEGREES, read_volume
-from factory.storage.subjects.resample import axis_aligned, onto
+from factory.storage.subjects.resample import axis_aligned, label_onto, onto
 from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.slices import Plane, chaos_planes, png_planes
 
@@ -110,8 +110,8 @@ def _read_nifti(file: Path, label_file: Path | None, id: str, whole: bool) -> Vo
     cosines = np.diag(affine[:3, :3]) / lengths
     if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
         grid = axis_aligned(image.shape, affine)
-        image = onto(image, affine, grid, order=1)
-        label = None if label is None else onto(label, affine, grid, order=0)
+        image = onto(image, affine, grid)
+        label = None if label is None else label_onto(label, affine, grid)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     return volume(id, image, label, (dz, dy, dx), whole)
 

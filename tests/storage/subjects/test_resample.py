@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory.storage.errors import SubjectError
@@ -35,6 +35,9 @@ def centroid_mm(subject: Subject, value: int) -> np.ndarray:
 def test_every_voxel_takes_the_label_of_the_nearest_old_one_in_the_world(
     old: tuple[float, float, float], new: float
 ) -> None:
+    """Wherever spacings are not nearly in a whole ratio: see test_label_resampling."""
+    ratios = np.array([max(s / new, new / s) for s in old])
+    assume(not (np.abs(ratios - np.round(ratios)) < 0.13).any())
     z, y, x = (round(n / s) for n, s in zip((30, 36, 27), old, strict=True))
     before = ball(old, (z, y, x))
     after = resample(before, new)

@@ -5,6 +5,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.load import load_subject
@@ -50,13 +52,42 @@ def test_at_its_own_spacing_a_label_map_keeps_its_voxels(hearts: Path) -> None:
     )
 
 
+near_one = st.one_of(st.floats(0.9, 1.1), st.floats(0.997, 1.003))
+
+
+@settings(max_examples=10, deadline=None)
+@given(near_one, near_one, st.tuples(*[st.floats(-0.5, 0.5)] * 2))
+@example(1.0005, 1.0005, (0.0, 0.0))
+@example(1.003, 1.003, (0.0, 0.0))
+@example(1.018, 0.99, (0.25, 0.0))
+def test_areas_are_kept_where_a_file_has_nearly_the_spacing_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, dy: float, dx: float, centre: tuple[float, float]
+) -> None:
+    """A pool of 18 to 22 mm in a wall of 9, in planes of their own."""
+    y, x = np.mgrid[:140, :150] - np.array([70, 75])[:, None, None] - np.reshape(centre, (2, 1, 1))
+    radius = np.hypot(y * dy, x * dx)
+    pools = np.linspace(18, 22, 5)
+    label = np.stack([np.where(radius < r, 1, 2 * (radius < r + 9)) for r in pools])
+    folder = tmp_path_factory.mktemp("heart")
+    record = {"id": "one", "person": "one", "phase": "ED", "vendor": "none"}
+    for name in ("label", "image"):
+        file = nib.Nifti1Image(label.T.astype(np.int16), np.diag([dx, dy, 8, 1]))
+        nib.save(file, folder / f"{name}.nii")
+        record[name] = str(folder / f"{name}.nii")
+    made = load_short_axis(record, 1.0).label
+    drawn = [(label == value).sum() * dx * dy for value in (1, 2)]
+    assert [(made == value).sum() for value in (1, 2)] == pytest.approx(drawn, rel=0.01)
+    discs = [np.pi * (pools**2).sum(), np.pi * ((pools + 9) ** 2 - pools**2).sum()]
+    assert drawn == pytest.approx(discs, rel=0.02)
+
+
 def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
     label = load_short_axis(short_axis_subjects(hearts)[0], None).label
     index = np.arange(len(label))
-    for given in (label, label[::-1]):
-        turned, order = apex_first(given, index)
+    for stored in (label, label[::-1]):
+        turned, order = apex_first(stored, index)
         assert np.array_equal(turned, label)
-        assert order[0] == (0 if given is label else len(label) - 1)
+        assert order[0] == (0 if stored is label else len(label) - 1)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,18 @@ class PatchLoader(DataLoader[Any]):
             ranks: In all; likewise.
             drop_last: Give every rank the same number of whole batches.
             options: DataLoader's: num_workers, pin_memory, persistent_workers, collate_fn, ...
+
+        Raises:
+            DatasetError: For a batch size or an option that would change which patches are taken.
         """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise DatasetError(f"batch_size {batch_size}; allowed: a whole number, 1 or more")
+        for name in ("sampler", "batch_sampler", "shuffle"):
+            if options.get(name) is not None:
+                raise DatasetError(
+                    f"{name}: a PatchLoader has an order of its own, by its dataset's seed; "
+                    "allowed: none"
+                )
         patches = PatchSampler(dataset, rank, ranks, batch_size if drop_last else None)
         patches.moves_on = False  # but here, by what is handed over: workers fetch ahead
         if options.get("num_workers") and forks_abort():

@@ -111,6 +111,21 @@ def test_the_rank_is_found_when_a_loop_begins(tmp_path):
     assert found == [[[0, 2, 4, 6]] * 2, [[1, 3, 5]] * 2]
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"batch_size": None}, "batch_size None; allowed: a whole number"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"shuffle": True}, "shuffle: a PatchLoader has an order of its own"),
+        ({"sampler": [1, 2]}, "sampler: a PatchLoader has an order of its own"),
+        ({"rank": 2, "ranks": 2}, "rank 2; allowed: 0 to 1"),
+    ],
+)
+def test_what_a_loader_cannot_have_is_one_line(how, said):
+    with pytest.raises(DatasetError, match=said):
+        PatchLoader(Numbers(4), **how)
+
+
 @given(many, few, few)
 def test_whole_batches_only_are_as_many_on_every_rank(length, batch, ranks):
     loaders = [

@@ -92,7 +92,6 @@ def test_the_models_card_says_what_was_held_out_whatever_a_recipe_does(tmp_path:
         (["--extractor", "os.path:join"], "extractor os.path:join: TypeError"),
         (["--output", "/proc/nowhere"], "--output /proc/nowhere: "),
         (["--set", "seed=1"], "--set is for a recipe"),
-        (["--model", "fetal-spade"], "neither --downstream nor --model"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -1,0 +1,53 @@
+"""`factory evaluate` as it was spelled before it had sub-commands."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from factory import cli
+from factory.cli.evaluate import translated
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("recipe.yaml --model m", "model recipe.yaml --model m"),
+        ("d.zarr --real original --json", "dataset d.zarr --real original --json"),
+        ("d.zarr --against=FOLDER --slices 3", "dataset d.zarr --real FOLDER --slices 3"),
+        ("d.zarr --real X --audit --fail-above 0.2", "audit d.zarr --real X --fail-above 0.2"),
+        ("--deformation --real=X d.zarr", "deformation --real X d.zarr"),
+        ("d.zarr --downstream r.yaml --seeds 2", "downstream d.zarr r.yaml --seeds 2"),
+        ("d.zarr --seeds 2 --downstream=r.yaml", "downstream d.zarr r.yaml --seeds 2"),
+    ],
+)
+def test_the_old_spelling_becomes_the_new_one(old: str, new: str) -> None:
+    assert translated(old.split()) == new.split()
+
+
+@pytest.mark.parametrize(
+    ("old", "said"),
+    [
+        ("d.zarr --real X --audit --deformation", "not both at once"),
+        ("d.zarr --real X --downstream r.yaml", "neither --downstream nor --model"),
+        ("d.zarr --real X --model m", "neither --downstream nor --model"),
+    ],
+)
+def test_what_did_not_go_together_is_still_told(old: str, said: str) -> None:
+    with pytest.raises(typer.BadParameter, match=said):
+        translated(old.split())
+
+
+def test_it_works_and_says_the_new_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", str(tmp_path / "d.zarr"), "--real", "original", "--audit"]) == 2
+    note, error = capsys.readouterr().err.splitlines()
+    assert note.startswith("factory: note: the new spelling is: factory evaluate audit ")
+    assert "no such dataset" in error
+
+
+def test_a_dataset_is_told_its_sub_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "zarr.json").write_text("{}")
+    assert cli.main(["evaluate", "model", str(tmp_path)]) == 2
+    assert "allowed: factory evaluate dataset, audit" in capsys.readouterr().err

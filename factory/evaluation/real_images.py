@@ -15,11 +15,14 @@ from factory.families.registry import load_training
 from factory.families.stylegan2.data import read as read_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.lookup import find_recipe
+from factory.planning.compatibility import subject_warnings
 from factory.schema.render_recipe import load_recipe
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import bids_remarks, bids_subjects
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.nifti import read_volume
+from factory.storage.subjects.nifti import finite, read_volume
+from factory.storage.subjects.nifti_header import BODY_MM, check_size
+from factory.storage.subjects.remarks import file_remarks
 from factory.storage.subjects.resample import resample
 from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.types import Grid, LabelTable, Subject
@@ -50,13 +53,15 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
     if Path(name).is_dir():
         if overrides:
             raise FactoryError(f"--set {overrides[0]}: {name} is a folder; --set is for a recipe")
-        return of_records(name, folder_records(Path(name)), made), None, None
+        found = folder_records(Path(name))
+        return of_records(name, found, made, reader_remarks(name, None, found)), None, None
     if Path(name).is_absolute() and not Path(name).exists():
         raise FactoryError(f"--real {name}: no such folder or recipe")
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
         loaded = load_recipe(file, overrides)
-        return of_records(name, loaded.spec.catalogue.records, made), None, None
+        about = subject_warnings(loaded)
+        return of_records(name, loaded.spec.catalogue.records, made, about), None, None
     spec = load_training(file, overrides).spec
     if spec.family not in FAMILIES:
         raise RecipeError(
@@ -68,7 +73,8 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
         images = of_records(name, found, made)
         owners = {person(r) for r in found}
         images.held_out, said = held_out(name, owners, spec.subjects.hold_out, made)
-        images.remarks = dict.fromkeys(said)
+        about = reader_remarks(spec.subjects.path, spec.subjects.rec, found)
+        images.remarks = dict.fromkeys([*about, *said])
         return images, None, None
     planes = planes_as_volumes(read_planes(spec.slices, spec.resolution))
     held, said = held_out(name, {p.owner for p in planes}, spec.slices.hold_out, made)
@@ -113,12 +119,21 @@ def folder_records(root: Path) -> list[dict[str, Any]]:
     return [{"source": "file", "id": i, "image": str(f)} for i, f in zip(names, files, strict=True)]
 
 
-def of_records(name: str, found: list[dict[str, Any]], made: Made) -> Images:
-    """Subjects at the dataset's spacing."""
+def reader_remarks(root: str, rec: str | None, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """What readers have to say of the files of a folder, one line each."""
+    left_out = bids_remarks(root, rec) if found[0]["source"] == "bids" else []
+    placed = [record for record in found if record["source"] in ("bids", "file")]
+    return (*left_out, *file_remarks(placed))
+
+
+def of_records(
+    name: str, found: list[dict[str, Any]], made: Made, about: Sequence[str] = ()
+) -> Images:
+    """Subjects at the dataset's spacing. about: remarks on their files."""
     if not found:
         raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
     spacing, known = made.spacing_mm, set(made.dataset.layout.table.names)
-    images = Images(name, [], found[0]["source"] == "short_axis")
+    images = Images(name, [], found[0]["source"] == "short_axis", remarks=dict.fromkeys(about))
 
     def source(record: dict[str, Any]) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
@@ -158,11 +173,12 @@ def subject_of(record: dict[str, Any], spacing_mm: float) -> Subject:
     if record["source"] != "file":
         return load_subject(record, spacing_mm)
     image, affine = read_volume(Path(record["image"]))
-    if bad := int(image.size - np.isfinite(image).sum()):
-        raise SubjectError(f"{record['image']}: {bad} of {image.size} voxels are NaN or infinite")
+    image = finite(image, record["image"])
     z, y, x = image.shape
     dx, dy, dz = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
+    sides = np.array(image.shape) * [dz, dy, dx]
+    check_size(record["image"], "the field of view", sides, BODY_MM)
     label = (image > 0).astype(np.uint8)
     grid = Grid((z, y, x), (dz, dy, dx), affine)
     table = LabelTable(("background",), ((0, 0, 0),))
-    return resample(Subject(record["id"], label, grid, table, image.astype(np.float32)), spacing_mm)
+    return resample(Subject(record["id"], label, grid, table, image), spacing_mm)

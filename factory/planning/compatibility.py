@@ -27,6 +27,12 @@ def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def subject_warnings(recipe: Recipe) -> tuple[str, ...]:
+    """What readers remark on the files of the recipe's subjects, one line each."""
+    found = recipe.spec.catalogue.by_source
+    return tuple(line for one in found for line in one.source.remarks(one.section, one.records))
+
+
 def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
     """Raises PlanError where the model cannot make the images, or knows not every label."""
     known = card.get("label_table", {}).get("names", FETA.names)

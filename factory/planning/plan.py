@@ -19,6 +19,7 @@ from factory.planning.compatibility import (
     check_shape,
     gate_warnings,
     has_styles,
+    subject_warnings,
     warnings,
 )
 from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
@@ -236,7 +237,8 @@ def plan(
         again = (recipe.spec.gate_section.tries - 1) * seconds
     seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
     seconds += edit_seconds(recipe)
-    told = warnings(recipe, card) + (family.fusion_warnings(fusion, card) if fusion else ())
+    told = subject_warnings(recipe) + warnings(recipe, card)
+    told += family.fusion_warnings(fusion, card) if fusion else ()
     told += gate_warnings(recipe, gate, card) if gate else ()
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)
     if machine.cores > actors * THREADS:  # else it would gain nothing

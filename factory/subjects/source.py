@@ -131,6 +131,10 @@ class Source:
         recipe: factory.schema.sections.RecipeSections.
         """
 
+    def remarks(self, section: Any, records: Sequence[Record]) -> Iterable[str]:
+        """What there is to know of the files that its subjects are read from, one line each."""
+        return ()
+
     def lacks_images(self, section: Any) -> str | None:
         """What has no images, in words ("nifti without images"); None where there are some."""
         return None

@@ -4,16 +4,38 @@ participants.tsv                        participant_id, Pathology, Gestational a
 dseg.tsv                                index, name (where the dataset has one)
 sub-*/anat/sub-*_rec-*_T2w.nii.gz       the image, or _T1w where there is no T2w
 sub-*/anat/sub-*_rec-*_dseg.nii.gz      its labels
+sub-*/ses-*/anat/sub-*_ses-*_…          likewise, of a participant that came more than once
+sub-*/sub-*_sessions.tsv                session_id, Pathology, Gestational age: of each session
+
+A subject is one label map. Its id is the participant's, then the session's where there are
+sessions (sub-01_ses-02), then the run's where there are several (sub-01_run-2).
 """
 
 import csv
 import difflib
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects import label_mappings as mappings
+
+NAMED = 12
+"""How many of those that are left out are named."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A participant's folder of images: of a session, or of all where there are no sessions."""
+
+    participant: str
+    session: str | None
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return "_".join(filter(None, (self.participant, self.session)))
 
 
 def bids_subjects(
@@ -24,51 +46,47 @@ def bids_subjects(
 ) -> list[dict[str, Any]]:
     """Records of a dataset's subjects, sorted by id; no voxel is read.
 
-    rec: the reconstruction ("mial", "irtk", "svrtk"); subjects without it are left out. None
-    takes the one each subject has. mapping: see factory.storage.subjects.label_mappings; None reads
-    dseg.tsv. participants: the ids wanted, all by default. A record is plain JSON for load_subject:
-    {"source": "bids", "id", "label", "image", "rec", "mapping", "gestational_age_weeks",
-    "pathology"}, the last two None where participants.tsv does not say.
+    rec: the reconstruction ("mial", "irtk", "svrtk"); None takes the one each visit has. mapping:
+    see factory.storage.subjects.label_mappings; None reads dseg.tsv. participants: those wanted,
+    or single sessions of them (sub-01_ses-02), all by default. A record is plain JSON for
+    load_subject: {"source": "bids", "id", "label", "image", "rec", "mapping",
+    "gestational_age_weeks", "pathology"}, the last two None where no table says; where the id is
+    not the participant's also "person", whose it is. Visits without labels are left out: see
+    bids_remarks.
 
-    Raises SubjectError where root is no such dataset, an unknown participant or reconstruction
-    is asked for, a subject has several reconstructions and rec is None, or an image is missing.
+    Raises SubjectError where root is no such dataset, a participant is asked for that it has not,
+    or has no labels of, a visit has several reconstructions and rec is None, or an image is
+    missing.
     """
     root = Path(root)
-    folders = {path.name: path for path in sorted(root.glob("sub-*")) if path.is_dir()}
-    if not folders:
-        raise SubjectError(f"{root}: no BIDS dataset here: no folder sub-*")
-    ids = list(folders) if participants is None else _chosen(participants, folders, root)
+    visits = _visits(root, participants)
     json_mapping = mappings.to_json(_mapping(root, mapping))
-    about = _participants(root / "participants.tsv")
-    found = {name: _reconstructions(folders[name]) for name in ids}
+    labels = {visit: _labels(visit, rec) for visit in visits}
+    if participants is not None:
+        _refuse_missing(participants, labels, rec)
+    about = _about(root / "participants.tsv", "participant_id")
     records = []
-    for name in ids:
-        label = _choose(name, found[name], rec)
-        if label is None:
-            continue
-        image, t1w = (
-            label.with_name(label.name.replace("_dseg.nii", f"_{weighting}.nii"))
-            for weighting in ("T2w", "T1w")
-        )
-        if not image.is_file() and t1w.is_file():
-            image = t1w
-        if not image.is_file():
-            raise SubjectError(f"{image}: no such file, the image of {label.name}")
-        records.append(
-            {
-                "source": "bids",
-                "id": name,
-                "label": str(label),
-                "image": str(image),
-                "rec": _entity(label, "rec"),
-                "mapping": json_mapping,
-                "gestational_age_weeks": None,
-                "pathology": None,
-                **about.get(name, {}),
-            }
-        )
+    for visit, files in labels.items():
+        known = about.get(visit.participant, {}) | _of_session(root, visit)
+        for label in files:
+            run = f"run-{_entity(label, 'run')}" if len(files) > 1 else None
+            id = "_".join(filter(None, (visit.id, run)))
+            records.append(
+                {
+                    "source": "bids",
+                    "id": id,
+                    "label": str(label),
+                    "image": str(_image_of(label)),
+                    "rec": _entity(label, "rec"),
+                    "mapping": json_mapping,
+                    "gestational_age_weeks": None,
+                    "pathology": None,
+                    **known,
+                    **({} if id == visit.participant else {"person": visit.participant}),
+                }
+            )
     if not records:
-        there = sorted({str(r) for recs in found.values() for r in recs if r})
+        there = sorted({str(r) for v in visits for r in _reconstructions(v) if r})
         asked = f"rec {rec!r}" if rec else "a label file *_dseg.nii.gz"
         raise SubjectError(
             f"{root}: no subject has {asked}; there are {', '.join(there) or 'none'}"
@@ -76,16 +94,88 @@ def bids_subjects(
     return records
 
 
-def _chosen(participants: list[str], folders: dict[str, Path], root: Path) -> list[str]:
-    chosen = set()
-    for participant in participants:
-        name = participant if participant.startswith("sub-") else f"sub-{participant}"
-        if name not in folders:
-            close = difflib.get_close_matches(name, list(folders), n=1)
+def bids_remarks(
+    root: str | Path, rec: str | None, participants: list[str] | None = None
+) -> list[str]:
+    """What bids_subjects leaves out or takes for granted, one line each; it raises as that does."""
+    root = Path(root)
+    visits = _visits(root, participants)
+    without = [visit.id for visit in visits if not _labels(visit, rec)]
+    remarks = []
+    if without:
+        names = ", ".join(without[:NAMED]) + (", …" if len(without) > NAMED else "")
+        which = f"label file of rec {rec}" if rec else "label file *_dseg.nii.gz"
+        remarks.append(
+            f"{root}: {len(without)} of {len(visits)} participants or sessions are left out, "
+            f"without a {which}: {names}"
+        )
+    about = _about(root / "participants.tsv", "participant_id")
+    for name in dict.fromkeys(visit.participant for visit in visits if visit.session):
+        ages = [_of_session(root, v) for v in visits if v.participant == name]
+        undated = sum("gestational_age_weeks" not in age for age in ages)
+        if undated > 1 and about.get(name, {}).get("gestational_age_weeks"):
+            remarks.append(
+                f"{root}: {undated} sessions of {name} have one gestational age, that of "
+                f"participants.tsv; {name}_sessions.tsv may give each its own"
+            )
+    return remarks
+
+
+def _visits(root: Path, participants: list[str] | None) -> list[Visit]:
+    """The visits of a dataset, or of the participants that are asked for, sorted by id."""
+    folders = {path.name: path for path in sorted(root.glob("sub-*")) if path.is_dir()}
+    if not folders:
+        raise SubjectError(f"{root}: no BIDS dataset here: no folder sub-*")
+    every = []
+    for name, folder in folders.items():
+        sessions = [path for path in sorted(folder.glob("ses-*")) if path.is_dir()]
+        if not sessions or (folder / "anat").is_dir():
+            every.append(Visit(name, None, folder / "anat"))
+        every += [Visit(name, path.name, path / "anat") for path in sessions]
+    if participants is None:
+        return every
+    known = {name: None for visit in every for name in (visit.participant, visit.id)}
+    wanted = set()
+    for asked in participants:
+        name = _full(asked)
+        if name not in known:
+            close = difflib.get_close_matches(name, list(known), n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(folders)}"
             raise SubjectError(f"{root}: no participant {name}{hint}")
-        chosen.add(name)
-    return sorted(chosen)
+        wanted.add(name)
+    return [visit for visit in every if wanted & {visit.participant, visit.id}]
+
+
+def _full(asked: str) -> str:
+    return asked if asked.startswith("sub-") else f"sub-{asked}"
+
+
+def _refuse_missing(
+    participants: list[str], labels: dict[Visit, list[Path]], rec: str | None
+) -> None:
+    """Raise SubjectError where one that is asked for has no labels."""
+    for name in map(_full, participants):
+        visits = [visit for visit in labels if name in (visit.participant, visit.id)]
+        if any(labels[visit] for visit in visits):
+            continue
+        there = sorted({str(r) for visit in visits for r in _reconstructions(visit)})
+        of_rec = f" of rec {rec}; there is rec {', '.join(there)}" if rec and there else ""
+        raise SubjectError(
+            f"{visits[0].folder}: {name} is asked for and has no label file *_dseg.nii.gz{of_rec}"
+        )
+
+
+def _image_of(label: Path) -> Path:
+    """The image beside a label file, T2w before T1w. Raises SubjectError where there is none."""
+    image, t1w = (
+        label.with_name(label.name.replace("_dseg.nii", f"_{weighting}.nii"))
+        for weighting in ("T2w", "T1w")
+    )
+    if not image.is_file() and t1w.is_file():
+        image = t1w
+    if not image.is_file():
+        raise SubjectError(f"{image}: no such file, the image of {label.name}")
+    return image
 
 
 def _mapping(
@@ -103,11 +193,11 @@ def _mapping(
     return {str(value): tissue for value, tissue in mappings.from_dseg(table).items()}
 
 
-def _reconstructions(folder: Path) -> dict[str | None, list[Path]]:
-    """The label files of a subject by reconstruction; None where the name has no rec-."""
+def _reconstructions(visit: Visit) -> dict[str | None, list[Path]]:
+    """The label files of a visit by reconstruction; None where the name has no rec-."""
     found: dict[str | None, list[Path]] = {}
     for suffix in ("nii", "nii.gz"):
-        for path in sorted((folder / "anat").glob(f"{folder.name}_*dseg.{suffix}")):
+        for path in sorted(visit.folder.glob(f"{visit.participant}_*dseg.{suffix}")):
             found.setdefault(_entity(path, "rec"), []).append(path)
     return found
 
@@ -118,33 +208,48 @@ def _entity(path: Path, key: str) -> str | None:
     return next((value for name, _, value in parts if name == key), None)
 
 
-def _choose(name: str, found: dict[str | None, list[Path]], rec: str | None) -> Path | None:
+def _labels(visit: Visit, rec: str | None) -> list[Path]:
+    """The label files of a visit: none, one, or one a run."""
+    found = _reconstructions(visit)
     if rec is None and len(found) > 1:
         raise SubjectError(
-            f"{name} has several reconstructions ({', '.join(sorted(map(str, found)))}): say which "
-            f"with rec"
+            f"{visit.id} has several reconstructions ({', '.join(sorted(map(str, found)))}): say "
+            "which with rec"
         )
     labels = next(iter(found.values()), []) if rec is None else found.get(rec, [])
-    if len(labels) > 1:
-        raise SubjectError(f"{name} has several label files: {', '.join(p.name for p in labels)}")
-    return labels[0] if labels else None
+    labels = sorted(labels, key=lambda path: path.name)
+    runs = {_entity(path, "run") for path in labels}
+    if len(labels) > 1 and (None in runs or len(runs) < len(labels)):
+        raise SubjectError(
+            f"{visit.id} has several label files: {', '.join(p.name for p in labels)}"
+        )
+    return labels
 
 
-def _participants(path: Path) -> dict[str, dict[str, Any]]:
-    """Age and pathology by participant; nothing where there is no such file."""
+def _of_session(root: Path, visit: Visit) -> dict[str, Any]:
+    """What the table of a participant's sessions says of a visit."""
+    if visit.session is None:
+        return {}
+    path = root / visit.participant / f"{visit.participant}_sessions.tsv"
+    known = _about(path, "session_id").get(visit.session, {})
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _about(path: Path, key: str) -> dict[str, dict[str, Any]]:
+    """Age and pathology by participant or session; nothing where there is no such file."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, delimiter="\t")
         columns = {name.strip().lower().replace(" ", "_"): name for name in rows.fieldnames or ()}
-        if "participant_id" not in columns:
-            raise SubjectError(f"{path}: needs the column participant_id, has {rows.fieldnames}")
+        if key not in columns:
+            raise SubjectError(f"{path}: needs the column {key}, has {rows.fieldnames}")
         about = {}
         for row in rows:
-            known = {key: (row[name] or "").strip() for key, name in columns.items()}
+            known = {name: (row[column] or "").strip() for name, column in columns.items()}
             # the second as our own exports name it
             age = known.get("gestational_age") or known.get("gestational_age_weeks", "")
-            about[known["participant_id"]] = {
+            about[known[key]] = {
                 "gestational_age_weeks": _age(age, f"{path}, line {rows.line_num}"),
                 "pathology": known.get("pathology") or None,
             }

@@ -14,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects import label_mappings as mappings
+from factory.storage.subjects.nifti_header import HEAD_MM, check_size, in_mm
 from factory.storage.subjects.resample import axis_aligned, label_onto, onto
 from factory.storage.subjects.types import Grid, Subject
 
@@ -35,24 +36,25 @@ def load_nifti_pair(
     default the file's stem.
 
     Raises SubjectError, in one line that names the file, where a file is missing, cut short, not
-    NIfTI, not 3D, or its affine singular; where image and label lie on different grids; where
-    the image has NaN or Inf; and where labels are no whole numbers, unknown or all background.
+    NIfTI, not 3D, its affine singular or its labels too small or large for a head; where image and
+    label lie on different grids; where the image has NaN or Inf; and where labels are no whole
+    numbers, unknown or all background.
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
-    label = mappings.apply(
-        _whole_numbers(values, label_path), mappings.resolve(mapping), label_path
-    )
+    label = mappings.apply(whole_numbers(values, label_path), mappings.resolve(mapping), label_path)
     if not label.any():
         raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    box = [np.ptp(np.flatnonzero(label.any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
+    check_size(label_path, "the labelled head", box * lengths[::-1], HEAD_MM)
     image = None
     if image_path is not None:
         image = _image_on(Path(image_path), label_path, label, affine)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0).round(4)
-    dx, dy, dz = (float(s) for s in spacing)
+    dx, dy, dz = (float(s) for s in lengths.round(4))
     z, y, x = label.shape
     grid = Grid((z, y, x), (dz, dy, dx), affine)
-    cosines = np.diag(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = np.diag(affine[:3, :3]) / lengths
     if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
         grid = axis_aligned(label.shape, affine)
         label = label_onto(label, affine, grid)
@@ -69,7 +71,7 @@ def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarr
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
-    brain = _whole_numbers(values, label_path) != 0
+    brain = whole_numbers(values, label_path) != 0
     image = _image_on(Path(image_path), label_path, brain, affine)
     if not (image[brain] > 0).mean() > 0.005:
         raise SubjectError(f"{image_path}: no voxel is bright where {label_path} has labels")
@@ -142,9 +144,10 @@ def _only_image(root: Path, pattern: str, name: str) -> str:
 
 
 def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them.
+    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them, mm.
 
-    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does.
+    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does, but of
+    no size.
     """
     try:
         image = nib.load(path)
@@ -158,6 +161,7 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
         _check_affine(path, image.affine)
         if canonical:
             image = nib.as_closest_canonical(image)
+        affine = in_mm(image.affine, image.header, path)
         voxels = np.asarray(image.dataobj)
     except FileNotFoundError:
         raise SubjectError(f"{path}: no such file") from None
@@ -169,7 +173,7 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
         raise SubjectError(f"{path}: cut short or damaged ({_line(error)})") from None
     if not (np.issubdtype(voxels.dtype, np.integer) or np.issubdtype(voxels.dtype, np.floating)):
         raise SubjectError(f"{path}: voxels are {voxels.dtype}, not plain numbers")
-    return np.ascontiguousarray(voxels.T), image.affine
+    return np.ascontiguousarray(voxels.T), affine
 
 
 def _line(error: Exception) -> str:
@@ -183,7 +187,8 @@ def _check_affine(path: Path, affine: np.ndarray) -> None:
         raise SubjectError(f"{path}: the affine is singular: {axes.round(4).tolist()}")
 
 
-def _whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    """Label values of any dtype. Raises SubjectError where one is no whole number."""
     if np.issubdtype(values.dtype, np.integer):
         return values
     bad = values[~(np.isfinite(values) & (values == np.rint(values)))]
@@ -198,7 +203,12 @@ def _whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
 def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The image of a label map, float32, on its grid."""
     values, image_affine = read_volume(path)
-    _check_same_grid(path, values, image_affine, label_path, label, affine)
+    check_same_grid(path, values, image_affine, label_path, label, affine)
+    return finite(values, path)
+
+
+def finite(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """The voxels of an image as float32. Raises SubjectError where one is NaN or infinite."""
     image = values.astype(np.float32)
     bad = int(image.size - np.isfinite(image).sum())
     if bad:
@@ -206,14 +216,15 @@ def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarra
     return image
 
 
-def _check_same_grid(
-    image_path: Path,
+def check_same_grid(
+    image_path: str | Path,
     image: np.ndarray,
     image_affine: np.ndarray,
-    label_path: Path,
+    label_path: str | Path,
     label: np.ndarray,
     label_affine: np.ndarray,
 ) -> None:
+    """Raises SubjectError where an image [z, y, x] and its label map do not lie on one another."""
     if image.shape != label.shape:
         raise SubjectError(
             f"{image_path}: the image has shape {image.shape[::-1]} and its label "

@@ -25,7 +25,8 @@ from factory.storage.subjects.label_resampling import (
     labels_onto,
     meeting,
 )
-from factory.storage.subjects.nifti import read_volume
+from factory.storage.subjects.nifti import check_same_grid, finite, read_volume
+from factory.storage.subjects.nifti_header import HEART_MM, check_size
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 
 HEART = LabelTable(
@@ -97,11 +98,12 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
     """The Subject of a record: its planes at in_plane_mm (None: the file's own), side² voxels
     about the box of its labels; beyond the file's edge image and label are 0.
 
-    Raises SubjectError, naming the file, where it cannot be read, image and label differ in shape,
-    a label is none of HEART's or all are background, or the heart does not fit the square.
+    Raises SubjectError, naming the file, where it cannot be read, image and label differ in shape
+    or place, the image has NaN, a label is none of HEART's or all are background, or the heart is
+    of no possible size or does not fit the square.
     """
     label, affine = read_volume(Path(record["label"]), canonical=False)
-    image, _ = read_volume(Path(record["image"]), canonical=False)
+    image, image_affine = read_volume(Path(record["image"]), canonical=False)
     if image.shape != label.shape:
         raise SubjectError(f"{record['image']}: shape {image.shape}, but its labels {label.shape}")
     values = np.unique(label)
@@ -109,10 +111,14 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
         raise SubjectError(f"{record['label']}: labels {values.tolist()}; allowed: 0, 1, 2, 3")
     if not label.any():
         raise SubjectError(f"{record['label']}: the label map is empty: every voxel is background")
-    dx, dy, dz = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0).round(4))
-    mm = in_plane_mm or dy
-    label, image = apex_first(label.astype(np.uint8), image.astype(np.float32))
+    check_same_grid(record["image"], image, image_affine, record["label"], label, affine)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
     box = [np.flatnonzero(label.any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    sides = np.array([np.ptp(b) + 1 for b in box]) * lengths[1::-1]
+    check_size(record["label"], "the labelled heart", sides, HEART_MM)
+    dx, dy, dz = (float(s) for s in lengths.round(4))
+    mm = in_plane_mm or dy
+    label, image = apex_first(label.astype(np.uint8), finite(image, record["image"]))
     needed = max(np.ptp(b) + 1 for b in box) * max(dx, dy) / mm
     if needed > side:
         raise SubjectError(

@@ -19,7 +19,12 @@ from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.head_ultrasound import TABLE as HEADS
 from factory.storage.subjects.head_ultrasound import head_ultrasounds
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.nifti import MOST_OBLIQUE_DEGREES, read_volume
+from factory.storage.subjects.nifti import (
+    MOST_OBLIQUE_DEGREES,
+    check_same_grid,
+    read_volume,
+)
+from factory.storage.subjects.nifti_header import BODY_MM, check_size
 from factory.storage.subjects.resample import axis_aligned, label_onto, onto
 from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.slices import Plane, chaos_planes, png_planes
@@ -100,13 +105,15 @@ def _read_nifti(file: Path, label_file: Path | None, id: str, whole: bool) -> Vo
         raise FactoryError(f"{file}: {bad} of {image.size} voxels are NaN or infinite")
     label = None
     if label_file is not None:
-        values, _ = read_volume(label_file)
+        values, label_affine = read_volume(label_file)
         label = (values > 0).astype(np.uint8)
         if label.shape != image.shape:
             raise FactoryError(
                 f"{label_file}: {label.shape} voxels (z, y, x), but its image {image.shape}"
             )
+        check_same_grid(file, image, affine, label_file, label, label_affine)
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    check_size(file, "the field of view", image.shape * lengths[::-1], BODY_MM)
     cosines = np.diag(affine[:3, :3]) / lengths
     if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
         grid = axis_aligned(image.shape, affine)

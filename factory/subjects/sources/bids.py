@@ -1,6 +1,6 @@
 """Image and label pairs in the layout of the FeTA challenge (BIDS)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from factory.config.section import Section
@@ -26,15 +26,25 @@ class BidsSource(FileSource):
     def records(self, section: Bids) -> list[Record]:
         from factory.storage.subjects.bids import bids_subjects
 
-        wanted = None if section.participants is None else list(section.participants)
         mapping: Any = section.mapping
-        return bids_subjects(section.path, section.rec, mapping, wanted)
+        return bids_subjects(section.path, section.rec, mapping, _wanted(section))
 
     def tissues(self, section: Bids) -> set[str]:
         return mapping_tissues(section.mapping)
 
     def extra_labels(self, section: Bids) -> Iterable[tuple[str, str]]:
         return mapping_labels(section.mapping)
+
+    def remarks(self, section: Bids, records: Sequence[Record]) -> Iterable[str]:
+        from factory.storage.subjects.bids import bids_remarks
+        from factory.storage.subjects.remarks import file_remarks
+
+        left_out = bids_remarks(section.path, section.rec, _wanted(section))
+        return [*left_out, *file_remarks(records)]
+
+
+def _wanted(section: Bids) -> list[str] | None:
+    return None if section.participants is None else list(section.participants)
 
 
 SOURCE = BidsSource()

@@ -1,6 +1,6 @@
 """Label maps, and images where there are any, in any folder of .nii.gz."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import model_validator
@@ -44,6 +44,11 @@ class NiftiSource(FileSource):
 
     def extra_labels(self, section: Nifti) -> Iterable[tuple[str, str]]:
         return mapping_labels(section.mapping)
+
+    def remarks(self, section: Nifti, records: Sequence[Record]) -> Iterable[str]:
+        from factory.storage.subjects.remarks import file_remarks
+
+        return file_remarks(records)
 
     def lacks_images(self, section: Nifti) -> str | None:
         return "nifti without images" if section.images is None else None

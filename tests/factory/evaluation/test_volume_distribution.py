@@ -142,7 +142,7 @@ def test_other_labels_serve_as_an_outline(
         folder = tmp_path / "bids" / f"sub-{i}" / "anat"
         folder.mkdir(parents=True)
         for kind, volume in (("T2w", REAL[f"p{i}"]), ("dseg", (REAL[f"p{i}"] > 0) * 4)):
-            file = nib.Nifti1Image(volume.T.astype(np.float32), np.eye(4))
+            file = nib.Nifti1Image(volume.T.astype(np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
             nib.save(file, folder / f"sub-{i}_{kind}.nii.gz")
     (tmp_path / "bids" / "dseg.tsv").write_text("index\tname\n0\tbackground\n4\tventricles\n")
     dataset(tmp_path / "d.zarr", [person(50, SHAPE)], table=HEART)

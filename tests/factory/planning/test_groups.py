@@ -100,7 +100,8 @@ def test_file_subjects_are_cut_by_share_and_few_of_them_move(tmp_path) -> None:
         folder = tmp_path / f"{len(names)}"
         folder.mkdir()
         for name in names:
-            nib.Nifti1Image(label, np.eye(4)).to_filename(folder / f"{name}_dseg.nii.gz")
+            affine = np.diag([4.0, 4.0, 4.0, 1.0])
+            nib.Nifti1Image(label, affine).to_filename(folder / f"{name}_dseg.nii.gz")
         source = f"subjects={{nifti: {{path: {folder}, labels: '{{subject}}_dseg.nii.gz'}}}}"
         made = cases(grouped({"a": 50, "b": 30, "c": 20}, source))
         return {case.subject["id"]: case.group for case in made}

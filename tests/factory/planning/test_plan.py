@@ -17,6 +17,7 @@ from factory.planning.cases import cases
 from factory.planning.cost import memory_per_actor
 from factory.planning.machine import Machine
 from factory.planning.plan import Plan, layout_of, plan
+from factory.results import PlanReport
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.types import FETA
 
@@ -186,6 +187,29 @@ def test_warnings_say_what_training_never_saw() -> None:
         "spacing_mm: 2 asked for; the model's training saw 0.8 to 1",
     )
     assert plan(recipe(), {}, WEIGHTS, LARGE).warnings == ()  # a card that does not say
+
+
+def test_what_readers_remark_is_one_warning_a_line(tmp_path) -> None:
+    label = np.full((20, 20, 20), 3, np.uint8)
+    folder = tmp_path / "sub-01" / "anat"
+    for path in (folder, tmp_path / "sub-02"):
+        path.mkdir(parents=True)
+    for kind in ("dseg", "T2w"):
+        image = nib.Nifti1Image(label, None)
+        image.header.set_zooms((2, 2, 2))
+        image.to_filename(folder / f"sub-01_{kind}.nii.gz")
+    made = planned(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")
+    left_out, sides = made.warnings
+    assert left_out == (
+        f"{tmp_path}: 1 of 2 participants or sessions are left out, without a label file "
+        "*_dseg.nii.gz: sub-02"
+    )
+    assert sides.startswith(f"{folder}/sub-01_dseg.nii.gz and 1 more file: neither sform nor qform")
+    assert f"warning  {sides}" in PlanReport(made).lines()
+    assert made.to_json()["warnings"] == [left_out, sides]
+    source = f"{{path: {folder}, labels: '{{subject}}_dseg.nii.gz'}}"
+    [same] = planned(f"subjects={{nifti: {source}}}").warnings
+    assert same == sides.replace(" and 1 more file", "")
 
 
 def test_a_disk_that_may_be_too_small_is_a_warning() -> None:

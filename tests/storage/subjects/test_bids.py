@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import bids_remarks, bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA
+
+AFFINE = np.diag([6.0, 6.0, 6.0, 1.0])
 
 
 def dataset(root: Path, recs: dict[str, list[str]]) -> Path:
@@ -19,8 +21,8 @@ def dataset(root: Path, recs: dict[str, list[str]]) -> Path:
         (root / name / "anat").mkdir(parents=True)
         for rec in names:
             stem = root / name / "anat" / f"{name}_rec-{rec}"
-            nib.save(nib.Nifti1Image(label, np.eye(4)), f"{stem}_dseg.nii.gz")
-            nib.save(nib.Nifti1Image(label.astype(np.float32), np.eye(4)), f"{stem}_T2w.nii.gz")
+            nib.save(nib.Nifti1Image(label, AFFINE), f"{stem}_dseg.nii.gz")
+            nib.save(nib.Nifti1Image(label.astype(np.float32), AFFINE), f"{stem}_T2w.nii.gz")
     rows = [f"{name}\tPathological\t{21.5 + i}" for i, name in enumerate(sorted(recs))]
     header = "participant_id\tPathology\tGestational age"
     (root / "participants.tsv").write_text("\n".join([header, *rows, ""]))
@@ -129,3 +131,93 @@ def test_the_real_atlas_by_its_own_table_and_by_name(real_data: Path) -> None:
     assert millilitres[FETA.index("cerebellum")] == pytest.approx(1.9, abs=0.1)
     at_1_mm = load_subject(named, 1.0)
     assert (at_1_mm.label > 0).sum() == pytest.approx(1000 * millilitres[1:].sum(), rel=0.01)
+
+
+def file_at(path: Path, kinds: tuple[str, ...] = ("dseg", "T2w")) -> None:
+    """Label and image files of one visit, `path` without what follows the last underscore."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    label = np.zeros((5, 6, 7), np.uint8)
+    label[1:4, 1:5, 1:6] = 3
+    for kind in kinds:
+        values = label if kind == "dseg" else label.astype(np.float32)
+        nib.save(nib.Nifti1Image(values, AFFINE), f"{path}_{kind}.nii.gz")
+
+
+def test_sessions_and_runs_are_subjects_of_one_person(tmp_path: Path) -> None:
+    for session in ("ses-01", "ses-02"):
+        folder = tmp_path / "sub-01" / session / "anat"
+        file_at(folder / f"sub-01_{session}_rec-mial")
+    for run in ("run-1", "run-2"):
+        file_at(tmp_path / "sub-02" / "ses-01" / "anat" / f"sub-02_ses-01_{run}")
+        file_at(tmp_path / "sub-03" / "anat" / f"sub-03_{run}")
+    file_at(tmp_path / "sub-04" / "anat" / "sub-04_run-1")
+    (tmp_path / "participants.tsv").write_text("participant_id\tGestational age\nsub-01\t24\n")
+    (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text(
+        "session_id\tgestational_age\nses-01\tn/a\nses-02\t31.5\n"
+    )
+    records = bids_subjects(tmp_path, None, "feta")
+    assert {r["id"]: r.get("person") for r in records} == {
+        "sub-01_ses-01": "sub-01",
+        "sub-01_ses-02": "sub-01",
+        "sub-02_ses-01_run-1": "sub-02",
+        "sub-02_ses-01_run-2": "sub-02",
+        "sub-03_run-1": "sub-03",
+        "sub-03_run-2": "sub-03",
+        "sub-04": None,  # as it was called before sessions were read
+    }
+    assert [r["gestational_age_weeks"] for r in records[:3]] == [24, 31.5, None]
+    assert load_subject(records[1], None).id == "sub-01_ses-02"
+    assert bids_remarks(tmp_path, None) == []
+    one = bids_subjects(tmp_path, None, "feta", ["01_ses-02", "sub-04"])
+    assert [r["id"] for r in one] == ["sub-01_ses-02", "sub-04"]
+    with pytest.raises(SubjectError, match=r"no participant sub-01_ses-03; did you mean sub-01_"):
+        bids_subjects(tmp_path, None, "feta", ["sub-01_ses-03"])
+    file_at(tmp_path / "sub-04" / "anat" / "sub-04_desc-x_run-1")
+    with pytest.raises(SubjectError, match=r"sub-04 has several label files: sub-04_desc-x_run-1"):
+        bids_subjects(tmp_path, None, "feta")
+
+
+def test_sessions_that_share_an_age_are_told(tmp_path: Path) -> None:
+    for session in ("ses-01", "ses-02"):
+        file_at(tmp_path / "sub-01" / session / "anat" / f"sub-01_{session}")
+    (tmp_path / "participants.tsv").write_text("participant_id\tGestational age\nsub-01\t24\n")
+    [said] = bids_remarks(tmp_path, None)
+    assert said == (
+        f"{tmp_path}: 2 sessions of sub-01 have one gestational age, that of participants.tsv; "
+        "sub-01_sessions.tsv may give each its own"
+    )
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+    root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
+    file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
+    file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
+    assert [r["id"] for r in bids_subjects(root, "mial", "feta")] == ["sub-01", "sub-04_ses-01"]
+    assert bids_remarks(root, "mial") == [
+        f"{root}: 3 of 5 participants or sessions are left out, without a label file of rec mial: "
+        "sub-02, sub-03, sub-04_ses-02"
+    ]
+    assert bids_remarks(root, None) == [
+        f"{root}: 2 of 5 participants or sessions are left out, without a label file *_dseg.nii.gz:"
+        " sub-03, sub-04_ses-02"
+    ]
+    assert bids_remarks(root, None, ["01"]) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "rec", "says"),
+    [
+        ("sub-03", None, r"sub-03 is asked for and has no label file \*_dseg\.nii\.gz$"),
+        ("02", "mial", r"sub-02 is .* no label file \S+ of rec mial; there is rec irtk$"),
+        ("sub-04_ses-02", None, r"sub-04_ses-02 is asked for and has no label file"),
+    ],
+)
+def test_what_is_asked_for_and_is_not_there_is_refused(
+    tmp_path: Path, asked: str, rec: str | None, says: str
+) -> None:
+    root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
+    file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
+    file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
+    with pytest.raises(SubjectError, match=says) as caught:
+        bids_subjects(root, rec, "feta", ["01", asked])
+    assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import load_nifti_pair, nifti_subjects
 from factory.storage.subjects.phantom import phantom
 
-SPACING = (0.5, 0.6, 0.7)  # x, y, z
+SPACING = (3.0, 3.2, 3.4)  # x, y, z
 AFFINE = np.diag([*SPACING, 1.0])
 AFFINE[:3, 3] = (-4, -5, -6)
 
@@ -73,7 +73,7 @@ def test_an_oblique_grid_is_resampled_onto_the_worlds_axes(tmp_path: Path, degre
     label = np.zeros((40, 44, 30), np.uint8)
     label[5:30, 8:20, 10:25] = 3
     label[24:29, 9:14, 12:18] = 4
-    affine = turn @ np.diag([0.8, 0.8, 0.8, 1])
+    affine = turn @ np.diag([0.9, 0.9, 0.9, 1])
     path = write(tmp_path / "l.nii", label, affine)
     image_path = write(tmp_path / "i.nii", (label > 0).astype(np.float32) * 100, affine)
     subject = load_nifti_pair(image_path, path, "feta")
@@ -96,8 +96,8 @@ def test_a_grid_turned_by_less_than_a_degree_keeps_its_voxels_and_its_affine(
     angle = np.radians(0.5)
     affine = AFFINE.copy()
     affine[:2, :2] = [
-        [0.5 * np.cos(angle), -0.6 * np.sin(angle)],
-        [0.5 * np.sin(angle), 0.6 * np.cos(angle)],
+        [SPACING[0] * np.cos(angle), -SPACING[1] * np.sin(angle)],
+        [SPACING[0] * np.sin(angle), SPACING[1] * np.cos(angle)],
     ]
     subject = load_nifti_pair(None, write(tmp_path / "l.nii.gz", values(), affine), "feta")
     np.testing.assert_array_equal(subject.label, values().T)

@@ -1,0 +1,118 @@
+"""What a NIfTI header says of a volume's place: units, sizes, and which way its axes run.
+
+By the standard, and as nibabel reads it: the sform where its code is above 0, else the qform where
+its code is, else the pixdim alone, which give sizes but no sides.
+"""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import xform_codes
+from nibabel.spatialimages import HeaderDataError
+
+from factory.storage.errors import SubjectError
+
+MM_A_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+"""Millimetres by the code of a unit: metre, millimetre, micrometre. A file that names none is in
+millimetres, as all software takes it."""
+
+HEAD_MM = (20.0, 400.0)
+"""The longest side of a labelled head: a fetus of twelve weeks, an adult's with the neck."""
+
+HEART_MM = (20.0, 300.0)
+"""The longest side of a labelled heart, in plane: a fetus's, a dilated adult's."""
+
+BODY_MM = (10.0, 2500.0)
+"""The longest side of a field of view without labels."""
+
+TURNED_DEGREES, LARGER = 1.0, 0.01
+"""How much two transforms may differ and still place a head alike."""
+
+
+def in_mm(affine: np.ndarray, header: nib.Nifti1Header, path: Path) -> np.ndarray:
+    """The affine in millimetres. Raises SubjectError where the header's unit of space is none."""
+    code = int(header["xyzt_units"]) & 7
+    if code == 0:
+        return affine
+    if code not in MM_A_UNIT:
+        raise SubjectError(
+            f"{path}: xyzt_units has the unit of space {code}; allowed: 0 (none said), 1 (metre), "
+            "2 (millimetre), 3 (micrometre)"
+        )
+    scale = MM_A_UNIT[code]
+    return affine if scale == 1 else np.diag([scale, scale, scale, 1.0]) @ affine
+
+
+def check_size(
+    path: str | Path, what: str, sides_mm: np.ndarray, allowed_mm: tuple[float, float]
+) -> None:
+    """Refuse what is too small or too large to be there.
+
+    Arguments:
+        path: The file, for the error.
+        what: What was measured, e.g. "the labelled head".
+        sides_mm: Lengths (z, y, x), or (y, x).
+        allowed_mm: The least and the most that the longest of them may be.
+
+    Raises:
+        SubjectError: In one line.
+    """
+    low, high = allowed_mm
+    if not low <= sides_mm.max() <= high:
+        size = " × ".join(f"{side:.4g}" for side in sides_mm)
+        axes = "z, y, x" if len(sides_mm) == 3 else "y, x"
+        raise SubjectError(
+            f"{path}: {what} is {size} mm ({axes}); allowed: {low:g} to {high:g} mm along the "
+            "longest side; the header's spacing or its unit (xyzt_units) is wrong"
+        )
+
+
+def orientation_remark(path: Path) -> str | None:
+    """What is uncertain about a file's orientation and what is taken, in words; None where nothing
+    is, or the file cannot be read."""
+    try:
+        header = nib.load(path).header
+    except (OSError, ImageFileError, HeaderDataError):
+        return None
+    if not isinstance(header, nib.Nifti1Header):
+        return None
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])
+    if not sform and not qform:
+        return (
+            "neither sform nor qform is given (codes 0), so nothing says which side is left; "
+            "taken is pixdim, with the first axis from right to left"
+        )
+    if not sform or not qform:
+        return None
+    try:
+        differ = _difference(header.get_sform(), header.get_qform())
+    except HeaderDataError:  # a quaternion that is none, beside an sform that is taken
+        return None
+    if differ is None:
+        return None
+    return f"sform ({_code(sform)}) and qform ({_code(qform)}) differ: {differ}; taken is the sform"
+
+
+def _code(code: int) -> str:
+    known = code in xform_codes.value_set("code")
+    return f"code {code}, {xform_codes.label[code]}" if known else f"code {code}"
+
+
+def _difference(sform: np.ndarray, qform: np.ndarray) -> str | None:
+    """How two affines place a volume differently, in words."""
+    sides = ["".join(nib.aff2axcodes(affine)) for affine in (sform, qform)]
+    if sides[0] != sides[1]:
+        return f"axes run {sides[0]} and {sides[1]}"
+    lengths = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform, qform)]
+    directions = [a[:3, :3] / n for a, n in zip((sform, qform), lengths, strict=True)]
+    cosines = (directions[0] * directions[1]).sum(axis=0).clip(-1, 1)
+    turned = float(np.degrees(np.arccos(cosines)).max())
+    if turned > TURNED_DEGREES:
+        return f"they are turned by {turned:.1f}° against one another"
+    ratios = lengths[0] / lengths[1]
+    larger = ratios[np.abs(ratios - 1).argmax()]
+    if abs(larger - 1) > LARGER:
+        return f"voxels are {larger:.3g} times as large"
+    return None

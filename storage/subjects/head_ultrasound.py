@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.head_frame import (
@@ -26,6 +25,7 @@ from factory.storage.subjects.head_frame import (
     framed_ellipse,
     pixel_size,
 )
+from factory.storage.subjects.pictures import read_drawing, read_grey
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 
 HEAD = LabelTable(names=("background", "head"), colours=((0, 0, 0), (86, 180, 233)))
@@ -34,6 +34,9 @@ TABLE = "pixel_size_and_HC.csv"
 NAME, PIXEL, CIRCUMFERENCE = "filename", "pixel size(mm)", "head circumference (mm)"
 FIT = 3.0
 """Pixels by which an outline may stray, root mean square, from the ellipse it should be."""
+
+ROUND = 0.1
+"""How far the drawn circumference may be from that of the table: more is another unit."""
 
 
 def head_ultrasounds(
@@ -94,10 +97,10 @@ def _record(root: Path, row: dict[str, str], line: int) -> dict[str, Any]:
 def load_head_ultrasound(record: dict[str, Any]) -> Subject:
     """The Subject of a record, image in [0, 1].
 
-    Raises SubjectError, naming the file, where one cannot be read, the two differ in shape, or the
-    outline is no ellipse.
+    Raises SubjectError, naming the file, where one cannot be read, the two differ in shape, the
+    outline is no ellipse, or not as long round as the table says.
     """
-    image, outline = _grey(record["image"]), _grey(record["outline"]) > 0
+    image, outline = read_grey(record["image"]), read_drawing(record["outline"])
     if image.shape != outline.shape:
         raise SubjectError(
             f"{record['image']}: {image.shape} pixels, but its outline {outline.shape}"
@@ -110,17 +113,16 @@ def load_head_ultrasound(record: dict[str, Any]) -> Subject:
         raise SubjectError(
             f"{record['outline']}: strays {residual:.1f} pixels from an ellipse; at most {FIT:g}"
         )
+    drawn, told = ellipse.circumference * record["pixel_mm"], record["circumference_mm"]
+    if abs(drawn / told - 1) > ROUND:
+        raise SubjectError(
+            f"{record['outline']}: the head is {drawn:.4g} mm round by its pixel size, {told:.4g} "
+            f"mm by its circumference in {TABLE}; allowed: within {ROUND:.0%} of one another"
+        )
     label = framed_ellipse(ellipse)[None]
     mm = pixel_size(ellipse) * record["pixel_mm"]
     grid = Grid.centred((1, SIDE, SIDE), (mm, mm, mm))
     about = {key: record[key] for key in ("person", "circumference_mm")}
-    pixels = np.where(label, framed(image, ellipse)[None] / 255, 0).astype(np.float32)
+    grey = framed(image, ellipse)[None] / np.iinfo(image.dtype).max
+    pixels = np.where(label, grey, 0).astype(np.float32)
     return Subject(record["id"], label.astype(np.uint8), grid, HEAD, pixels, about)
-
-
-def _grey(path: str) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L"), np.float32)
-    except (OSError, UnidentifiedImageError) as error:
-        raise SubjectError(f"{path}: cannot be read: {error}") from None

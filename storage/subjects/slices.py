@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from skimage.transform import resize
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.nifti import read_volume
+from factory.storage.subjects.chaos_pairs import in_order, paired
+from factory.storage.subjects.label_resampling import SMOOTHING, beats, labels_onto
+from factory.storage.subjects.nifti import check_same_grid, finite, read_volume, whole_numbers
+from factory.storage.subjects.pictures import MOST_LABEL, read_labels, read_picture
 from factory.storage.subjects.short_axis import HEART, load_short_axis, short_axis_subjects
 from factory.storage.subjects.types import LabelTable
 
@@ -43,28 +45,44 @@ def png_planes(root: str | Path, resolution: int, labels: str | Path | None = No
     """Every PNG of a folder, all with as many channels as the first. The subject is its file's
     name up to the last run of digits ("p07_012.png" is of p07), or its sub-folder's name.
 
-    labels: a folder with label maps (values as they are) under the same names; slices without one
-    are kept. Raises SubjectError for an empty folder and for files that are no pictures.
+    labels: a folder with label maps under the same names, their numbers as they are stored; slices
+    without one are kept. Raises SubjectError for an empty folder, for files that are no pictures,
+    where no slice has a label map, and where masks are black and white instead of numbered.
     """
     root = Path(root)
     files = sorted(root.rglob("*.png"))
     if not files:
         raise SubjectError(f"{root}: no .png in this folder")
     planes: list[Plane] = []
+    values: set[int] = set()
     for file in files:
-        picture = _read_png(file)
+        picture = read_picture(file)
         pixels = np.moveaxis(np.atleast_3d(picture), -1, 0).astype(np.float32)
         if planes and len(pixels) != len(planes[0].image):
             raise SubjectError(
                 f"{file}: {len(pixels)} channels, but {files[0].name} has {len(planes[0].image)}"
             )
-        most = 65535 if picture.dtype == np.uint16 else 255
+        most = np.iinfo(picture.dtype).max
         label_file = Path(labels) / file.relative_to(root) if labels else None
-        label = _read_png(label_file) if label_file and label_file.is_file() else None
-        if label is not None and label.shape != picture.shape[:2]:
-            raise SubjectError(f"{label_file}: {label.shape}, but its image is {picture.shape[:2]}")
+        label = read_labels(label_file) if label_file and label_file.is_file() else None
+        if label is not None:
+            _check_shape(label_file, label, picture)
+            values |= set(np.unique(label).tolist())
         planes.append(_plane(_owner(file, root), pixels / most, label, resolution))
+    if labels and all(plane.label is None for plane in planes):
+        missing = Path(labels) / files[0].relative_to(root)
+        raise SubjectError(f"{missing}: no such file, and no other slice of {root} has a label map")
+    if values == {0, 255}:
+        raise SubjectError(
+            f"{labels}: label maps of 0 and 255; allowed: the labels' numbers, 0, 1, …, or masks "
+            "of 1 bit"
+        )
     return planes
+
+
+def _check_shape(path: Path | None, label: np.ndarray, image: np.ndarray) -> None:
+    if label.shape != image.shape[:2]:
+        raise SubjectError(f"{path}: {label.shape}, but its image is {image.shape[:2]}")
 
 
 def short_axis_planes(
@@ -96,12 +114,14 @@ def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: 
         if not found or not file.is_file():
             continue
         subject = found["subject"]
-        volume, _ = read_volume(file)
+        volume, affine = read_volume(file)
+        volume = finite(volume, file)
         drawn = None
         if labels:
-            drawn, _ = read_volume(root / labels.replace("{subject}", subject))
-            if drawn.shape != volume.shape:
-                raise SubjectError(f"{file}: shape {volume.shape}, but its labels {drawn.shape}")
+            label_file = root / labels.replace("{subject}", subject)
+            drawn, label_affine = read_volume(label_file)
+            check_same_grid(file, volume, affine, label_file, drawn, label_affine)
+            drawn = _numbers(drawn, label_file)
         bright = max(float(np.percentile(volume, BRIGHTEST)), 1e-6)
         for z, image in enumerate(volume):
             if image.any():
@@ -110,6 +130,16 @@ def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: 
     if not planes:
         raise SubjectError(f"{root}: no file matches {images}")
     return planes
+
+
+def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    """A volume's labels as uint8. Raises SubjectError where they are no numbers of labels."""
+    whole = whole_numbers(values, path)
+    if whole.min() < 0 or whole.max() > MOST_LABEL:
+        raise SubjectError(
+            f"{path}: labels from {whole.min()} to {whole.max()}; allowed: 0 to {MOST_LABEL}"
+        )
+    return whole.astype(np.uint8)
 
 
 def planes_of(subject: str, image: np.ndarray, label: np.ndarray, resolution: int) -> list[Plane]:
@@ -121,24 +151,25 @@ def planes_of(subject: str, image: np.ndarray, label: np.ndarray, resolution: in
 
 
 def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -> list[Plane]:
-    """MR/<id>/T1DUAL/DICOM_anon/<contrast>/*.dcm with T1DUAL/Ground/*.png, in order of their
-    names, as in the CHAOS challenge. Slices of series without Ground have no label.
+    """MR/<id>/T1DUAL/DICOM_anon/<contrast>/*.dcm with T1DUAL/Ground/*.png, as in the CHAOS
+    challenge: paired as factory.storage.subjects.chaos_pairs has it, in the order of the numbers
+    in their names. Slices of series without Ground have no label.
 
     Raises SubjectError for a folder without such series, and where slices and labels do not pair.
     """
     root = Path(root)
     planes = []
     for series in sorted(root.glob(f"MR/*/T1DUAL/DICOM_anon/{contrast}")):
-        files = sorted(series.glob("*.dcm"))
-        ground = sorted((series.parents[1] / "Ground").glob("*.png"))
-        if ground and len(ground) != len(files):
-            raise SubjectError(f"{series}: {len(files)} slices, but {len(ground)} label maps")
-        slices = [_read_dicom(path) for path in files]
-        if not slices:
+        files = in_order(series.glob("*.dcm"))
+        if not files:
             raise SubjectError(f"{series}: no .dcm in this folder")
-        low, high = min(s.min() for s in slices), max(s.max() for s in slices)
-        for index, pixels in enumerate(slices):
-            label = _chaos_label(ground[index]) if ground else None
+        slices = [_read_dicom(path) for path in files]
+        ground = in_order((series.parents[1] / "Ground").glob("*.png"))
+        numbers = [number for _, number in slices]
+        masks = paired(series, files, numbers, ground) if ground else {}
+        low, high = min(p.min() for p, _ in slices), max(p.max() for p, _ in slices)
+        for file, (pixels, _) in zip(files, slices, strict=True):
+            label = _chaos_label(masks[file], pixels) if ground else None
             image = (pixels - low) / max(high - low, 1e-6)
             planes.append(_plane(series.parents[2].name, image[None], label, resolution))
     if not planes:
@@ -146,37 +177,35 @@ def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -
     return planes
 
 
-def _read_dicom(path: Path) -> np.ndarray:
+def _read_dicom(path: Path) -> tuple[np.ndarray, int | None]:
+    """A slice's pixels, float32 [row, column], larger where it is brighter, and the number that it
+    has within its series."""
     import pydicom
     from pydicom.errors import InvalidDicomError
 
     # What pydicom says of a file that is none, of elements that are missing (AttributeError) or
     # wrong, and of a compression that it lacks a decoder for (RuntimeError).
     try:
-        pixels = pydicom.dcmread(path).pixel_array
+        data = pydicom.dcmread(path)
+        pixels = data.pixel_array.astype(np.float32)
+        number = data.get("InstanceNumber")
+        number = None if number is None else int(number)
+        inverted = data.get("PhotometricInterpretation") == "MONOCHROME1"
     except (InvalidDicomError, AttributeError, ValueError, RuntimeError) as error:
         raise SubjectError(f"{path}: a slice cannot be read: {error}") from None
-    return pixels.astype(np.float32)
+    if pixels.ndim != 2:
+        raise SubjectError(f"{path}: pixels of shape {pixels.shape}; allowed: one slice of grey")
+    return -pixels if inverted else pixels, number
 
 
-def _chaos_label(path: Path) -> np.ndarray:
-    values = _read_png(path)
+def _chaos_label(path: Path, image: np.ndarray) -> np.ndarray:
+    values = read_labels(path)
+    _check_shape(path, values, image)
     unknown = sorted(set(np.unique(values).tolist()) - set(CHAOS_VALUES))
     if unknown:
         allowed = ", ".join(map(str, CHAOS_VALUES))
         raise SubjectError(f"{path}: label {unknown[0]}; allowed: {allowed}")
     return np.searchsorted(CHAOS_VALUES, values).astype(np.uint8)
-
-
-def _read_png(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as opened:
-            picture: Image.Image = opened
-            if picture.mode in ("P", "RGBA", "CMYK", "1"):
-                picture = picture.convert("RGB" if picture.mode in ("RGBA", "CMYK") else "L")
-            return np.asarray(picture)
-    except (UnidentifiedImageError, OSError) as error:
-        raise SubjectError(f"{path}: not a readable picture: {error}") from None
 
 
 def _owner(file: Path, root: Path) -> str:
@@ -192,8 +221,7 @@ def _plane(subject: str, image_01: np.ndarray, label: np.ndarray | None, resolut
     image = np.stack([_resized(_square(c), size) for c in np.clip(image_01, 0, 1)])
     drawn = None
     if label is not None:
-        shares = [_resized(_square(label == v), size) for v in range(int(label.max()) + 1)]
-        drawn = np.argmax(shares, axis=0).astype(np.uint8)
+        drawn = _resized_labels(_square(label), resolution)
     return Plane(subject, (image * 2 - 1).astype(np.float32), drawn)
 
 
@@ -202,6 +230,20 @@ def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if plane.shape == size:
         return plane
     return resize(plane, size, order=1, anti_aliasing=plane.shape[0] > size[0])
+
+
+def _resized_labels(label: np.ndarray, resolution: int) -> np.ndarray:
+    """The label that has the greatest share of each pixel; areas are kept where the two
+    resolutions nearly agree."""
+    factor = np.full(2, len(label) / resolution)
+    if beats(factor).any():
+        matrix, offset = np.diag([1, *factor]), np.array([0, *(factor - 1) / 2])
+        smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
+        shape = (1, resolution, resolution)
+        return labels_onto(label[None], matrix, offset, shape, smoothing)[0]
+    size = (resolution, resolution)
+    shares = [_resized(label == value, size) for value in range(int(label.max()) + 1)]
+    return np.argmax(shares, axis=0).astype(np.uint8)
 
 
 def _square(plane: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -31,7 +33,9 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def write_dicom(path: Path, pixels: np.ndarray) -> None:
+def write_dicom(
+    path: Path, pixels: np.ndarray, instance: int | None = None, shown: str = "MONOCHROME2"
+) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -39,7 +43,8 @@ def write_dicom(path: Path, pixels: np.ndarray) -> None:
     data.Modality, data.SOPClassUID = "MR", MRImageStorage
     data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     data.Rows, data.Columns = pixels.shape
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, shown
+    data.InstanceNumber = instance
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
     data.PixelData = pixels.astype(np.uint16).tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +95,117 @@ def test_what_is_no_chaos_is_one_line(chaos: Path, tmp_path: Path) -> None:
     dicom.write_bytes(b"not a DICOM file")
     with pytest.raises(SubjectError, match="a slice cannot be read"):
         chaos_planes(chaos, 24)
+
+
+def numbered(
+    root: Path, slices: dict[str, int | None], masks: dict[str, int], contrast: str = "InPhase"
+) -> None:
+    """A series of slices, by name with their InstanceNumber, and label maps, by name with the
+    number of the slice that they are of: slice n is bright in n rows, its label map n rows high.
+    """
+    series = root / "MR" / "1" / "T1DUAL"
+    rows = np.arange(24)[:, None] * np.ones((1, 24), int)
+    for name, instance in slices.items():
+        number = int(name.split("-")[-1]) if instance is None else instance
+        pixels = 100 * (rows < number)
+        write_dicom(series / "DICOM_anon" / contrast / f"{name}.dcm", pixels, instance)
+    for name, number in masks.items():
+        label = np.where(rows < number, 63, 0).astype(np.uint8)
+        write_png(series / "Ground" / f"{name}.png", label)
+
+
+def check_pairs(root: Path, count: int, contrast: str = "InPhase") -> None:
+    """Every label is where its slice is bright, and slices come in the order of their numbers."""
+    planes = chaos_planes(root, 24, contrast)
+    heights = [int((p.image[0, :, 0] > 0).sum()) for p in planes]
+    assert heights == sorted(heights)
+    assert len(planes) == count
+    for plane in planes:
+        np.testing.assert_array_equal(plane.label > 0, plane.image[0] > 0)
+
+
+def test_unpadded_slices_find_their_padded_label_maps(tmp_path: Path) -> None:
+    numbers = range(1, 12)
+    numbered(tmp_path, {f"IM-{n}": None for n in numbers}, {f"IMG-{n:04d}": n for n in numbers})
+    check_pairs(tmp_path, 11)
+
+
+def test_slices_find_their_label_maps_by_the_numbers_in_their_headers(tmp_path: Path) -> None:
+    """Their names count from where a scanner happened to be."""
+    slices = {f"IM-0001-{70 - n:04d}": n for n in range(1, 12)}
+    masks = {f"IM-0001-{n:04d}": n for n in range(1, 12)}
+    numbered(tmp_path, slices, masks)
+    planes = chaos_planes(tmp_path, 24)
+    assert len(planes) == 11
+    for plane in planes:
+        np.testing.assert_array_equal(plane.label > 0, plane.image[0] > 0)
+
+
+def test_a_whole_name_goes_before_any_number(tmp_path: Path) -> None:
+    series = tmp_path / "MR" / "1" / "T1DUAL"
+    numbered(tmp_path, {f"IMG-{n}": None for n in (2, 10, 1)}, {f"IMG-{n}": n for n in (1, 2, 10)})
+    for path in (series / "DICOM_anon" / "InPhase").iterdir():
+        data = pydicom.dcmread(path)
+        data.InstanceNumber = 11 - int(path.stem.split("-")[-1])
+        data.save_as(path)
+    check_pairs(tmp_path, 3)
+
+
+def test_the_other_echo_has_the_label_maps_between_its_numbers(tmp_path: Path) -> None:
+    """As CHAOS numbers the echoes in turn and names Ground by one of them."""
+    slices = {f"IMG-0004-{n:05d}": None for n in (1, 3, 5, 7)}
+    numbered(tmp_path, slices, {f"IMG-0004-{n + 1:05d}": n for n in (1, 3, 5, 7)}, "OutPhase")
+    check_pairs(tmp_path, 4, "OutPhase")
+
+
+@pytest.mark.parametrize(
+    ("slices", "masks", "says"),
+    [
+        (
+            {f"IM-{n}": n for n in (1, 2, 3)},
+            {f"M-{n}": n for n in (1, 2, 4)},
+            r"3 slices, but 3 label maps; IM-3\.dcm has no partner",
+        ),
+        (
+            {f"IM-{n}": n for n in (1, 2, 3)},
+            {f"M-{n:02d}": n for n in (1, 2, 3, 4)},
+            r"3 slices, but 4 label maps; M-04\.png has no partner",
+        ),
+        (
+            {f"IM-{n}": 4 - n for n in (1, 2, 3)},
+            {f"M-{n}": n for n in (1, 2, 3)},
+            r"IM-1\.dcm: its label map is M-3\.png by its InstanceNumber, but M-1\.png by its name",
+        ),
+        (
+            {"a-x": 1, "b-x": 2},
+            {"m": 1, "n": 2},
+            "2 slices, but 2 label maps; allowed: one a slice",
+        ),
+    ],
+)
+def test_slices_without_a_certain_partner_are_refused(
+    tmp_path: Path, slices: dict[str, int | None], masks: dict[str, int], says: str
+) -> None:
+    numbered(tmp_path, slices, masks)
+    with pytest.raises(SubjectError, match=says) as caught:
+        chaos_planes(tmp_path, 24)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_map_of_another_size_is_refused(chaos: Path) -> None:
+    write_png(chaos / "MR" / "1" / "T1DUAL" / "Ground" / "IMG-00001.png", LABEL[:-1])
+    with pytest.raises(SubjectError, match=r"IMG-00001\.png: \(23, 24\), but its image is"):
+        chaos_planes(chaos, 24)
+
+
+def test_a_slice_whose_least_value_is_white_is_turned(tmp_path: Path) -> None:
+    series = tmp_path / "MR" / "1" / "T1DUAL" / "DICOM_anon" / "InPhase"
+    for name, pixels, shown in (("a", LABEL, "MONOCHROME2"), ("b", 2 - LABEL, "MONOCHROME1")):
+        for path in series.glob("*.dcm"):
+            path.unlink()
+        write_dicom(series / f"{name}.dcm", pixels, 1, shown)
+        [plane] = chaos_planes(tmp_path, 24)
+        np.testing.assert_array_equal(plane.image[0], LABEL - 1.0)
 
 
 def test_a_compression_that_cannot_be_undone_is_told_with_its_file(chaos: Path) -> None:
@@ -162,6 +278,41 @@ def test_stacks_belong_to_persons_and_show_their_hearts(hearts: Path) -> None:
     assert all(p.image.min() >= -1 and p.image.max() <= 1 for p in planes)
     only = short_axis_planes(hearts, 32, 3.0, ["P2"])
     assert {p.subject for p in only} == {"P2"}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(116, 142), st.floats(0.15, 0.3), st.tuples(st.just(0.2), st.floats(0.3, 0.5)))
+@example(127, 0.15, (0.2, 0.3))
+@example(129, 0.15, (0.2, 0.3))
+def test_areas_are_kept_at_nearly_the_same_resolution(
+    tmp_path_factory: pytest.TempPathFactory, side: int, size: float, centre: tuple[float, float]
+) -> None:
+    """Of a disc off the middle: there, it could grow by eight pixels at once alone."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2 - np.reshape(centre, (2, 1, 1))
+    disc = (np.hypot(y, x) < size * side).astype(np.uint8)
+    folder = tmp_path_factory.mktemp("discs")
+    for name in ("i", "l"):
+        write_png(folder / name / "x_1.png", disc)
+    [plane] = png_planes(folder / "i", 128, folder / "l")
+    assert plane.label is not None
+    assert plane.label.mean() == pytest.approx(disc.mean(), rel=0.01)
+
+
+def test_volumes_whose_values_or_places_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    good = np.zeros((24, 24, 5), np.float32)
+    good[4:20, 4:20, 1:4] = 1
+    nan, half, many = good.copy(), good / 2, good * 300
+    nan[0, 0, 0] = np.nan
+    for image, label, affine, says in (
+        (nan, good, np.eye(4), r"a_t2\.nii: 1 of 2880 voxels are NaN"),
+        (good, half, np.eye(4), r"a_seg\.nii: 768 of 2880 label values are no whole numbers"),
+        (good, many, np.eye(4), r"a_seg\.nii: labels from 0 to 300; allowed: 0 to 255"),
+        (good, good, np.diag([-1.0, 1, 1, 1]), r"a_t2\.nii: image and label lie .* mm apart"),
+    ):
+        nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "a_t2.nii")
+        nib.save(nib.Nifti1Image(label, affine), tmp_path / "a_seg.nii")
+        with pytest.raises(SubjectError, match=says):
+            nifti_planes(tmp_path, "{subject}_t2.nii", "{subject}_seg.nii", 24)
 
 
 def test_labels_survive_halving(tmp_path: Path) -> None:

@@ -244,15 +244,20 @@ def _about(path: Path, key: str) -> dict[str, dict[str, Any]]:
         columns = {name.strip().lower().replace(" ", "_"): name for name in rows.fieldnames or ()}
         if key not in columns:
             raise SubjectError(f"{path}: needs the column {key}, has {rows.fieldnames}")
-        about = {}
+        about: dict[str, dict[str, Any]] = {}
         for row in rows:
             known = {name: (row[column] or "").strip() for name, column in columns.items()}
             # the second as our own exports name it
             age = known.get("gestational_age") or known.get("gestational_age_weeks", "")
-            about[known[key]] = {
-                "gestational_age_weeks": _age(age, f"{path}, line {rows.line_num}"),
+            where = f"{path}, line {rows.line_num}"
+            said = {
+                "gestational_age_weeks": _age(age, where),
                 "pathology": known.get("pathology") or None,
             }
+            if about.setdefault(known[key], said) != said:
+                raise SubjectError(
+                    f"{where}: {known[key]} again, as another; allowed: one row each"
+                )
     return about
 
 

@@ -108,7 +108,11 @@ def from_dseg(path: Path) -> dict[int, str]:
                     f"{path}, line {rows.line_num}: cannot tell which tissue {index} {name!r} is; "
                     f"name a mapping ({', '.join(NAMED)}) or give one as value: tissue"
                 )
-            mapping[int(index)] = tissue
+            if mapping.setdefault(int(index), tissue) != tissue:
+                raise SubjectError(
+                    f"{path}, line {rows.line_num}: {index} is {tissue}, and {mapping[int(index)]} "
+                    "before; allowed: one tissue for each index"
+                )
     return mapping
 
 

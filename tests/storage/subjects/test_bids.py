@@ -188,6 +188,19 @@ def test_sessions_that_share_an_age_are_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_that_says_two_things_of_one_is_refused(tmp_path: Path) -> None:
+    root = dataset(tmp_path, {"sub-01": ["mial"]})
+    table = root / "participants.tsv"
+    table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t24\n")
+    assert bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 24
+    table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t31\n")
+    with pytest.raises(SubjectError, match=r"participants.tsv, line 3: sub-01 again, as another"):
+        bids_subjects(root, None, "feta")
+    (root / "dseg.tsv").write_text("index\tname\n3\twhite matter\n3\tcerebellum\n")
+    with pytest.raises(SubjectError, match=r"line 3: 3 is cerebellum, and white_matter before"):
+        bids_subjects(root, None, None)
+
+
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
     file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")

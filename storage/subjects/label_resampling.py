@@ -72,26 +72,35 @@ def labels_onto(
     Returns:
         uint8 [z, y, x]. Every label that lies within the new lattice keeps its volume.
     """
-    boxes = ndimage.find_objects((label > 0).astype(np.uint8))
-    if not boxes:
-        return np.zeros(shape, label.dtype)
-    margin = 2 * REACH
-    label = np.pad(label[boxes[0]], margin)
-    offset = np.asarray(offset) - [side.start - margin for side in boxes[0]]
-    window = 2 * REACH + 1
-    doubtful = ndimage.maximum_filter(label, window) != ndimage.minimum_filter(label, window)
+    label, start = _boxed(label)
+    offset = np.asarray(offset) - start
     read = {"matrix": matrix, "offset": offset, "output_shape": shape, "order": 0}
     made = ndimage.affine_transform(label, **read)
-    open_voxels = np.nonzero(ndimage.affine_transform(doubtful, **read))
-    places = matrix @ np.stack(open_voxels) + offset[:, None]
+    doubtful = np.nonzero(ndimage.affine_transform(_near_borders(label), **read))
+    if not doubtful[0].size:
+        return made
+    places = matrix @ np.stack(doubtful) + offset[:, None]
     counts = np.bincount(label.ravel())
+    settled = np.bincount(made.ravel(), minlength=counts.size)
+    settled -= np.bincount(made[doubtful], minlength=counts.size)
+    wanted = np.rint(counts / abs(np.linalg.det(matrix)) - settled).astype(int)
     values = np.flatnonzero(counts)
     shares = np.stack([_share(label == value, places, smoothing) for value in values])
-    settled = np.bincount(made.ravel(), minlength=counts.size)
-    settled -= np.bincount(made[open_voxels], minlength=counts.size)
-    wanted = np.rint(counts / abs(np.linalg.det(matrix)) - settled).astype(int)
-    made[open_voxels] = values[_weighed(shares, wanted[values])]
+    made[doubtful] = values[_weighed(shares, wanted[values])]
     return made
+
+
+def _boxed(label: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """The box of the labels with a margin of background, and where it starts (z, y, x)."""
+    margin = 2 * REACH
+    [box] = ndimage.find_objects((label > 0).astype(np.uint8)) or [(slice(0, 1),) * 3]
+    return np.pad(label[box], margin), [side.start - margin for side in box]
+
+
+def _near_borders(label: np.ndarray) -> np.ndarray:
+    """The voxels within REACH of one of another label."""
+    window = 2 * REACH + 1
+    return ndimage.maximum_filter(label, window) != ndimage.minimum_filter(label, window)
 
 
 def _share(mask: np.ndarray, places: np.ndarray, smoothing: float | np.ndarray) -> np.ndarray:

@@ -115,7 +115,7 @@ def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: 
             continue
         subject = found["subject"]
         volume, affine = read_volume(file)
-        volume = finite(volume, file)
+        finite(volume, file)
         drawn = None
         if labels:
             label_file = root / labels.replace("{subject}", subject)

@@ -46,6 +46,12 @@ def beats(factor: np.ndarray) -> np.ndarray:
     return (off > EXACT * ratio) & (off < BEAT)
 
 
+def nearly_one(factor: np.ndarray) -> np.ndarray:
+    """Whether two spacings are nearly but not quite the same, by axis. Shares that are read
+    linearly, smoothed by what resolution is lost, err here alone."""
+    return beats(factor) & (np.abs(factor - 1) < BEAT)
+
+
 def meeting(start: np.ndarray, factor: np.ndarray, shape: np.ndarray | int) -> np.ndarray:
     """The start (voxels) moved by at most half a voxel so that the middle index falls on a whole
     voxel: lattices that nearly agree then do so where the head is, and nothing is blurred there."""

@@ -21,9 +21,9 @@ from factory.storage.errors import SubjectError
 from factory.storage.subjects.label_resampling import (
     ALIKE,
     SMOOTHING,
-    beats,
     labels_onto,
     meeting,
+    nearly_one,
 )
 from factory.storage.subjects.nifti import check_same_grid, finite, read_volume
 from factory.storage.subjects.nifti_header import HEART_MM, check_size
@@ -130,7 +130,7 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
     start = middle - factor * (side - 1) / 2
     # Halfway between two voxels their labels would tie.
     start = np.where(factor > 1, start, np.round(start))
-    uneven = beats(factor)
+    uneven = nearly_one(factor)
     start = np.where(uneven, meeting(start, factor, side), start)
     window = (factor, start, side)
     planes = _kept_labels(label, *window) if uneven.any() else _labels(label, *window)

@@ -15,7 +15,7 @@ from skimage.transform import resize
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.chaos_pairs import in_order, paired
-from factory.storage.subjects.label_resampling import SMOOTHING, beats, labels_onto
+from factory.storage.subjects.label_resampling import SMOOTHING, labels_onto, nearly_one
 from factory.storage.subjects.nifti import check_same_grid, finite, read_volume, whole_numbers
 from factory.storage.subjects.pictures import MOST_LABEL, read_labels, read_picture
 from factory.storage.subjects.short_axis import HEART, load_short_axis, short_axis_subjects
@@ -236,7 +236,7 @@ def _resized_labels(label: np.ndarray, resolution: int) -> np.ndarray:
     """The label that has the greatest share of each pixel; areas are kept where the two
     resolutions nearly agree."""
     factor = np.full(2, len(label) / resolution)
-    if beats(factor).any():
+    if nearly_one(factor).any():
         matrix, offset = np.diag([1, *factor]), np.array([0, *(factor - 1) / 2])
         smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
         shape = (1, resolution, resolution)

@@ -44,8 +44,8 @@ class Idle:
         self.dataset = self
 
     def setup(self) -> None: ...
-    def expect(self, cases: Any) -> None: ...
-    def make(self, case: Any) -> None: ...
+    def prefetch(self, cases: Any) -> None: ...
+    def render(self, case: Any) -> None: ...
     def writer(self, *shard: int) -> "Idle":
         return self
 
@@ -65,10 +65,10 @@ def recipe_of(samples: int, *changes: str) -> Any:
 def plan_of(samples: int) -> Any:
     from factory.planning.machine import ANY
     from factory.planning.plan import plan
-    from factory.rendering.model_set import Networks
+    from factory.rendering.model_set import ModelSet
 
     recipe = recipe_of(samples)
-    networks = Networks.of(recipe)
+    networks = ModelSet.of(recipe)
     return plan(recipe, networks.card, networks.bytes, ANY)
 
 
@@ -126,11 +126,11 @@ def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
 def bare(samples: int) -> dict[str, float]:
     """Samples a minute of the renderer, called in this process."""
     from factory.planning.cases import cases
-    from factory.rendering.model_set import Networks
+    from factory.rendering.model_set import ModelSet
 
     recipe = recipe_of(samples, SPACING)
     every = list(cases(recipe))
-    render = Networks.of(recipe).loader("cpu")(1).render
+    render = ModelSet.of(recipe).loader("cpu")(1).render
     render(every[0])  # warm
     begun = time.perf_counter()
     for case in every:

@@ -52,7 +52,7 @@ from support.seaweedfs import Weed, executable
 
 import factory
 from factory.storage.dataset.layout import quantise
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.torch import PatchDataset, PatchLoader
 
 PATCHES, WORKERS = 8, 2
@@ -167,7 +167,7 @@ def main() -> None:
         (root / "weed").mkdir()
         with Weed(root / "weed") as server:
             os.environ.update(server.environment)
-            bucket = Folder("s3://loading")
+            bucket = ObjectStore("s3://loading")
             bucket.fs.mkdir("loading")
             report(asked, measure(ways(root, *both, "s3://loading"), asked.rounds))
 

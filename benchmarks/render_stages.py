@@ -39,8 +39,8 @@ from factory.storage.dataset import shard_writer
 
 GENERATOR = "generator"
 STAGES = [
-    (editing.Editor, "subject", "subjects read or made"),
-    (editing.Editor, "edited", "label edits"),
+    (editing.SubjectEditor, "subject", "subjects read or made"),
+    (editing.SubjectEditor, "edited", "label edits"),
     (painting.SpadePainter, "draw", GENERATOR),
     (painting.SpadePainter, "paint", "planes cut and put back"),
     (painting.SpadePainter, "fuse", "fusion"),

@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from factory.datasets.start import begin, cut_as, growing, standing
+from factory.datasets.start import existing_dataset, plan_append, start_dataset, with_shard_size_of
 from factory.errors import FactoryError, RecipeError
 from factory.execution.options import RenderOptions, RunOptions
-from factory.execution.render_run import planned, render_shards
+from factory.execution.render_run import plan_for_machine, render_shards
 from factory.lookup import find_model, find_recipe
 from factory.planning.append import earlier_recipes
 from factory.planning.plan import Plan
-from factory.rendering.model_set import Networks
+from factory.rendering.model_set import ModelSet
 from factory.results import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
 from factory.schema.render_recipe import Recipe
 from factory.schema.render_recipe import load_recipe as load_file
 from factory.storage.dataset.lease import Lease
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from factory.datasets.export import ExportReport
@@ -83,21 +83,21 @@ def plan_report(
     from factory.rendering.preflight import label_warnings
 
     recipe = _written_to(recipe, output)
-    networks = Networks.of(recipe)
-    made = planned(recipe, networks, options)
+    networks = ModelSet.of(recipe)
+    made = plan_for_machine(recipe, networks, options)
     outside = label_warnings(recipe, networks.card)
     made = replace(made, warnings=(*made.warnings, *outside))
-    dataset = standing(recipe.spec.output.path)
+    dataset = existing_dataset(recipe.spec.output.path)
     if dataset is None:  # nothing there yet
         return PlanReport(made)
-    made = cut_as(made, dataset)
+    made = with_shard_size_of(made, dataset)
     if dataset.record["recipe_digest"] == recipe.digest:
         made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
         made = replace(made, done=dataset.done(made.shards()))
         complete = dataset.is_complete()
         return PlanReport(made, complete, dataset.digest() if complete else None)
     if append:
-        made = growing(made, dataset)
+        made = plan_append(made, dataset)
         return PlanReport(replace(made, done=dataset.done(made.shards(), failed_too=True)))
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
@@ -124,16 +124,16 @@ def render(
     from factory.rendering.device import device_for
 
     recipe, run = _written_to(recipe, output), options.run
-    networks = Networks.of(recipe)
-    made = planned(recipe, networks, run)
+    networks = ModelSet.of(recipe)
+    made = plan_for_machine(recipe, networks, run)
     if run.progress:
         for warning in made.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     device = device_for(run.device, run.address)
-    made = made.on(device, options.overlap)
-    lease = Lease(Folder(recipe.spec.output.path), options.beside)
+    made = made.for_device(device, options.overlap)
+    lease = Lease(ObjectStore(recipe.spec.output.path), options.beside)
     lease.refuse()  # before anything is replaced
-    dataset, made = begin(
+    dataset, made = start_dataset(
         made,
         networks,
         device,

@@ -7,7 +7,7 @@ from typing import Any
 
 from factory.planning.grid import voxel_text
 from factory.planning.plan import Plan
-from factory.schema.gate import said
+from factory.schema.gate import gate_text
 from factory.storage.dataset.dataset import Dataset
 from factory.text import amount, duration
 
@@ -163,7 +163,7 @@ def _gate(made: Plan) -> list[str]:
     if made.retry_seconds:
         most = duration(made.seconds_at_most)
         again = f"up to {gate.tries} times painted, {most} if all are"
-    return [f"gate     {gate.model}: {said(gate)}; {again}"]
+    return [f"gate     {gate.model}: {gate_text(gate)}; {again}"]
 
 
 def rejected_samples(dataset: Dataset) -> dict[int, str]:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from factory.acquisition import bias_field
-from factory.acquisition.geometry import own_slices, rasters
-from factory.acquisition.stack import RECORDED, scan
-from factory.acquisition.streams import stream
-from factory.acquisition.tone import tone
+from factory.acquisition.geometry import stack_grids, volume_slices
+from factory.acquisition.stack import RECORDED, scan_stack
+from factory.acquisition.streams import random_stream
+from factory.acquisition.tone import adjust_tone
 from factory.errors import RenderError
 from factory.storage.subjects.types import Grid, LabelTable
 
@@ -48,7 +48,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Acquired:
+class AcquiredImage:
     """image: float32 [z, y, x] on the volume's grid. stacks: none where the volume was acquired.
 
     record: what was really applied, of the sections that were asked for. A list with one entry a
@@ -64,14 +64,14 @@ class Acquired:
     record: dict[str, float | int | str | list]
 
 
-def acquire(
+def acquire_stacks(
     image: np.ndarray,
     label: np.ndarray,
     grid: Grid,
     table: LabelTable,
     parameters: dict[str, Any],
     seed: int,
-) -> Acquired:
+) -> AcquiredImage:
     """An image float32 and its label uint8, both [z, y, x] on grid, seen through a scanner.
 
     In order: motion, slice profile and sampling; bias field, voids, missing slices; k-space and
@@ -89,23 +89,25 @@ def acquire(
     record: dict[str, Any] = {}
     field = None
     if "bias_field" in parameters:
-        rng = stream(seed, 0, "bias_field")
-        field = bias_field.draw(
+        rng = random_stream(seed, 0, "bias_field")
+        field = bias_field.draw_bias_field(
             **sections["bias_field"], brain=label > 0, spacing=grid.spacing, rng=rng
         )
         record = {"bias_min": field.least, "bias_max": field.most}
     thick = "stacks" in parameters
-    taken = rasters(grid, sections["stacks"]) if thick else [own_slices(grid)]
+    taken = stack_grids(grid, sections["stacks"]) if thick else [volume_slices(grid)]
     scans = [
-        scan(image, label, grid.spacing, table, raster, field, sections, seed, index)
+        scan_stack(image, label, grid.spacing, table, raster, field, sections, seed, index)
         for index, raster in enumerate(taken)
     ]
     for section in RECORDED.keys() & parameters.keys():
         record |= {key: [each[key] for *_, each in scans] for key in RECORDED[section]}
     if not thick:
-        return Acquired(scans[0][0], (), record)
+        return AcquiredImage(scans[0][0], (), record)
     stacks = tuple(
         Stack(seen, its_label, raster.affine(grid), raster.spacing, raster.orientation)
         for (seen, its_label, _), raster in zip(scans, taken, strict=True)
     )
-    return Acquired(tone(image.astype(np.float32), label > 0, parameters), stacks, record)
+    return AcquiredImage(
+        adjust_tone(image.astype(np.float32), label > 0, parameters), stacks, record
+    )

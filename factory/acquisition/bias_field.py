@@ -30,7 +30,7 @@ class BiasField:
         return np.exp(_polynomial(self.coefficients, lines, self.extent)) / self.scale
 
 
-def draw(
+def draw_bias_field(
     order: int,
     strength: float,
     brain: np.ndarray,

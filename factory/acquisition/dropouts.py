@@ -3,12 +3,12 @@
 import numpy as np
 
 
-def dropped(share: float, slices: int, rng: np.random.Generator) -> list[int]:
+def draw_dropped_slices(share: float, slices: int, rng: np.random.Generator) -> list[int]:
     """The indices of the slices that are missing: round(share · slices) of them."""
     return sorted(int(i) for i in rng.permutation(slices)[: round(share * slices)])
 
 
-def voids(
+def add_signal_voids(
     image: np.ndarray,
     label: np.ndarray,
     share: float,

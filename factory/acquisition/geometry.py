@@ -13,7 +13,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Raster:
+class StackGrid:
     """The sample points of a stack, along the axes of a volume.
 
     order: the volume's axes (0 z, 1 y, 2 x) that slices, rows and columns run along.
@@ -47,13 +47,13 @@ class Raster:
         return grid.affine @ voxel
 
 
-def own_slices(grid: Grid) -> Raster:
+def volume_slices(grid: Grid) -> StackGrid:
     """The volume's own lattice, as one axial stack."""
     z, y, x = (s * np.arange(n) for s, n in zip(grid.spacing, grid.shape, strict=True))
-    return Raster("axial", (0, 1, 2), (z, y, x), grid.spacing, 0.0)
+    return StackGrid("axial", (0, 1, 2), (z, y, x), grid.spacing, 0.0)
 
 
-def rasters(grid: Grid, stacks: dict[str, Any]) -> list[Raster]:
+def stack_grids(grid: Grid, stacks: dict[str, Any]) -> list[StackGrid]:
     """One raster an orientation. Each centred on the volume; every second repeat of an
     orientation lies half a slice further on.
     """
@@ -71,7 +71,7 @@ def rasters(grid: Grid, stacks: dict[str, Any]) -> list[Raster]:
             for axis, s, n in zip(order, spacing, shape, strict=True)
         )
         slices = slices + step / 2 * (orientations[:index].count(orientation) % 2)
-        out.append(Raster(orientation, order, (slices, rows, columns), spacing, thickness))
+        out.append(StackGrid(orientation, order, (slices, rows, columns), spacing, thickness))
     return out
 
 

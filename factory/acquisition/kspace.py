@@ -7,7 +7,9 @@ import numpy as np
 from scipy import fft
 
 
-def encode(image: np.ndarray, kept: float, readout_kept: float, decay: float) -> np.ndarray:
+def encode_in_kspace(
+    image: np.ndarray, kept: float, readout_kept: float, decay: float
+) -> np.ndarray:
     """The slices from the lines that were kept about the centre of k-space, others zero: float32.
 
     kept: share of the lines along phase encoding. readout_kept: share along the readout. decay:
@@ -25,7 +27,7 @@ def encode(image: np.ndarray, kept: float, readout_kept: float, decay: float) ->
     return image
 
 
-def noisy(
+def add_rician_noise(
     image: np.ndarray,
     sigma: float,
     kept: float,

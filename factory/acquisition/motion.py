@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from factory.acquisition.streams import stream
+from factory.acquisition.streams import random_stream
 
 CYCLES = np.array([0.5, 1, 1.5, 2, 3])
 """Frequencies of the drift, in cycles a stack."""
@@ -15,7 +15,7 @@ JERK = 3
 
 
 @dataclass(frozen=True)
-class Motion:
+class SliceMotion:
     """A rigid pose a slice, about the brain's centre.
 
     shift_mm and turn_degrees: float [slice, 3] along the stack's (slice, row, column) axes; a
@@ -39,20 +39,20 @@ class Motion:
         }
 
 
-def draw(parameters: dict[str, Any], slices: int, seed: int, stack: int) -> Motion:
+def draw_motion(parameters: dict[str, Any], slices: int, seed: int, stack: int) -> SliceMotion:
     """The motion of a stack. translation_mm and rotation_degrees are the drift's standard
     deviations along each axis; jerk_share of the slices are thrown off on top, each alone.
     """
-    pose = _drift(slices, stream(seed, stack, "drift"))
-    rng = stream(seed, stack, "jerk")
+    pose = _drift(slices, random_stream(seed, stack, "drift"))
+    rng = random_stream(seed, stack, "jerk")
     thrown = rng.permutation(slices)[: round(parameters["jerk_share"] * slices)]
     pose[thrown] += JERK * rng.standard_normal((slices, 6))[thrown]
-    return Motion(
+    return SliceMotion(
         pose[:, :3] * parameters["translation_mm"], pose[:, 3:] * parameters["rotation_degrees"]
     )
 
 
-def interleaved(slices: int) -> np.ndarray:
+def interleaved_times(slices: int) -> np.ndarray:
     """When each slice is taken, in [0, 1): the even ones in a first pass, then the odd."""
     order = np.concatenate([np.arange(0, slices, 2), np.arange(1, slices, 2)])
     time = np.empty(slices)
@@ -62,6 +62,6 @@ def interleaved(slices: int) -> np.ndarray:
 
 def _drift(slices: int, rng: np.random.Generator) -> np.ndarray:
     """[slice, 6], each column of unit variance and smooth in time."""
-    phase = 2 * np.pi * interleaved(slices)[:, None] * CYCLES
+    phase = 2 * np.pi * interleaved_times(slices)[:, None] * CYCLES
     cosine, sine = rng.standard_normal((2, len(CYCLES), 6)) / np.sqrt(len(CYCLES))
     return np.cos(phase) @ cosine + np.sin(phase) @ sine

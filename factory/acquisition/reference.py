@@ -15,7 +15,7 @@ def _brightness(reference: str, labels: str) -> tuple[float, ...]:
     return tuple(float(f"{value:.5g}") for value in values)
 
 
-def brightness(reference: str, labels: str) -> list[float]:
+def brightness_quantiles(reference: str, labels: str) -> list[float]:
     """Quantiles of a reference within its brain, in units of its 99.5th percentile.
 
     reference, labels: NIfTI files on one grid; the brain is where labels are not 0. Read once a

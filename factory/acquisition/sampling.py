@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from factory.acquisition.geometry import Raster
-from factory.acquisition.motion import Motion
+from factory.acquisition.geometry import StackGrid
+from factory.acquisition.motion import SliceMotion
 from factory.imaging.boxes import tissue_slices
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
@@ -35,12 +35,12 @@ def profile_points(profile: str, thickness: float, voxel: float) -> tuple[np.nda
     return offsets, weights / weights.sum()
 
 
-def sample(
+def sample_slices(
     image: np.ndarray,
     label: np.ndarray,
     spacing: tuple[float, float, float],
-    raster: Raster,
-    motion: Motion,
+    raster: StackGrid,
+    motion: SliceMotion,
     profile: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image float32 and label uint8 [slice, row, column] of a volume [z, y, x] on spacing (mm).
@@ -85,8 +85,8 @@ def _windows(
     label: np.ndarray,
     voxel: np.ndarray,
     centre: np.ndarray,
-    raster: Raster,
-    motion: Motion,
+    raster: StackGrid,
+    motion: SliceMotion,
     offsets: np.ndarray,
 ) -> Iterator[tuple[slice, slice] | None]:
     """The rows and columns of each slice that can meet anything but zeros; None where none can.

@@ -37,13 +37,13 @@ def _nothing_required(schema: dict[str, Any]) -> None:
     schema.pop("required", None)
 
 
-class Part(Section):
+class ScannerSection(Section):
     """A section that a scanner may complete: what its file gives, no editor knows."""
 
     model_config = ConfigDict(json_schema_extra=_nothing_required)
 
 
-class Stacks(Part):
+class Stacks(ScannerSection):
     """Thick slices in one to six stacks, each on a grid of its own.
 
     Every second stack of an orientation lies half a slice further on.
@@ -64,7 +64,7 @@ class Stacks(Part):
         return self
 
 
-class Motion(Part):
+class Motion(ScannerSection):
     """Standard deviations of the head's drift, and the share of slices thrown off besides."""
 
     translation_mm: Number[HeadShift] = 0.0
@@ -72,20 +72,20 @@ class Motion(Part):
     jerk_share: Number[Share] = 0.0
 
 
-class Dropped(Part):
+class Dropped(ScannerSection):
     """The share of slices that are missing."""
 
     share: Number[HalfShare]
 
 
-class Voids(Part):
+class Voids(ScannerSection):
     """The share of slices with a patch that lost its signal, and the patch's width."""
 
     share: Number[Share]
     size_mm: Number[VoidSize] = 15.0
 
 
-class KSpace(Part):
+class KSpace(ScannerSection):
     """Lines kept along phase encoding and readout; the echo train's length, and its decay."""
 
     kept: Number[Kept] = 1.0
@@ -94,20 +94,20 @@ class KSpace(Part):
     t2_ms: Number[Relaxation] = 200.0
 
 
-class Noise(Part):
+class Noise(ScannerSection):
     """Rician noise: mean white matter over the standard deviation."""
 
     snr: Number[Snr]
 
 
-class BiasField(Part):
+class BiasField(ScannerSection):
     """A smooth field, the exponential of a polynomial: its order, and its range in the brain."""
 
     order: Option[Order] = 3
     strength: Number[Share]
 
 
-class Histogram(Part):
+class Histogram(ScannerSection):
     """Brightness matched to that of a reference's brain: where its labels are not 0."""
 
     reference: Text
@@ -166,7 +166,7 @@ _SHARED_WORDS = (
 )  # fmt: skip
 
 
-def column(name: str) -> str:
+def column_of_parameter(name: str) -> str:
     """The column of a parameter by its full name: "acquisition.noise.snr" -> "snr".
 
     Words that say nothing alone keep their section: "acquisition.dropped.share" ->
@@ -176,7 +176,7 @@ def column(name: str) -> str:
     return f"{section}_{last}" if last in _SHARED_WORDS else last
 
 
-def numbers(section: dict[str, Any]) -> dict[str, Any]:
+def filled_numbers(section: dict[str, Any]) -> dict[str, Any]:
     """Every number of a plain section that has been filled, by its full name."""
     flat = {f"{key}.{k}": v for key in DEFECTS for k, v in _items(section.get(key))}
     flat |= {key: section[key] for key in ("gamma", "contrast") if key in section}
@@ -187,9 +187,9 @@ def numbers(section: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def columns(acquisition: dict[str, Any]) -> set[str]:
+def acquisition_columns(acquisition: dict[str, Any]) -> set[str]:
     """The columns of the numbers of a case's acquisition."""
-    return {column(name) for name in numbers(acquisition.get("parameters", {}))}
+    return {column_of_parameter(name) for name in filled_numbers(acquisition.get("parameters", {}))}
 
 
 def _items(value: Any) -> Any:

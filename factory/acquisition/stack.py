@@ -7,10 +7,10 @@ import numpy as np
 from factory.acquisition import dropouts as losses
 from factory.acquisition import kspace, motion
 from factory.acquisition.bias_field import BiasField
-from factory.acquisition.geometry import Raster
-from factory.acquisition.sampling import sample
-from factory.acquisition.streams import stream
-from factory.acquisition.tone import tone
+from factory.acquisition.geometry import StackGrid
+from factory.acquisition.sampling import sample_slices
+from factory.acquisition.streams import random_stream
+from factory.acquisition.tone import adjust_tone
 from factory.storage.subjects.types import LabelTable
 
 RECORDED = {
@@ -22,12 +22,12 @@ RECORDED = {
 """What each section leaves in the record, an entry a stack."""
 
 
-def scan(
+def scan_stack(
     image: np.ndarray,
     label: np.ndarray,
     spacing: tuple[float, float, float],
     table: LabelTable,
-    raster: Raster,
+    raster: StackGrid,
     field: BiasField | None,
     sections: dict[str, Any],
     seed: int,
@@ -39,27 +39,27 @@ def scan(
     which picks its random streams. The label follows the anatomy. Where no brain is seen there is
     nothing that noise could be measured by, and none is added: snr is None.
     """
-    moved = motion.draw(sections["motion"], raster.shape[0], seed, stack)
+    moved = motion.draw_motion(sections["motion"], raster.shape[0], seed, stack)
     record: dict[str, Any] = moved.summary()
     if raster.thickness == 0 and moved.still:
         image = image.astype(np.float32)
     else:
         profile = sections["stacks"]["profile"]
-        image, label = sample(image, label, spacing, raster, moved, profile)
+        image, label = sample_slices(image, label, spacing, raster, moved, profile)
 
     if field:
         lines = dict(zip(raster.order, raster.lines, strict=True))
         gain = field.at([lines[axis] for axis in range(3)]).transpose(raster.order)
         image = (image * gain).astype(np.float32)
-    image, record["void_count"] = losses.voids(
+    image, record["void_count"] = losses.add_signal_voids(
         image,
         label,
         **sections["voids"],
         in_plane=raster.spacing[1:],
-        rng=stream(seed, stack, "voids"),
+        rng=random_stream(seed, stack, "voids"),
     )
-    lost = losses.dropped(
-        **sections["dropped"], slices=len(image), rng=stream(seed, stack, "dropped")
+    lost = losses.draw_dropped_slices(
+        **sections["dropped"], slices=len(image), rng=random_stream(seed, stack, "dropped")
     )
     record |= {"dropped_count": len(lost), "dropped_slices": lost}
     present = label > 0
@@ -67,19 +67,21 @@ def scan(
 
     lines_kept = sections["kspace"]["kept"], sections["kspace"]["readout_kept"]
     decay = sections["kspace"]["echo_train_ms"] / sections["kspace"]["t2_ms"]
-    image = kspace.encode(image, *lines_kept, decay)
+    image = kspace.encode_in_kspace(image, *lines_kept, decay)
     clean, record["snr"] = image, None
     snr = sections["noise"]["snr"]
     white = _white_matter(label, present, table)
     if snr and clean[white].any():
         sigma = float(np.abs(clean[white]).mean()) / snr
-        image = kspace.noisy(clean, sigma, *lines_kept, stream(seed, stack, "noise"))
+        image = kspace.add_rician_noise(
+            clean, sigma, *lines_kept, random_stream(seed, stack, "noise")
+        )
         noise = np.sqrt(np.mean((image - clean)[white] ** 2))
         record["snr"] = float(image[white].mean() / noise)
     elif decay or min(lines_kept) < 1:
         image = np.abs(image)
 
-    image = tone(image, present, sections)
+    image = adjust_tone(image, present, sections)
     image[lost] = 0
     return image, label, record
 

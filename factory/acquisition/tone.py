@@ -20,7 +20,7 @@ def reference_quantiles(image: np.ndarray, label: np.ndarray) -> list[float]:
     return [float(q) for q in np.quantile(image[label > 0], QUANTILES)]
 
 
-def tone(image: np.ndarray, brain: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
+def adjust_tone(image: np.ndarray, brain: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
     """The image float32 with the parameters' gamma, contrast and histogram, in this order.
 
     brain: bool, where the brain's statistics are taken; without any, the image comes back.

@@ -8,7 +8,7 @@ import numpy as np
 Found = TypeVar("Found")
 
 
-def kept(find: Callable[..., Found]) -> Callable[..., Found]:
+def memoize_last_label(find: Callable[..., Found]) -> Callable[..., Found]:
     """A function of a label map [z, y, x] and of more that compares, which remembers its last
     answer. It must depend on these alone; its answer is for reading only."""
     last: tuple[np.ndarray, tuple[Any, ...], Found] | None = None

@@ -23,7 +23,7 @@ from factory.errors import FactoryError
 from factory.progress import Progress
 from factory.storage.dataset import ledger
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import open_dataset
 from factory.storage.export import target
 from factory.storage.export.format import Format
@@ -144,7 +144,7 @@ def write(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
 def _described(
     dataset: Dataset, to: str, format: Format, table: "pd.DataFrame", output: str | None
 ) -> ExportReport:
-    into = Folder(output, scratch="") if output else dataset.folder
+    into = ObjectStore(output, scratch="") if output else dataset.folder
     into.put(*format.describe(dataset.folder, table))
     at = str(into.root) if into.is_local else into.url
     return ExportReport(to, at, len(table), len(table), use=format.use(at))

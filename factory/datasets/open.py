@@ -9,11 +9,11 @@ import pandas as pd
 
 from factory.datasets.query import query_rows
 from factory.storage.dataset.layout import Layout, dequantise
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.reader import contents
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.dataset.volume_reader import open_group
-from factory.storage.dataset.window_reader import Windows
+from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import LabelTable
 from factory.text import listed, nearest
@@ -34,7 +34,7 @@ def opened(
     cases = found.table
     if not unaccepted and ACCEPTED in cases:
         cases = cases[cases[ACCEPTED].ne(False)].reset_index(drop=True)
-    windows = Windows(found.path, found.layout, found.seal, cache)
+    windows = WindowReader(found.path, found.layout, found.seal, cache)
     return OpenedDataset(found.path, found.layout, cases, windows)
 
 
@@ -49,7 +49,7 @@ class OpenedDataset:
     path: str
     layout: Layout
     cases: pd.DataFrame
-    windows: Windows
+    windows: WindowReader
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -125,7 +125,7 @@ class OpenedDataset:
         return self.cases["sample"].to_numpy(np.int64)
 
     def _group(self) -> Any:
-        return open_group(Folder(self.path), self.path)
+        return open_group(ObjectStore(self.path), self.path)
 
     def _check_name(self, name: str) -> None:
         if name not in self.arrays:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.execution.options import RunOptions
-from factory.execution.render_run import planned, render_shards
+from factory.execution.render_run import plan_for_machine, render_shards
 from factory.planning.append import earlier_recipes, recipe_of
 from factory.planning.plan import Plan
-from factory.rendering.model_set import Networks
+from factory.rendering.model_set import ModelSet
 from factory.results import failed, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.lease import Lease
@@ -91,10 +91,10 @@ def repair_dataset(
     if found.shards:
         from factory.rendering.device import best_device
 
-        networks = Networks.of(recipe)
+        networks = ModelSet.of(recipe)
         networks.refuse_others(dataset, recipe)
         made: Plan = replace(
-            planned(recipe, networks, run).on(best_device()),
+            plan_for_machine(recipe, networks, run).for_device(best_device()),
             layout=dataset.layout,
             earlier=earlier_recipes(record, dataset.path),
             done=set(range(dataset.layout.shards)) - found.shards,

@@ -11,7 +11,7 @@ from factory.case import Case
 from factory.execution.worker import RenderWorker
 from factory.planning.append import recipe_of
 from factory.planning.counterfactual import changed
-from factory.rendering.model_set import Networks
+from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import environment, refuse_mixed
 from factory.storage.dataset.open import create, open_dataset
@@ -88,7 +88,7 @@ def replay(
     stored = dataset.sample(sample)
     case = Case.from_json(stored.case)
     recipe = recipe_of(dataset.record, dataset.path)
-    networks = Networks.of(recipe)
+    networks = ModelSet.of(recipe)
     networks.refuse_others(dataset, recipe)
     if changes:
         case = changed(recipe, case, changes)
@@ -113,7 +113,7 @@ def replay(
     )
     worker = RenderWorker(made, networks.loader(device), threads)
     worker.setup()
-    made.write_shard(0, 0, [worker.make(case)])
+    made.write_shard(0, 0, [worker.render(case)])
     made.seal()
     return ReplayReport(made, case.id, stored, made.sample(0))
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from factory.planning.append import earlier_recipes, recipe_of, refuse_changes
 from factory.planning.plan import Plan
-from factory.rendering.model_set import Networks
+from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import create, grow, open_dataset
 from factory.storage.errors import DatasetError
 
 
-def begin(
+def start_dataset(
     made: Plan,
-    networks: Networks,
+    networks: ModelSet,
     device: str,
     *,
     overwrite: bool = False,
@@ -32,10 +32,10 @@ def begin(
         "recipe": recipe.record(),
         "weights": networks.weights,
     }
-    before = standing(recipe.spec.output.path)
-    made = cut_as(made, before)
+    before = existing_dataset(recipe.spec.output.path)
+    made = with_shard_size_of(made, before)
     if append and before is not None and before.record["recipe_digest"] != recipe.digest:
-        made = growing(made, before)
+        made = plan_append(made, before)
         networks.refuse_others(before, recipe)
         record["grown_from"] = history(before)
         dataset = grow(
@@ -65,7 +65,7 @@ def begin(
     return dataset, replace(made, done=done)
 
 
-def standing(path: str) -> Dataset | None:
+def existing_dataset(path: str) -> Dataset | None:
     """The dataset at a path as its seal has it, if there is one."""
     try:
         return open_dataset(path, sealed=True)
@@ -73,7 +73,7 @@ def standing(path: str) -> Dataset | None:
         return None
 
 
-def cut_as(made: Plan, before: Dataset | None) -> Plan:
+def with_shard_size_of(made: Plan, before: Dataset | None) -> Plan:
     """The plan in the shards that stand, where the recipe leaves their size to us."""
     if before is None or made.recipe.spec.output.samples_per_shard != "auto":
         return made
@@ -81,7 +81,7 @@ def cut_as(made: Plan, before: Dataset | None) -> Plan:
     return replace(made, layout=replace(made.layout, samples_per_shard=size))
 
 
-def growing(made: Plan, before: Dataset) -> Plan:
+def plan_append(made: Plan, before: Dataset) -> Plan:
     """The plan of a grown recipe: what stands comes first, and stays. Raises RecipeError."""
     path = before.path
     earlier = (*earlier_recipes(before.record, path), recipe_of(before.record, path))

@@ -20,10 +20,10 @@ from scipy.stats import rankdata
 
 from factory.errors import FactoryError
 from factory.evaluation.audit_pictures import draw
-from factory.evaluation.generated_images import Made
-from factory.evaluation.image_set import Images
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.image_set import ImageSet
 from factory.evaluation.neighbours import Gallery, Nearest, gallery, nearest
-from factory.evaluation.parallel import ALONE, Crew
+from factory.evaluation.parallel import SERIAL, Workers
 from factory.evaluation.real_images import refuse_other_anatomy
 from factory.families.feature_extractors import extractor_of, named
 
@@ -59,12 +59,12 @@ FLOOR = "held-out real images"
 
 
 def audit(
-    made: Made,
-    real: Images,
+    made: GeneratedImages,
+    real: ImageSet,
     resolution: int | None = None,
     extractor: str | None = None,
     output: Path = Path("."),
-    crew: Crew = ALONE,
+    crew: Workers = SERIAL,
 ) -> Audit:
     """Writes audit.csv, audit-strata.csv, audit-pairs.png and audit-distances.png into output.
 

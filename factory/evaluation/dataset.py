@@ -10,8 +10,8 @@ from factory.evaluation import audit, originals
 from factory.evaluation import head_deformation as unpaired
 from factory.evaluation import slice_distribution as slices
 from factory.evaluation import volume_distribution as volumes
-from factory.evaluation.generated_images import Made
-from factory.evaluation.parallel import Crew
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.parallel import Workers
 from factory.evaluation.real_images import real_images
 from factory.evaluation.summary_file import write_about
 from factory.results import EvaluateReport
@@ -31,10 +31,10 @@ def evaluate(
     how: str,
     extractor: str | None,
     most: int | None,
-    crew: Crew,
+    crew: Workers,
 ) -> EvaluateReport:
     """See factory.evaluation.scores.score_dataset."""
-    made = Made(open_dataset(dataset))
+    made = GeneratedImages(open_dataset(dataset))
     if real == ORIGINAL:
         if how != DISTRIBUTION or extractor or most:
             raise FactoryError("--real original: pairs need no --extractor or --slices")

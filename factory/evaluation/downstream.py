@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from factory.errors import RecipeError
-from factory.evaluation.generated_images import Made
+from factory.evaluation.generated_images import GeneratedImages
 from factory.families.segmenter.inference import VolumeSegmenter
 from factory.families.segmenter.job import samplers_of
 from factory.families.segmenter.recipe import SegmenterTraining
@@ -87,7 +87,7 @@ def synthetic(
             f"{dataset.path}: labels {listed(dataset.layout.table.names)}; the training recipe's "
             f"are {listed(table.names)}"
         )
-    made = Made(dataset)
+    made = GeneratedImages(dataset)
     cases, accepted = made.cases, made.accepted
     leaking = cases["subject"].isin(recipe.subjects.hold_out)
     remarks = made.left_out

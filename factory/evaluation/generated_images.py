@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluation.image_set import Images, Volume
+from factory.evaluation.image_set import ImageSet, Volume
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
@@ -24,7 +24,7 @@ BRIGHT = 99.5
 
 
 @dataclass(frozen=True)
-class Made:
+class GeneratedImages:
     """A dataset's images, and what made them."""
 
     dataset: Dataset
@@ -73,7 +73,7 @@ class Made:
         """Between voxels of a plane."""
         return float(self.dataset.sample(self.standing[0]).spacing_mm[2])
 
-    def images(self, resolution: int | None = None) -> Images:
+    def images(self, resolution: int | None = None) -> ImageSet:
         """resolution: of slices brought to squares of as many pixels, else volumes as they are."""
         labels = self.dataset.record.get("recipe", {}).get("resolved", {}).get("subjects") or {}
         thick = resolution is not None or self.dataset.layout.shape[0] == 1
@@ -83,7 +83,7 @@ class Made:
             return lambda: self.volumes(index, resolution)
 
         sources = [source(i) for i in self.standing]
-        return Images(self.dataset.path, sources, thick, remarks=dict.fromkeys(self.left_out))
+        return ImageSet(self.dataset.path, sources, thick, remarks=dict.fromkeys(self.left_out))
 
     def volumes(self, index: int, resolution: int | None) -> list[Volume]:
         sample = self.dataset.sample(index)

@@ -15,9 +15,9 @@ import pandas as pd
 from scipy import ndimage
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made
-from factory.evaluation.image_set import Images, Volume
-from factory.evaluation.parallel import ALONE, Crew, spread
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.image_set import ImageSet, Volume
+from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.evaluation.real_images import refuse_other_anatomy
 from factory.imaging.intensities import to_network
 from factory.imaging.pictures import picture_rows
@@ -35,7 +35,7 @@ Framed = tuple[str, str, np.ndarray, np.ndarray]
 
 
 def compare(
-    made: Made, real: Images, output: Path, crew: Crew = ALONE
+    made: GeneratedImages, real: ImageSet, output: Path, crew: Workers = SERIAL
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row of COLUMNS for the samples, and for real planes against one another as the floor; and
     what is to be said of them. Writes deformation.csv, deformation-samples.csv and deformation.png
@@ -51,7 +51,7 @@ def compare(
     against = [against[i] for i in chosen]
     references = [plane[2:] for plane in against]
     score = partial(scorer, [plane[2] for plane in drawn], references)
-    of_samples = list(spread(score, len(drawn), crew, "registering"))
+    of_samples = list(map_in_workers(score, len(drawn), crew, "registering"))
     rows = [row(f"samples, to {kind} planes", of_samples)]
     if len(references) > 1:
         rows.append(row(f"{kind} planes, to one another", among_themselves(references)))
@@ -73,8 +73,8 @@ def compare(
     return table, said
 
 
-def planes_of(images: Images, crew: Crew) -> list[Framed]:
-    return list(images.each(lambda: plane_of, crew, f"reading {images.name}"))
+def planes_of(images: ImageSet, crew: Workers) -> list[Framed]:
+    return list(images.map(lambda: plane_of, crew, f"reading {images.name}"))
 
 
 def plane_of(volume: Volume) -> Framed:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from factory.errors import FactoryError
-from factory.evaluation.parallel import ALONE, Crew, spread
+from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.storage.errors import SubjectError
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ SAID = 3
 
 
 @dataclass
-class Images:
+class ImageSet:
     """A set of images, read anew at each pass. thick: slices lie too far apart to cut across.
 
     remarks: what was left out or taken for granted, filled as it is read.
@@ -42,16 +42,18 @@ class Images:
     held_out: frozenset[str] = frozenset()
     remarks: dict[str, None] = field(default_factory=dict)
 
-    def each(
+    def map(
         self,
         make: Callable[[], Callable[[Volume], T]],
-        crew: Crew = ALONE,
+        crew: Workers = SERIAL,
         doing: str = "reading",
     ) -> Iterator[T]:
         """What becomes of every image, in order. make: called once in each process, makes what is
         done to an image. Raises FactoryError where there is no image."""
         some = False
-        for found, said in spread(partial(reader, self, make), len(self.sources), crew, doing):
+        for found, said in map_in_workers(
+            partial(reader, self, make), len(self.sources), crew, doing
+        ):
             self.remarks |= dict.fromkeys(said)
             some = some or bool(found)
             yield from found
@@ -74,7 +76,7 @@ class Images:
 
 
 def reader(
-    images: Images, make: Callable[[], Callable[[Volume], T]]
+    images: ImageSet, make: Callable[[], Callable[[Volume], T]]
 ) -> Callable[[int], tuple[list[T], list[str]]]:
     """A process's share of a set: what becomes of a source's images, and all remarks so far."""
     work = make()

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from skimage.transform import resize
 
-from factory.evaluation.image_set import Images, Volume
-from factory.evaluation.parallel import ALONE, Crew
+from factory.evaluation.image_set import ImageSet, Volume
+from factory.evaluation.parallel import SERIAL, Workers
 from factory.evaluation.volume_distribution import BRIGHTEST, slices_of
 from factory.families.feature_extractors import extractor_of
 from factory.imaging.boxes import tissue_slices
@@ -77,12 +77,12 @@ class Exhibit:
 
 
 def gallery(
-    images: Images, flat: bool, side: int, extractor: str | None, crew: Crew = ALONE
+    images: ImageSet, flat: bool, side: int, extractor: str | None, crew: Workers = SERIAL
 ) -> Gallery:
     """A set made ready: every volume, or where flat every slice that holds tissue. extractor: its
     name."""
     make = partial(exhibitor, flat, side, extractor)
-    all_of_it = list(images.each(make, crew, f"looking at {images.name}"))
+    all_of_it = list(images.map(make, crew, f"looking at {images.name}"))
     ids = [name for exhibit in all_of_it for name in exhibit.ids]
     owners = np.array([exhibit.owner for exhibit in all_of_it for _ in exhibit.ids])
     held = np.array([owner in images.held_out for owner in owners], bool)

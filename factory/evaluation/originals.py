@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made
-from factory.evaluation.parallel import ALONE, Crew, spread
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import boxes
 from factory.metrics.paired import FIGURES, paired_scores, profiles, slice_scores
@@ -32,7 +32,9 @@ STATED = (
 )
 
 
-def compare(made: Made, output: Path, crew: Crew = ALONE) -> tuple[pd.DataFrame, list[str]]:
+def compare(
+    made: GeneratedImages, output: Path, crew: Workers = SERIAL
+) -> tuple[pd.DataFrame, list[str]]:
     """A row a sample and direction (3D, sagittal, coronal, axial) of FIGURES, and what is to be
     said of them. Writes paired.csv, paired.md, paired.png and profiles-sample-N.png into output.
 
@@ -47,7 +49,7 @@ def compare(made: Made, output: Path, crew: Crew = ALONE) -> tuple[pd.DataFrame,
         path = output / f"profiles-sample-{index}.png"
         profiles(as_subject(made, sample), {"synthetic": sample.arrays["image"]}, path)
     make = partial(scorer, made, thick)
-    found = list(spread(make, len(standing), crew, f"comparing {made.dataset.path}"))
+    found = list(map_in_workers(make, len(standing), crew, f"comparing {made.dataset.path}"))
     rows, edited = [row for rows, _ in found for row in rows], sum(was for _, was in found)
     table = pd.DataFrame(rows)
     said = [STATED, *made.left_out, *remarks(table, edited, len(standing))]
@@ -58,7 +60,7 @@ def compare(made: Made, output: Path, crew: Crew = ALONE) -> tuple[pd.DataFrame,
     return table, said
 
 
-def refuse(made: Made) -> None:
+def refuse(made: GeneratedImages) -> None:
     """Raises FactoryError where there is nothing to pair."""
     path = made.dataset.path
     spec = made.dataset.record.get("recipe", {}).get("resolved", {})
@@ -72,7 +74,9 @@ def refuse(made: Made) -> None:
             raise FactoryError(f"{path}: its originals are {name}, not what was to be made of them")
 
 
-def scorer(made: Made, thick: bool) -> Callable[[int], tuple[list[dict[str, Any]], bool]]:
+def scorer(
+    made: GeneratedImages, thick: bool
+) -> Callable[[int], tuple[list[dict[str, Any]], bool]]:
     """What scores the n-th sample that stands: its rows, and whether it is edited."""
 
     def score(number: int) -> tuple[list[dict[str, Any]], bool]:
@@ -100,7 +104,7 @@ def inside(found: dict[str, float]) -> dict[str, float]:
     return {name: found[name] for name in FIGURES}
 
 
-def learnt(made: Made, sample: StoredSample) -> str:
+def learnt(made: GeneratedImages, sample: StoredSample) -> str:
     """Whether the model learnt from a sample's subject, as its card has it."""
     training = made.card.get("training", {})
     name = sample.columns.get("subject")
@@ -109,7 +113,7 @@ def learnt(made: Made, sample: StoredSample) -> str:
     return "held out" if name in training.get("held_out", ()) else "new"
 
 
-def as_subject(made: Made, sample: StoredSample) -> Subject:
+def as_subject(made: GeneratedImages, sample: StoredSample) -> Subject:
     label = sample.arrays["label"]
     z, y, x = label.shape
     dz, dy, dx = (float(s) for s in sample.spacing_mm)

@@ -14,7 +14,7 @@ Work = Callable[[int], T]
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who works. workers: processes; 1 is this one alone. address: of a Ray cluster to join.
     show: whether progress is shown."""
 
@@ -29,11 +29,11 @@ class Crew:
             yield
 
 
-ALONE = Crew()
+SERIAL = Workers()
 
 
-def spread(
-    make: Callable[[], Work[T]], count: int, crew: Crew = ALONE, doing: str = "reading"
+def map_in_workers(
+    make: Callable[[], Work[T]], count: int, crew: Workers = SERIAL, doing: str = "reading"
 ) -> Iterator[T]:
     """What make()(i) gives for each i below count, in order.
 
@@ -46,7 +46,7 @@ def spread(
             yield found
 
 
-def _by_ray(make: Callable[[], Work[T]], count: int, crew: Crew) -> Iterator[T]:
+def _by_ray(make: Callable[[], Work[T]], count: int, crew: Workers) -> Iterator[T]:
     with crew.gathered():
         yield from parallel_map(make, count, crew.workers)
 

@@ -9,8 +9,8 @@ import numpy as np
 from factory.config.document import read_yaml
 from factory.config.merge import read_text
 from factory.errors import FactoryError, RecipeError
-from factory.evaluation.generated_images import Made, bright, planes_as_volumes
-from factory.evaluation.image_set import Images, Volume
+from factory.evaluation.generated_images import GeneratedImages, bright, planes_as_volumes
+from factory.evaluation.image_set import ImageSet, Volume
 from factory.families.registry import load_training
 from factory.families.stylegan2.data import read as read_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
@@ -40,10 +40,10 @@ OTHER_ANATOMY = "another anatomy, of which the dataset has no label"
 """How a remark begins where real images show something else altogether."""
 
 
-Real = tuple[Images, int | None, StyleGanTraining | None]
+Real = tuple[ImageSet, int | None, StyleGanTraining | None]
 
 
-def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
+def real_images(name: str, made: GeneratedImages, overrides: Sequence[str] = ()) -> Real:
     """The real images of a folder or recipe; where a stylegan2 recipe's slices, also their
     resolution and the recipe.
 
@@ -78,12 +78,12 @@ def real_images(name: str, made: Made, overrides: Sequence[str] = ()) -> Real:
         return images, None, None
     planes = planes_as_volumes(read_planes(spec.slices, spec.resolution))
     held, said = held_out(name, {p.owner for p in planes}, spec.slices.hold_out, made)
-    images = Images(name, [lambda: planes], True, held, dict.fromkeys(said))
+    images = ImageSet(name, [lambda: planes], True, held, dict.fromkeys(said))
     own = spec.slices.model_copy(update={"hold_out": tuple(sorted(held))})
     return images, spec.resolution, spec.model_copy(update={"slices": own})
 
 
-def refuse_other_anatomy(real: Images) -> None:
+def refuse_other_anatomy(real: ImageSet) -> None:
     """For once a set has been read. Raises FactoryError where it shows something else."""
     for remark in real.remarks:
         if remark.startswith(OTHER_ANATOMY):
@@ -91,7 +91,7 @@ def refuse_other_anatomy(real: Images) -> None:
 
 
 def held_out(
-    name: str, owners: set[str], by_recipe: Sequence[str], made: Made
+    name: str, owners: set[str], by_recipe: Sequence[str], made: GeneratedImages
 ) -> tuple[frozenset[str], list[str]]:
     """Whose images a dataset's model did not learn from, and what is to be said of it: as its card
     has it where it knows any of them, else as the training recipe of that name has it."""
@@ -127,13 +127,13 @@ def reader_remarks(root: str, rec: str | None, found: Sequence[dict[str, Any]]) 
 
 
 def of_records(
-    name: str, found: list[dict[str, Any]], made: Made, about: Sequence[str] = ()
-) -> Images:
+    name: str, found: list[dict[str, Any]], made: GeneratedImages, about: Sequence[str] = ()
+) -> ImageSet:
     """Subjects at the dataset's spacing. about: remarks on their files."""
     if not found:
         raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
     spacing, known = made.spacing_mm, set(made.dataset.layout.table.names)
-    images = Images(name, [], found[0]["source"] == "short_axis", remarks=dict.fromkeys(about))
+    images = ImageSet(name, [], found[0]["source"] == "short_axis", remarks=dict.fromkeys(about))
 
     def source(record: dict[str, Any]) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:

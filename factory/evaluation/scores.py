@@ -41,9 +41,9 @@ def score_dataset(
         FactoryError, StorageError, WeightsError: In one line.
     """
     from factory.evaluation.dataset import evaluate
-    from factory.evaluation.parallel import Crew
+    from factory.evaluation.parallel import Workers
 
-    where, crew = Path(output or "."), Crew(workers, address, progress)
+    where, crew = Path(output or "."), Workers(workers, address, progress)
     try:  # before the work, not after it
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made
-from factory.evaluation.parallel import ALONE, Crew, spread
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.families.feature_extractors import extractor_of, named, pictures
 from factory.families.stylegan2.data import read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
@@ -21,10 +21,10 @@ MOST = 50_000
 
 
 def compare(
-    made: Made,
+    made: GeneratedImages,
     recipe: StyleGanTraining,
     extractor: str | None = None,
-    crew: Crew = ALONE,
+    crew: Workers = SERIAL,
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row against the slices that a training recipe learns from, one against those it holds
     out where it does, one of real against real, columns as judge gives them; and what was left out.
@@ -43,7 +43,7 @@ def compare(
             f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
         )
     make = partial(sample_features, made, recipe, judged.names)
-    samples = spread(make, len(made.standing), crew, f"features of {made.dataset.path}")
+    samples = map_in_workers(make, len(made.standing), crew, f"features of {made.dataset.path}")
     drawn = np.concatenate(list(samples))
     drawn = drawn[np.linspace(0, len(drawn) - 1, min(MOST, len(drawn))).astype(int)]
     table = judged.table(drawn, held)
@@ -56,7 +56,7 @@ def compare(
 
 
 def sample_features(
-    made: Made, recipe: StyleGanTraining, names: int
+    made: GeneratedImages, recipe: StyleGanTraining, names: int
 ) -> Callable[[int], np.ndarray]:
     """What takes the features (slices, F) of the n-th sample that stands. Its slices are float32
     (N, 1, H, W) in [-1, 1]; 1 is the 99.5th percentile that datasets have as 1."""

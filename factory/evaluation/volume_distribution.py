@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made
-from factory.evaluation.image_set import Images, Volume
-from factory.evaluation.parallel import ALONE, Crew
+from factory.evaluation.generated_images import GeneratedImages
+from factory.evaluation.image_set import ImageSet, Volume
+from factory.evaluation.parallel import SERIAL, Workers
 from factory.families.feature_extractors import extractor_of, named
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.orientations import AXES, cut
@@ -57,18 +57,18 @@ def slices_of(volume: Volume, orientation: str, side: int, most: int) -> np.ndar
 
 
 def features_of(
-    images: Images,
+    images: ImageSet,
     orientations: Sequence[str],
     side: int,
     most: int,
     extractor: str | None,
-    crew: Crew,
+    crew: Workers,
 ) -> Features:
     """Features of every volume's slices. extractor: its name."""
     make = partial(slice_features, orientations, side, most, extractor)
     found: dict[str, list[np.ndarray]] = {name: [] for name in orientations}
     owners: dict[str, list[str]] = {name: [] for name in orientations}
-    for owner, values in images.each(make, crew, f"features of {images.name}"):
+    for owner, values in images.map(make, crew, f"features of {images.name}"):
         for name in orientations:
             found[name].append(values[name])
             owners[name] += [owner] * len(values[name])
@@ -90,11 +90,11 @@ def slice_features(
 
 
 def compare(
-    made: Made,
-    real: Images,
+    made: GeneratedImages,
+    real: ImageSet,
     extractor: str | None = None,
     most: int = SLICES,
-    crew: Crew = ALONE,
+    crew: Workers = SERIAL,
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row a set of real images and direction, and their mean over the directions; what had to be
     left out. The sets: training, held_out where there are any, real against real in halves.

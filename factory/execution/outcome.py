@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from factory.errors import RenderError, ShardsFailed
-from factory.execution.shard_renderer import Failures, is_of_the_case, reason
+from factory.execution.shard_renderer import Failures, error_text, is_case_error
 from factory.planning.plan import Shard
 from factory.progress import Progress
 from factory.storage.errors import DatasetError
@@ -25,7 +25,7 @@ class Report:
     seconds: float = 0.0
 
 
-class Tally:
+class RunOutcome:
     """Counts what stands and what failed."""
 
     def __init__(self, progress: Progress) -> None:
@@ -33,7 +33,7 @@ class Tally:
         self.report = Report()
         self.reasons: list[str] = []  # without the names of cases
 
-    def stands(self, shard: Shard, failures: Failures) -> None:
+    def shard_written(self, shard: Shard, failures: Failures) -> None:
         """A shard stands. failures: its cases that could not be rendered, and why."""
         self.report.rendered += len(shard.cases) - len(failures)
         self.report.given_up |= failures
@@ -41,18 +41,18 @@ class Tally:
         for case, why in failures.items():
             self.progress.note(f"{case} failed, and its place stays vacant: {why}")
 
-    def failed(self, shard: Shard, error: Exception) -> None:
+    def shard_failed(self, shard: Shard, error: Exception) -> None:
         """Note a failure, or raise it where every other shard would meet it too."""
         if isinstance(error, DatasetError):
             raise error
-        self.report.failed[shard.index] = why = reason(error)
+        self.report.failed[shard.index] = why = error_text(error)
         if self.report.rendered == 0:
             self.reasons.append(_nameless(why, shard))
             if len(self.reasons) >= _SAME and len(set(self.reasons)) == 1:
-                raise error if is_of_the_case(error) else RenderError(why)
+                raise error if is_case_error(error) else RenderError(why)
         self.progress.note(f"shard {shard.index} failed: {why}")
 
-    def close(self) -> Report:
+    def result(self) -> Report:
         """The report. Raises ShardsFailed, naming the first, where any failed."""
         self.report.seconds = self.progress.seconds
         failed = self.report.failed

@@ -7,13 +7,13 @@ command finds what it has to try again.
 import numpy as np
 
 from factory.case import Case
-from factory.execution.worker import asked_for
+from factory.execution.worker import requested_columns
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.subjects.types import Grid
 
 
-def vacant(case: Case, layout: Layout, why: str) -> StoredSample:
+def placeholder_sample(case: Case, layout: Layout, why: str) -> StoredSample:
     """A sample of background alone: images at the lowest value stored, labels 0.
 
     Its row has what was asked for, accepted = False, failure = why; no measures. Stacks have a
@@ -34,7 +34,7 @@ def vacant(case: Case, layout: Layout, why: str) -> StoredSample:
         arrays={name: empty(name, layout.shape) for name in own},
         affine=grid.affine,
         spacing_mm=grid.spacing,
-        columns={**asked_for(case), "accepted": False, "failure": " ".join(why.split())},
+        columns={**requested_columns(case), "accepted": False, "failure": " ".join(why.split())},
         stacks=[
             StoredStack(
                 image=empty(name, (1, 1, 1)),

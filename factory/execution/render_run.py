@@ -8,7 +8,7 @@ from factory.execution.options import RunOptions
 from factory.planning.machine import ANY, Machine
 from factory.planning.plan import Plan, plan
 from factory.rendering.lookahead import AHEAD
-from factory.rendering.model_set import Networks
+from factory.rendering.model_set import ModelSet
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.dataset import Dataset
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def render_shards(
     made: Plan,
     dataset: Dataset,
-    networks: Networks,
+    networks: ModelSet,
     device: str,
     options: RunOptions,
     *,
@@ -48,7 +48,7 @@ def render_shards(
     )
 
 
-def planned(recipe: Recipe, networks: Networks, options: RunOptions) -> Plan:
+def plan_for_machine(recipe: Recipe, networks: ModelSet, options: RunOptions) -> Plan:
     """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
     machine = ANY if options.address else Machine.here(recipe.spec.output.path)
     actors = 1 if options.serial else options.actors

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from factory.execution.options import RunOptions
-from factory.execution.outcome import Report, Tally
+from factory.execution.outcome import Report, RunOutcome
 from factory.execution.ray.session import Head, process_environment, ray_session
-from factory.execution.shard_renderer import ShardMaker, first_cases
+from factory.execution.shard_renderer import ShardRenderer, first_cases
 from factory.execution.worker import Worker
 from factory.planning.plan import Shard
 from factory.progress import Progress
@@ -66,10 +66,10 @@ def execute(
         return Report()
     todo = itertools.chain([first], todo)
     with Progress(samples, standing, run.progress) as progress:
-        tally = Tally(progress)
+        outcome = RunOutcome(progress)
         try:
             if run.serial:
-                _run_serially(todo, make_worker, tally, keep_going, ahead)
+                _run_serially(todo, make_worker, outcome, keep_going, ahead)
             else:
                 from factory.execution.ray.pool import Pool
 
@@ -78,7 +78,7 @@ def execute(
                     Pool(
                         make_worker,
                         todo,
-                        tally,
+                        outcome,
                         Head(),
                         needs={"CPU": actor.threads, "GPU": actor.gpus, "memory": actor.memory},
                         most=run.actors,
@@ -91,29 +91,29 @@ def execute(
                 f"stopped: {progress.count} of {samples} samples stand; "
                 "the same command goes on from there"
             ) from None
-    return tally.close()
+    return outcome.result()
 
 
 def _run_serially(
     shards: Iterator[Shard],
     make_worker: Callable[[], Worker],
-    tally: Tally,
+    outcome: RunOutcome,
     keep_going: bool,
     ahead: int,
 ) -> None:
     worker = make_worker()
     worker.setup()
-    maker = ShardMaker(worker, keep_going, whatever=True, ahead=ahead)
+    renderer = ShardRenderer(worker, keep_going, whatever=True, ahead=ahead)
     coming = deque(itertools.islice(shards, 1 + ahead))
     try:
         while coming:
             shard = coming.popleft()
             try:
-                failures = maker.whole(shard, first_cases(coming, ahead))
+                failures = renderer.render_shard(shard, first_cases(coming, ahead))
             except Exception as error:
-                tally.failed(shard, error)
+                outcome.shard_failed(shard, error)
             else:
-                tally.stands(shard, failures)
+                outcome.shard_written(shard, failures)
             coming.extend(itertools.islice(shards, 1))
     finally:
-        worker.expect(())  # or the process, at its end, would wait for all that was begun
+        worker.prefetch(())  # or the process, at its end, would wait for all that was begun

@@ -5,7 +5,7 @@ from itertools import islice
 
 from factory.case import Case
 from factory.errors import FactoryError
-from factory.execution.placeholder import vacant
+from factory.execution.placeholder import placeholder_sample
 from factory.execution.worker import Worker
 from factory.planning.plan import Shard
 from factory.storage.dataset.shard_writer import ShardWriter
@@ -15,13 +15,13 @@ Failures = dict[str, str]
 """Cases that could not be rendered, by id, and why."""
 
 
-def is_of_the_case(error: BaseException) -> bool:
+def is_case_error(error: BaseException) -> bool:
     """Whether an error is of the case alone, and would come again wherever it is rendered."""
     known = isinstance(error, FactoryError | StorageError)
     return known and not isinstance(error, DatasetError)
 
 
-class ShardMaker:
+class ShardRenderer:
     """Renders and writes shards, each whole, whichever way it was rendered: the same bytes.
 
     keep_going: a case that cannot be rendered is given a vacant place; else its error is raised.
@@ -37,7 +37,7 @@ class ShardMaker:
         self.writer: ShardWriter | None = None
         self.failures: Failures = {}
 
-    def whole(self, shard: Shard, then: Sequence[Case] = ()) -> Failures:
+    def render_shard(self, shard: Shard, then: Sequence[Case] = ()) -> Failures:
         """Make a shard. Only one sample, and those begun ahead, are in memory uncompressed.
 
         then: cases that probably follow, to begin with. What becomes of them is of no matter here.
@@ -45,11 +45,11 @@ class ShardMaker:
         coming = [*shard.cases, *then]
         for offset in range(len(shard.cases) + 1):
             if self.ahead:
-                self.worker.expect(coming[offset : offset + 1 + self.ahead])
-            self.piece(shard, offset)
+                self.worker.prefetch(coming[offset : offset + 1 + self.ahead])
+            self.render_part(shard, offset)
         return self.failures
 
-    def piece(self, shard: Shard, offset: int, why: str | None = None) -> Failures | None:
+    def render_part(self, shard: Shard, offset: int, why: str | None = None) -> Failures | None:
         """Render one case of a shard, in order from offset 0; one past the last, write the shard.
 
         why: give the case a vacant place at once, for this reason. What comes after an error does
@@ -71,15 +71,15 @@ class ShardMaker:
     def _add(self, writer: ShardWriter, case: Case, why: str | None) -> None:
         if why is None:
             try:
-                return writer.add(self.worker.make(case))
+                return writer.add(self.worker.render(case))
             except Exception as error:
                 fatal = isinstance(error, DatasetError)
-                mild = is_of_the_case(error) or (self.whatever and not fatal)
+                mild = is_case_error(error) or (self.whatever and not fatal)
                 if not (self.keep_going and mild):
                     raise
-                why = reason(error)
+                why = error_text(error)
         self.failures[case.id] = why
-        writer.add(vacant(case, self.worker.dataset.layout, why))
+        writer.add(placeholder_sample(case, self.worker.dataset.layout, why))
 
 
 def first_cases(shards: Iterable[Shard], count: int) -> list[Case]:
@@ -87,7 +87,7 @@ def first_cases(shards: Iterable[Shard], count: int) -> list[Case]:
     return list(islice((case for shard in shards for case in shard.cases), count))
 
 
-def reason(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An error as one line: what we raise says it all, of others the kind is told too."""
     known = isinstance(error, FactoryError | StorageError)
     text = str(error) if known else f"{type(error).__name__}: {error}"

@@ -21,8 +21,8 @@ class Worker(Protocol):
     dataset: Dataset
 
     def setup(self) -> None: ...
-    def expect(self, cases: Sequence[Case]) -> None: ...
-    def make(self, case: Case) -> StoredSample: ...
+    def prefetch(self, cases: Sequence[Case]) -> None: ...
+    def render(self, case: Case) -> StoredSample: ...
 
 
 @dataclass
@@ -40,10 +40,10 @@ class RenderWorker:
     def setup(self) -> None:
         self.renderer = self.load(self.threads)
 
-    def expect(self, cases: Sequence[Case]) -> None:
-        self.renderer.expect(cases)
+    def prefetch(self, cases: Sequence[Case]) -> None:
+        self.renderer.prefetch(cases)
 
-    def make(self, case: Case) -> StoredSample:
+    def render(self, case: Case) -> StoredSample:
         return to_stored(self.renderer.render(case))
 
 
@@ -56,7 +56,7 @@ def to_stored(sample: "Sample") -> StoredSample:
         affine=sample.grid.affine,
         spacing_mm=sample.grid.spacing,
         columns={
-            **asked_for(sample.case),
+            **requested_columns(sample.case),
             "accepted": True,
             **{name: _cell(value) for name, value in sample.measures.items()},
         },
@@ -67,7 +67,7 @@ def to_stored(sample: "Sample") -> StoredSample:
     )
 
 
-def asked_for(case: Case) -> dict[str, Any]:
+def requested_columns(case: Case) -> dict[str, Any]:
     """The columns of a case that are known before it is rendered."""
     known: dict[str, Any] = {
         name: case.subject[name]

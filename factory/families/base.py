@@ -46,7 +46,7 @@ class Painter(Protocol):
 
     card: dict[str, Any]
 
-    def painted(
+    def paint(
         self,
         case: Case,
         label: np.ndarray,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.acquisition import section as acquisition_section
-from factory.acquisition.reference import brightness
+from factory.acquisition.reference import brightness_quantiles
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.case import Case
 from factory.config.conditions import holds, names_in
@@ -13,7 +13,7 @@ from factory.config.parameters import SWEEPS
 from factory.errors import RecipeError
 from factory.planning.columns import _columns, _is_number, edit_numbers
 from factory.planning.draws import draw
-from factory.planning.groups import Part
+from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import Variant, fill, full_name
 from factory.schema.render_recipe import Recipe
 from factory.seeding import rng, seed_of
@@ -21,11 +21,11 @@ from factory.subjects.registry import SOURCES
 
 
 @dataclass(frozen=True)
-class Filling:
+class CaseBuilder:
     """One case in the making: an identity, and the template it fills."""
 
     recipe: Recipe
-    part: Part
+    part: CaseGroup
     subject: dict[str, Any]
     variant: Variant
     replicate: int
@@ -49,7 +49,7 @@ class Filling:
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
         style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
         scan = filled.get("acquisition")
-        numbers |= acquisition_section.numbers(scan or {})
+        numbers |= acquisition_section.filled_numbers(scan or {})
         return Case(
             id=f"{who}/{words}/{self.replicate}",
             subject=subject,
@@ -71,7 +71,7 @@ class Filling:
         """The scan of this case: a section of which every parameter has its value."""
         parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
         if "histogram" in parameters:
-            parameters["histogram"] = {"values": brightness(**parameters["histogram"])}
+            parameters["histogram"] = {"values": brightness_quantiles(**parameters["histogram"])}
         identity = (self.who, sorted(self.variant.items()), self.replicate, "acquisition")
         return {
             **({"scanner": section["scanner"]["name"]} if "scanner" in section else {}),

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from factory.case import Case
-from factory.planning.case_builder import Filling
+from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
 from factory.planning.grid import grid_shape
-from factory.planning.groups import Part, parts, subjects_in
+from factory.planning.groups import CaseGroup, case_groups, subjects_in
 from factory.planning.sweeps import Axis, axes, size, variant
 from factory.schema.label_table import labels_of
 from factory.schema.render_recipe import Recipe
@@ -26,10 +26,10 @@ def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     Raises SubjectError where subjects cannot be listed or read, RecipeError for repeated ids and
     for a condition on what is not known of a subject.
     """
-    return (make() for make in makers(recipe, start))
+    return (make() for make in case_factories(recipe, start))
 
 
-def makers(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case]]:
+def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case]]:
     """What makes each of the cases. One that is passed over costs next to nothing.
 
     Raises as `cases`, of subjects at once.
@@ -37,12 +37,12 @@ def makers(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case]]:
     replicates = recipe.spec.replicates
     grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
     labels = labels_of(recipe.spec)
-    every = parts(recipe)
+    every = case_groups(recipe)
     columns = recipe_columns(every)
 
-    def make(part: Part, sweeps: list[Axis], subject: dict[str, Any], index: int) -> Case:
+    def make(part: CaseGroup, sweeps: list[Axis], subject: dict[str, Any], index: int) -> Case:
         chosen, replicate = variant(sweeps, index // replicates), index % replicates
-        filling = Filling(recipe, part, subject, chosen, replicate, columns)
+        filling = CaseBuilder(recipe, part, subject, chosen, replicate, columns)
         return filling.case(grid, labels)
 
     for part in every:
@@ -58,9 +58,9 @@ def makers(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case]]:
 
 def count_cases(recipe: Recipe) -> int:
     """How many cases there are, without making them. Raises as `cases` does."""
-    return sum(part.count * cases_each(recipe, part) for part in parts(recipe))
+    return sum(part.count * cases_each(recipe, part) for part in case_groups(recipe))
 
 
-def cases_each(recipe: Recipe, part: Part) -> int:
+def cases_each(recipe: Recipe, part: CaseGroup) -> int:
     """How many cases a subject of a part gives."""
     return size(axes(part.template)) * recipe.spec.replicates

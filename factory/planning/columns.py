@@ -6,7 +6,7 @@ from typing import Any
 from factory.acquisition import section as acquisition_section
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.config.parameters import extremes, word_of
-from factory.planning.groups import Part
+from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import fill, full_name
 
 
@@ -27,7 +27,7 @@ def edit_numbers(
     return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
 
 
-def recipe_columns(every: list[Part]) -> dict[str, str]:
+def recipe_columns(every: list[CaseGroup]) -> dict[str, str]:
     """Columns by full parameter name: of every group, and of edits that `when` may switch off,
     so that one number never has two columns in a dataset."""
     names: dict[str, Any] = {}
@@ -35,7 +35,7 @@ def recipe_columns(every: list[Part]) -> dict[str, str]:
         filled = fill(part.template, lambda _, __, node: extremes(node)[0])
         for index in range(len(filled["anatomy"])):
             names |= edit_numbers(index, filled["anatomy"], part.template["anatomy"])
-        names |= acquisition_section.numbers(filled.get("acquisition", {}))
+        names |= acquisition_section.filled_numbers(filled.get("acquisition", {}))
     return {name: column for column, name in _columns({name: name for name in names}).items()}
 
 
@@ -46,7 +46,7 @@ def _is_number(value: Any) -> bool:
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
     """Full parameter names to short ones: the last word where no other parameter has it."""
     last = [
-        acquisition_section.column(name)
+        acquisition_section.column_of_parameter(name)
         if name.startswith("acquisition.")
         else name.rpartition(".")[2]
         for name in values

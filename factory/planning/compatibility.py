@@ -6,7 +6,7 @@ from typing import Any
 from factory.errors import PlanError
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
-from factory.schema.label_table import known_table, labels_of
+from factory.schema.label_table import labels_of, painter_label_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.subjects.types import FETA
 from factory.text import listed, nearest
@@ -79,7 +79,7 @@ def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, i
     gate = recipe.spec.gate_section
     if not family_of(card).segments:
         raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
-    known, names = card["label_table"]["names"], known_table(recipe.spec.table).names
+    known, names = card["label_table"]["names"], painter_label_table(recipe.spec.table).names
     for name in gate.structures:
         if name not in names:
             raise PlanError(

@@ -7,7 +7,7 @@ from typing import Any
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.planning.cases import cases_each
 from factory.planning.grid import needed_shape
-from factory.planning.groups import parts
+from factory.planning.groups import case_groups
 from factory.planning.stack_shapes import megavoxels
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
@@ -55,7 +55,7 @@ def edit_seconds(recipe: Recipe) -> float:
     """
     megavoxels = math.prod(needed_shape(recipe)) / 1e6
     samples, spent = 0, 0.0
-    for part in parts(recipe):
+    for part in case_groups(recipe):
         count = part.count * cases_each(recipe, part)
         edits = [of(edit) for edit in part.template["anatomy"]]
         samples += count

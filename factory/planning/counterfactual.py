@@ -6,9 +6,9 @@ from dataclasses import replace
 from factory.anatomy.edits.registry import of
 from factory.case import Case
 from factory.errors import RecipeError
-from factory.planning.case_builder import Filling
+from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
-from factory.planning.groups import Part, parts, subjects_in
+from factory.planning.groups import CaseGroup, case_groups, subjects_in
 from factory.planning.sweeps import axes, full_name, size, variant
 from factory.schema.render_recipe import Recipe, parse_recipe
 from factory.text import listed, nearest
@@ -22,7 +22,7 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     """
     part = _part(recipe, case)
     subject = next(s for s in subjects_in(recipe, part, 0) if s["id"] == case.subject["id"])
-    columns = recipe_columns(parts(recipe))
+    columns = recipe_columns(case_groups(recipe))
     known = dict(_places(recipe, part, columns))
     overrides = [f"output.path={recipe.spec.output.path}"]
     for change in changes:
@@ -35,7 +35,7 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     sweeps = axes(part.template)
     for index in range(size(sweeps)):
         chosen = variant(sweeps, index)
-        was = Filling(recipe, part, subject, chosen, case.replicate, columns)
+        was = CaseBuilder(recipe, part, subject, chosen, case.replicate, columns)
         if was.case(case.grid, case.labels).id == case.id:
             break
     else:
@@ -43,19 +43,19 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     now = replace(
         was,
         part=replace(part, template=_part(other, case).template),
-        columns=recipe_columns(parts(other)) | columns,
+        columns=recipe_columns(case_groups(other)) | columns,
     )
     said = "&".join(changes)
     made = now.case(case.grid, case.labels)
     return replace(made, id=f"{case.id}?{said}", variant=f"{case.variant}?{said}")
 
 
-def _part(recipe: Recipe, case: Case) -> Part:
+def _part(recipe: Recipe, case: Case) -> CaseGroup:
     source = case.subject["source"]
-    return next(p for p in parts(recipe) if (p.group, p.source) == (case.group, source))
+    return next(p for p in case_groups(recipe) if (p.group, p.source) == (case.group, source))
 
 
-def _places(recipe: Recipe, part: Part, columns: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _places(recipe: Recipe, part: CaseGroup, columns: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Parameters of a part's cases by column, with where they stand in the recipe."""
     shared = len(recipe.spec.anatomy)
     for name in part.template["subject"]:

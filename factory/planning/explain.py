@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from factory.acquisition.section import columns
+from factory.acquisition.section import acquisition_columns
 from factory.anatomy.edits.registry import of
 from factory.case import Case
 from factory.config.phrases import parameter, words
@@ -16,9 +16,9 @@ from factory.planning.cases import cases as every_case
 from factory.planning.cases import cases_each, count_cases
 from factory.planning.explain_scanner import scan
 from factory.planning.grid import grid_shape, voxel_text
-from factory.planning.groups import Part, parts
+from factory.planning.groups import CaseGroup, case_groups
 from factory.planning.sweeps import axes, size
-from factory.schema.gate import said
+from factory.schema.gate import gate_text
 from factory.schema.render_recipe import Recipe, load_recipe
 from factory.subjects.registry import SOURCES
 from factory.text import many
@@ -90,7 +90,7 @@ def describe(
 def explained(recipe: Recipe) -> tuple[str, ...]:
     """What a recipe will make, in sentences. Raises SubjectError as `cases` does."""
     spec = recipe.spec.model_dump(exclude_none=True)
-    every, output = parts(recipe), spec["output"]
+    every, output = case_groups(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
     return (
         f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
@@ -121,12 +121,12 @@ def _painted(spec: dict[str, Any]) -> str:
 def _gated(recipe: Recipe) -> Iterable[str]:
     if gate := recipe.spec.gate:
         yield (
-            f"Every image is segmented by {gate.model}: {said(gate)}; one that misses it is "
+            f"Every image is segmented by {gate.model}: {gate_text(gate)}; one that misses it is "
             f"painted up to {many(gate.tries, 'time')} in all, in other styles."
         )
 
 
-def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
+def _subjects(spec: dict[str, Any], every: list[CaseGroup]) -> Iterable[str]:
     totals = {part.source: part.total for part in every}
     for name, total in totals.items():
         source = SOURCES[name]
@@ -134,11 +134,13 @@ def _subjects(spec: dict[str, Any], every: list[Part]) -> Iterable[str]:
         yield source.describe(section, total)
 
 
-def _groups(every: list[Part]) -> list[str]:
+def _groups(every: list[CaseGroup]) -> list[str]:
     return [name for name in dict.fromkeys(part.group for part in every) if name]
 
 
-def _group(recipe: Recipe, spec: dict[str, Any], name: str, every: list[Part]) -> Iterable[str]:
+def _group(
+    recipe: Recipe, spec: dict[str, Any], name: str, every: list[CaseGroup]
+) -> Iterable[str]:
     mine = [part for part in every if part.group == name]
     group = spec["groups"][name]
     samples = sum(part.count * cases_each(recipe, part) for part in mine)
@@ -162,7 +164,7 @@ def _said(key: str) -> str:
     return key.removesuffix(f"_{unit_of(key)}").replace("_", " ")
 
 
-def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
+def _variants(recipe: Recipe, every: list[CaseGroup]) -> Iterable[str]:
     counts = {part.group: size(axes(part.template)) for part in every}
     replicates = recipe.spec.replicates
     for group, count in counts.items():
@@ -174,7 +176,7 @@ def _variants(recipe: Recipe, every: list[Part]) -> Iterable[str]:
 
 def _alike(some: tuple[Case, ...]) -> set[str]:
     """Numbers of the scanner that are the same in all of some cases: too many for a table."""
-    scans = {name for case in some for name in columns(case.acquisition)}
+    scans = {name for case in some for name in acquisition_columns(case.acquisition)}
     return {name for name in scans if len({case.requested.get(name) for case in some}) == 1}
 
 

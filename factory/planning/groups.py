@@ -20,7 +20,7 @@ from factory.seeding import seed_of
 
 
 @dataclass(frozen=True)
-class Part:
+class CaseGroup:
     """The subjects of one source in one group, and what their cases hold parameters in.
 
     group: "" in a recipe without groups. count: subjects. before: subjects of the source that are
@@ -35,7 +35,7 @@ class Part:
     template: Template
 
 
-def parts(recipe: Recipe) -> list[Part]:
+def case_groups(recipe: Recipe) -> list[CaseGroup]:
     """Groups by name, in each its sources. Raises SubjectError where subjects cannot be listed."""
     spec = recipe.spec.model_dump(exclude_none=True)
     groups = sorted(spec.get("groups", {}).items())
@@ -44,7 +44,7 @@ def parts(recipe: Recipe) -> list[Part]:
     sizes = [(source, n, apportioned(n, shares)) for source, n in counts]
     names = list(shares)
     return [
-        Part(
+        CaseGroup(
             group=name,
             source=source,
             count=quota[name],
@@ -72,7 +72,7 @@ def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     return quota
 
 
-def subjects_in(recipe: Recipe, part: Part, start: int) -> Iterator[dict[str, Any]]:
+def subjects_in(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dict[str, Any]]:
     """The subjects of a part from `start` on; what is drawn for a subject is drawn later."""
     subjects, seed = recipe.spec.catalogue.of_source(part.source), recipe.spec.seed
     if not subjects.source.is_listed:

@@ -11,7 +11,7 @@ from factory.errors import PlanError
 from factory.families.base import Cost
 from factory.families.registry import family_of
 from factory.planning.append import ordered
-from factory.planning.cases import count_cases, makers
+from factory.planning.cases import case_factories, count_cases
 from factory.planning.compatibility import (
     check_gate,
     check_labels,
@@ -86,7 +86,7 @@ class Plan:
     retry_seconds: float = 0.0
     overlap: bool = False
 
-    def on(self, device: str, overlap: bool | None = None) -> "Plan":
+    def for_device(self, device: str, overlap: bool | None = None) -> "Plan":
         """The same on "cpu" or "cuda", beside which cores have nothing else to do. overlap: as
         asked for."""
         overlap = self.overlap or device == "cuda" if overlap is None else overlap
@@ -111,7 +111,11 @@ class Plan:
         """Cases are made of the shards alone that are not left out."""
         size = self.layout.samples_per_shard
         grown = ordered(self.recipe, self.earlier) if self.earlier else ()
-        every = (lambda case=case: case for case in grown) if self.earlier else makers(self.recipe)
+        every = (
+            (lambda case=case: case for case in grown)
+            if self.earlier
+            else case_factories(self.recipe)
+        )
         for index in range(self.layout.shards):
             run = tuple(itertools.islice(every, size))
             if index not in without:

@@ -16,7 +16,7 @@ from factory.families.base import Painter, StyleEnds
 from factory.families.registry import family_of
 from factory.metrics.overlap import dice, mean_surface_mm, volume_error
 from factory.models.checkpoint import WeightsError, read_card
-from factory.schema.label_table import known_table
+from factory.schema.label_table import painter_label_table
 from factory.seeding import seed_of
 from factory.storage.subjects.types import LabelTable, Subject
 
@@ -25,7 +25,7 @@ Figures = dict[str, dict[str, float]]
 """By structure: dice, volume_error, surface_mm; NaN where there is no value."""
 
 
-def figures(
+def agreement_by_structure(
     made: np.ndarray,
     label: np.ndarray,
     table: LabelTable,
@@ -44,7 +44,7 @@ def figures(
     return found
 
 
-def failing(found: Figures, structures: Limits) -> list[str]:
+def missed_limits(found: Figures, structures: Limits) -> list[str]:
     """What misses its limit, in words. A structure that is in neither map misses none."""
     missed = []
     for name, limits in structures.items():
@@ -59,7 +59,7 @@ def failing(found: Figures, structures: Limits) -> list[str]:
     return missed
 
 
-def nearness(found: Figures) -> float:
+def mean_dice(found: Figures) -> float:
     """The mean Dice of the structures that are there: of attempts that all fail the highest is
     kept."""
     overlaps = [one["dice"] for one in found.values() if not np.isnan(one["dice"])]
@@ -71,7 +71,7 @@ def columns(found: Figures) -> dict[str, float]:
     return {f"gate_{key}_{name}": v for name, one in found.items() for key, v in one.items()}
 
 
-def restyled(case: Case, attempt: int) -> Case:
+def with_style_of_attempt(case: Case, attempt: int) -> Case:
     """A case in the style of an attempt; of the first, attempt 0, in its own."""
     if attempt == 0:
         return case
@@ -89,7 +89,7 @@ class Gate:
             raise WeightsError(f"{folder}: family {card['family']!r}; expected 'segmenter'")
         self.segmenter = family.segmenter(folder, device)
 
-    def painted(
+    def paint_until_accepted(
         self,
         painter: Painter,
         case: Case,
@@ -107,17 +107,17 @@ class Gate:
         asked = case.gate["structures"]
         has_styles = family_of(painter.card).has_styles(painter.card) and style_ends is None
         tries = case.gate["tries"] if has_styles else 1
-        table, spacing = known_table(subject.table), subject.grid.spacing
+        table, spacing = painter_label_table(subject.table), subject.grid.spacing
         best: tuple[float, Any] | None = None
         for attempt in range(tries):
-            image, disagreement = painter.painted(
-                restyled(case, attempt), label, subject, style_ends
+            image, disagreement = painter.paint(
+                with_style_of_attempt(case, attempt), label, subject, style_ends
             )
             made = self.segmenter.segment(image, label)
-            found = figures(made, label, table, spacing, asked)
-            missed = failing(found, asked)
-            if best is None or not missed or nearness(found) > best[0]:
-                best = nearness(found), (image, disagreement, found, missed, attempt)
+            found = agreement_by_structure(made, label, table, spacing, asked)
+            missed = missed_limits(found, asked)
+            if best is None or not missed or mean_dice(found) > best[0]:
+                best = mean_dice(found), (image, disagreement, found, missed, attempt)
             if not missed:
                 break
         assert best is not None

@@ -17,7 +17,7 @@ AHEAD = 2
 Painted = TypeVar("Painted")
 
 
-class Ahead(Generic[Painted]):
+class Lookahead(Generic[Painted]):
     """Cases on their way, in the order in which they were begun; at most as many as are expected.
 
     prepare, paint: the two stages, each called in a thread of its own and always in that one; in
@@ -33,35 +33,35 @@ class Ahead(Generic[Painted]):
         self.prepare, self.paint = prepare, paint
         self.preparing = ThreadPoolExecutor(1, "prepare", start)
         self.painting = ThreadPoolExecutor(1, "paint", start)
-        self.begun: list[tuple[Case, Future[Any], Future[Painted]]] = []
+        self.pending: list[tuple[Case, Future[Any], Future[Painted]]] = []
         self.used = False
 
-    def expect(self, cases: Sequence[Case]) -> None:
+    def prefetch(self, cases: Sequence[Case]) -> None:
         """Begin these, in this order, where that is not done; let go of all others."""
-        for case, prepared, painted in self.begun:
+        for case, prepared, painted in self.pending:
             if case not in cases:
                 painted.cancel()
                 prepared.cancel()
-        self.begun = [one for one in self.begun if one[0] in cases]
-        known = [case for case, _, _ in self.begun]
+        self.pending = [one for one in self.pending if one[0] in cases]
+        known = [case for case, _, _ in self.pending]
         for case in cases:
             if case not in known:
                 prepared = self.preparing.submit(self.prepare, case)
                 painted = self.painting.submit(self._painted, prepared)
-                self.begun.append((case, prepared, painted))
+                self.pending.append((case, prepared, painted))
                 self.used = True
 
-    def painted(self, case: Case) -> Painted:
+    def result(self, case: Case) -> Painted:
         """What a case is once painted; one that nobody expected waits for what is at work.
 
         Raises what its stages raise, whatever became of other cases.
         """
         if not self.used:
             return self.paint(self.prepare(case))
-        if all(case != other for other, _, _ in self.begun):
-            self.expect([case])
-        found = next(one for one in self.begun if one[0] == case)
-        self.begun.remove(found)
+        if all(case != other for other, _, _ in self.pending):
+            self.prefetch([case])
+        found = next(one for one in self.pending if one[0] == case)
+        self.pending.remove(found)
         try:
             return found[-1].result()
         finally:

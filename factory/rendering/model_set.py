@@ -62,16 +62,16 @@ def roles(recipe: Mapping[str, Any]) -> Iterator[Role]:
 
 
 @dataclass(frozen=True)
-class Networks:
+class ModelSet:
     """Folders of a recipe's models, by the prefix of their role."""
 
     folders: dict[str, Path]
 
     @staticmethod
-    def of(recipe: Recipe) -> "Networks":
+    def of(recipe: Recipe) -> "ModelSet":
         """Raises FactoryError where one is not there."""
         every = roles(recipe.data)
-        return Networks({role.prefix: find_model(role.name, role.key) for role in every})
+        return ModelSet({role.prefix: find_model(role.name, role.key) for role in every})
 
     @property
     def card(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from factory.acquisition.acquire import Stack, acquire
+from factory.acquisition.acquire import Stack, acquire_stacks
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.heart import checked_stack
@@ -19,11 +19,11 @@ from factory.families.base import StyleEnds
 from factory.imaging.intensities import normalise
 from factory.imaging.label_ranges import outside_training
 from factory.rendering.gate import Gate
-from factory.rendering.lookahead import Ahead
+from factory.rendering.lookahead import Lookahead
 from factory.rendering.painters import load_painter
 from factory.rendering.sample import Sample
-from factory.rendering.subject_editor import Editor
-from factory.schema.label_table import as_painted, known_table
+from factory.rendering.subject_editor import SubjectEditor
+from factory.schema.label_table import map_to_painter_labels, painter_label_table
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import Subject
 
@@ -76,32 +76,32 @@ class Renderer:
         torch.set_num_threads(threads)
         self.painter = load_painter(model, torch.device(device), fusion)
         self.gate = Gate(gate, torch.device(device)) if gate else None
-        self.editor = Editor()
+        self.editor = SubjectEditor()
         start = partial(torch.set_num_threads, threads)  # every thread has a count of its own
-        self.ahead = Ahead(self.prepare, self.paint, start)
+        self.lookahead = Lookahead(self.prepare, self.paint, start)
 
-    def expect(self, cases: Sequence[Case]) -> None:
+    def prefetch(self, cases: Sequence[Case]) -> None:
         """Cases that will be rendered next, in order: they are begun in other threads. What was
         expected before, and is not any more, is let go."""
-        self.ahead.expect(cases)
+        self.lookahead.prefetch(cases)
 
     def render(self, case: Case) -> Sample:
         """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
-        return self.finish(self.ahead.painted(case))
+        return self.finish(self.lookahead.result(case))
 
     def prepare(self, case: Case) -> Prepared:
         """Read or make the subject, and edit its labels."""
         subject = self.editor.subject(case)
-        label, image, records = self.editor.edited(case)
-        seen, ends = as_painted(label, case.labels), self.editor.style_ends(case)
+        label, image, records = self.editor.load_and_edit(case)
+        seen, ends = map_to_painter_labels(label, case.labels), self.editor.style_ends(case)
         return Prepared(case, subject, label, image, records, seen, ends)
 
     def paint(self, prepared: Prepared) -> Painted:
         """The generator's part, and its judge's."""
         case, what = prepared.case, (prepared.seen, prepared.subject, prepared.style_ends)
         if case.gate and self.gate:
-            return Painted(prepared, *self.gate.painted(self.painter, case, *what))
-        return Painted(prepared, *self.painter.painted(case, *what), {})
+            return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *what))
+        return Painted(prepared, *self.painter.paint(case, *what), {})
 
     def finish(self, made: Painted) -> Sample:
         """Shade lesions, measure, and scan."""
@@ -113,7 +113,7 @@ class Renderer:
             measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
         measures |= before.records | made.verdict
         measures["outside_training"] = outside_training(
-            self.painter.card, before.seen, subject.grid.spacing, known_table(subject.table)
+            self.painter.card, before.seen, subject.grid.spacing, painter_label_table(subject.table)
         )
         extra = {}
         if disagreement is not None:
@@ -124,7 +124,7 @@ class Renderer:
         stacks: tuple[Stack, ...] = ()
         if scan := case.acquisition:
             parameters, seed = scan["parameters"], scan["seed"]
-            acquired = acquire(painted, label, grid, table, parameters, seed)
+            acquired = acquire_stacks(painted, label, grid, table, parameters, seed)
             painted, stacks = acquired.image, acquired.stacks
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)

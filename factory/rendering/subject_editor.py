@@ -15,7 +15,7 @@ from factory.storage.subjects.types import Subject
 from factory.subjects.registry import source_of
 
 
-class Editor:
+class SubjectEditor:
     """Keeps the last subject, since cases of one subject follow one another."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Editor:
         """The real subjects that lend the case their style. Raises SubjectError."""
         return source_of(case.subject).style_ends(case.subject, case.grid["spacing_mm"])
 
-    def edited(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    def load_and_edit(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
 
         A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one;

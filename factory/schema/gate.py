@@ -76,7 +76,7 @@ else:
     )
 
 
-def said(gate: GateBase) -> str:
+def gate_text(gate: GateBase) -> str:
     """A gate in words: "ventricles dice at least 0.85; cerebellum volume_error at most 0.2"."""
     return "; ".join(
         f"{name} " + ", ".join(f"{k} at {'least' if k == 'dice' else 'most'} {v:g}"

@@ -36,7 +36,7 @@ def table_of(labels: Labels) -> LabelTable:
     return LabelTable((*FETA.names, *names), (*FETA.colours, *colours))
 
 
-def of_brains(table: LabelTable) -> bool:
+def is_brain_table(table: LabelTable) -> bool:
     """Whether its labels are FETA's tissues, be it with more after them."""
     return table.names[: len(FETA.names)] == FETA.names
 
@@ -44,15 +44,15 @@ def of_brains(table: LabelTable) -> bool:
 def dataset_table(own: LabelTable, labels: Labels) -> LabelTable:
     """The table of a dataset of subjects with a table of their own: brains get FETA's with the
     recipe's labels, what is none keeps its own."""
-    return table_of(labels) if of_brains(own) else own
+    return table_of(labels) if is_brain_table(own) else own
 
 
-def known_table(own: LabelTable) -> LabelTable:
+def painter_label_table(own: LabelTable) -> LabelTable:
     """What a painter knows of labels `as_painted`: FETA's tissues of brains, else their own."""
-    return FETA if of_brains(own) else own
+    return FETA if is_brain_table(own) else own
 
 
-def as_painted(label: np.ndarray, labels: Labels) -> np.ndarray:
+def map_to_painter_labels(label: np.ndarray, labels: Labels) -> np.ndarray:
     """A label map uint8 [z, y, x] in FETA's tissues alone: each label as what it looks like.
     One without labels of the recipe's is as it is."""
     if not labels:

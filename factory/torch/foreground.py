@@ -19,18 +19,26 @@ def voxels_by_label(label: np.ndarray, wanted: np.ndarray, rng: np.random.Genera
     return np.stack(np.unravel_index(np.stack(drawn), label.shape), axis=-1).astype(np.int16)
 
 
-class Remembered(OrderedDict[tuple[int, int], np.ndarray]):
-    """Voxels by dataset and sample, the longest unused forgotten; not passed to other processes."""
+class ForegroundCache:
+    """Voxels by (dataset, sample); the least recently used are dropped.
 
-    def take(self, key: tuple[int, int]) -> np.ndarray | None:
-        if key in self:
-            self.move_to_end(key)
-        return self.get(key)
+    A cache that is passed to another process arrives there empty.
+    """
 
-    def keep(self, key: tuple[int, int], voxels: np.ndarray) -> None:
-        self[key] = voxels
-        if len(self) > _SAMPLES:
-            self.popitem(last=False)
+    def __init__(self) -> None:
+        self._voxels: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type["Remembered"], tuple[()]]:
-        return Remembered, ()
+    def get(self, key: tuple[int, int]) -> np.ndarray | None:
+        """Return a sample's voxels, or None where they are not held."""
+        if key in self._voxels:
+            self._voxels.move_to_end(key)
+        return self._voxels.get(key)
+
+    def put(self, key: tuple[int, int], voxels: np.ndarray) -> None:
+        """Hold a sample's voxels, in place of the least recently used where the cache is full."""
+        self._voxels[key] = voxels
+        if len(self._voxels) > _SAMPLES:
+            self._voxels.popitem(last=False)
+
+    def __reduce__(self) -> tuple[type["ForegroundCache"], tuple[()]]:
+        return ForegroundCache, ()

@@ -9,7 +9,7 @@ from factory.datasets.query import column
 from factory.storage.errors import DatasetError
 
 
-def weights_of(table: pd.DataFrame, weights: str | None, balance: str | None) -> np.ndarray:
+def sampling_weights(table: pd.DataFrame, weights: str | None, balance: str | None) -> np.ndarray:
     """A weight a row, float64: a column's, times one that gives each value of another column the
     same share (rows without a value are one stratum).
 
@@ -33,7 +33,7 @@ def weights_of(table: pd.DataFrame, weights: str | None, balance: str | None) ->
     return found
 
 
-def in_shares(weights: Sequence[np.ndarray], shares: Sequence[float] | None) -> np.ndarray:
+def combine_in_shares(weights: Sequence[np.ndarray], shares: Sequence[float] | None) -> np.ndarray:
     """The weights of several tables end to end, each table scaled to its share.
 
     shares: proportions, e.g. (1, 3); without them a table counts by its weights. Raises
@@ -54,7 +54,7 @@ def in_shares(weights: Sequence[np.ndarray], shares: Sequence[float] | None) -> 
     return found
 
 
-def order_of(epoch: int, weights: np.ndarray, length: int, seed: int) -> np.ndarray:
+def epoch_order(epoch: int, weights: np.ndarray, length: int, seed: int) -> np.ndarray:
     """Rows that an epoch takes, int64 [length].
 
     Drawn systematically (Madow 1949): a row of weight w comes ⌊w⌋ or ⌈w⌉ times, if weights are

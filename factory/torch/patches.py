@@ -15,8 +15,8 @@ from factory.datasets.open import OpenedDataset, opened
 from factory.datasets.query import column
 from factory.storage.errors import DatasetError
 from factory.text import listed, nearest
-from factory.torch.foreground import Remembered, voxels_by_label
-from factory.torch.order import in_shares, order_of, weights_of
+from factory.torch.foreground import ForegroundCache, voxels_by_label
+from factory.torch.order import combine_in_shares, epoch_order, sampling_weights
 from factory.torch.randomness import seeded
 
 Source = str | OpenedDataset
@@ -88,8 +88,8 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self.wanted = _fit(found, self.arrays, self.patch, labels)
         if not 0 <= foreground <= 1:
             raise DatasetError(f"foreground {foreground}; allowed: a share from 0 to 1")
-        tables = [weights_of(d.cases, weights, balance) for d in found]
-        self.weights = in_shares(tables, shares)
+        tables = [sampling_weights(d.cases, weights, balance) for d in found]
+        self.weights = combine_in_shares(tables, shares)
         self.length = len(self.weights) if length is None else int(length)
         if self.length < 1:
             raise DatasetError(f"length {length}; allowed: 1 or more patches an epoch")
@@ -102,7 +102,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self.ends = np.cumsum([len(d) for d in found])
         self._first = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
-        self._voxels = Remembered()
+        self._voxels = ForegroundCache()
 
     def __len__(self) -> int:
         return self.length
@@ -143,7 +143,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
     def order(self, epoch: int) -> np.ndarray:
         """Rows that an epoch takes, of all datasets end to end."""
         if self._order[0] != epoch:
-            self._order = epoch, order_of(epoch, self.weights, self.length, self.seed)
+            self._order = epoch, epoch_order(epoch, self.weights, self.length, self.seed)
         return self._order[1]
 
     def _corner(self, which: int, sample: int, rng: np.random.Generator) -> list[int]:
@@ -161,11 +161,11 @@ class PatchDataset(Dataset[dict[str, Any]]):
         return corner
 
     def _labelled(self, which: int, sample: int) -> np.ndarray:
-        voxels = self._voxels.take((which, sample))
+        voxels = self._voxels.get((which, sample))
         if voxels is None:
             label = self._windows(which).read("label", sample)
             voxels = voxels_by_label(label, self.wanted, _rng(self.seed, which, sample))
-            self._voxels.keep((which, sample), voxels)
+            self._voxels.put((which, sample), voxels)
         return voxels
 
     def _read(self, which: int, sample: int, name: str, corner: list[int]) -> np.ndarray:

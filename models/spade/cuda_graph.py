@@ -17,7 +17,7 @@ Graph = tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]
 """What is replayed, the inputs it reads and the result it writes."""
 
 
-class Recorded:
+class CudaGraph:
     """Calls a function on a GPU by replaying what was recorded at the first inputs of a shape.
 
     fast: what is recorded; it waits for nothing and keeps nothing. plain: the same, done plainly.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from factory.models.spade.cuda_graph import Recorded
+from factory.models.spade.cuda_graph import CudaGraph
 from factory.models.spade.neighbourhoods import LabelMaps, check_values
 from factory.models.spade.network import STRIDE, Spade, SpadeGenerator, Tables, check_sides
 
@@ -39,7 +39,7 @@ class SpadeStack:
 
     def __init__(self, generator: SpadeGenerator, device: torch.device) -> None:
         self.generator, self.device = generator.to(device), device
-        self.recorded: dict[torch.dtype, Recorded] = {}
+        self.recorded: dict[torch.dtype, CudaGraph] = {}
         self.label_NHW: np.ndarray | None = None
         self.runs: list[LabelMaps] = []
         self.prepared: dict[torch.dtype, list[Tensor | Tables]] = {}
@@ -106,7 +106,7 @@ class SpadeStack:
         check_values(int(label_NHW.min()), int(label_NHW.max()), self.generator.config.labels)
         if dtype not in self.recorded:
             fast, plain = (partial(self._forward, dtype, fused) for fused in (True, False))
-            self.recorded[dtype] = Recorded(fast, plain, TOLERANCE[dtype])
+            self.recorded[dtype] = CudaGraph(fast, plain, TOLERANCE[dtype])
         label, image_NHW = torch.from_numpy(label_NHW), torch.empty(label_NHW.shape)
         with suppress(RuntimeError):  # no GPU, or no more memory that may be pinned
             label, image_NHW = label.pin_memory(), image_NHW.pin_memory()

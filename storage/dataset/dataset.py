@@ -29,13 +29,13 @@ from factory.storage.dataset.ledger_entries import (
     forget_damaged,
     shard_of,
 )
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import GROWTH, documents, generation_of, put_all, read_record
 from factory.storage.dataset.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
-from factory.storage.dataset.seal_contents import gather
+from factory.storage.dataset.seal_contents import collect_seal_contents
 from factory.storage.dataset.shard_writer import ShardWriter
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.dataset.volume_reader import Volumes, digest_of, open_group
+from factory.storage.dataset.volume_reader import VolumeReader, digest_of, open_group
 from factory.storage.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Dataset:
     allow_mixed: bool = False
 
     @cached_property
-    def folder(self) -> Folder:
-        return Folder(self.path)
+    def folder(self) -> ObjectStore:
+        return ObjectStore(self.path)
 
     @cached_property
     def _known(self) -> Names:
@@ -119,7 +119,7 @@ class Dataset:
         if self.is_complete():
             self._forget_plan()
             return
-        gathered = gather(self.layout, self._entries())
+        gathered = collect_seal_contents(self.layout, self._entries())
         if missing := self.layout.shards - len(gathered.entries):
             forget_damaged(self.folder)
             raise DatasetError(
@@ -164,7 +164,7 @@ class Dataset:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
         entry = entry_of(self.folder, self.layout, self.path, index, self._known)
         stored = entry["samples"][index - entry["start"]]
-        arrays, volumes = {}, Volumes(self.folder, self.path)
+        arrays, volumes = {}, VolumeReader(self.folder, self.path)
         for name in self.layout.arrays:
             values = volumes.read(name, index)
             known = self.layout.ranges.get(name)
@@ -178,7 +178,7 @@ class Dataset:
         data = self.folder.get("cases.parquet")
         seal = self._seal()
         if seal is None or ledger.sha256(data or b"") != seal["objects"]["cases.parquet"]:
-            data = gather(self.layout, self._entries()).objects["cases.parquet"]
+            data = collect_seal_contents(self.layout, self._entries()).objects["cases.parquet"]
         table = pq.read_table(io.BytesIO(data or b"")).to_pandas()
         return table[: self.layout.samples]  # it may have grown since this was opened
 

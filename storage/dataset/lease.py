@@ -13,7 +13,7 @@ import time
 import uuid
 from typing import Any
 
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 KEY = "lease.json"
@@ -28,7 +28,7 @@ class Lease:
     holder, where somebody else is at work.
     """
 
-    def __init__(self, folder: Folder, beside: bool = False) -> None:
+    def __init__(self, folder: ObjectStore, beside: bool = False) -> None:
         self.folder, self.beside = folder, beside
         process = os.getpid()
         self.holder = {

@@ -7,7 +7,7 @@ from typing import Any
 from factory.storage.dataset import ledger
 from factory.storage.dataset.cases_table import batched
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 Names = dict[int, list[str]]
@@ -30,12 +30,12 @@ def shard_of(name: str) -> int:
     return int(name[:8])
 
 
-def entry_names(folder: Folder) -> list[str]:
+def entry_names(folder: ObjectStore) -> list[str]:
     """Names of all entries, in order of shard: a listing, nothing is read."""
     return sorted(name for name in folder.names(ledger.LEDGER) if name[:8].isdigit())
 
 
-def entries(folder: Folder, layout: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
+def entries(folder: ObjectStore, layout: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and entry of every shard that stands, in order of shard, a few in memory at a time.
 
     An entry has beside it the sha256 of its bytes. A shard that grew has one for each of its
@@ -57,7 +57,7 @@ def entries(folder: Folder, layout: Layout) -> Iterator[tuple[str, dict[str, Any
 
 
 def entry_of(
-    folder: Folder, layout: Layout, path: str, sample: int, known: Names
+    folder: ObjectStore, layout: Layout, path: str, sample: int, known: Names
 ) -> dict[str, Any]:
     """The entry of the shard that holds a sample. Raises DatasetError where it does not stand.
 
@@ -73,16 +73,16 @@ def entry_of(
     raise DatasetError(f"{path}: sample {sample} is not there")
 
 
-def shard_entries(folder: Folder, shard: int) -> Iterator[dict[str, Any]]:
+def shard_entries(folder: ObjectStore, shard: int) -> Iterator[dict[str, Any]]:
     """Every whole entry of one shard."""
     return _read(folder, _by_shard(folder).get(shard, ()))
 
 
-def _by_shard(folder: Folder) -> Names:
+def _by_shard(folder: ObjectStore) -> Names:
     return {shard: list(names) for shard, names in groupby(entry_names(folder), shard_of)}
 
 
-def _read(folder: Folder, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _read(folder: ObjectStore, names: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Those of some entries that are whole."""
     for name in names:
         entry = _whole(name, folder.get(f"{ledger.LEDGER}/{name}"))
@@ -100,14 +100,14 @@ def failures_in(entry: Mapping[str, Any]) -> dict[int, str]:
     }
 
 
-def forget_damaged(folder: Folder) -> None:
+def forget_damaged(folder: ObjectStore) -> None:
     """Remove the entries that are not whole, so that their shards do not look as if they stood."""
     for name, data in _stream(folder):
         if _whole(name, data) is None:
             folder.delete(f"{ledger.LEDGER}/{name}")
 
 
-def _stream(folder: Folder) -> Iterator[tuple[str, bytes]]:
+def _stream(folder: ObjectStore) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of all entries, in order of name."""
     for names in batched(entry_names(folder), BATCH):
         for _ in range(_TRIES):

@@ -15,12 +15,12 @@ from typing import Any
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.ledger_entries import shard_entries
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import documents
 from factory.storage.errors import DatasetError
 
 
-class Mirror:
+class LocalCache:
     """What lies in `keep` of the dataset at `folder`, as its seal has it. Any number of processes
     may fill one folder.
 
@@ -28,8 +28,8 @@ class Mirror:
     refuses.
     """
 
-    def __init__(self, folder: Folder, seal: Mapping[str, Any], keep: str) -> None:
-        self.folder, self.seal, self.keep = folder, seal, Folder(keep, scratch="objects")
+    def __init__(self, folder: ObjectStore, seal: Mapping[str, Any], keep: str) -> None:
+        self.folder, self.seal, self.keep = folder, seal, ObjectStore(keep, scratch="objects")
         if not self.keep.is_local:
             raise DatasetError(f"{keep}: a cache lies on a disk of this machine")
         self.root = Path(self.keep.path(ledger.sha256(ledger.canonical(seal))[:16]))

@@ -22,7 +22,7 @@ from factory.storage.errors import DatasetError
 _counter = itertools.count()
 
 
-class Folder:
+class ObjectStore:
     """Objects by key ("image/c/0/0/0/0") under one URL or path.
 
     scratch: the subfolder that temporary files use on a disk, so that renaming them stays within

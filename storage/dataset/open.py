@@ -7,7 +7,7 @@ from factory.storage.dataset import ledger
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import environment, refuse_mixed
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import (
     FORMAT,
     GROWTH,
@@ -42,7 +42,7 @@ def create(
     overwrite, which replaces a dataset of ours and nothing else), or was begun in another
     environment (unless allow_mixed), or the folder cannot be written.
     """
-    folder = Folder(path)
+    folder = ObjectStore(path)
     folder.reach()
     here = environment(device, threads)
     full = _full(record, recipe_text, layout, here)
@@ -93,7 +93,7 @@ def grow(
     Raises DatasetError where it is not complete, is being grown by another recipe, or differs in
     more than its number of samples; as `create` for another environment.
     """
-    dataset, folder = open_dataset(path, sealed=True), Folder(path)
+    dataset, folder = open_dataset(path, sealed=True), ObjectStore(path)
     here = environment(device, threads)
     before = {**dataset.record["layout"], "samples": layout.samples}
     if before != layout.to_json():
@@ -138,7 +138,7 @@ def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
 
     sealed: as its seal has it, wherever that is whole.
     """
-    folder = Folder(path)
+    folder = ObjectStore(path)
     folder.reach()
     seal = newest_seal(folder) if sealed else None
     record = _known(folder, seal.get("record", {})) if seal else _read_record(folder)
@@ -153,7 +153,7 @@ def digest(path: str) -> str:
     return open_dataset(path).digest()
 
 
-def _read_record(folder: Folder) -> dict[str, Any] | None:
+def _read_record(folder: ObjectStore) -> dict[str, Any] | None:
     """record.json, or where it is damaged what the seal says of it; None where neither is ours."""
     record = read_record(folder.get("record.json"))
     if record is None:
@@ -162,7 +162,7 @@ def _read_record(folder: Folder) -> dict[str, Any] | None:
     return None if record is None else _known(folder, record)
 
 
-def _known(folder: Folder, record: dict[str, Any]) -> dict[str, Any]:
+def _known(folder: ObjectStore, record: dict[str, Any]) -> dict[str, Any]:
     """Raises DatasetError where it is of another version of the format."""
     if (version := record.get("version")) != VERSION:
         raise DatasetError(
@@ -172,7 +172,7 @@ def _known(folder: Folder, record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
+def _wipe(folder: ObjectStore, record: Mapping[str, Any]) -> None:
     """Remove a dataset, seals first, so that what a kill leaves never looks complete."""
     layout = Layout.from_json(record["layout"])
     arrays = (*layout.arrays, "sample", *layout.grids)
@@ -181,6 +181,6 @@ def _wipe(folder: Folder, record: Mapping[str, Any]) -> None:
         folder.delete(key)
 
 
-def _absolute(folder: Folder) -> str:
+def _absolute(folder: ObjectStore) -> str:
     """A path that means the same in every process, whatever its working folder."""
     return str(folder.root) if folder.is_local else folder.url

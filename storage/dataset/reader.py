@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import open_dataset
 from factory.storage.dataset.seal import newest_seal
 from factory.storage.errors import DatasetError
@@ -33,7 +33,7 @@ def contents(path: str, *, unsealed: bool = False) -> Contents:
 
     Raises DatasetError where there is no dataset, no seal, or the table is not the sealed one.
     """
-    folder = Folder(path)
+    folder = ObjectStore(path)
     for _ in range(_TRIES):
         seal = newest_seal(folder)
         dataset = open_dataset(path, sealed=True)
@@ -49,7 +49,7 @@ def contents(path: str, *, unsealed: bool = False) -> Contents:
     raise DatasetError(f"{path}: cases.parquet is missing or damaged; see factory verify")
 
 
-def _table(folder: Folder, layout: Layout, digest: str) -> "pd.DataFrame | None":
+def _table(folder: ObjectStore, layout: Layout, digest: str) -> "pd.DataFrame | None":
     import pyarrow.parquet as pq
 
     data = folder.get("cases.parquet")

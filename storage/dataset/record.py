@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory.storage.dataset.layout import Layout, label_table_json, metadata
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 
 FORMAT = "synthetic-dataset-factory"
 VERSION = 2
@@ -48,7 +48,7 @@ def documents(layout: Layout, record: Mapping[str, Any]) -> dict[str, bytes]:
     }
 
 
-def put_all(folder: Folder, objects: Mapping[str, bytes]) -> None:
+def put_all(folder: ObjectStore, objects: Mapping[str, bytes]) -> None:
     """Put what is not there already, in order."""
     for key, data in objects.items():
         if folder.get(key) != data:

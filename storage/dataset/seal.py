@@ -12,7 +12,7 @@ from typing import Any
 from factory.storage.dataset import ledger
 from factory.storage.dataset.cases_table import batched
 from factory.storage.dataset.ledger_entries import BATCH
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import generation_of
 
 SEALS = "seal"
@@ -41,13 +41,13 @@ def make_seal(
     )
 
 
-def newest_seal(folder: Folder) -> dict[str, Any] | None:
+def newest_seal(folder: ObjectStore) -> dict[str, Any] | None:
     """The seal of the highest number, or None where there is none or it is damaged."""
     names = folder.names(SEALS)
     return ledger.parse(folder.get(f"{SEALS}/{max(names)}")) if names else None
 
 
-def is_unaltered(folder: Folder, seal: Mapping[str, Any]) -> bool:
+def is_unaltered(folder: ObjectStore, seal: Mapping[str, Any]) -> bool:
     """Whether all that a seal names is there as it was; the voxels themselves are not read."""
     entries = ((f"{ledger.LEDGER}/{name}", digest) for name, digest in seal["ledger"].items())
     for named in batched(chain(seal["objects"].items(), entries), BATCH):
@@ -58,7 +58,7 @@ def is_unaltered(folder: Folder, seal: Mapping[str, Any]) -> bool:
     return True
 
 
-def tidy(folder: Folder, key: str, entries: Container[str]) -> None:
+def tidy(folder: ObjectStore, key: str, entries: Container[str]) -> None:
     """Remove what a new seal has superseded: older seals, and entries of shards before they grew.
 
     key: the new seal's. entries: names of those that it seals.
@@ -71,7 +71,7 @@ def tidy(folder: Folder, key: str, entries: Container[str]) -> None:
             folder.delete(f"{ledger.LEDGER}/{name}")
 
 
-def forget_unsealed(folder: Folder, seal: Mapping[str, Any]) -> None:
+def forget_unsealed(folder: ObjectStore, seal: Mapping[str, Any]) -> None:
     """Remove entries that a seal does not name: a growth that was given up has left them."""
     for name in folder.names(ledger.LEDGER) - set(seal["ledger"]):
         if name.endswith(".json"):

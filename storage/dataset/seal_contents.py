@@ -11,7 +11,7 @@ from factory.storage.dataset.layout import ROWS, Layout, encode
 
 
 @dataclass
-class Gathered:
+class SealContents:
     """objects: affines, spacings and cases.parquet, by key. entries: sha256 of each ledger entry
     by its name. samples: how many were found."""
 
@@ -20,11 +20,13 @@ class Gathered:
     samples: int = 0
 
 
-def gather(layout: Layout, found: Iterable[tuple[str, Mapping[str, Any]]]) -> Gathered:
+def collect_seal_contents(
+    layout: Layout, found: Iterable[tuple[str, Mapping[str, Any]]]
+) -> SealContents:
     """found: names and entries in order of shard, as factory.storage.dataset.ledger_entries gives
     them.
     """
-    gathered = Gathered()
+    gathered = SealContents()
     waiting: list[Mapping[str, Any]] = []
 
     def encode_waiting() -> None:

@@ -11,7 +11,7 @@ from factory.storage.dataset import ledger
 from factory.storage.dataset.environment import environment, refuse_mixed
 from factory.storage.dataset.layout import Layout, encode_volumes, padded, quantise
 from factory.storage.dataset.ledger_entries import failures_in, place_of, shard_entries
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.shard_codec import Part, join
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError
@@ -28,7 +28,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: ObjectStore,
         layout: Layout,
         record: Mapping[str, Any],
         *,

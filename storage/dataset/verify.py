@@ -8,7 +8,7 @@ from typing import Any
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.ledger_entries import entries, failures_in
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import generation_of
 from factory.storage.dataset.seal import SEALS, newest_seal, seal_key
 from factory.storage.dataset.shard_codec import Part, join
@@ -52,7 +52,7 @@ class Findings:
         return {found.shard for found in self.damage if found.shard is not None}
 
 
-def verify(folder: Folder, record: Mapping[str, Any]) -> Findings:
+def verify(folder: ObjectStore, record: Mapping[str, Any]) -> Findings:
     """Whatever is not as the newest seal says, or, where there is none, as the ledger does.
 
     record: the dataset's, where there is no seal. A few objects are in memory at a time. Raises
@@ -85,7 +85,7 @@ def verify(folder: Folder, record: Mapping[str, Any]) -> Findings:
 
 @dataclass
 class _Check:
-    folder: Folder
+    folder: ObjectStore
     layout: Layout
     findings: Findings
 

@@ -14,11 +14,11 @@ from zarr.storage import FsspecStore
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 
-def open_group(folder: Folder, path: str) -> zarr.Group:
+def open_group(folder: ObjectStore, path: str) -> zarr.Group:
     """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
     try:
         if folder.is_local:
@@ -37,14 +37,14 @@ def forks_abort() -> bool:
     return _forks_abort
 
 
-class Volumes:
+class VolumeReader:
     """The volumes of a dataset by name and sample, as they are stored.
 
     threads: of tensorstore; None for as many as it likes, 0 to do without it, so that this
     process may fork later.
     """
 
-    def __init__(self, folder: Folder, path: str, threads: int | None = None) -> None:
+    def __init__(self, folder: ObjectStore, path: str, threads: int | None = None) -> None:
         self.folder, self.path, self.threads = folder, path, threads
         self.group = open_group(folder, path)
         self.opened: dict[str, Any] = {}
@@ -80,10 +80,10 @@ class Volumes:
 
 
 def digest_of(
-    folder: Folder, path: str, layout: Layout, entries: Iterable[Mapping[str, Any]]
+    folder: ObjectStore, path: str, layout: Layout, entries: Iterable[Mapping[str, Any]]
 ) -> str:
     """Dataset.digest, from the entries of all its shards."""
-    total, volumes = hashlib.sha256(), Volumes(folder, path)
+    total, volumes = hashlib.sha256(), VolumeReader(folder, path)
     for entry in entries:
         for key, written in entry["objects"].items():
             if (folder.size(key) or 0) < written["bytes"]:  # it may grow meanwhile

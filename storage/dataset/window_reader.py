@@ -9,21 +9,21 @@ import numpy as np
 
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.ledger_entries import Names, entry_of
-from factory.storage.dataset.local_cache import Mirror
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.local_cache import LocalCache
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.dataset.volume_reader import Volumes
+from factory.storage.dataset.volume_reader import VolumeReader
 from factory.storage.errors import DatasetError
 
 
 @dataclass
-class Windows:
+class WindowReader:
     """A dataset's volumes by window. Picklable, and safe to use on either side of a fork: every
     process opens for itself what it reads.
 
     cache: a folder of this machine where shards of a bucket are kept, which needs the seal.
-    threads: as for factory.storage.dataset.volume_reader.Volumes; set it before the first reading
-    of a process.
+    threads: see factory.storage.dataset.volume_reader.VolumeReader; set it before a process first
+    reads.
     """
 
     path: str
@@ -61,15 +61,15 @@ class Windows:
 class _Opened:
     """What one process holds open."""
 
-    def __init__(self, of: Windows) -> None:
-        self.folder, self.layout = Folder(of.path), of.layout
-        self.mirror: Mirror | None = None
+    def __init__(self, of: WindowReader) -> None:
+        self.folder, self.layout = ObjectStore(of.path), of.layout
+        self.mirror: LocalCache | None = None
         if of.cache is not None and not self.folder.is_local:
             if of.seal is None:
                 raise DatasetError(f"{of.path}: only a sealed dataset can be kept in a cache")
-            self.mirror = Mirror(self.folder, of.seal, of.cache)
-        where = self.folder if self.mirror is None else Folder(self.mirror.root)
-        self.volumes = Volumes(where, of.path, of.threads)
+            self.mirror = LocalCache(self.folder, of.seal, of.cache)
+        where = self.folder if self.mirror is None else ObjectStore(self.mirror.root)
+        self.volumes = VolumeReader(where, of.path, of.threads)
         self.there: set[tuple[str, int]] = set()
         self.known: Names = {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.export.metadata import About
 
@@ -51,7 +51,7 @@ class Format:
         """
         raise NotImplementedError
 
-    def describe(self, dataset: Folder, table: "pd.DataFrame") -> tuple[str, bytes]:
+    def describe(self, dataset: ObjectStore, table: "pd.DataFrame") -> tuple[str, bytes]:
         """The one document of a format that describes only: its name, and what it says."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import create
 from factory.storage.dataset.reader import contents
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.dataset.window_reader import Windows
+from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.subjects.types import FETA, Grid
 
 RECORD = {"recipe_digest": "a" * 64, "overrides": {"seed": 3}}
@@ -75,12 +75,12 @@ def files(path: Path) -> dict[str, bytes]:
     return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
-def windows(url: str, cache: Path | None = None) -> Windows:
+def windows(url: str, cache: Path | None = None) -> WindowReader:
     found = contents(url)
-    return Windows(found.path, found.layout, found.seal, None if cache is None else str(cache))
+    return WindowReader(found.path, found.layout, found.seal, None if cache is None else str(cache))
 
 
-def assert_reads(from_: Windows, index: int) -> None:
+def assert_reads(from_: WindowReader, index: int) -> None:
     made = sample(index)
     label = from_.read("label", index, WINDOW)
     np.testing.assert_array_equal(label, made.arrays["label"][WINDOW])

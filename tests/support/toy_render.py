@@ -23,7 +23,7 @@ from factory.errors import AnatomyError
 from factory.execution.options import RunOptions
 from factory.execution.run import ActorNeeds, execute
 from factory.planning.plan import Shard
-from factory.rendering.lookahead import Ahead
+from factory.rendering.lookahead import Lookahead
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import create
@@ -66,7 +66,7 @@ class ToyWorker:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.ahead = Ahead(self.prepare, self.paint, lambda: None)
+        self.lookahead = Lookahead(self.prepare, self.paint, lambda: None)
 
     def happens(self, what: str) -> bool:
         return bool(self.mishaps) and (Path(self.mishaps) / what).exists()
@@ -88,11 +88,11 @@ class ToyWorker:
         if self.happens("dies-loading"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def expect(self, cases: Sequence[Case]) -> None:
-        self.ahead.expect(cases)
+    def prefetch(self, cases: Sequence[Case]) -> None:
+        self.lookahead.prefetch(cases)
 
-    def make(self, case: Case) -> StoredSample:
-        return self.ahead.painted(case)
+    def render(self, case: Case) -> StoredSample:
+        return self.lookahead.result(case)
 
     def prepare(self, case: Case) -> Case:
         """Where the mishaps are."""

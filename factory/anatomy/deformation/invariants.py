@@ -16,7 +16,7 @@ from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
 
-def certify(
+def check_invariants(
     old: np.ndarray,
     new: np.ndarray,
     table: LabelTable,
@@ -39,13 +39,13 @@ def certify(
             raise AnatomyError(f"{name}: the topology of {', '.join(changed)} would change")
 
 
-def stays_within(old: np.ndarray, new: np.ndarray, name: str) -> None:
+def check_clear_of_border(old: np.ndarray, new: np.ndarray, name: str) -> None:
     """Raises AnatomyError where the head has come to a side of the array that it kept clear of."""
     for axis in range(3):
         if np.take(new, [0, -1], axis).any() > np.take(old, [0, -1], axis).any():
             raise AnatomyError(f"{name}: the head would leave the array; give it a wider shape")
 
 
-def before(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
+def volumes_before(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
     """Every tissue's millilitres before an edit, as its record has them."""
     return {f"before_volume_ml_{n}": ml for n, ml in volumes_ml(label, spacing, table).items()}

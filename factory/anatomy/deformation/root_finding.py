@@ -78,7 +78,7 @@ def _next(low: _Tried, high: _Tried | None, wanted: float, present: float, most:
     return low.amount + min(max(share, 0.1), 0.9) * (high.amount - low.amount)
 
 
-def reached(
+def solve_for_measure(
     measured: Callable[[float], float],
     wanted: float,
     present: float,

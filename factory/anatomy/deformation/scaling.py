@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.deformation.topology import led_towards
+from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.imaging.boxes import box_of
 
 Scale = tuple[float, float, float]
@@ -75,7 +75,7 @@ def led_smaller(label: np.ndarray, scale: Scale) -> tuple[np.ndarray, int]:
             left = np.flatnonzero(now >= 0)
             target = np.zeros_like(np.moveaxis(led, which, 0))
             target[now[left]] = np.moveaxis(led, which, 0)[was[left]]
-            led = led_towards(led, np.moveaxis(target, 0, which))
+            led = change_keeping_topology(led, np.moveaxis(target, 0, which))
     return led, int((led != scaling.label(label)).sum())
 
 

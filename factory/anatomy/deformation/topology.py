@@ -31,7 +31,7 @@ _AXES = [
 ]
 
 
-def led_towards(label: np.ndarray, target: np.ndarray) -> np.ndarray:
+def change_keeping_topology(label: np.ndarray, target: np.ndarray) -> np.ndarray:
     """`label` changed towards `target`, every tissue's topology kept; a new array.
 
     Voxels flip to the target's label where that is a simple change of the tissue they leave and

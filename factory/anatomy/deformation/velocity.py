@@ -11,7 +11,7 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.deformation.topology import led_towards
+from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.deformation.warp import (
     exponential,
     jacobian,
@@ -29,7 +29,7 @@ EASE_MM = 6.0
 """Depth below the skull at which tissue moves freely."""
 
 
-def warped(
+def warp_label(
     label: np.ndarray, spacing: Spacing, velocity: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The label map pulled along a velocity, by the nearest label; and the displacement."""
@@ -39,7 +39,7 @@ def warped(
     )
 
 
-def led_along(
+def warp_keeping_topology(
     label: np.ndarray, spacing: Spacing, velocity: np.ndarray, within: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """The label map led along a velocity within a mask, every tissue's topology kept.
@@ -51,9 +51,9 @@ def led_along(
     steps = max(1, math.ceil(fastest / (REACH_VOXELS * min(spacing))))
     led = label
     for step in range(1, steps + 1):
-        target, displacement = warped(label, spacing, velocity * np.float32(step / steps))
+        target, displacement = warp_label(label, spacing, velocity * np.float32(step / steps))
         target = np.where(within, target, label)
-        led = led_towards(led, target)
+        led = change_keeping_topology(led, target)
     folding = jacobian(displacement, label.shape, spacing, LATTICE_MM)
     record = {
         "jacobian_min": float(folding.min()),
@@ -63,7 +63,7 @@ def led_along(
     return led, voxels_from(displacement, label.shape, spacing, LATTICE_MM), record
 
 
-def swelling(mask: np.ndarray, spacing: Spacing, reach_mm: float) -> np.ndarray:
+def swelling_velocity(mask: np.ndarray, spacing: Spacing, reach_mm: float) -> np.ndarray:
     """The velocity, 1 mm at its fastest, that swells a mask; its negative shrinks it.
 
     It is the gradient of the mask blurred by a Gaussian of reach_mm: it crosses the walls at
@@ -88,10 +88,10 @@ def gain_per_mm(velocity: np.ndarray, mask: np.ndarray, spacing: Spacing) -> flo
 def below_skull(label: np.ndarray, spacing: Spacing) -> np.ndarray:
     """A weight at the lattice's nodes: 0 outside the head and at the skull, 1 from 6 mm below."""
     depth = edt.edt(label > 0, anisotropy=spacing, black_border=True)
-    return eased(at_nodes(depth, spacing) - max(spacing), EASE_MM)
+    return smoothstep(at_nodes(depth, spacing) - max(spacing), EASE_MM)
 
 
-def eased(distance: np.ndarray, over: float) -> np.ndarray:
+def smoothstep(distance: np.ndarray, over: float) -> np.ndarray:
     """0 up to a distance of 0, 1 from `over` on, and smooth between."""
     share = np.clip(distance / over, 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.lateral_ventricles import lateral_ventricles
-from factory.anatomy.memoize import kept
+from factory.anatomy.memoize import memoize_last_label
 from factory.anatomy.regions import CEREBRUM, midline_x, where
 from factory.imaging.boxes import cropped_with_rim
 from factory.imaging.types import Spacing
@@ -40,7 +40,7 @@ def atrial_width_mm(
     return lateral_and_widths(cropped_with_rim(label), spacing, table)[1]
 
 
-@kept
+@memoize_last_label
 def lateral_and_widths(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> tuple[np.ndarray, dict[str, float | None]]:

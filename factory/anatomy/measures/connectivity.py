@@ -4,7 +4,7 @@ import cc3d
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.memoize import kept
+from factory.anatomy.memoize import memoize_last_label
 from factory.storage.subjects.types import LabelTable
 
 Counts = dict[str, int]
@@ -43,7 +43,7 @@ def _euler_number(tissue: np.ndarray) -> int:
     return int(sum(sign * np.count_nonzero(cells) for cells, sign in signed))
 
 
-topology, topology_before = kept(_topology), kept(_topology)
+topology, topology_before = memoize_last_label(_topology), memoize_last_label(_topology)
 """(components, Euler numbers). What an edit made is soon measured; what it found, the next case's
 edit finds again."""
 

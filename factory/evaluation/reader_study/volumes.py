@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.errors import FactoryError
-from factory.evaluation.generated_images import Made
+from factory.evaluation.generated_images import GeneratedImages
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, normalise
 from factory.storage.dataset.dataset import Dataset
@@ -105,7 +105,7 @@ def dataset_volumes(dataset: Dataset, whole: bool) -> Collection:
     """The images of a dataset's accepted samples, by "sample N"."""
     return {
         f"sample {index}": functools.partial(_read, dataset, index, whole)
-        for index in Made(dataset).standing
+        for index in GeneratedImages(dataset).standing
     }
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from factory.case import Case
-from factory.execution.shard_renderer import Failures, ShardMaker
+from factory.execution.shard_renderer import Failures, ShardRenderer
 from factory.execution.worker import Worker
 from factory.planning.plan import Shard
 
@@ -33,11 +33,11 @@ class Actor:
         logging.getLogger("factory.models").addHandler(said)
         worker.setup()
         logging.getLogger("factory.models").removeHandler(said)
-        self.maker = ShardMaker(worker, keep_going, ahead=ahead)
+        self.renderer = ShardRenderer(worker, keep_going, ahead=ahead)
         return str(ray.get_runtime_context().get_node_id()), said.lines
 
-    def whole(self, shard: Shard, then: Sequence[Case]) -> Failures:
-        return self.maker.whole(shard, then)
+    def render_shard(self, shard: Shard, then: Sequence[Case]) -> Failures:
+        return self.renderer.render_shard(shard, then)
 
-    def piece(self, shard: Shard, offset: int, why: str | None) -> Failures | None:
-        return self.maker.piece(shard, offset, why)
+    def render_part(self, shard: Shard, offset: int, why: str | None) -> Failures | None:
+        return self.renderer.render_part(shard, offset, why)

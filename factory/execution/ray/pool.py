@@ -13,11 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from factory.errors import RenderError
-from factory.execution.outcome import Tally
+from factory.execution.outcome import RunOutcome
 from factory.execution.ray.actor import Actor
 from factory.execution.ray.session import Head, amounts, answers, room
-from factory.execution.ray.tasks import SPARED, TRIES, Errand, Job, Member, runs
-from factory.execution.shard_renderer import is_of_the_case, reason
+from factory.execution.ray.tasks import (
+    MAX_ACTOR_LOSSES,
+    MAX_INFRASTRUCTURE_LOSSES,
+    ActorCall,
+    PoolMember,
+    ShardTask,
+    runs_of_one_subject,
+)
+from factory.execution.shard_renderer import error_text, is_case_error
 from factory.execution.worker import Worker
 from factory.planning.plan import Shard
 from factory.storage.errors import DatasetError
@@ -49,7 +56,7 @@ class Pool:
         self,
         make_worker: Callable[[], Worker],
         shards: Iterator[Shard],
-        tally: Tally,
+        outcome: RunOutcome,
         head: Head,
         *,
         needs: Mapping[str, float],
@@ -60,7 +67,7 @@ class Pool:
     ) -> None:
         import ray
 
-        self.make_worker, self.tally, self.head = make_worker, tally, head
+        self.make_worker, self.outcome, self.head = make_worker, outcome, head
         self.needs = {name: count for name, count in needs.items() if count}
         self.most, self.ahead, self.keep_going = most, ahead, keep_going
         self.remote: Any = ray.remote(
@@ -69,10 +76,10 @@ class Pool:
             memory=needs.get("memory", 0),
             runtime_env={"env_vars": dict(environment)},
         )(Actor)
-        self.members: list[Member] = []
+        self.members: list[PoolMember] = []
         self.said: set[str] = set()  # warnings of actors that loaded
-        self.runs = runs(shards)
-        self.again: deque[Errand] = deque()
+        self.runs = runs_of_one_subject(shards)
+        self.again: deque[ShardTask] = deque()
         self.exhausted = False
         self.room = 0  # for so many actors, at the last look at the cluster
         self.looked = 0.0
@@ -113,14 +120,14 @@ class Pool:
         while len(self.members) < wanted and now >= self.not_before:
             handle = self.remote.remote()
             loading = handle.load.remote(self.make_worker, self.keep_going, self.ahead)
-            self.members.append(Member(handle, {loading: Job()}))
+            self.members.append(PoolMember(handle, {loading: ActorCall()}))
         if any(member.node for member in self.members):
             self.ready = self.noted = now
         elif now - self.ready > PATIENCE:
             raise RenderError(f"no renderer was ready in {PATIENCE:.0f} s: {self._asked()}")
         elif now - self.noted > _NOTE_SECONDS:
             self.noted = now
-            self.tally.progress.note(f"no renderer is ready yet: {self._asked()}")
+            self.outcome.progress.note(f"no renderer is ready yet: {self._asked()}")
 
     def _asked(self) -> str:
         import ray
@@ -131,52 +138,54 @@ class Pool:
             f"{amounts({name: have.get(name, 0) for name in self.needs})}"
         )
 
-    def _dismiss(self, member: Member) -> None:
+    def _dismiss(self, member: PoolMember) -> None:
         import ray
 
         self.members.remove(member)
-        self.again.extend(Errand.of(shard) for shard in member.ahead)
+        self.again.extend(ShardTask.of(shard) for shard in member.ahead)
         if self.head.answers():  # else this would wait for it
             ray.kill(member.handle)
 
     def _did_not_load(self, error: Exception, raised: bool) -> None:
         """Hire the next after a pause; end the run where nobody is left to go on with it."""
         self.unloaded += 1
-        if not any(member.node for member in self.members) and (raised or self.unloaded >= TRIES):
+        if not any(member.node for member in self.members) and (
+            raised or self.unloaded >= MAX_ACTOR_LOSSES
+        ):
             raise error
         self.not_before = time.monotonic() + min(2.0 ** (self.unloaded - 1), _PAUSE_SECONDS)
         if raised:
-            self.tally.progress.note(f"a renderer did not load: {reason(error)}")
+            self.outcome.progress.note(f"a renderer did not load: {error_text(error)}")
 
     # Work
 
     def _unfinished(self) -> int:
-        held = sum(len(member.errands) + len(member.ahead) for member in self.members)
+        held = sum(len(member.tasks) + len(member.ahead) for member in self.members)
         return len(self.again) + held
 
     def _hand_out(self) -> None:
         for place in range(IN_FLIGHT):  # everyone gets a first shard before a second
             for member in self.members:
-                if member.node and len(member.errands) == place:
-                    errand = self._next_for(member)
-                    if errand is not None:
-                        member.tell(errand, self.ahead)
+                if member.node and len(member.tasks) == place:
+                    task = self._next_for(member)
+                    if task is not None:
+                        member.assign(task, self.ahead)
 
-    def _next_for(self, member: Member) -> Errand | None:
+    def _next_for(self, member: PoolMember) -> ShardTask | None:
         """What to do next. What took an actor down goes to another node, if there is one."""
         nodes = {other.node for other in self.members if other.node}
-        for errand in self.again:
-            if member.node not in errand.avoid or nodes <= errand.avoid:
-                self.again.remove(errand)
-                return errand
+        for task in self.again:
+            if member.node not in task.avoid or nodes <= task.avoid:
+                self.again.remove(task)
+                return task
         while len(member.ahead) <= self.ahead and not self.exhausted:
             run = next(self.runs, [])
             member.ahead.extend(run)
             self.exhausted = not run
         if member.ahead:
-            return Errand.of(member.ahead.popleft())
+            return ShardTask.of(member.ahead.popleft())
         richest = max(self.members, key=lambda other: len(other.ahead))
-        return Errand.of(richest.ahead.pop()) if richest.ahead else None
+        return ShardTask.of(richest.ahead.pop()) if richest.ahead else None
 
     def _collect(self) -> None:
         """Wait a moment for something to finish, and see what came of it."""
@@ -190,7 +199,7 @@ class Pool:
         for ref in finished:
             self._settle(busy[ref], ref)
 
-    def _settle(self, member: Member, ref: Any) -> None:
+    def _settle(self, member: PoolMember, ref: Any) -> None:
         """Take note of what came of a job."""
         import ray
 
@@ -199,36 +208,40 @@ class Pool:
             came = ray.get(ref)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
-            if job.errand is None:
+            if job.task is None:
                 self._dismiss(member)
                 self._did_not_load(cause, raised=True)
-            elif is_of_the_case(cause) or isinstance(cause, DatasetError):
-                member.forget(job.errand)
-                self.tally.failed(job.errand.shard, cause)
+            elif is_case_error(cause) or isinstance(cause, DatasetError):
+                member.forget(job.task)
+                self.outcome.shard_failed(job.task.shard, cause)
             else:  # a mistake of ours, or its process is not sound any more
-                self._bury(member, reason(cause))
+                self._bury(member, error_text(cause))
         except ray.exceptions.RayError as error:
             memory = isinstance(error, ray.exceptions.OutOfMemoryError)
             why = "out of memory" if memory else "out of memory or killed"
             lost = not memory and member.node is not None and not self._is_up(member.node)
-            self._bury(member, None if lost else f"took {TRIES} renderers down, {why}", str(error))
+            self._bury(
+                member,
+                None if lost else f"took {MAX_ACTOR_LOSSES} renderers down, {why}",
+                str(error),
+            )
         else:
             del member.jobs[ref]
             self._done(member, job, came)
 
-    def _done(self, member: Member, job: Job, came: Any) -> None:
-        if job.errand is None:
+    def _done(self, member: PoolMember, job: ActorCall, came: Any) -> None:
+        if job.task is None:
             (member.node, said), self.unloaded = came, 0
             for line in said:
                 if line not in self.said:
                     self.said.add(line)
-                    self.tally.progress.note(line)
+                    self.outcome.progress.note(line)
         elif job.is_last and came is not None:  # None: a case failed, whose news comes yet
-            self.tally.stands(job.errand.shard, came)
+            self.outcome.shard_written(job.task.shard, came)
 
     # Deaths
 
-    def _bury(self, member: Member, why: str | None, said: str = "") -> None:
+    def _bury(self, member: PoolMember, why: str | None, said: str = "") -> None:
         """Let go of an actor that is lost, and queue again what it had in hand.
 
         why: what to say of the job it was lost at, its oldest; None where its node was lost.
@@ -236,27 +249,27 @@ class Pool:
         """
         self._dismiss(member)
         gone = "a renderer was lost" if why else "a renderer was lost with its node"
-        self.tally.progress.note(f"{gone}; what it had in hand goes to the others")
+        self.outcome.progress.note(f"{gone}; what it had in hand goes to the others")
         left = {ref: job for ref, job in member.jobs.items() if not self._is_done(member, ref, job)}
         first, *_ = left.values()
-        again = list(dict.fromkeys(job.errand for job in left.values() if job.errand))
-        if first.errand is None:
+        again = list(dict.fromkeys(job.task for job in left.values() if job.task))
+        if first.task is None:
             self._did_not_load(
                 RenderError(
-                    f"{TRIES} renderers in a row died while loading, killed from outside or out "
-                    f"of memory ({said.partition(chr(10))[0]}); try fewer --actors"
+                    f"{MAX_ACTOR_LOSSES} renderers in a row died while loading, killed from "
+                    f"outside or out of memory ({said.partition(chr(10))[0]}); try fewer --actors"
                 ),
                 raised=False,
             )
-        elif why is None and first.errand.spared < SPARED:
-            first.errand.spared += 1
-        elif self._is_hopeless(first.errand, first.offset, why or "lost its node too often"):
-            again.remove(first.errand)
+        elif why is None and first.task.infrastructure_losses < MAX_INFRASTRUCTURE_LOSSES:
+            first.task.infrastructure_losses += 1
+        elif self._is_hopeless(first.task, first.offset, why or "lost its node too often"):
+            again.remove(first.task)
         else:
-            first.errand.avoid.add(member.node)
+            first.task.avoid.add(member.node)
         self.again.extend(again)
 
-    def _is_done(self, member: Member, ref: Any, job: Job) -> bool:
+    def _is_done(self, member: PoolMember, ref: Any, job: ActorCall) -> bool:
         """Whether a lost actor had finished a job; then what came of it is noted."""
         import ray
 
@@ -271,15 +284,15 @@ class Pool:
         self._done(member, job, came)
         return True
 
-    def _is_hopeless(self, errand: Errand, offset: int | None, why: str) -> bool:
-        """Blame an errand for the loss of an actor. Whether its shard has failed by that."""
-        shard = errand.shard
-        for place in errand.blame(offset):
+    def _is_hopeless(self, task: ShardTask, offset: int | None, why: str) -> bool:
+        """Blame a task for the loss of an actor. Whether its shard has failed by that."""
+        shard = task.shard
+        for place in task.record_loss(offset):
             case = shard.cases[place].id if place < len(shard.cases) else "its writing"
             if not self.keep_going or place == len(shard.cases):
-                self.tally.failed(shard, RenderError(f"{case}: {why}"))
+                self.outcome.shard_failed(shard, RenderError(f"{case}: {why}"))
                 return True
-            errand.given_up[place] = why
+            task.given_up[place] = why
         return False
 
     def _is_up(self, node: str) -> bool:

@@ -26,7 +26,7 @@ def spacing_within(dz_mm: float, slices: int, wanted: int) -> float:
     return (slices - 1) * dz_mm / (wanted - 1) if wanted > 1 else dz_mm
 
 
-class Latents:
+class LabelVaeCodec:
     """A label VAE of a model folder, loaded once: label maps to codes and back.
 
     card: its JSON card. Raises WeightsError where the folder is not a label VAE.
@@ -73,7 +73,9 @@ class Latents:
         return path(codes, torch.from_numpy(positions(len(codes), slices)), method)
 
 
-def within(latents: Latents, subject: Subject, slices: int, method: str = "linear") -> Subject:
+def within(
+    latents: LabelVaeCodec, subject: Subject, slices: int, method: str = "linear"
+) -> Subject:
     """The subject's anatomy in `slices` slices over the span of those that hold tissue.
 
     method: linear or spherical. The image is left behind: no one took it there.
@@ -83,7 +85,12 @@ def within(latents: Latents, subject: Subject, slices: int, method: str = "linea
 
 
 def between(
-    latents: Latents, first: Subject, last: Subject, steps: int, slices: int, method: str = "linear"
+    latents: LabelVaeCodec,
+    first: Subject,
+    last: Subject,
+    steps: int,
+    slices: int,
+    method: str = "linear",
 ) -> list[Subject]:
     """`steps` anatomies on the way from one subject to another, neither of them included, the k-th
     at t = k / (steps + 1)."""
@@ -91,7 +98,12 @@ def between(
 
 
 def at(
-    latents: Latents, first: Subject, last: Subject, t: float, slices: int, method: str = "linear"
+    latents: LabelVaeCodec,
+    first: Subject,
+    last: Subject,
+    t: float,
+    slices: int,
+    method: str = "linear",
 ) -> Subject:
     """The anatomy at t in [0, 1] between two subjects: both brought to `slices` slices, then slice
     by slice from one to the other; its spacing lies at t between theirs."""

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from factory.anatomy.measures.heart import STRUCTURES, checked, checked_stack, reversal, volumes_ml
-from factory.families.label_vae.inference import Latents, between, stacked, within
+from factory.families.label_vae.inference import LabelVaeCodec, between, stacked, within
 from factory.families.label_vae.label_maps import maps
 from factory.imaging.pictures import label_grid
 from factory.metrics.overlap import label_dice
@@ -32,7 +32,7 @@ PAIRS = 8
 """Pairs of held-out subjects between which a path is walked."""
 
 
-def reconstructions(latents: Latents, subjects: list[Subject]) -> pd.DataFrame:
+def reconstructions(latents: LabelVaeCodec, subjects: list[Subject]) -> pd.DataFrame:
     """A row a subject: Dice of each structure over its whole stack, and the KL, nats a map."""
     rows: list[dict[str, Any]] = []
     for subject in subjects:
@@ -47,7 +47,7 @@ def reconstructions(latents: Latents, subjects: list[Subject]) -> pd.DataFrame:
 
 
 @torch.inference_mode()
-def divergence(latents: Latents, label_NS: np.ndarray) -> float:
+def divergence(latents: LabelVaeCodec, label_NS: np.ndarray) -> float:
     """KL of the codes' posteriors from the prior, nats a map."""
     part = one_hot(torch.from_numpy(np.ascontiguousarray(label_NS)), latents.config.labels)
     mu, logvar = latents.vae.encode(part.to(latents.device))
@@ -72,7 +72,7 @@ def opposite(subjects: list[Subject]) -> list[tuple[Subject, Subject]]:
     return pairs[:PAIRS]
 
 
-def along(latents: Latents, first: Subject, last: Subject, method: str) -> dict[str, Any]:
+def along(latents: LabelVaeCodec, first: Subject, last: Subject, method: str) -> dict[str, Any]:
     """A path between two subjects, ends included: checks of every step, and how far the volume of
     each structure turns back on the way."""
     ends = [within(latents, s, SLICES, method) for s in (first, last)]
@@ -97,7 +97,7 @@ def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame
     and for hearts each check's rate on draws from the prior, on slices within subjects and on steps
     between them, with the rate on the held-out maps themselves.
     """
-    latents = Latents(model, torch.device("cpu"))
+    latents = LabelVaeCodec(model, torch.device("cpu"))
     output.mkdir(parents=True, exist_ok=True)
     table = reconstructions(latents, subjects)
     table.to_csv(output / "reconstructions.csv", index=False)
@@ -110,7 +110,9 @@ def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["measure", "model", "real"])
 
 
-def heart_rows(latents: Latents, subjects: list[Subject], output: Path) -> list[dict[str, Any]]:
+def heart_rows(
+    latents: LabelVaeCodec, subjects: list[Subject], output: Path
+) -> list[dict[str, Any]]:
     """Rows of evaluate's table that are about hearts; writes paths.csv and path-*.png."""
     drawn = latents.prior(DRAWS, seed=0)
     real_stacks = [stack for s in subjects for stack in [stacked(maps(s, latents.config.shape))]]
@@ -148,7 +150,7 @@ def beside(where: str, model: dict[str, float], real: dict[str, float]) -> list[
     ]
 
 
-def pictures(latents: Latents, subjects: list[Subject], output: Path) -> None:
+def pictures(latents: LabelVaeCodec, subjects: list[Subject], output: Path) -> None:
     """reconstructions.png (held-out maps, every few, and what is made of them) and prior.png."""
     real = np.concatenate([maps(s, latents.config.shape) for s in subjects])
     real = real[np.linspace(0, len(real) - 1, 20).astype(int)]

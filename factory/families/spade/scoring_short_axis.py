@@ -26,8 +26,8 @@ def paintings(painter: SlicePainter, subject: Subject) -> dict[str, np.ndarray]:
     own = painter.style_of(subject.image, subject.label)
     means = np.asarray(painter.card["class_means"], np.float32)
     return {
-        "its own": painter.paint(subject.label, own),
-        "mean": painter.paint(subject.label, torch.zeros_like(own)),
+        "its own": painter.paint_slices(subject.label, own),
+        "mean": painter.paint_slices(subject.label, torch.zeros_like(own)),
         "class means": means[subject.label],
     }
 

@@ -57,7 +57,7 @@ class SlicePainter:
         """A style code (Z,) drawn from the prior."""
         return torch.randn(self.config.latent, generator=torch.Generator().manual_seed(seed))
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, None]:
         """See factory.families.base.Painter."""
@@ -66,7 +66,7 @@ class SlicePainter:
             style = self.style_from(case.appearance["style_seed"])
         else:
             style = self.style_between(style_ends)
-        return self.paint(label, style, mixed_precision), None
+        return self.paint_slices(label, style, mixed_precision), None
 
     def style_between(self, style_ends: StyleEnds) -> Tensor:
         """The style code (Z,) on the way from one real subject's to another's.
@@ -81,7 +81,9 @@ class SlicePainter:
             codes.append(self.style_of(subject.image, subject.label))
         return codes[0] + t * (codes[1] - codes[0])
 
-    def paint(self, label: np.ndarray, style: Tensor, mixed_precision: bool = False) -> np.ndarray:
+    def paint_slices(
+        self, label: np.ndarray, style: Tensor, mixed_precision: bool = False
+    ) -> np.ndarray:
         """An image float32 [z, y, x] in units of the 99.5th percentile inside the labels.
 
         style: (Z,), or (z, Z) for one a slice. Whole planes are drawn, the surroundings too, whose

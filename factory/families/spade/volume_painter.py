@@ -55,7 +55,7 @@ class SpadePainter:
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(1, self.config.latent, generator=rng)
 
-    def paint(
+    def paint_volume(
         self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
     ) -> np.ndarray:
         """One network's volume float32 [z, y, x], in units of the brain's 99.5th percentile.
@@ -87,7 +87,7 @@ class SpadePainter:
     ) -> torch.Tensor:
         """The volumes of all orientations, stacked: (3, z, y, x)."""
         named = [name for name in AXES if name in self.networks]
-        volumes = [self.paint(label, name, style_seed, mixed_precision) for name in named]
+        volumes = [self.paint_volume(label, name, style_seed, mixed_precision) for name in named]
         return torch.from_numpy(np.stack(volumes))
 
     def render(
@@ -101,7 +101,7 @@ class SpadePainter:
         apart = fusion.disagreement(volumes).numpy() if appearance.get("uncertainty") else None
         return fused.numpy(), apart
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """See factory.families.base.Painter."""

@@ -20,7 +20,7 @@ KEY = "latents.model"
 UNLABELLED = LabelTable(names=("background",), colours=((0, 0, 0),))
 
 
-class Drawer:
+class LatentSampler:
     """The generator of a model folder, loaded once.
 
     card: its JSON card; table: of its labels. Raises WeightsError where the folder holds no
@@ -96,5 +96,5 @@ def table_of(card: dict[str, Any]) -> LabelTable:
 
 
 @functools.lru_cache(maxsize=2)
-def drawer_of(model: str) -> Drawer:
-    return Drawer(model)
+def load_sampler(model: str) -> LatentSampler:
+    return LatentSampler(model)

@@ -18,7 +18,7 @@ class OwnImages:
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.card = read_card(folder)
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """See factory.families.base.Painter."""

@@ -30,13 +30,13 @@ class UltrasoundPainter:
         generator = UltrasoundToMri(UltrasoundToMriConfig(**self.card["config"]))
         self.generator = load_weights(folder, "generator", generator, self.card).to(device)
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, None]:
         """See factory.families.base.Painter."""
-        return self.paint(subject), None
+        return self.paint_plane(subject), None
 
-    def paint(self, subject: Subject) -> np.ndarray:
+    def paint_plane(self, subject: Subject) -> np.ndarray:
         """The MR of a head in ultrasound, float32 [1, y, x] in units of the 99.5th percentile
         inside a brain of those trained on. Raises ValueError where the subject has no image."""
         return from_network(drawn(self.generator, ultrasound_plane(subject)[None]))

@@ -27,7 +27,7 @@ from factory.subjects.source import Record, Source
 from factory.text import listed, many, nearest
 
 if TYPE_CHECKING:
-    from factory.families.label_vae.inference import Latents
+    from factory.families.label_vae.inference import LabelVaeCodec
 
 Count = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number, 1 or more")]
 Slices = Annotated[int, Field(ge=2, le=512), allowed("a whole number of slices, 2 to 512")]
@@ -206,7 +206,7 @@ def _loaded(record_json: str, spacing_mm: float) -> Subject:
 
 
 @functools.lru_cache(maxsize=2)
-def latents_of(model: str) -> "Latents":
-    from factory.families.label_vae.inference import Latents
+def latents_of(model: str) -> "LabelVaeCodec":
+    from factory.families.label_vae.inference import LabelVaeCodec
 
-    return Latents(find_model(model, "interpolate.model"))
+    return LabelVaeCodec(find_model(model, "interpolate.model"))

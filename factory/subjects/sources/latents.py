@@ -96,10 +96,10 @@ class LatentsSource(Source):
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
         """One slice [1, y, x] whose pixels are spacing_mm wide, and as thick."""
-        from factory.families.stylegan2.inference import drawer_of
+        from factory.families.stylegan2.inference import load_sampler
 
         assert spacing_mm is not None
-        drawer = drawer_of(record["model"])
+        drawer = load_sampler(record["model"])
         image, label = drawer.draw(record, replicate)
         grid = Grid.centred((1, *label.shape), (spacing_mm,) * 3)
         about = {"truncation": record["truncation"], "latent_seed": record["seed"]}

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from factory.storage.dataset import ledger
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.seal import newest_seal, seal_key
 from factory.storage.errors import ExportError
 from factory.storage.export.format import Format
@@ -74,7 +74,7 @@ class Croissant(Format):
 
     describes_only: ClassVar[bool] = True
 
-    def describe(self, dataset: Folder, table: pd.DataFrame) -> tuple[str, bytes]:
+    def describe(self, dataset: ObjectStore, table: pd.DataFrame) -> tuple[str, bytes]:
         return NAME, describe(dataset, self.about, table)
 
     def use(self, place: str) -> str:
@@ -84,7 +84,7 @@ class Croissant(Format):
 FORMAT = Croissant
 
 
-def describe(folder: Folder, about: About, cases: pd.DataFrame) -> bytes:
+def describe(folder: ObjectStore, about: About, cases: pd.DataFrame) -> bytes:
     """The bytes of croissant.json. Raises ExportError where there is no whole seal."""
     seal = newest_seal(folder)
     if seal is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.volumes import WHITE, ball, block
 
 from factory.acquisition import motion
-from factory.acquisition.acquire import DEFAULTS, acquire
+from factory.acquisition.acquire import DEFAULTS, acquire_stacks
 from factory.errors import RenderError
 from factory.storage.subjects.types import FETA, LabelTable
 
@@ -41,12 +41,12 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("parameters", [{}, NOTHING | {"gamma": 1, "contrast": 1}])
 def test_defects_of_no_strength_leave_every_bit(parameters: dict) -> None:
     image, label, grid = ball()
-    acquired = acquire(image, label, grid, FETA, parameters, 1)
+    acquired = acquire_stacks(image, label, grid, FETA, parameters, 1)
     np.testing.assert_array_equal(acquired.image, image)
     assert acquired.image is not image
     assert acquired.stacks == ()
-    plain = acquire(image, label, grid, FETA, {"stacks": {}}, 1)
-    nothing = acquire(image, label, grid, FETA, {"stacks": {}} | parameters, 1)
+    plain = acquire_stacks(image, label, grid, FETA, {"stacks": {}}, 1)
+    nothing = acquire_stacks(image, label, grid, FETA, {"stacks": {}} | parameters, 1)
     for one, other in zip(plain.stacks, nothing.stacks, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
 
@@ -56,9 +56,9 @@ def test_the_same_seed_gives_the_same_bits_and_inputs_stay(thick: bool) -> None:
     image, label, grid = ball()
     parameters = ALL if thick else {k: v for k, v in ALL.items() if k != "stacks"}
     before = image.copy(), label.copy(), copy.deepcopy(parameters)
-    first = acquire(image, label, grid, FETA, parameters, 7)
-    assert same(first, acquire(image, label, grid, FETA, parameters, 7))
-    assert not same(first, acquire(image, label, grid, FETA, parameters, 8))
+    first = acquire_stacks(image, label, grid, FETA, parameters, 7)
+    assert same(first, acquire_stacks(image, label, grid, FETA, parameters, 7))
+    assert not same(first, acquire_stacks(image, label, grid, FETA, parameters, 8))
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(label, before[1])
     assert parameters == before[2]
@@ -68,10 +68,10 @@ def test_the_same_seed_gives_the_same_bits_and_inputs_stay(thick: bool) -> None:
 
 def test_turning_one_defect_on_leaves_the_others_draws() -> None:
     image, label, grid = ball()
-    whole = acquire(image, label, grid, FETA, ALL, 7).record
+    whole = acquire_stacks(image, label, grid, FETA, ALL, 7).record
     for section in ("motion", "dropped", "voids", "noise", "bias_field"):
         fewer = {name: value for name, value in ALL.items() if name != section}
-        left = acquire(image, label, grid, FETA, fewer, 7).record
+        left = acquire_stacks(image, label, grid, FETA, fewer, 7).record
         # How many slices hold brain, and so voids, depends on where the brain is.
         depends = {"snr"} | ({"void_count"} if section == "motion" else set())
         for key in left.keys() - depends:
@@ -81,9 +81,9 @@ def test_turning_one_defect_on_leaves_the_others_draws() -> None:
 def test_noise_alone_differs_by_the_noise_stream_alone() -> None:
     image, label = block((6, 32, 32), 5.0)
     _, _, grid = ball((6, 32, 32))
-    quiet = acquire(image, label, grid, FETA, {"noise": {"snr": 50}}, 3).image
+    quiet = acquire_stacks(image, label, grid, FETA, {"noise": {"snr": 50}}, 3).image
     dropped = {"noise": {"snr": 50}, "dropped": {"share": 0.34}}
-    lossy = acquire(image, label, grid, FETA, dropped, 3)
+    lossy = acquire_stacks(image, label, grid, FETA, dropped, 3)
     there = [i for i in range(6) if i not in lossy.record["dropped_slices"][0]]
     assert len(there) == 4
     np.testing.assert_allclose(lossy.image[there], quiet[there], rtol=1e-6)
@@ -94,8 +94,8 @@ def test_noise_alone_differs_by_the_noise_stream_alone() -> None:
 def test_the_signal_to_noise_ratio_is_what_was_asked(snr: float, thick: bool) -> None:
     image, label, grid = ball()
     clean_of = {"stacks": {"orientations": ["axial"]}} if thick else {}
-    clean = acquire(image, label, grid, FETA, clean_of, 2)
-    noisy = acquire(image, label, grid, FETA, clean_of | {"noise": {"snr": snr}}, 2)
+    clean = acquire_stacks(image, label, grid, FETA, clean_of, 2)
+    noisy = acquire_stacks(image, label, grid, FETA, clean_of | {"noise": {"snr": snr}}, 2)
     assert noisy.record["snr"] == [pytest.approx(snr, rel=0.05)]
     before, after = (a.stacks[0].image if thick else a.image for a in (clean, noisy))
     tissue = clean.stacks[0].label if thick else label
@@ -108,8 +108,8 @@ def test_the_signal_to_noise_ratio_is_what_was_asked(snr: float, thick: bool) ->
 def test_the_signal_is_looked_for_where_the_head_has_moved_to() -> None:
     image, label, grid = ball()
     moving = {"motion": {"translation_mm": 6, "rotation_degrees": 0, "jerk_share": 0}}
-    clean = acquire(image, label, grid, FETA, moving, 2).image
-    noisy = acquire(image, label, grid, FETA, moving | {"noise": {"snr": 10}}, 2).image
+    clean = acquire_stacks(image, label, grid, FETA, moving, 2).image
+    noisy = acquire_stacks(image, label, grid, FETA, moving | {"noise": {"snr": 10}}, 2).image
     sigma = np.sqrt((noisy[clean == 0] ** 2).mean() / 2)
     assert image.max() / sigma == pytest.approx(10, rel=0.05)
 
@@ -117,9 +117,9 @@ def test_the_signal_is_looked_for_where_the_head_has_moved_to() -> None:
 def test_a_table_without_white_matter_takes_the_whole_brain() -> None:
     image, label, grid = ball()
     table = LabelTable(("background", "a", "b", "c"), ((0, 0, 0),) * 4)
-    record = acquire(image, label, grid, table, {"noise": {"snr": 10}}, 2).record
+    record = acquire_stacks(image, label, grid, table, {"noise": {"snr": 10}}, 2).record
     sigma = image[label > 0].mean() / 10
-    noisy = acquire(image, label, grid, table, {"noise": {"snr": 10}}, 2).image
+    noisy = acquire_stacks(image, label, grid, table, {"noise": {"snr": 10}}, 2).image
     assert np.sqrt((noisy[label == 0] ** 2).mean() / 2) == pytest.approx(sigma, rel=0.05)
     assert record["snr"] == [pytest.approx(10, rel=0.1)]
 
@@ -127,18 +127,18 @@ def test_a_table_without_white_matter_takes_the_whole_brain() -> None:
 def test_the_field_multiplies_the_signal_where_the_scanner_is() -> None:
     image, label, grid = ball()
     field = {"bias_field": {"order": 2, "strength": 0.6}}
-    volume = acquire(image, label, grid, FETA, field, 9)
+    volume = acquire_stacks(image, label, grid, FETA, field, 9)
     gain = volume.image[label > 0] / image[label > 0]
     assert gain.min() == pytest.approx(volume.record["bias_min"], rel=1e-5)
     assert gain.max() == pytest.approx(volume.record["bias_max"], rel=1e-5)
     even, labels = block(label.shape)
     stacks = {"stacks": {"orientations": ["axial", "coronal", "sagittal"]}}
-    for stack in acquire(even, labels, grid, FETA, field | stacks, 9).stacks:
+    for stack in acquire_stacks(even, labels, grid, FETA, field | stacks, 9).stacks:
         # One field in the world: the stack's middle voxel sees what the volume has there.
         middle = [n // 2 for n in stack.image.shape]
         place = np.linalg.inv(grid.affine) @ stack.affine @ [*middle[::-1], 1]
         near = tuple(place[2::-1].round().astype(int))
-        there = acquire(even, labels, grid, FETA, field, 9).image[near]
+        there = acquire_stacks(even, labels, grid, FETA, field, 9).image[near]
         assert stack.image[tuple(middle)] == pytest.approx(there, rel=0.03)
 
 
@@ -147,7 +147,7 @@ def test_dropped_slices_are_black_and_as_many_as_asked(share: float) -> None:
     image, label = block((40, 12, 12))
     _, _, grid = ball((40, 12, 12))
     parameters = {"dropped": {"share": share}, "noise": {"snr": 5}, "contrast": 0.5}
-    acquired = acquire(image, label, grid, FETA, parameters, 4)
+    acquired = acquire_stacks(image, label, grid, FETA, parameters, 4)
     black = np.flatnonzero(~acquired.image.any(axis=(1, 2)))
     assert len(black) == round(share * 40)
     assert acquired.record["dropped_slices"] == [black.tolist()]
@@ -159,9 +159,9 @@ def test_the_record_says_how_far_slices_really_moved() -> None:
     image[:] = 0
     image[:, 20, 20] = 1
     moving = {"motion": {"translation_mm": 2, "rotation_degrees": 0, "jerk_share": 0}}
-    record = acquire(image, label, grid, FETA, moving, 3).record
-    pose = motion.draw(moving["motion"], 41, 3, 0)
-    seen = acquire(image, label, grid, FETA, moving, 3).image
+    record = acquire_stacks(image, label, grid, FETA, moving, 3).record
+    pose = motion.draw_motion(moving["motion"], 41, 3, 0)
+    seen = acquire_stacks(image, label, grid, FETA, moving, 3).image
     rows, columns = np.indices((41, 41)) - 20
     far = [np.hypot((s * rows).sum() / s.sum(), (s * columns).sum() / s.sum()) for s in seen[15:26]]
     np.testing.assert_allclose(far, np.hypot(*pose.shift_mm[15:26, 1:].T), atol=0.02)
@@ -171,8 +171,8 @@ def test_the_record_says_how_far_slices_really_moved() -> None:
 
 def test_with_stacks_the_volume_stays_clean_but_for_its_tone() -> None:
     image, label, grid = ball()
-    acquired = acquire(image, label, grid, FETA, ALL, 7)
-    toned = acquire(image, label, grid, FETA, {"gamma": 1.2, "contrast": 0.8}, 7)
+    acquired = acquire_stacks(image, label, grid, FETA, ALL, 7)
+    toned = acquire_stacks(image, label, grid, FETA, {"gamma": 1.2, "contrast": 0.8}, 7)
     np.testing.assert_array_equal(acquired.image, toned.image)
     assert len(acquired.stacks) == 3
     expected = {"snr", "dropped_count", "dropped_slices", "void_count"}
@@ -183,7 +183,7 @@ def test_with_stacks_the_volume_stays_clean_but_for_its_tone() -> None:
 def test_an_empty_label_map_is_refused() -> None:
     image, label, grid = ball()
     with pytest.raises(RenderError, match="label map is empty"):
-        acquire(image, np.zeros_like(label), grid, FETA, {"noise": {"snr": 10}}, 0)
+        acquire_stacks(image, np.zeros_like(label), grid, FETA, {"noise": {"snr": 10}}, 0)
 
 
 SECTIONS = {
@@ -232,8 +232,8 @@ def test_any_acquisition_is_finite_bright_repeatable_and_recorded(
     parameters: dict, seed: int, shape: tuple[int, int, int]
 ) -> None:
     image, label, grid = ball(shape, (1.5, 1.0, 1.2))
-    acquired = acquire(image, label, grid, FETA, parameters, seed)
-    assert same(acquired, acquire(image, label, grid, FETA, parameters, seed))
+    acquired = acquire_stacks(image, label, grid, FETA, parameters, seed)
+    assert same(acquired, acquire_stacks(image, label, grid, FETA, parameters, seed))
     assert acquired.image.shape == shape
     count = len(parameters["stacks"]["orientations"]) if "stacks" in parameters else 0
     assert len(acquired.stacks) == count

@@ -23,14 +23,14 @@ def decay_of_a_point(distance: np.ndarray, decay: float) -> np.ndarray:
 @pytest.mark.parametrize(("kept", "readout_kept"), [(1, 1), (0.7, 1), (0.6, 0.8)])
 def test_noise_in_air_is_rayleigh(kept: float, readout_kept: float) -> None:
     air = np.zeros((8, 96, 96), np.float32)
-    noisy = kspace.noisy(air, SIGMA, kept, readout_kept, rng())
+    noisy = kspace.add_rician_noise(air, SIGMA, kept, readout_kept, rng())
     assert noisy.mean() == pytest.approx(SIGMA * np.sqrt(np.pi / 2), rel=0.02)
     assert noisy.std() == pytest.approx(SIGMA * np.sqrt(2 - np.pi / 2), rel=0.02)
 
 
 @pytest.mark.parametrize("signal", [0.1, 0.3, 2.0])
 def test_noise_on_a_signal_is_rician(signal: float) -> None:
-    noisy = kspace.noisy(np.full((8, 96, 96), signal, np.float32), SIGMA, 1, 1, rng())
+    noisy = kspace.add_rician_noise(np.full((8, 96, 96), signal, np.float32), SIGMA, 1, 1, rng())
     half = -((signal / SIGMA) ** 2) / 2
     laguerre = (1 - half) * special.ive(0, -half / 2) - half * special.ive(1, -half / 2)
     mean = SIGMA * np.sqrt(np.pi / 2) * laguerre
@@ -41,7 +41,9 @@ def test_noise_on_a_signal_is_rician(signal: float) -> None:
 
 def test_noise_has_only_the_lines_that_were_kept() -> None:
     bright = np.full((4, 64, 64), 100, np.float32)
-    spectrum = np.abs(np.fft.fft(kspace.noisy(bright, SIGMA, 0.5, 1, rng()) - 100, axis=1))
+    spectrum = np.abs(
+        np.fft.fft(kspace.add_rician_noise(bright, SIGMA, 0.5, 1, rng()) - 100, axis=1)
+    )
     outside = np.abs(np.fft.fftfreq(64)) > 0.27
     assert spectrum[:, outside].mean() < 0.01 * spectrum[:, ~outside].mean()
 
@@ -53,7 +55,7 @@ def test_a_step_overshoots_by_nine_percent_at_truncation(axis: int) -> None:
     np.moveaxis(step, axis, 0)[100:300] = 1
     # So few that a lobe spans ten voxels: the lattice stands for the continuum.
     kept = {1: (0.1, 1.0), 2: (1.0, 0.1)}[axis]
-    ringing = kspace.encode(step, *kept, 0)
+    ringing = kspace.encode_in_kspace(step, *kept, 0)
     assert ringing.max() - 1 == pytest.approx(special.sici(np.pi)[0] / np.pi - 0.5, abs=0.002)
     assert np.ptp(ringing, axis=3 - axis).max() < 1e-5
 
@@ -62,7 +64,7 @@ def test_a_step_overshoots_by_nine_percent_at_truncation(axis: int) -> None:
 def test_an_echo_train_blurs_a_point_along_phase_encoding_alone(decay: float) -> None:
     point = np.zeros((1, 257, 33), np.float32)
     point[0, 128, 16] = 1
-    blurred = kspace.encode(point, 1, 1, decay)
+    blurred = kspace.encode_in_kspace(point, 1, 1, decay)
     assert np.abs(np.delete(blurred, 16, axis=2)).max() < 1e-6
     wanted = decay_of_a_point(np.arange(-8, 9), decay)
     np.testing.assert_allclose(blurred[0, 120:137, 16], wanted, atol=0.003)
@@ -74,7 +76,7 @@ def test_a_long_train_blurs_to_a_lorentzian_of_the_stated_width() -> None:
     decay = 8.0
     point = np.zeros((1, 513, 1), np.float32)
     point[0, 256] = 1
-    blurred = kspace.encode(point, 1, 1, decay)[0, :, 0]
+    blurred = kspace.encode_in_kspace(point, 1, 1, decay)[0, :, 0]
     fine = np.linspace(-10, 10, 2001)
     profile = np.interp(fine, np.arange(-256, 257), blurred)
     width = np.ptp(fine[profile >= profile.max() / 2])
@@ -83,4 +85,4 @@ def test_a_long_train_blurs_to_a_lorentzian_of_the_stated_width() -> None:
 
 def test_all_lines_without_decay_is_the_image_itself() -> None:
     image = rng().random((3, 21, 16), np.float32)
-    assert kspace.encode(image, 1, 1, 0) is image
+    assert kspace.encode_in_kspace(image, 1, 1, 0) is image

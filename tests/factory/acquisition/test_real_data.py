@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factory.acquisition.acquire import Acquired, acquire
+from factory.acquisition.acquire import AcquiredImage, acquire_stacks
 from factory.imaging.intensities import normalise
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.load import load_subject
@@ -21,14 +21,14 @@ def fetus(real_data: Path) -> Subject:
     return load_subject(record, 1.6)
 
 
-def scanned(fetus: Subject, **sections: object) -> Acquired:
+def scanned(fetus: Subject, **sections: object) -> AcquiredImage:
     assert fetus.image is not None
     image = normalise(fetus.image, fetus.label)
     parameters = {
         "stacks": {"orientations": ORIENTATIONS, "thickness_mm": 3.0, "in_plane_mm": 1.6},
         **sections,
     }
-    return acquire(image, fetus.label, fetus.grid, fetus.table, parameters, 5)
+    return acquire_stacks(image, fetus.label, fetus.grid, fetus.table, parameters, 5)
 
 
 def test_thick_slices_keep_volume_and_signal(fetus: Subject) -> None:

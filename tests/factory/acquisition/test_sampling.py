@@ -8,17 +8,17 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from support.volumes import GREY, SHAPE, WHITE, ball, block, half_width
 
-from factory.acquisition.acquire import acquire
-from factory.acquisition.geometry import own_slices, rasters, stack_shape
-from factory.acquisition.motion import Motion
-from factory.acquisition.sampling import sample
+from factory.acquisition.acquire import acquire_stacks
+from factory.acquisition.geometry import stack_grids, stack_shape, volume_slices
+from factory.acquisition.motion import SliceMotion
+from factory.acquisition.sampling import sample_slices
 from factory.errors import RenderError
 from factory.imaging.orientations import AXES
 from factory.storage.subjects.types import FETA, Grid
 
 
-def still(slices: int) -> Motion:
-    return Motion(np.zeros((slices, 3)), np.zeros((slices, 3)))
+def still(slices: int) -> SliceMotion:
+    return SliceMotion(np.zeros((slices, 3)), np.zeros((slices, 3)))
 
 
 def profile_of(profile: str, thickness: float, gap: float, voxel: float) -> tuple:
@@ -30,13 +30,15 @@ def profile_of(profile: str, thickness: float, gap: float, voxel: float) -> tupl
         "gap_mm": gap,
         "in_plane_mm": 1.0,
     }
-    raster = rasters(grid, stacks)[0]
+    raster = stack_grids(grid, stacks)[0]
     label = block(grid.shape)[1]
     seen = []
     for height in range(grid.shape[0]):
         sheet = np.zeros(grid.shape, np.float32)
         sheet[height] = 1
-        stack, _ = sample(sheet, label, grid.spacing, raster, still(raster.shape[0]), profile)
+        stack, _ = sample_slices(
+            sheet, label, grid.spacing, raster, still(raster.shape[0]), profile
+        )
         seen.append(stack[:, 2, 2])
     return voxel * np.arange(grid.shape[0]), np.array(seen), raster
 
@@ -83,7 +85,7 @@ def test_a_point_has_the_same_place_in_every_stack(orientation: str, in_plane: f
             "in_plane_mm": in_plane,
         }
     }
-    stacks = acquire(blob, (blob > 0.01).astype(np.uint8), grid, FETA, parameters, 0).stacks
+    stacks = acquire_stacks(blob, (blob > 0.01).astype(np.uint8), grid, FETA, parameters, 0).stacks
     truth = grid.affine @ [*place[::-1], 1]
     for stack in stacks:
         found = stack.affine @ [*ndimage.center_of_mass(stack.image)[::-1], 1]
@@ -97,18 +99,18 @@ def test_a_point_has_the_same_place_in_every_stack(orientation: str, in_plane: f
 
 def test_without_motion_the_volumes_own_slices_are_the_volume() -> None:
     image, label, grid = ball()
-    raster = own_slices(grid)
-    seen, labels = sample(image, label, grid.spacing, raster, still(SHAPE[0]), "gaussian")
+    raster = volume_slices(grid)
+    seen, labels = sample_slices(image, label, grid.spacing, raster, still(SHAPE[0]), "gaussian")
     np.testing.assert_allclose(seen, image, atol=1e-6)
     np.testing.assert_array_equal(labels, label)
 
 
 def test_a_known_motion_moves_image_and_label_by_as_much() -> None:
     image, label, grid = ball()
-    raster = own_slices(grid)
+    raster = volume_slices(grid)
     shift = np.tile([0.0, 3.0, -2.0], (SHAPE[0], 1))
-    moved = Motion(shift, np.zeros_like(shift))
-    seen, labels = sample(image, label, grid.spacing, raster, moved, "gaussian")
+    moved = SliceMotion(shift, np.zeros_like(shift))
+    seen, labels = sample_slices(image, label, grid.spacing, raster, moved, "gaussian")
     np.testing.assert_allclose(seen[:, 3:, :-2], image[:, :-3, 2:], atol=1e-5)
     np.testing.assert_array_equal(labels[:, 3:, :-2], label[:, :-3, 2:])
 
@@ -117,8 +119,8 @@ def test_a_quarter_turn_is_about_the_brains_centre() -> None:
     image, label, grid = ball((20, 41, 41))
     image[:, 20, 30] = 3
     turn = np.tile([90.0, 0.0, 0.0], (20, 1))
-    moved = Motion(np.zeros_like(turn), turn)
-    seen, _ = sample(image, label, grid.spacing, own_slices(grid), moved, "gaussian")
+    moved = SliceMotion(np.zeros_like(turn), turn)
+    seen, _ = sample_slices(image, label, grid.spacing, volume_slices(grid), moved, "gaussian")
     # A right-handed turn about the first axis takes +column to -row, as it takes z to -y.
     assert np.unravel_index(seen[10].argmax(), (41, 41)) == (10, 20)
 
@@ -130,12 +132,12 @@ def test_what_is_in_view_does_not_depend_on_what_lies_about_it(orientation: str)
     image[:8] = image[-8:] = label[:8] = label[-8:] = 0
     rng = np.random.Generator(np.random.Philox(6))
     stacks = {"orientations": [orientation], "thickness_mm": 2.5, "gap_mm": 0, "in_plane_mm": 1.3}
-    raster = rasters(grid, stacks)[0]
-    moved = Motion(*(s * rng.standard_normal((raster.shape[0], 3)) for s in (4.0, 25.0)))
+    raster = stack_grids(grid, stacks)[0]
+    moved = SliceMotion(*(s * rng.standard_normal((raster.shape[0], 3)) for s in (4.0, 25.0)))
     about = (grid.spacing, raster, moved, "gaussian")
-    dark, labels = sample(image, label, *about)
-    lit, everywhere = sample(image + 1, label, *about)
-    alone, _ = sample(np.ones_like(image), label, *about)
+    dark, labels = sample_slices(image, label, *about)
+    lit, everywhere = sample_slices(image + 1, label, *about)
+    alone, _ = sample_slices(np.ones_like(image), label, *about)
     np.testing.assert_allclose(dark, lit - alone, atol=2e-6)
     np.testing.assert_array_equal(labels, everywhere)
 
@@ -146,7 +148,7 @@ def test_a_stacks_label_is_the_majority_within_its_slices() -> None:
     label[16:] = GREY
     stacks = {"orientations": ["axial"], "thickness_mm": 3.0, "profile": "box"}
     image = label.astype(np.float32)
-    stack = acquire(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
+    stack = acquire_stacks(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
     # Slice 5 covers voxels 15, 16 and 17: a third white, two thirds grey.
     np.testing.assert_array_equal(stack.label[:, 3, 3], [WHITE] * 5 + [GREY] * 5)
     assert stack.image[5, 3, 3] == pytest.approx((WHITE + 2 * GREY) / 3, abs=0.25)
@@ -177,7 +179,7 @@ def test_stacks_have_the_planned_shape_and_cover_the_volume(
         "in_plane_mm": in_plane,
     }
     grid = Grid.centred(shape, (spacing,) * 3)
-    made = acquire(image, label, grid, FETA, {"stacks": stacks}, 0).stacks
+    made = acquire_stacks(image, label, grid, FETA, {"stacks": stacks}, 0).stacks
     assert [stack.orientation for stack in made] == orientations
     for stack in made:
         planned = stack_shape(shape, spacing, stack.orientation, thickness, gap, in_plane)
@@ -197,7 +199,7 @@ def test_detail_finer_than_the_plane_is_averaged_not_aliased() -> None:
     stacks = {"orientations": ["axial"], "thickness_mm": 2.0, "in_plane_mm": 2.0}
     # Each row of the stack falls on a bright one of the volume. Of stripes at the lattice's limit
     # a Gaussian of FWHM √3 voxels leaves 2 exp(-σ²π²/2), a seventh.
-    stack = acquire(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
+    stack = acquire_stacks(image, label, grid, FETA, {"stacks": stacks}, 0).stacks[0]
     np.testing.assert_allclose(stack.image[1, 2:-2, 2:-2], 0.5, atol=0.5 / 7 + 0.01)
 
 

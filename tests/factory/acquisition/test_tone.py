@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.volumes import ball
 
-from factory.acquisition.tone import reference_quantiles, tone
+from factory.acquisition.tone import adjust_tone, reference_quantiles
 
 
 def noisy_ball() -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def test_a_histogram_becomes_the_references() -> None:
     rng = np.random.Generator(np.random.Philox(3))
     reference = rng.gamma(4, 0.1, image.shape)
     wanted = reference_quantiles(reference, brain)
-    matched = tone(image, brain, {"histogram": {"values": wanted}})
+    matched = adjust_tone(image, brain, {"histogram": {"values": wanted}})
     assert len(wanted) == 256
     assert wanted == sorted(wanted)
     np.testing.assert_allclose(reference_quantiles(matched, brain)[6:], wanted[6:], atol=0.01)
@@ -31,7 +31,7 @@ def test_matching_a_noisy_image_leaves_the_air_dark() -> None:
     rng = np.random.Generator(np.random.Philox(4))
     noisy = np.abs(image + 0.1 * rng.standard_normal(image.shape)).astype(np.float32)
     wanted = reference_quantiles(0.3 + image, label)
-    matched = tone(noisy, label > 0, {"histogram": {"values": wanted}})
+    matched = adjust_tone(noisy, label > 0, {"histogram": {"values": wanted}})
     dark = np.quantile(noisy[label > 0], 5 / 255)
     air = (label == 0) & (noisy < dark)
     np.testing.assert_allclose(matched[air], noisy[air] * wanted[5] / dark, rtol=1e-4)
@@ -40,14 +40,14 @@ def test_matching_a_noisy_image_leaves_the_air_dark() -> None:
 def test_matched_to_itself_an_image_stays() -> None:
     image, brain = noisy_ball()
     values = reference_quantiles(image, brain)
-    matched = tone(image, brain, {"histogram": {"values": values}})
+    matched = adjust_tone(image, brain, {"histogram": {"values": values}})
     np.testing.assert_allclose(matched, image, atol=1e-5)
 
 
 @pytest.mark.parametrize("contrast", [0.5, 0.8, 1.5, 2.0])
 def test_contrast_scales_differences_from_the_brains_mean(contrast: float) -> None:
     image, brain = noisy_ball()
-    out = tone(image, brain, {"contrast": contrast})
+    out = adjust_tone(image, brain, {"contrast": contrast})
     mean = image[brain].mean()
     near = brain & (np.abs(image - mean) < 0.3 * mean)
     np.testing.assert_allclose(out[near] - mean, contrast * (image[near] - mean), atol=1e-5)
@@ -56,7 +56,7 @@ def test_contrast_scales_differences_from_the_brains_mean(contrast: float) -> No
 def test_gamma_is_a_power_of_the_share_of_the_brightest() -> None:
     image, brain = noisy_ball()
     bright = np.percentile(image[brain], 99.5)
-    out = tone(image, brain, {"gamma": 2})
+    out = adjust_tone(image, brain, {"gamma": 2})
     np.testing.assert_allclose(out, image**2 / bright, rtol=1e-5)
 
 
@@ -72,7 +72,7 @@ def test_gamma_is_a_power_of_the_share_of_the_brightest() -> None:
 )
 def test_black_stays_black_and_order_is_kept(parameters: dict) -> None:
     image, brain = noisy_ball()
-    out = tone(image, brain, parameters)
+    out = adjust_tone(image, brain, parameters)
     assert out.dtype == np.float32
     assert (out[~brain] == 0).all()
     assert (np.diff(out.ravel()[image.ravel().argsort()]) >= -1e-6).all()
@@ -80,4 +80,4 @@ def test_black_stays_black_and_order_is_kept(parameters: dict) -> None:
 
 def test_without_a_word_nothing_is_done() -> None:
     image, brain = noisy_ball()
-    assert tone(image, brain, {"gamma": 1, "contrast": 1}) is image
+    assert adjust_tone(image, brain, {"gamma": 1, "contrast": 1}) is image

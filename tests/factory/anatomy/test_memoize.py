@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
-from factory.anatomy.memoize import kept
+from factory.anatomy.memoize import memoize_last_label
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA
 
@@ -10,7 +10,7 @@ from factory.storage.subjects.types import FETA
 def test_an_answer_is_kept_for_an_equal_map_and_equal_rest_alone() -> None:
     asked = []
 
-    @kept
+    @memoize_last_label
     def labelled(label: np.ndarray, more: int) -> int:
         asked.append(more)
         return int((label > 0).sum()) + more
@@ -25,7 +25,7 @@ def test_an_answer_is_kept_for_an_equal_map_and_equal_rest_alone() -> None:
 
 
 def test_what_fails_is_not_kept() -> None:
-    @kept
+    @memoize_last_label
     def refused(label: np.ndarray) -> None:
         raise ValueError("no")
 

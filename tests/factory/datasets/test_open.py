@@ -11,7 +11,7 @@ from support.stored_datasets import RECORD, SHAPE, layout, sample, write
 
 import factory
 from factory.storage.dataset import ledger
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import create
 from factory.storage.errors import DatasetError
 
@@ -52,8 +52,10 @@ def test_a_condition_leaves_rows_and_their_samples(path):
 
 
 def test_the_ledger_is_listed_once_for_all_samples(path, monkeypatch):
-    dataset, listed, names = factory.open(path), [], Folder.names
-    monkeypatch.setattr(Folder, "names", lambda *given: listed.append(given[1:]) or names(*given))
+    dataset, listed, names = factory.open(path), [], ObjectStore.names
+    monkeypatch.setattr(
+        ObjectStore, "names", lambda *given: listed.append(given[1:]) or names(*given)
+    )
     assert [dataset[i].columns["grade"] for i in range(6)] == [0, 1, 2, 3, 4, 0]
     assert listed == [(ledger.LEDGER,)]
 

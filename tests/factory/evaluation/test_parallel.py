@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from factory.errors import FactoryError
-from factory.evaluation.parallel import Crew, spread
+from factory.evaluation.parallel import Workers, map_in_workers
 
 
 def doubling() -> Callable[[int], tuple[int, int]]:
@@ -23,25 +23,25 @@ def refusing() -> Callable[[int], int]:
 
 
 def test_results_come_in_order_from_several_processes_and_errors_as_they_were_raised() -> None:
-    crew = Crew(workers=2)
+    crew = Workers(workers=2)
     with crew.gathered():
-        found = list(spread(doubling, 12, crew))
+        found = list(map_in_workers(doubling, 12, crew))
         assert [value for value, _ in found] == [2 * i for i in range(12)]
         processes = {process for _, process in found}
         assert len(processes) == 2
         assert os.getpid() not in processes
         with pytest.raises(FactoryError, match=r"^the third is none$"):
-            list(spread(refusing, 5, crew))
+            list(map_in_workers(refusing, 5, crew))
 
 
 def test_alone_it_is_this_process() -> None:
-    assert {process for _, process in spread(doubling, 3)} == {os.getpid()}
+    assert {process for _, process in map_in_workers(doubling, 3)} == {os.getpid()}
     with pytest.raises(FactoryError, match=r"^the third is none$"):
-        list(spread(refusing, 5))
+        list(map_in_workers(refusing, 5))
 
 
 def test_progress_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(list(spread(doubling, 3, Crew(show=True), "counting"))) == 3
+    assert len(list(map_in_workers(doubling, 3, Workers(show=True), "counting"))) == 3
     said = capsys.readouterr().err
     assert said.startswith("counting 3 images\n")
     assert "3 of 3 images" in said

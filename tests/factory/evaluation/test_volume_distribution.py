@@ -9,7 +9,7 @@ import pytest
 from support.datasets import EXTRACTOR, card, dataset, files, person, rng
 
 from factory import cli
-from factory.evaluation.generated_images import Made
+from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.image_set import Volume
 from factory.evaluation.real_images import held_out
 from factory.evaluation.volume_distribution import slices_of
@@ -78,7 +78,7 @@ def test_held_out_people_are_those_that_the_card_does_not_list(
 
 def test_the_models_card_says_what_was_held_out_whatever_a_recipe_does(tmp_path: Path) -> None:
     model = card(tmp_path / "model", ["p0", "p1"], [])
-    made = Made(dataset(tmp_path / "d.zarr", [person(50, SHAPE)], model=model))
+    made = GeneratedImages(dataset(tmp_path / "d.zarr", [person(50, SHAPE)], model=model))
     held, said = held_out("a recipe", {"p0", "p1", "p2"}, ["p1"], made)
     assert held == {"p2"}
     assert said == ["held out are the 1 that the model's card says, not those of a recipe"]

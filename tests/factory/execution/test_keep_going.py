@@ -8,7 +8,7 @@ from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
 from factory.case import Case
-from factory.execution.placeholder import vacant
+from factory.execution.placeholder import placeholder_sample
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.types import FETA
@@ -57,7 +57,7 @@ def test_a_vacant_place_has_every_array_of_the_layout() -> None:
     ranges = {"image": (-0.5, 1.0), "stack_0": (0.0, 1.0), "uncertainty": (0.0, 1.0)}
     layout = Layout(1, (3, 4, 5), FETA, ranges, shapes=shapes)
     case = Case("c", {"id": "s"}, "", 0, [], {}, {"spacing_mm": [3.0, 2.0, 1.0]}, {"grade": 2})
-    sample = vacant(case, layout, "because\nof this")
+    sample = placeholder_sample(case, layout, "because\nof this")
     for name in layout.arrays:
         assert not np.any(sample.checked(name, layout) - layout.ranges.get(name, (0, 0))[0])
     assert sample.columns["failure"] == "because of this"

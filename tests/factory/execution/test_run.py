@@ -56,7 +56,7 @@ def test_ray_and_serial_give_the_same_bytes(tmp_path, cluster, quiet, actors):
     assert dataset.digest() == quiet
     group = zarr.open(tmp_path / "d", mode="r")
     for i in range(SAMPLES):
-        made = toy_run.ToyWorker(dataset).make(toy_run.case(i))
+        made = toy_run.ToyWorker(dataset).render(toy_run.case(i))
         np.testing.assert_array_equal(group["label"][i], made.arrays["label"])
 
 

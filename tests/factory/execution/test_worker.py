@@ -48,7 +48,7 @@ def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
     )
     worker = RenderWorker(dataset, Loaded, threads=3)
     worker.setup()
-    dataset.write_shard(0, 0, [worker.make(case) for case in cases])
+    dataset.write_shard(0, 0, [worker.render(case) for case in cases])
     dataset.seal()
     table = dataset.cases()
     assert list(table["case"]) == [case.id for case in cases]

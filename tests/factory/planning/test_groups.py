@@ -11,7 +11,7 @@ from support.recipes import RADIUS, recipe, refused
 
 from factory.planning.cases import cases, count_cases
 from factory.planning.explain import explained
-from factory.planning.groups import apportioned, parts
+from factory.planning.groups import apportioned, case_groups
 from factory.schema.render_recipe import Recipe
 
 
@@ -73,7 +73,7 @@ def test_what_two_recipes_share_is_the_same(one, two, counts, start) -> None:
     first, second = by_id(a), by_id(b)
     shared = first.keys() & second.keys()
     assert {k: first[k] for k in shared} == {k: second[k] for k in shared}
-    sizes = [{part.group: part.count for part in parts(made)} for made in (a, b)]
+    sizes = [{part.group: part.count for part in case_groups(made)} for made in (a, b)]
     assert len(shared) == sum(min(n, sizes[1].get(group, 0)) for group, n in sizes[0].items())
     assert [case.to_json() for case in cases(a, start)] == list(first.values())[start:]
 

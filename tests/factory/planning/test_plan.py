@@ -113,11 +113,11 @@ def test_stages_overlap_where_cores_or_a_gpu_would_idle() -> None:
     assert alone.to_json()["overlap"] is True
     assert not planned(actors=1, machine=Machine(1, 64 * 10**9)).overlap
     assert not planned(machine=Machine(8, 2 * per_actor + 1)).overlap  # no memory for it
-    beside_a_gpu = planned().on("cuda")
+    beside_a_gpu = planned().for_device("cuda")
     assert beside_a_gpu.overlap
     assert beside_a_gpu.memory_per_actor == alone.memory_per_actor
-    assert planned().on("cpu") == planned()
-    assert not alone.on("cuda", overlap=False).overlap
+    assert planned().for_device("cpu") == planned()
+    assert not alone.for_device("cuda", overlap=False).overlap
 
 
 def test_time_is_for_what_remains() -> None:

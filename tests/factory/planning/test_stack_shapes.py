@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import places
 
-from factory.acquisition.acquire import acquire
+from factory.acquisition.acquire import acquire_stacks
 from factory.acquisition.section import DEFECTS
 from factory.config.document import read_yaml
 from factory.config.loading import parse
@@ -72,7 +72,7 @@ def test_no_case_needs_more_than_the_arrays_hold(thickness, gap, plane, spacing,
     for case in list(cases(made))[:2]:
         parameters = case.acquisition["parameters"]
         image = label.astype(np.float32)
-        scanned = acquire(image, label, grid, FETA, parameters, case.acquisition["seed"])
+        scanned = acquire_stacks(image, label, grid, FETA, parameters, case.acquisition["seed"])
         for k, stack in enumerate(scanned.stacks):
             assert all(n <= m for n, m in zip(stack.image.shape, shapes[f"stack_{k}"], strict=True))
 

@@ -20,8 +20,13 @@ from factory.planning.cases import cases
 from factory.planning.compatibility import gate_warnings
 from factory.planning.machine import Machine
 from factory.planning.plan import plan
-from factory.rendering.gate import Gate, failing, figures, restyled
-from factory.rendering.model_set import Networks
+from factory.rendering.gate import (
+    Gate,
+    agreement_by_structure,
+    missed_limits,
+    with_style_of_attempt,
+)
+from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, Subject
@@ -93,11 +98,11 @@ def test_a_case_has_the_whole_gate_and_one_without_has_no_such_key() -> None:
 
 def test_the_attempt_enters_the_seed_and_the_first_is_the_case_s_own() -> None:
     [case, *_] = cases(recipe())
-    seeds = [restyled(case, i).appearance["style_seed"] for i in range(4)]
+    seeds = [with_style_of_attempt(case, i).appearance["style_seed"] for i in range(4)]
     assert seeds[0] == case.appearance["style_seed"]
     assert len(set(seeds)) == 4
-    assert seeds == [restyled(case, i).appearance["style_seed"] for i in range(4)]
-    assert replace(restyled(case, 2), appearance=case.appearance) == case
+    assert seeds == [with_style_of_attempt(case, i).appearance["style_seed"] for i in range(4)]
+    assert replace(with_style_of_attempt(case, 2), appearance=case.appearance) == case
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +117,20 @@ def test_limits_are_held_against_figures(brain: Subject) -> None:
         "ventricles": {"dice": 0.9, "volume_error": 0.1, "surface_mm": 0.5},
         "cerebellum": {"dice": 0.9},
     }
-    same = figures(label, label, FETA, spacing, limits)
-    assert failing(same, limits) == []
+    same = agreement_by_structure(label, label, FETA, spacing, limits)
+    assert missed_limits(same, limits) == []
     assert same["ventricles"] == {"dice": 1, "volume_error": 0, "surface_mm": 0}
     without = np.where(label == FETA.index("ventricles"), 0, label)
-    missed = failing(figures(without, label, FETA, spacing, limits), limits)
+    missed = missed_limits(agreement_by_structure(without, label, FETA, spacing, limits), limits)
     assert missed == [
         "ventricles dice 0 (asked for at least 0.9)",
         "ventricles volume_error 1 (asked for at most 0.1)",
         "ventricles surface_mm no value (asked for at most 0.5)",
     ]
     # neither asked for nor seen: nothing to miss
-    assert failing(figures(without, without, FETA, spacing, limits), limits) == []
+    assert (
+        missed_limits(agreement_by_structure(without, without, FETA, spacing, limits), limits) == []
+    )
 
 
 class Draws:
@@ -134,7 +141,7 @@ class Draws:
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: object, style_ends: object = None
     ) -> tuple[np.ndarray, None]:
         self.seeds.append(case.appearance["style_seed"])
@@ -158,7 +165,7 @@ def judged(subject: Subject, shares: list[float], tries: int) -> tuple[Draws, np
     [case, *_] = cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
     painter, gate = Draws(), Gate.__new__(Gate)
     gate.segmenter = Sees(shares)  # type: ignore[assignment]
-    image, _, verdict = gate.painted(painter, case, subject.label, subject)
+    image, _, verdict = gate.paint_until_accepted(painter, case, subject.label, subject)
     return painter, image, verdict
 
 
@@ -236,7 +243,7 @@ def test_what_passes_at_once_is_the_sample_without_a_gate(
 
 def planned(models: dict[str, str], model: str, *more: str):
     made = recipe(f"appearance.model={models[model]}", "output.spacing_mm=1", *more)
-    networks = Networks.of(made)
+    networks = ModelSet.of(made)
     card, size = networks.card, networks.bytes
     return plan(made, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
 
@@ -278,7 +285,7 @@ def test_a_gate_of_no_segmenter_or_of_other_labels_is_refused(
 
 def test_the_shipped_segmenter_names_the_volumes_of_the_circle() -> None:
     gated = recipe("gate={ventricles: {dice: 0.85}}")
-    networks = Networks.of(gated)
+    networks = ModelSet.of(gated)
     assert networks.gate_card is not None
     shared = networks.gate_card["shared_with"]["fetal-spade"]
     assert shared

@@ -21,7 +21,7 @@ from factory.api import load_recipe, render
 from factory.errors import AnatomyError, ShardsFailed
 from factory.execution.options import RenderOptions, RunOptions
 from factory.execution.ray.session import ray_session
-from factory.rendering.lookahead import AHEAD, Ahead
+from factory.rendering.lookahead import AHEAD, Lookahead
 from factory.storage.dataset.open import open_dataset
 
 SAMPLES = 12
@@ -49,7 +49,7 @@ def how(request) -> dict[str, object]:
     return {"actors": 1 if request.param == "one actor" else 2, "ahead": AHEAD}
 
 
-def stages(log: list[str], held: threading.Event) -> Ahead[str]:
+def stages(log: list[str], held: threading.Event) -> Lookahead[str]:
     """Stages that note what they do and in which thread; case 4 fails, painting waits for held."""
 
     def prepare(case) -> str:
@@ -63,22 +63,22 @@ def stages(log: list[str], held: threading.Event) -> Ahead[str]:
         log.append(f"paint {prepared} {threading.current_thread().name}")
         return f"{prepared} painted"
 
-    return Ahead(prepare, paint, lambda: log.append("start"))
+    return Lookahead(prepare, paint, lambda: log.append("start"))
 
 
 def test_each_stage_has_a_thread_and_each_error_its_case() -> None:
     log, held = list[str](), threading.Event()
     ahead, cases = stages(log, held), [toy_run.case(i) for i in range(3, 7)]
-    ahead.expect(cases[:3])
+    ahead.prefetch(cases[:3])
     while not any(cases[2].id in line for line in log):  # the others wait to be painted
         time.sleep(0.01)
     held.set()
-    assert ahead.painted(cases[0]) == f"{cases[0].id} painted"
-    ahead.expect(cases[1:])
+    assert ahead.result(cases[0]) == f"{cases[0].id} painted"
+    ahead.prefetch(cases[1:])
     with pytest.raises(AnatomyError, match=cases[1].id):
-        ahead.painted(cases[1])
-    assert ahead.painted(cases[2]) == f"{cases[2].id} painted"
-    assert ahead.painted(cases[3]) == f"{cases[3].id} painted"
+        ahead.result(cases[1])
+    assert ahead.result(cases[2]) == f"{cases[2].id} painted"
+    assert ahead.result(cases[3]) == f"{cases[3].id} painted"
     assert log.count("start") == 2
     for stage in ("prepare", "paint"):
         assert len({line.split()[2] for line in log if line.startswith(stage)}) == 1
@@ -88,21 +88,21 @@ def test_each_stage_has_a_thread_and_each_error_its_case() -> None:
 def test_what_is_not_expected_any_more_is_let_go() -> None:
     log, held = list[str](), threading.Event()
     ahead, cases = stages(log, held), [toy_run.case(i) for i in range(4)]
-    ahead.expect(cases[:3])
-    dropped = ahead.begun[1][-1]
-    ahead.expect([cases[0]])
+    ahead.prefetch(cases[:3])
+    dropped = ahead.pending[1][-1]
+    ahead.prefetch([cases[0]])
     held.set()
-    assert ahead.painted(cases[3]) == f"{cases[3].id} painted"  # nor is the first one needed
+    assert ahead.result(cases[3]) == f"{cases[3].id} painted"  # nor is the first one needed
     with pytest.raises(CancelledError):
         dropped.result()
     assert not any(f"paint {case.id}" in line for case in cases[1:3] for line in log)
-    assert ahead.begun == []
+    assert ahead.pending == []
 
 
 def test_nothing_is_done_in_other_threads_where_nothing_is_expected() -> None:
     log, held = list[str](), threading.Event()
     held.set()
-    stages(log, held).painted(toy_run.case(0))
+    stages(log, held).result(toy_run.case(0))
     assert {line.split()[-1] for line in log} == {threading.current_thread().name}
 
 

@@ -7,7 +7,7 @@ from golden import workplace
 
 from factory.api import load_recipe
 from factory.execution.submit_bundle import named
-from factory.rendering.model_set import Networks, roles
+from factory.rendering.model_set import ModelSet, roles
 
 GATE = "gate={model: mine/judge, ventricles: {dice: 0.9}}"
 ROLES = {
@@ -33,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_model_is_a_role_and_its_weights_count(here: Path, name: str) -> None:
     recipe = load_recipe(name, [GATE] if name == "cnn-fusion" else [])
     assert {role.key for role in roles(recipe.data)} == ROLES[name]
-    networks = Networks.of(recipe)
+    networks = ModelSet.of(recipe)
     files = [file for folder in networks.folders.values() for file in folder.glob("*.safetensors")]
     assert len(networks.folders) == len(ROLES[name])
     assert networks.bytes == sum(file.stat().st_size for file in files) > 0

@@ -11,7 +11,7 @@ from support.places import ROOT
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import digest, open_dataset
 
 WAIT = 300
@@ -30,13 +30,13 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + WAIT
-    while not Folder(url).names("ledger"):
+    while not ObjectStore(url).names("ledger"):
         assert driver.poll() is None, driver.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     driver.kill()
     driver.wait()
-    stood = len(Folder(url).names("ledger"))
+    stood = len(ObjectStore(url).names("ledger"))
     assert 1 <= stood < 5
     assert not open_dataset(url).is_complete()
 
@@ -48,7 +48,7 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
     assert cli.main(["render", *options, "--output", disk, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["digest"] == report["digest"]
 
-    folder, key = Folder(url), "label/c/3/0/0/0"
+    folder, key = ObjectStore(url), "label/c/3/0/0/0"
     whole = folder.get(key)
     assert whole is not None
     folder.put(key, whole[:50] + b"?" + whole[51:])
@@ -57,7 +57,7 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
     assert cli.main(["repair", url, "--serial"]) == 0
     assert folder.get(key) == whole
     assert digest(url) == report["digest"]
-    assert Folder(url).get("lease.json") is None
+    assert ObjectStore(url).get("lease.json") is None
 
 
 @pytest.mark.parametrize("verb", ["verify", "inspect", "repair"])

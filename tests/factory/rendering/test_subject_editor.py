@@ -9,7 +9,7 @@ from factory.case import Case
 from factory.config.loading import parse
 from factory.errors import AnatomyError
 from factory.planning.cases import cases
-from factory.rendering.subject_editor import Editor
+from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.subjects.growth_curves import transcerebellar_mm
 
@@ -28,8 +28,8 @@ def case(edit: str) -> Case:
 
 
 def edited(edit: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    editor, asked = Editor(), case(edit)
-    label, _, record = editor.edited(asked)
+    editor, asked = SubjectEditor(), case(edit)
+    label, _, record = editor.load_and_edit(asked)
     return editor.subject(asked).label, label, record
 
 
@@ -86,7 +86,7 @@ def test_a_head_that_outgrows_its_grid_is_told_the_shape_it_needs() -> None:
     text = RECIPE.format(edit="{grow: {to_weeks: 38}}").replace("1.5}", "1.5, shape: [64, 64, 64]}")
     [asked] = cases(parse(text, "r.yaml", RenderRecipe))
     with pytest.raises(AnatomyError, match=r"needs \d+ × \d+ × \d+ voxels .* that shape at least"):
-        Editor().edited(asked)
+        SubjectEditor().load_and_edit(asked)
 
 
 def test_each_of_two_edits_of_a_kind_is_on_record() -> None:

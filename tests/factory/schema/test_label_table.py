@@ -17,8 +17,8 @@ from factory.planning.machine import ANY
 from factory.planning.plan import layout_of, plan
 from factory.rendering.preflight import label_warnings
 from factory.rendering.renderer import Renderer
-from factory.rendering.subject_editor import Editor
-from factory.schema.label_table import as_painted, labels_of, table_of
+from factory.rendering.subject_editor import SubjectEditor
+from factory.schema.label_table import labels_of, map_to_painter_labels, table_of
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
@@ -71,16 +71,16 @@ def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
 
 
 def test_edits_and_records_go_by_the_lesions_names() -> None:
-    editor = Editor()
+    editor = SubjectEditor()
     in_first = next(case for case in cases(recipe()) if case.group == "first")
-    label, _, record = editor.edited(in_first)
+    label, _, record = editor.load_and_edit(in_first)
     table = editor.subject(in_first).table
     for name, ml in (("lesion", 2), ("cyst", 1), ("clot", 1)):
         assert (label == table.index(name)).sum() * 0.008 == pytest.approx(ml, abs=0.005)
         assert record[f"{name}_requested_volume_ml"] == ml
     assert record["lesion_intensity"] == 1.4
     assert (record["cyst_looks_like"], record["clot_looks_like"]) == ("grey_matter", "brainstem")
-    painted = as_painted(label, in_first.labels)
+    painted = map_to_painter_labels(label, in_first.labels)
     assert painted.max() < len(FETA.names)
     assert (painted[label == table.index("clot")] == FETA.index("brainstem")).all()
     np.testing.assert_array_equal(painted[label < 8], label[label < 8])
@@ -89,8 +89,8 @@ def test_edits_and_records_go_by_the_lesions_names() -> None:
 def test_a_lesion_that_is_switched_off_leaves_the_table_as_it_is() -> None:
     text = TEXT.replace("intensity: 1.4}", "intensity: 1.4}\n    when: gestational_age_weeks > 30")
     first = next(cases(recipe(text=text)))
-    editor = Editor()
-    label, _, record = editor.edited(first)
+    editor = SubjectEditor()
+    label, _, record = editor.load_and_edit(first)
     table = editor.subject(first).table
     assert table.names == (*FETA.names, *NAMES)
     assert not (label == table.index("lesion")).any()
@@ -152,7 +152,9 @@ def test_a_lesion_is_painted_as_it_looks_and_as_bright_as_asked() -> None:
     assert row["requested_volume_ml"] == 2
     assert row["lesion_looks_like"] == "white_matter"
     assert "lesion" not in row["outside_training"]
-    as_white, _ = renderer.painter.render(as_painted(sample.label, case.labels), case.appearance)
+    as_white, _ = renderer.painter.render(
+        map_to_painter_labels(sample.label, case.labels), case.appearance
+    )
     mask = sample.label == sample.table.index("lesion")
     np.testing.assert_array_equal(sample.image[~mask], as_white[~mask])
     ratio = sample.image[mask] / as_white[mask]
@@ -163,7 +165,7 @@ def test_a_head_that_grows_is_given_room() -> None:
     wide = recipe(text=TEXT.replace(COMMON, "external_csf: {wider_mm: {uniform: [10, 15]}}"))
     small, large = needed_shape(recipe()), needed_shape(wide)
     assert [b - a for a, b in zip(small, large, strict=True)] == [15, 15, 15]
-    label, _, record = Editor().edited(next(cases(wide)))
+    label, _, record = SubjectEditor().load_and_edit(next(cases(wide)))
     assert label.shape == layout_of(wide).shape
     assert record["external_csf_requested_wider_mm"] >= 10
 
@@ -192,12 +194,14 @@ def test_a_callosum_that_a_mapping_keeps_apart_can_be_missing(tmp_path: Path) ->
         "anatomy=[{corpus_callosum_agenesis: {share: {each: [0, 1]}}}]",
     )
     assert layout_of(made).table.names == (*FETA.names, "corpus_callosum")
-    editor = Editor()
+    editor = SubjectEditor()
     volumes = []
     for case in cases(made):
-        label, _, record = editor.edited(case)
+        label, _, record = editor.load_and_edit(case)
         volumes.append((label == 8).sum())
-        assert (as_painted(label, case.labels)[label == 8] == FETA.index("white_matter")).all()
+        assert (
+            map_to_painter_labels(label, case.labels)[label == 8] == FETA.index("white_matter")
+        ).all()
     assert volumes == [14 * 8 * 2, 0]
     assert record["corpus_callosum_agenesis_lost_volume_ml"] == pytest.approx(14 * 8 * 2 * 0.008)
     with_lesion = recipe(f"subjects={{nifti: {source}}}", "groups=null")

@@ -11,7 +11,7 @@ from factory.config.loading import parse
 from factory.errors import RecipeError
 from factory.planning.cases import cases, count_cases
 from factory.planning.grid import grid_shape, needed_shape
-from factory.rendering.subject_editor import Editor
+from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.errors import SubjectError
 
@@ -93,7 +93,7 @@ def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) 
         "subjects.phantom=null",
         f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
     )
-    after, _, _ = Editor().edited(next(cases(made)))
+    after, _, _ = SubjectEditor().load_and_edit(next(cases(made)))
     sizes = [np.ptp(np.flatnonzero(after.any(axis=o))) + 1 for o in ((1, 2), (0, 2), (0, 1))]
     grown = [size - was for size, was in zip(sizes, (27, 37, 27), strict=True)]
     assert max(grown) >= more  # it is not by chance that it fits

@@ -105,7 +105,7 @@ def test_the_style_goes_with_the_anatomy(vae: str, hearts: Path, painter: SliceP
     torch.testing.assert_close(style(0.5), (style(0.0) + style(1.0)) / 2)
     assert not torch.equal(style(0.0), style(1.0))
     subject = SOURCE.load(made[1], MM)
-    image = painter.paint(subject.label, style(0.5))
+    image = painter.paint_slices(subject.label, style(0.5))
     assert image.shape == subject.label.shape
     assert np.isfinite(image).all()
 
@@ -113,11 +113,11 @@ def test_the_style_goes_with_the_anatomy(vae: str, hearts: Path, painter: SliceP
 def test_planes_are_painted_whole_and_empty_slices_not_at_all(painter: SlicePainter) -> None:
     label = np.zeros((3, 32, 64), np.uint8)
     label[1, 10:20, 10:20] = 2
-    image = painter.paint(label, torch.zeros(3))
+    image = painter.paint_slices(label, torch.zeros(3))
     assert (image[[0, 2]] == 0).all()
     assert (image[1] != 0).mean() > 0.9
     with pytest.raises(ValueError, match="multiples of 32"):
-        painter.paint(label[:, :30], torch.zeros(3))
+        painter.paint_slices(label[:, :30], torch.zeros(3))
 
 
 def test_a_painter_needs_a_style_encoder(tmp_path: Path) -> None:

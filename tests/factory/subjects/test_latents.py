@@ -11,7 +11,7 @@ from support.tiny_stylegan import RECIPE, gan
 from factory import cli
 from factory.config.loading import parse
 from factory.errors import RecipeError
-from factory.families.stylegan2.inference import Drawer
+from factory.families.stylegan2.inference import LatentSampler
 from factory.models.checkpoint import WeightsError, read_card, save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator, StyleEncoder
 from factory.planning.cases import cases, count_cases
@@ -31,7 +31,7 @@ def asked(model: Path | str, **keys: object) -> DrawnLatents:
 
 
 def drawn(model: Path, **keys: object) -> list[tuple[np.ndarray, np.ndarray]]:
-    part, drawer = asked(model, **keys), Drawer(str(model))
+    part, drawer = asked(model, **keys), LatentSampler(str(model))
     return [drawer.draw(latent_record(part, i, seed=1)) for i in range(SOURCE.count(part))]
 
 
@@ -91,7 +91,7 @@ def test_label_maps_alone_are_painted(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_replicates_differ_in_the_noise_alone(model: Path) -> None:
-    drawer, one = Drawer(str(model)), latent_record(asked(model, count=1), 0, 1)
+    drawer, one = LatentSampler(str(model)), latent_record(asked(model, count=1), 0, 1)
     first, second = drawer.draw(one, 0)[0], drawer.draw(one, 1)[0]
     other = drawer.draw(latent_record(asked(model, count=2), 1, 1))[0]
     assert 0 < np.abs(first - second).mean() < np.abs(first - other).mean()
@@ -170,15 +170,15 @@ def test_what_latents_cannot_have_is_one_line(model: Path, override: str, messag
 
 def test_models_that_cannot_be_drawn_from_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="3 image channels; a dataset's image has one"):
-        Drawer(str(gan(tmp_path / "rgb", image_channels=3)))
+        LatentSampler(str(gan(tmp_path / "rgb", image_channels=3)))
     save_model(tmp_path / "vae", {}, {"family": "label_vae", "config": {}})
     with pytest.raises(WeightsError, match="family 'label_vae'; expected 'stylegan2'"):
-        Drawer(str(tmp_path / "vae"))
+        LatentSampler(str(tmp_path / "vae"))
     nameless = gan(tmp_path / "nameless")
     card = {k: v for k, v in read_card(nameless).items() if k != "label_table"}
     (nameless / "card.json").write_text(json.dumps(card))
     with pytest.raises(WeightsError, match="its card lacks a label_table"):
-        Drawer(str(nameless))
-    plain = Drawer(str(gan(tmp_path / "plain", table=None)))
+        LatentSampler(str(nameless))
+    plain = LatentSampler(str(gan(tmp_path / "plain", table=None)))
     assert plain.table.names == ("background",)
     assert not plain.draw(latent_record(asked("m", count=1), 0, 1))[1].any()

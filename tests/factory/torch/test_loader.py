@@ -15,7 +15,7 @@ from support.places import environment
 from support.stored_datasets import layout, write
 from torch.utils.data import DataLoader
 
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 from factory.torch import PatchDataset, PatchLoader, PatchSampler
 
@@ -201,7 +201,7 @@ def test_from_a_bucket_by_forked_workers(s3, path, tmp_path):
     url, here = f"{s3}/d.zarr", Path(path)
     for file in here.rglob("*"):
         if file.is_file():
-            Folder(url).put(str(file.relative_to(here)), file.read_bytes())
+            ObjectStore(url).put(str(file.relative_to(here)), file.read_bytes())
     run(
         tmp_path,
         f"""

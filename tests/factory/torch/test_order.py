@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.storage.errors import DatasetError
-from factory.torch.order import in_shares, order_of, weights_of
+from factory.torch.order import combine_in_shares, epoch_order, sampling_weights
 
 TABLE = pd.DataFrame(
     {
@@ -24,7 +24,7 @@ weights = st.lists(st.floats(0, 100).filter(lambda w: w == 0 or w > 1e-3), min_s
 @given(weights.filter(any), st.integers(1, 200), st.integers(0, 5), st.integers(0, 5))
 def test_each_row_comes_as_often_as_its_weight_says(weights, length, seed, epoch):
     weights = np.array(weights)
-    rows = order_of(epoch, weights, length, seed)
+    rows = epoch_order(epoch, weights, length, seed)
     assert rows.shape == (length,)
     expected = weights / weights.sum() * length
     counts = np.bincount(rows, minlength=len(weights))
@@ -34,28 +34,28 @@ def test_each_row_comes_as_often_as_its_weight_says(weights, length, seed, epoch
 
 @given(st.integers(1, 50), st.integers(1, 4), st.integers(0, 9))
 def test_with_equal_weights_all_come_equally_often(rows, times, seed):
-    found = order_of(0, np.ones(rows), rows * times, seed)
+    found = epoch_order(0, np.ones(rows), rows * times, seed)
     assert (np.bincount(found, minlength=rows) == times).all()
 
 
 def test_epochs_and_seeds_differ_and_come_again():
-    orders = {tuple(order_of(e, np.ones(20), 20, s)) for e in range(3) for s in range(3)}
+    orders = {tuple(epoch_order(e, np.ones(20), 20, s)) for e in range(3) for s in range(3)}
     assert len(orders) == 9
-    assert tuple(order_of(2, np.ones(20), 20, 1)) in orders
+    assert tuple(epoch_order(2, np.ones(20), 20, 1)) in orders
 
 
 def test_a_balanced_column_gives_each_of_its_values_the_same_share():
-    found = weights_of(TABLE, None, "grade")
+    found = sampling_weights(TABLE, None, "grade")
     np.testing.assert_allclose(found, [1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 2, 1])
-    both = weights_of(TABLE, "w", "grade")
+    both = sampling_weights(TABLE, "w", "grade")
     np.testing.assert_allclose(both, [1 / 3, 2 / 3, 0, 1 / 2, 1 / 2, 1])
 
 
 def test_shares_hold_whatever_the_sizes():
-    found = in_shares([np.ones(10), np.array([1.0, 3.0])], (1, 3))
+    found = combine_in_shares([np.ones(10), np.array([1.0, 3.0])], (1, 3))
     np.testing.assert_allclose(found[:10].sum() / found.sum(), 0.25)
     np.testing.assert_allclose(found[11] / found[10], 3)
-    np.testing.assert_allclose(in_shares([np.ones(2), np.ones(1)], None), 1)
+    np.testing.assert_allclose(combine_in_shares([np.ones(2), np.ones(1)], None), 1)
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_shares_hold_whatever_the_sizes():
 )
 def test_wrong_weights_are_refused(name, said):
     with pytest.raises(DatasetError, match=said):
-        weights_of(TABLE, name, None)
+        sampling_weights(TABLE, name, None)
 
 
 @pytest.mark.parametrize("shares", [(1,), (1, 0), (1, -2), (1, float("nan"))])
 def test_wrong_shares_are_refused(shares):
     with pytest.raises(DatasetError, match="allowed: 2 numbers above 0, one a dataset"):
-        in_shares([np.ones(2), np.ones(2)], shares)
+        combine_in_shares([np.ones(2), np.ones(2)], shares)
 
 
 def test_nothing_to_draw_is_said():
     with pytest.raises(DatasetError, match="no samples to draw"):
-        in_shares([np.zeros(3)], None)
+        combine_in_shares([np.zeros(3)], None)
     with pytest.raises(DatasetError, match="a dataset has no samples to draw"):
-        in_shares([np.zeros(0), np.ones(1)], (1, 1))
+        combine_in_shares([np.zeros(0), np.ones(1)], (1, 1))

@@ -13,7 +13,7 @@ import zarr
 from support.stored_datasets import RECORD, SHAPE, PlainCase, files, layout, sample, shards, write
 
 from factory.storage.dataset import ledger
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import create, digest, open_dataset
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA
@@ -162,8 +162,8 @@ def test_what_stands_is_told_by_listing_alone(tmp_path, monkeypatch):
     dataset = create(str(tmp_path / "d"), of, RECORD, "")
     dataset.write_shard(0, 0, [sample(0)])
     opened = []
-    monkeypatch.setattr(Folder, "get", lambda _, key: opened.append(key))
-    monkeypatch.setattr(Folder, "get_all", lambda _, keys: opened.extend(keys))
+    monkeypatch.setattr(ObjectStore, "get", lambda _, key: opened.append(key))
+    monkeypatch.setattr(ObjectStore, "get_all", lambda _, keys: opened.extend(keys))
     taken = iter(shards(of))
     assert dataset.done(taken) == {0}
     assert [shard.index for shard in taken] == [2]  # the second told that the ledger had ended

@@ -11,11 +11,11 @@ import pytest
 
 from factory.storage.dataset import lease
 from factory.storage.dataset.lease import KEY, Lease
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 
-def put(folder: Folder, **changed: object) -> None:
+def put(folder: ObjectStore, **changed: object) -> None:
     here = {
         "host": os.uname().nodename,
         "process": os.getpid(),
@@ -27,7 +27,7 @@ def put(folder: Folder, **changed: object) -> None:
 
 
 def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
-    folder = Folder(tmp_path)
+    folder = ObjectStore(tmp_path)
     with Lease(folder):
         held = folder.get(KEY)
         with pytest.raises(DatasetError, match=rf"process {os.getpid()} on .* last heard of"):
@@ -39,7 +39,7 @@ def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
 
 
 def test_what_counts_for_nothing_is_taken_over(tmp_path):
-    folder = Folder(tmp_path)
+    folder = ObjectStore(tmp_path)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for changed in (
@@ -60,7 +60,7 @@ def test_what_counts_for_nothing_is_taken_over(tmp_path):
 
 def test_it_is_renewed_and_given_up_once_it_is_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
-    folder = Folder(tmp_path)
+    folder = ObjectStore(tmp_path)
     with Lease(folder) as mine:
         first = json.loads(folder.get(KEY))["renewed"]
         deadline = time.monotonic() + 60

@@ -16,7 +16,7 @@ from support.places import environment
 from support.stored_datasets import RECORD, layout, sample, shards, write
 
 from factory.storage.dataset.lease import Lease
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import create, digest, grow, open_dataset
 from factory.storage.dataset.s3 import PATIENCE
 from factory.storage.dataset.verify import Damage, verify
@@ -76,7 +76,7 @@ def test_other_libraries_read_it(s3):
 
 
 def test_of_many_writers_one_is_first(s3):
-    folder = Folder(f"{s3}/d")
+    folder = ObjectStore(f"{s3}/d")
     assert folder.put_new("a", b"1")
     assert not folder.put_new("a", b"2")
     assert folder.swap("a", b"1", b"3")
@@ -126,7 +126,7 @@ def test_a_bucket_that_takes_no_more(s3, s3_server, monkeypatch):
     patience = {"mode": "standard", "max_attempts": 2}
     monkeypatch.setitem(PATIENCE["config_kwargs"], "retries", patience)
     S3FileSystem.clear_instance_cache()
-    folder, name = Folder(f"{s3}/d.zarr"), s3.removeprefix("s3://")
+    folder, name = ObjectStore(f"{s3}/d.zarr"), s3.removeprefix("s3://")
     folder.put("ballast", bytes(2_000_000))
     quota = f"s3.bucket.quota -name={name} -op=set -sizeMB=1"
     s3_server.shell("lock", quota, "s3.bucket.quota.enforce -apply", "unlock")
@@ -191,11 +191,11 @@ def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
     url = f"{s3}/d.zarr"
     first = driver(url, 600)
     assert first.stdout.readline() == "0\n"
-    lease = Lease(Folder(url))
+    lease = Lease(ObjectStore(url))
     with pytest.raises(DatasetError, match=f"process {first.pid} on .* is at work on it") as told:
         lease.refuse()
     assert "--beside" in str(told.value)
-    Lease(Folder(url), beside=True).refuse()
+    Lease(ObjectStore(url), beside=True).refuse()
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not open_dataset(url).is_complete()
@@ -203,7 +203,7 @@ def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
     assert second.wait() == 0, second.stderr.read()
     assert open_dataset(url).is_complete()
     assert digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
-    assert Folder(url).get("lease.json") is None
+    assert ObjectStore(url).get("lease.json") is None
 
 
 def test_two_drivers_beside_each_other_do_no_harm(s3, tmp_path):

@@ -11,10 +11,10 @@ import pytest
 from support.places import ROOT, TESTS
 from support.stored_datasets import RECORD, assert_reads, layout, sample, windows, write
 
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import create, grow
 from factory.storage.dataset.reader import contents
-from factory.storage.dataset.window_reader import Windows
+from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
 
 GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
@@ -54,8 +54,8 @@ def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_pa
     found = windows(url, tmp_path / "cache")
     assert_reads(found, 0)
     assert_reads(windows(url), 1)  # without a cache too
-    Folder(url).delete("image")
-    Folder(url).delete("label/c/0")
+    ObjectStore(url).delete("image")
+    ObjectStore(url).delete("label/c/0")
     assert_reads(found, 1)  # of the same shard
     assert_reads(windows(url, tmp_path / "cache"), 0)
     with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
@@ -66,13 +66,13 @@ def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_pa
 def test_a_damaged_object_is_neither_read_nor_kept(s3, tmp_path):
     url = f"{s3}/d.zarr"
     put(url)
-    data = bytearray(Folder(url).get("image/c/1/0/0/0"))
+    data = bytearray(ObjectStore(url).get("image/c/1/0/0/0"))
     data[500] ^= 1
-    Folder(url).put("image/c/1/0/0/0", bytes(data))
+    ObjectStore(url).put("image/c/1/0/0/0", bytes(data))
     found = windows(url, tmp_path / "cache")
     with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
         found.read("image", 2)
-    Folder(url).put("image/c/1/0/0/0", sound(tmp_path / "again", "image/c/1/0/0/0"))
+    ObjectStore(url).put("image/c/1/0/0/0", sound(tmp_path / "again", "image/c/1/0/0/0"))
     assert_reads(found, 2)
 
 
@@ -121,7 +121,7 @@ def test_a_cache_lies_on_a_disk(s3):
     put(f"{s3}/d.zarr")
     found = contents(f"{s3}/d.zarr")
     with pytest.raises(DatasetError, match="a cache lies on a disk"):
-        Windows(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
+        WindowReader(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
 
 
 def test_a_forked_process_reads_for_itself(tmp_path):

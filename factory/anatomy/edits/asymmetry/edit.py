@@ -5,18 +5,18 @@ from typing import Any
 import edt
 import numpy as np
 
-from factory.anatomy.deformation.invariants import before, certify
+from factory.anatomy.deformation.invariants import check_invariants, volumes_before
 from factory.anatomy.deformation.repaint import fill_with_fluid
-from factory.anatomy.deformation.root_finding import reached
+from factory.anatomy.deformation.root_finding import solve_for_measure
 from factory.anatomy.deformation.velocity import (
     EASE_MM,
     at_nodes,
     below_skull,
-    eased,
-    led_along,
     offsets_mm,
-    swelling,
-    warped,
+    smoothstep,
+    swelling_velocity,
+    warp_keeping_topology,
+    warp_label,
 )
 from factory.anatomy.deformation.warp import pull_image, pull_label
 from factory.anatomy.lateral_ventricles import lateral_ventricles
@@ -88,13 +88,15 @@ def asymmetry(
             velocity = _scaling(part, new, skull, into, spacing, table, share > 0)
         else:
             all_of_them = new == table.index("ventricles")
-            velocity = swelling(all_of_them, spacing, WALL_MM) * below_skull(skull, spacing)
-            velocity *= eased(at_nodes(into, spacing), MIDLINE_MM / 2)
+            velocity = swelling_velocity(all_of_them, spacing, WALL_MM) * below_skull(
+                skull, spacing
+            )
+            velocity *= smoothstep(at_nodes(into, spacing), MIDLINE_MM / 2)
         aim, tolerance = share, TOLERANCE * max(1.0, 1 + share)
         for _ in range(ATTEMPTS):
             amount = _solved(name, part, at_first[name], into, spacing, velocity, aim)
             along = velocity * np.float32(amount)
-            led, places, carried = led_along(new, spacing, along, skull)
+            led, places, carried = warp_keeping_topology(new, spacing, along, skull)
             achieved = float(_part(name, led, into, spacing, table).sum() / at_first[name] - 1)
             if abs(achieved - share) <= tolerance / 2:
                 break
@@ -114,8 +116,8 @@ def asymmetry(
                 fill_with_fluid(painted[box], fluid, drawn_in, spacing)
     edited = label.copy()
     edited[box][skull] = new[skull]
-    certify(label, edited, table, record, NAME, free=("external_csf",))
-    return edited, painted, record | before(label, spacing, table)
+    check_invariants(label, edited, table, record, NAME, free=("external_csf",))
+    return edited, painted, record | volumes_before(label, spacing, table)
 
 
 def _wanted(side: str, hemisphere: float | None, ventricle: float | None) -> dict[str, float]:
@@ -162,11 +164,11 @@ def _scaling(
     middle = x - into[round(z), round(y), round(x)] / spacing[2] * (
         1 if into[0, 0, -1] > into[0, 0, 0] else -1
     )
-    weight = eased(at_nodes(into, spacing), MIDLINE_MM)
+    weight = smoothstep(at_nodes(into, spacing), MIDLINE_MM)
     spared = [table.names.index(n) for n in ("cerebellum", "brainstem") if n in table.names]
     below = np.isin(label, spared)
     if below.any():
-        weight *= eased(at_nodes(edt.edt(~below, anisotropy=spacing), spacing), TENTORIUM_MM)
+        weight *= smoothstep(at_nodes(edt.edt(~below, anisotropy=spacing), spacing), TENTORIUM_MM)
     if larger:
         weight *= below_skull(skull, spacing)
     return -weight * offsets_mm(label.shape, spacing, (z, y, middle))
@@ -186,13 +188,13 @@ def _solved(
     sign = 1.0 if share > present else -1.0
 
     def measured(amount: float) -> float:
-        moved, _ = warped(part, spacing, velocity * np.float32(sign * amount))
+        moved, _ = warp_label(part, spacing, velocity * np.float32(sign * amount))
         return float((moved & (into > 0)).sum() / volume - 1)
 
     refusal = f"{NAME}: {name} is {share:g}; the nearest this head allows is {{nearest:.2f}}"
     most, tolerance = MOST[name], TOLERANCE * max(1.0, 1 + share)
     try:
-        found = reached(measured, share, present, tolerance / 3, most / 8, most, refusal)
+        found = solve_for_measure(measured, share, present, tolerance / 3, most / 8, most, refusal)
     except AnatomyError:  # coarse voxels move in steps, which may pass over the share
-        found = reached(measured, share, present, tolerance, most / 8, most, refusal)
+        found = solve_for_measure(measured, share, present, tolerance, most / 8, most, refusal)
     return sign * found.amount

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from factory.anatomy.deformation.invariants import before, certify
+from factory.anatomy.deformation.invariants import check_invariants, volumes_before
 from factory.anatomy.deformation.repaint import fill_with_fluid
-from factory.anatomy.deformation.root_finding import reached
-from factory.anatomy.deformation.topology import led_towards
+from factory.anatomy.deformation.root_finding import solve_for_measure
+from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.measures import transcerebellar_mm as measured_diameter
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
@@ -74,12 +74,12 @@ def cerebellar_hypoplasia(
 
     refusal = f"{NAME}: {wanted:.1f} mm asked for; the nearest there is is {{nearest:.1f}} mm"
     first, most = 1 - wanted / present, 1 - 0.9 * LEAST
-    found = reached(measured, wanted, present, tolerance, first, most, refusal)
+    found = solve_for_measure(measured, wanted, present, tolerance, first, most, refusal)
     led = old
     reach = max(np.max(np.abs(np.argwhere(old) - anchor)), 1.0)
     steps = int(np.ceil(found.amount * reach / STEP_VOXELS))
     for step in range(1, steps + 1):
-        led = led_towards(led, contracted(1 - found.amount * step / steps))
+        led = change_keeping_topology(led, contracted(1 - found.amount * step / steps))
 
     gap = (old > 0) & (led == 0)
     new, painted = label.copy(), None if image is None else image.astype(np.float32)
@@ -96,9 +96,9 @@ def cerebellar_hypoplasia(
         "scale": 1 - found.amount,
         "evaluations": found.evaluations,
         "jacobian_min": (1 - found.amount) ** -3,
-        **before(label, spacing, table),
+        **volumes_before(label, spacing, table),
     }
-    certify(old, led, ALONE, record, NAME)
+    check_invariants(old, led, ALONE, record, NAME)
     if abs(record["achieved_transcerebellar_mm"] - wanted) > tolerance:
         there = f"with its topology kept it comes to {record['achieved_transcerebellar_mm']:.1f} mm"
         raise AnatomyError(f"{NAME}: {wanted:.1f} mm asked for; {there}")

@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
-from factory.anatomy.deformation.invariants import certify, stays_within
-from factory.anatomy.deformation.topology import led_towards
+from factory.anatomy.deformation.invariants import check_clear_of_border, check_invariants
+from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.deformation.warp import (
     Shape,
     compose,
@@ -84,7 +84,7 @@ def deform(
             displacement = compose(displacement, step, LATTICE_MM)
             places = voxels_from(displacement, shape, spacing, LATTICE_MM, head)
             target = pull_label(before, places - start)
-            led = led_towards(led, target)
+            led = change_keeping_topology(led, target)
         folding = jacobian(displacement, shape, spacing, LATTICE_MM, head)
         record = {
             "jacobian_min": float(folding.min()),
@@ -93,8 +93,8 @@ def deform(
         }
         if picture is not None:
             picture = pull_image(picture, voxels_from(displacement, shape, spacing, LATTICE_MM))
-    stays_within(before, led, "deform")
-    certify(before, led, table, record, "deform", least=JACOBIAN_MIN)
+    check_clear_of_border(before, led, "deform")
+    check_invariants(before, led, table, record, "deform", least=JACOBIAN_MIN)
     new = np.zeros_like(label)
     new[head] = led
     return new, picture, record

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.deformation.invariants import before, certify
+from factory.anatomy.deformation.invariants import check_invariants, volumes_before
 from factory.anatomy.deformation.scaling import Scaling, led_smaller
 from factory.anatomy.deformation.velocity import (
     LATTICE_MM,
     below_skull,
     gain_per_mm,
-    led_along,
-    swelling,
-    warped,
+    swelling_velocity,
+    warp_keeping_topology,
+    warp_label,
 )
 from factory.anatomy.deformation.warp import exponential, jacobian, pull_image
 from factory.anatomy.measures import biparietal_mm, occipito_frontal_mm, volumes_ml
@@ -98,8 +98,8 @@ def grow(
         record[f"achieved_{name}"] = measure(new, spacing, table)
     record |= {f"requested_volume_ml_{n}": ml for n, ml in wanted.items()}
     record |= {f"achieved_volume_ml_{n}": after[n] for n in wanted}
-    certify(label, new, table, record, NAME)
-    return new, painted, record | before(label, spacing, table)
+    check_invariants(label, new, table, record, NAME)
+    return new, painted, record | volumes_before(label, spacing, table)
 
 
 def _ages(age: float | None, to: float) -> tuple[float, float]:
@@ -154,10 +154,12 @@ def _proportioned(
     """Each organ's volume brought near a share of what it is, all in one warp; the skull stays."""
     values = {name: table.index(name) for name in shares}
     free = below_skull(label > 0, spacing)
-    fields = {n: swelling(label == v, spacing, WALL_MM) * free for n, v in values.items()}
+    fields = {n: swelling_velocity(label == v, spacing, WALL_MM) * free for n, v in values.items()}
     gains = {n: gain_per_mm(fields[n], label == v, spacing) for n, v in values.items()}
     if not shares:
-        return led_along(label, spacing, np.zeros((3, *free.shape), np.float32), label > 0)
+        return warp_keeping_topology(
+            label, spacing, np.zeros((3, *free.shape), np.float32), label > 0
+        )
     counts = np.bincount(label.ravel(), minlength=len(table.names))
     amounts = {name: math.log(share) / gains[name] for name, share in shares.items()}
 
@@ -167,7 +169,7 @@ def _proportioned(
 
     nearest, best, last = math.inf, amounts, dict.fromkeys(shares, 0.0)
     for _ in range(ROUNDS):
-        there, _ = warped(label, spacing, velocity())
+        there, _ = warp_label(label, spacing, velocity())
         now = np.bincount(there.ravel(), minlength=len(table.names))
         lacks = {n: math.log(shares[n] * counts[v] / max(now[v], 1)) for n, v in values.items()}
         worst = max(abs(lack) for lack in lacks.values())
@@ -183,7 +185,7 @@ def _proportioned(
         last = lacks
     amounts = best
     most = next((m for m in PARTS_OF_THE_WAY if _least(velocity(m), label, spacing) >= SAFE), 0.0)
-    return led_along(label, spacing, velocity(most), label > 0)
+    return warp_keeping_topology(label, spacing, velocity(most), label > 0)
 
 
 def _least(velocity: np.ndarray, label: np.ndarray, spacing: Spacing) -> float:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.deformation.invariants import before, certify
-from factory.anatomy.deformation.root_finding import reached
+from factory.anatomy.deformation.invariants import check_invariants, volumes_before
+from factory.anatomy.deformation.root_finding import solve_for_measure
 from factory.anatomy.deformation.scaling import Scaling, led_smaller
 from factory.anatomy.measures import biparietal_mm as measured_biparietal
 from factory.anatomy.measures import occipito_frontal_mm as measured_occipito_frontal
@@ -65,9 +65,9 @@ def microcephaly(
         **{f"requested_{name}": mm for name, mm in wanted.items()},
         **{f"before_{name}": mm for name, mm in present.items()},
         **{f"achieved_{name}": mm for name, mm in _measured(led, spacing, table).items()},
-        **before(label, spacing, table),
+        **volumes_before(label, spacing, table),
     }
-    certify(old, led, table, record, NAME)
+    check_invariants(old, led, table, record, NAME)
     for name, mm in wanted.items():
         if abs(record[f"achieved_{name}"] - mm) > _tolerance(name, spacing):
             there = f"with the topology kept it comes to {record[f'achieved_{name}']:.1f} mm"
@@ -120,7 +120,7 @@ def _solved(
         refusal = f"{NAME}: {name} {mm:.1f} mm asked for; the nearest there is is {{nearest:.1f}}"
         loss, tolerance = 1 - ratios[name], _tolerance(name, spacing)
         most = 1 - 0.95 * LEAST
-        found = reached(
+        found = solve_for_measure(
             partial(measured, name, axis), mm, present[name], tolerance, loss, most, refusal
         )
         scale[axis] = 1 - found.amount

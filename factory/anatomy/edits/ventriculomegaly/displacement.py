@@ -6,15 +6,19 @@ from typing import Any
 import edt
 import numpy as np
 
-from factory.anatomy.deformation.invariants import before, certify, stays_within
+from factory.anatomy.deformation.invariants import (
+    check_clear_of_border,
+    check_invariants,
+    volumes_before,
+)
 from factory.anatomy.deformation.root_finding import solve
 from factory.anatomy.deformation.surfaces import Surfaces
-from factory.anatomy.deformation.topology import led_towards
+from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.deformation.warp import jacobian, pull_image, voxels_from
 from factory.anatomy.edits.ventriculomegaly.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
 from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
-from factory.anatomy.memoize import kept
+from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
 from factory.imaging.types import Spacing
@@ -98,10 +102,10 @@ def displaced_ventricles(
         "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
         "mantle_before_mm": brain.mantle_mm,
         "mantle_mm": mantle,
-        **before(old, spacing, table),
+        **volumes_before(old, spacing, table),
     }
-    stays_within(old, new, NAME)
-    certify(old, new, table, record, NAME)
+    check_clear_of_border(old, new, NAME)
+    check_invariants(old, new, table, record, NAME)
     edited = label.copy()
     edited[course.box] = new
     painted = None if image is None else image.astype(np.float32)
@@ -174,12 +178,12 @@ class _Course:
     def reached(self, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Led by steps, so that thin sheets can follow; and what it was led to."""
         for whole in range(len(self.led), int(time) + 1):
-            self.led.append(led_towards(self.led[-1], self.target(whole)))
+            self.led.append(change_keeping_topology(self.led[-1], self.target(whole)))
         goal = self.target(time)
-        return led_towards(self.led[int(time)], goal), goal
+        return change_keeping_topology(self.led[int(time)], goal), goal
 
 
-_course = kept(_Course)
+_course = memoize_last_label(_Course)
 
 
 class _Brain:

@@ -13,7 +13,7 @@ from factory.anatomy.deformation.root_finding import solve
 from factory.anatomy.edits.ventriculomegaly.displacement import displaced_ventricles
 from factory.anatomy.lateral_ventricles import gained_within, lateral_sides, soft_tissues
 from factory.anatomy.measures import atrial_width_mm as measured_widths
-from factory.anatomy.memoize import kept
+from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
 from factory.imaging.types import Spacing
@@ -72,7 +72,7 @@ def ventriculomegaly(
     return edited, painted, record
 
 
-_widths_before = kept(measured_widths)
+_widths_before = memoize_last_label(measured_widths)
 
 
 def _check(width: float, mode: str, side: str, ratio: float | None) -> None:

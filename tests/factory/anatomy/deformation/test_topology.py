@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from factory.anatomy import measures as measure
-from factory.anatomy.deformation.topology import is_simple, led_towards
+from factory.anatomy.deformation.topology import change_keeping_topology, is_simple
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA
 
@@ -64,7 +64,7 @@ def test_simple_points_that_are_known() -> None:
 def test_no_tissues_topology_changes_whatever_the_target(a: int, b: int, scale: float) -> None:
     label, target = blobs(a, scale), blobs(b, scale)
     before = label.copy()
-    led = led_towards(label, target)
+    led = change_keeping_topology(label, target)
     np.testing.assert_array_equal(label, before)
     assert led.dtype == label.dtype
     assert (led[label == target] == target[label == target]).all()
@@ -77,8 +77,8 @@ def test_what_topology_allows_is_reached() -> None:
     z, y, x = np.indices((24, 24, 24)) - 12
     ball = (z**2 + y**2 + x**2 < 36).astype(np.uint8)
     egg = ((z - 2) ** 2 + y**2 + (x / 1.5) ** 2 < 36).astype(np.uint8)
-    np.testing.assert_array_equal(led_towards(ball, egg), egg)
-    np.testing.assert_array_equal(led_towards(ball, ball), ball)
+    np.testing.assert_array_equal(change_keeping_topology(ball, egg), egg)
+    np.testing.assert_array_equal(change_keeping_topology(ball, ball), ball)
 
 
 def test_a_sheet_of_a_voxel_moves_further_than_it_is_thick() -> None:
@@ -87,7 +87,7 @@ def test_a_sheet_of_a_voxel_moves_further_than_it_is_thick() -> None:
     label[:, :, :4], label[:, :, 4] = 1, 3
     target = np.full_like(label, 2)
     target[:, :, :7], target[:, :, 7] = 1, 3
-    np.testing.assert_array_equal(led_towards(label, target), target)
+    np.testing.assert_array_equal(change_keeping_topology(label, target), target)
 
 
 def test_a_hole_is_not_made_and_a_piece_does_not_vanish() -> None:
@@ -95,14 +95,14 @@ def test_a_hole_is_not_made_and_a_piece_does_not_vanish() -> None:
     ball[2:7, 2:7, 2:7] = 1
     hollow = ball.copy()
     hollow[4, 4, 4] = 0
-    np.testing.assert_array_equal(led_towards(ball, hollow), ball)
-    assert (led_towards(ball, ball * 0) == 1).sum() == 1
+    np.testing.assert_array_equal(change_keeping_topology(ball, hollow), ball)
+    assert (change_keeping_topology(ball, ball * 0) == 1).sum() == 1
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_brain_shifted_by_a_voxel_keeps_its_numbers_and_arrives(axis: int) -> None:
     shifted = np.roll(PHANTOM, 1, axis)
-    led = led_towards(PHANTOM, shifted)
+    led = change_keeping_topology(PHANTOM, shifted)
     assert measure.euler_number(led, FETA) == measure.euler_number(PHANTOM, FETA)
     assert measure.components(led, FETA) == measure.components(PHANTOM, FETA)
     assert (led != shifted).mean() < 0.02 * (shifted != PHANTOM).mean()

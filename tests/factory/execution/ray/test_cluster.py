@@ -11,7 +11,7 @@ import pytest
 from support import toy_render as toy_run
 from support.fault_injection import Ground
 
-from factory.storage.dataset.object_store import Folder
+from factory.storage.dataset.object_store import ObjectStore
 
 SAMPLES = 24
 SECONDS = 0.3  # a sample, so that a run lasts longer than a node takes to come
@@ -84,4 +84,4 @@ def test_two_nodes_write_to_one_bucket(tmp_path, ground, quiet, s3):
     for _ in range(2):
         ground.add()
     assert rendered(f"{s3}/d", ground, tmp_path) == quiet
-    assert len(Folder(f"{s3}/d").names("ledger")) == SAMPLES // toy_run.PER_SHARD
+    assert len(ObjectStore(f"{s3}/d").names("ledger")) == SAMPLES // toy_run.PER_SHARD

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from factory.families.label_vae.inference import Latents, between, spacing_within, stacked, within
+from factory.families.label_vae.inference import (
+    LabelVaeCodec,
+    between,
+    spacing_within,
+    stacked,
+    within,
+)
 from factory.families.label_vae.label_maps import equalised, maps, positions
 from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import WeightsError, save_model
@@ -16,13 +22,13 @@ from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.types import Subject
 
 
-def model(folder: Path, shape: tuple[int, ...]) -> Latents:
+def model(folder: Path, shape: tuple[int, ...]) -> LabelVaeCodec:
     """Untrained weights: what is tested is what becomes of codes, not of hearts."""
     config = {"labels": 4, "shape": list(shape), "latent": 6, "width": 4, "most": 8}
     torch.manual_seed(0)
     vae = LabelVae(LabelVaeConfig(**config))
     save_model(folder, {"vae": vae}, {"family": "label_vae", "config": config})
-    return Latents(folder, torch.device("cpu"))
+    return LabelVaeCodec(folder, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_equalised_stacks_keep_their_ends_and_their_slices() -> None:
 def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:
     save_model(tmp_path, {}, {"family": "spade", "config": {}})
     with pytest.raises(WeightsError, match="family 'spade'; expected 'label_vae'"):
-        Latents(tmp_path, torch.device("cpu"))
+        LabelVaeCodec(tmp_path, torch.device("cpu"))
 
 
 def test_dice_is_twice_the_overlap_over_both() -> None:

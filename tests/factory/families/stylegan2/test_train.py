@@ -17,7 +17,7 @@ from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.families.stylegan2 import FAMILY
 from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
-from factory.families.stylegan2.inference import Drawer
+from factory.families.stylegan2.inference import LatentSampler
 from factory.families.stylegan2.job import config_of, started_from
 from factory.families.stylegan2.losses import mask
 from factory.families.stylegan2.recipe import StyleGanTraining
@@ -170,7 +170,7 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
     assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
     assert training["kimg"] == best["fid"]
     for snapshot in kept:  # a snapshot is a model to render with, as the exported one is
-        assert Drawer(str(own / "snapshots" / snapshot)).table.names == tuple(
+        assert LatentSampler(str(own / "snapshots" / snapshot)).table.names == tuple(
             card["label_table"]["names"]
         )
     assert len(list((own / "samples").glob("*.png"))) == 3

@@ -16,7 +16,7 @@ class FlatPainter:
         self.card = read_card(folder)
         self.tones = load_weights(folder, "tones", Tones(), self.card).tones.numpy()
 
-    def painted(
+    def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, None]:
         return self.tones[label], None

@@ -12,8 +12,8 @@ from factory.planning.plan import Shard
 MAX_ACTOR_LOSSES = 3
 """Actors that a case may kill before it is given up.
 
-If a prefetched case kills its actor, the current shard is blamed instead. This happens once at most,
-because a blamed shard is rendered again one case at a time, without prefetching.
+If a prefetched case kills its actor, the current shard is blamed instead. This happens at most
+once, because a blamed shard is rendered again one case at a time, without prefetching.
 """
 
 MAX_INFRASTRUCTURE_LOSSES = 10

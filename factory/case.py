@@ -1,60 +1,187 @@
-"""One sample to be."""
+"""One sample to be rendered: typed values, which are stored as plain JSON."""
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+
+from factory.storage.json_value import JsonObject, JsonValue
+
+
+@dataclass(frozen=True)
+class CaseEdit:
+    """One edit of the label map.
+
+    Attributes:
+        operator: The operator's name, e.g. "dilate_ventricles".
+        parameters: Its values by name, e.g. {"radius_mm": 3.0, "into": ["white_matter"]}.
+        column_prefix: What the edit's columns are named after: the operator, or for the recipe's
+            second edit of an operator "dilate_ventricles_2".
+    """
+
+    operator: str
+    parameters: JsonObject
+    column_prefix: str
+
+    def to_json(self) -> JsonObject:
+        """Return {operator: parameters}, and "as" where the prefix is not the operator's name."""
+        named = {} if self.column_prefix == self.operator else {"as": self.column_prefix}
+        return {self.operator: self.parameters, **named}
+
+    @staticmethod
+    def from_json(data: JsonObject) -> "CaseEdit":
+        """Read what `to_json` returns."""
+        operator = next(key for key in data if key != "as")
+        return CaseEdit(operator, data[operator], data.get("as", operator))
+
+
+@dataclass(frozen=True)
+class CaseAppearance:
+    """How the label map is painted.
+
+    Attributes:
+        model: The model's name or path.
+        fuse: The rule that fuses three orientations: "mean", "closest_two",
+            {"reject_outliers": {"m": 0.5}} or {"cnn": name}.
+        style_seed: Seed of the style, for models that have one.
+        uncertainty: Whether the disagreement of the orientations is stored.
+        original: Whether the subject's own image is stored, carried along by the edits.
+        mixed_precision: Whether the painter computes in bfloat16.
+    """
+
+    model: str
+    fuse: JsonValue
+    style_seed: int
+    uncertainty: bool = False
+    original: bool = False
+    mixed_precision: bool = False
+
+    def to_json(self) -> JsonObject:
+        """Return the attributes by name; mixed_precision only where it is true."""
+        data = dict(vars(self))
+        if not self.mixed_precision:
+            del data["mixed_precision"]
+        return data
+
+
+@dataclass(frozen=True)
+class CaseGrid:
+    """The voxel grid that is rendered and stored. shape: (z, y, x). spacing_mm: isotropic."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: float
+
+    def to_json(self) -> JsonObject:
+        """Return the shape as a list, and the spacing."""
+        return {"shape": list(self.shape), "spacing_mm": self.spacing_mm}
+
+
+@dataclass(frozen=True)
+class AddedLabel:
+    """A label of the dataset beside those of the subjects. looks_like: it is painted as this."""
+
+    name: str
+    looks_like: str
+
+
+@dataclass(frozen=True)
+class CaseAcquisition:
+    """How the painted volume is scanned.
+
+    Attributes:
+        labels: The grid that labels are stored on, "volume" or "stack".
+        parameters: The defects by section, see factory.acquisition.acquire.acquire_stacks.
+        seed: Seed of everything random in the scan.
+        scanner: The scanner's name, where the recipe names one.
+    """
+
+    labels: str
+    parameters: dict[str, JsonObject]
+    seed: int
+    scanner: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return the attributes by name; scanner only where there is one."""
+        named = {} if self.scanner is None else {"scanner": self.scanner}
+        return {"labels": self.labels, "parameters": self.parameters, "seed": self.seed, **named}
+
+
+@dataclass(frozen=True)
+class CaseGate:
+    """What a painted image must pass.
+
+    Attributes:
+        model: The segmenter's name or path.
+        tries: How many styles are painted, at most.
+        structures: The limits by structure, e.g. {"ventricles": {"dice": 0.85}}.
+    """
+
+    model: str
+    tries: int
+    structures: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One sample to be, as plain JSON: from it alone the sample can be made again.
+    """One sample to be rendered. The sample can be made again from its case alone.
 
-    id: "<group>/<subject id>/<variant>/<replicate>", the case's identity; a recipe without groups
-        leaves the first out.
-    subject: {"source": "phantom" | "bids" | "nifti", "id": str, and what the source needs to load
-        it: for a phantom gestational_age_weeks and seed, for files path, rec, mapping, ...}.
-    variant: the swept values in words, e.g. "grade=2"; "" where nothing is swept.
-    edits: [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}, ...] in order,
-        without those that `when` switches off; the recipe's second of an operator has beside it
-        {"as": "dilate_ventricles_2"}, what its columns are named after.
-    appearance: {"model": str, "fuse": "mean" | "closest_two" | {"reject_outliers": {"m": 0.5}},
-        "style_seed": int, "uncertainty": bool, "original": bool}, and {"mixed_precision": True}
-        where that is asked for.
-    grid: {"shape": [z, y, x], "spacing_mm": float}, what is rendered and stored.
-    requested: the drawn and swept parameters by column name, scalars (grade, radius_mm, ..., an
-        axis as rotation_degrees_z); those of an edit that is switched off are left out. A column
-        has one name in a whole recipe.
-    group: the group's name, "" in a recipe without.
-    labels: those of the dataset beside FETA's, in order of their values: {"name": "lesion",
-        "looks_like": "white_matter"}, the tissue as which they are painted; where there are none,
-        the JSON has no such key.
-    acquisition: {"scanner": str, "labels": "volume" | "stack", "parameters": what
-        factory.acquisition.acquire takes, "seed": int}; {} in a recipe without, and then not in
-        the JSON.
-    gate: {"model": str, "tries": int, "structures": {"ventricles": {"dice": 0.85}, ...}}; likewise.
+    Attributes:
+        id: "<group>/<subject id>/<variant>/<replicate>", the case's identity; without the first
+            part in a recipe without groups.
+        subject: The subject's record: "source", "id" and what that source needs to load it.
+        variant: The swept values in words, e.g. "grade=2"; "" where nothing is swept.
+        replicate: Which repetition of the variant this is, from 0.
+        edits: The edits in order, without those that `when` switches off.
+        appearance: How the label map is painted.
+        grid: The voxel grid.
+        requested: The drawn and swept parameters by column name, e.g. grade, radius_mm,
+            rotation_degrees_z; without those of edits that are switched off.
+        group: The group's name; "" in a recipe without groups.
+        labels: Labels that the recipe adds, in order of their values.
+        acquisition: How the volume is scanned; None where it is not.
+        gate: What the image must pass; None where nothing judges it.
     """
 
     id: str
-    subject: dict[str, Any]
+    subject: JsonObject
     variant: str
     replicate: int
-    edits: list[dict[str, Any]]
-    appearance: dict[str, Any]
-    grid: dict[str, Any]
-    requested: dict[str, Any]
+    edits: tuple[CaseEdit, ...]
+    appearance: CaseAppearance
+    grid: CaseGrid
+    requested: dict[str, JsonValue]
     group: str = ""
-    labels: list[dict[str, str]] = field(default_factory=list)
-    acquisition: dict[str, Any] = field(default_factory=dict)
-    gate: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[AddedLabel, ...] = field(default=())
+    acquisition: CaseAcquisition | None = None
+    gate: CaseGate | None = None
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces; the same case gives the same bytes."""
-        plain = dict(vars(self))
+        """Return canonical JSON: sorted keys, no spaces; the same case gives the same bytes.
+
+        The optional keys "labels", "acquisition" and "gate" are absent where they are empty.
+        """
+        data: JsonObject = vars(self) | {
+            "edits": [edit.to_json() for edit in self.edits],
+            "appearance": self.appearance.to_json(),
+            "grid": self.grid.to_json(),
+            "labels": [vars(label) for label in self.labels],
+            "acquisition": self.acquisition.to_json() if self.acquisition else None,
+            "gate": vars(self.gate) if self.gate else None,
+        }
         for optional in ("labels", "acquisition", "gate"):
-            if not plain[optional]:
-                del plain[optional]
-        return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+            if not data[optional]:
+                del data[optional]
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @staticmethod
     def from_json(text: str) -> "Case":
-        return Case(**json.loads(text))
+        """Read what `to_json` returns."""
+        data: JsonObject = json.loads(text)
+        grid, acquisition, gate = data["grid"], data.get("acquisition"), data.get("gate")
+        typed: JsonObject = {
+            "edits": tuple(map(CaseEdit.from_json, data["edits"])),
+            "appearance": CaseAppearance(**data["appearance"]),
+            "grid": CaseGrid(tuple(grid["shape"]), grid["spacing_mm"]),
+            "labels": tuple(AddedLabel(**label) for label in data.get("labels", ())),
+            "acquisition": CaseAcquisition(**acquisition) if acquisition else None,
+            "gate": CaseGate(**gate) if gate else None,
+        }
+        return Case(**data | typed)

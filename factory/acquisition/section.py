@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
+from factory.case import CaseAcquisition
 from factory.config.parameters import Number, Option
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import (
@@ -187,9 +188,12 @@ def filled_numbers(section: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def acquisition_columns(acquisition: dict[str, Any]) -> set[str]:
+def acquisition_columns(acquisition: CaseAcquisition | None) -> set[str]:
     """The columns of the numbers of a case's acquisition."""
-    return {column_of_parameter(name) for name in filled_numbers(acquisition.get("parameters", {}))}
+    return {
+        column_of_parameter(name)
+        for name in filled_numbers(acquisition.parameters if acquisition else {})
+    }
 
 
 def _items(value: Any) -> Any:

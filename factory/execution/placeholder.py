@@ -19,9 +19,8 @@ def placeholder_sample(case: Case, layout: Layout, why: str) -> StoredSample:
     Its row has what was asked for, accepted = False, failure = why; no measures. Stacks have a
     single voxel.
     """
-    spacing = case.grid.get("spacing_mm") or 1.0
-    z, y, x = (float(mm) for mm in np.broadcast_to(spacing, 3))
-    grid = Grid.centred(layout.shape, (z, y, x))
+    spacing = case.grid.spacing_mm
+    grid = Grid.centred(layout.shape, (spacing, spacing, spacing))
     own = [name for name in layout.arrays if name not in layout.shapes]
 
     def empty(name: str, shape: tuple[int, int, int]) -> np.ndarray:

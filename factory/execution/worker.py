@@ -49,7 +49,8 @@ class RenderWorker:
 
 def to_stored(sample: "Sample") -> StoredSample:
     """A sample as the dataset takes it; its row holds what was asked for and what came out."""
-    with_labels = sample.case.acquisition.get("labels") == "stack"
+    scan = sample.case.acquisition
+    with_labels = scan is not None and scan.labels == "stack"
     return StoredSample(
         case=sample.case.to_json(),
         arrays={"image": sample.image, "label": sample.label, **sample.extra},
@@ -74,7 +75,8 @@ def requested_columns(case: Case) -> dict[str, Any]:
         for name in ("gestational_age_weeks", "pathology", "rec")
         if name in case.subject
     }
-    scanner = {"scanner": case.acquisition["scanner"]} if "scanner" in case.acquisition else {}
+    scan = case.acquisition
+    scanner = {"scanner": scan.scanner} if scan and scan.scanner else {}
     grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
     return {
         "case": case.id,

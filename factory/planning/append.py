@@ -64,10 +64,11 @@ def _digest(case: Case) -> bytes:
 
 def _difference(old: Case, new: Case) -> str:
     """What of a case has changed, and how to keep it."""
-    if old.grid["shape"] != new.grid["shape"]:
+    if old.grid.shape != new.grid.shape:
+        before, after = list(old.grid.shape), list(new.grid.shape)
         return (
-            f"output.shape: samples would have {new.grid['shape']} voxels, the dataset has "
-            f"{old.grid['shape']}; allowed with --append: shape: {old.grid['shape']}"
+            f"output.shape: samples would have {after} voxels, the dataset has {before}; "
+            f"allowed with --append: shape: {before}"
         )
     was, now = json.loads(old.to_json()), json.loads(new.to_json())
     changed = sorted(key for key in was | now if was.get(key) != now.get(key))

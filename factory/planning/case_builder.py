@@ -7,7 +7,15 @@ from typing import Any
 from factory.acquisition import section as acquisition_section
 from factory.acquisition.reference import brightness_quantiles
 from factory.anatomy.edits.registry import OPERATORS, of
-from factory.case import Case
+from factory.case import (
+    AddedLabel,
+    Case,
+    CaseAcquisition,
+    CaseAppearance,
+    CaseEdit,
+    CaseGate,
+    CaseGrid,
+)
 from factory.config.conditions import holds, names_in
 from factory.config.parameters import SWEEPS
 from factory.errors import RecipeError
@@ -17,6 +25,7 @@ from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import Variant, fill, full_name
 from factory.schema.render_recipe import Recipe
 from factory.seeding import rng, seed_of
+from factory.storage.json_value import JsonObject
 from factory.subjects.registry import SOURCES
 
 
@@ -37,7 +46,7 @@ class CaseBuilder:
         group, id = self.part.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
-    def case(self, grid: dict[str, Any], labels: list[dict[str, str]]) -> Case:
+    def case(self, grid: CaseGrid, labels: tuple[AddedLabel, ...]) -> Case:
         seed, who = self.recipe.spec.seed, self.who
         filled = fill(self.part.template, self.value)
         subject = self.subject
@@ -47,38 +56,39 @@ class CaseBuilder:
         known = {} if age is None else {"gestational_age_weeks": age}
         edits, numbers = self.edits(filled["anatomy"], known)
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
-        style = {"style_seed": seed_of(seed, who, self.replicate, "style")}
+        style_seed = seed_of(seed, who, self.replicate, "style")
         scan = filled.get("acquisition")
         numbers |= acquisition_section.filled_numbers(scan or {})
+        gate = self.recipe.spec.gate
         return Case(
             id=f"{who}/{words}/{self.replicate}",
             subject=subject,
             variant=words,
             replicate=self.replicate,
             edits=edits,
-            appearance=filled["appearance"] | style,
+            appearance=CaseAppearance(**filled["appearance"], style_seed=style_seed),
             grid=grid,
             requested=known
             | filled["subject"]
             | {self.columns[name]: value for name, value in numbers.items()},
             group=self.part.group,
             labels=labels,
-            acquisition=self.acquisition(scan) if scan else {},
-            gate=gate.of_case() if (gate := self.recipe.spec.gate) else {},
+            acquisition=self.acquisition(scan) if scan else None,
+            gate=CaseGate(gate.model, gate.tries, gate.structures) if gate else None,
         )
 
-    def acquisition(self, section: dict[str, Any]) -> dict[str, Any]:
+    def acquisition(self, section: JsonObject) -> CaseAcquisition:
         """The scan of this case: a section of which every parameter has its value."""
         parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
         if "histogram" in parameters:
             parameters["histogram"] = {"values": brightness_quantiles(**parameters["histogram"])}
         identity = (self.who, sorted(self.variant.items()), self.replicate, "acquisition")
-        return {
-            **({"scanner": section["scanner"]["name"]} if "scanner" in section else {}),
-            "labels": section["labels"],
-            "parameters": parameters,
-            "seed": seed_of(self.recipe.spec.seed, *identity),
-        }
+        return CaseAcquisition(
+            labels=section["labels"],
+            parameters=parameters,
+            seed=seed_of(self.recipe.spec.seed, *identity),
+            scanner=section["scanner"]["name"] if "scanner" in section else None,
+        )
 
     def value(self, name: str, word: str, node: Any) -> Any:
         """A parameter's value: swept, or drawn for what it belongs to."""
@@ -94,10 +104,10 @@ class CaseBuilder:
 
     def edits(
         self, anatomy: list[dict[str, Any]], known: dict[str, float]
-    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    ) -> tuple[tuple[CaseEdit, ...], dict[str, Any]]:
         """The edits that are carried out, and every number of them as asked and as carried out."""
         values = known | {"replicate": self.replicate}
-        done: list[dict[str, Any]] = []
+        done: list[CaseEdit] = []
         numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
             operator, given = of(edit)
@@ -110,12 +120,11 @@ class CaseBuilder:
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
                     run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
                 own = full_name(("anatomy", index, operator), anatomy)
-                named = {} if own == operator else {"as": own}
-                done.append({operator: {k: _listed(v) for k, v in run.items()}, **named})
+                done.append(CaseEdit(operator, {k: _listed(v) for k, v in run.items()}, own))
                 if age := kind.reaches_weeks(given):
                     values["gestational_age_weeks"] = age
             values |= {key: value for key, value in given.items() if _is_number(value)}
-        return done, numbers
+        return tuple(done), numbers
 
     def holds(self, condition: str, values: dict[str, float]) -> bool:
         if missing := sorted(names_in(condition) - values.keys()):

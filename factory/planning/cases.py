@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from factory.case import Case
+from factory.case import Case, CaseGrid
 from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
 from factory.planning.grid import grid_shape
@@ -35,7 +35,7 @@ def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case
     Raises as `cases`, of subjects at once.
     """
     replicates = recipe.spec.replicates
-    grid = {"shape": list(grid_shape(recipe)), "spacing_mm": recipe.spec.output.spacing_mm}
+    grid = CaseGrid(grid_shape(recipe), recipe.spec.output.spacing_mm)
     labels = labels_of(recipe.spec)
     every = case_groups(recipe)
     columns = recipe_columns(every)

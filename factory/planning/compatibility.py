@@ -129,7 +129,7 @@ def has_styles(recipe: Recipe, generator: Mapping[str, Any]) -> bool:
 def _tissues(recipe: Recipe) -> list[str]:
     """The labels that a painter has to know, in order."""
     names = recipe.spec.table.names
-    there = {label["looks_like"] for label in labels_of(recipe.spec)}
+    there = {label.looks_like for label in labels_of(recipe.spec)}
     for source, section in recipe.spec.sources:
         there |= source.tissues(section)
     return [name for name in names if name in there]

@@ -189,7 +189,7 @@ def _row(case: Case, hidden: Set[str] = frozenset()) -> dict[str, Any]:
         "gestational_age_weeks": case.subject.get("gestational_age_weeks"),
         "variant": case.variant,
         "replicate": case.replicate,
-        "edits": ", ".join(of(edit)[0] for edit in case.edits),
+        "edits": ", ".join(edit.operator for edit in case.edits),
         "requested": ", ".join(f"{name} {_cell(value)}" for name, value in asked.items()),
     }
 

@@ -75,8 +75,8 @@ def with_style_of_attempt(case: Case, attempt: int) -> Case:
     """A case in the style of an attempt; of the first, attempt 0, in its own."""
     if attempt == 0:
         return case
-    seed = seed_of(case.appearance["style_seed"], attempt, "attempt")
-    return replace(case, appearance=case.appearance | {"style_seed": seed})
+    seed = seed_of(case.appearance.style_seed, attempt, "attempt")
+    return replace(case, appearance=replace(case.appearance, style_seed=seed))
 
 
 class Gate:
@@ -104,9 +104,10 @@ class Gate:
         is what was painted, before lesions are shaded and a scanner adds its defects: whether the
         generator did as the label told it. All of it follows from the case alone.
         """
-        asked = case.gate["structures"]
+        assert case.gate is not None, "a case without a gate is painted once"
+        asked = case.gate.structures
         has_styles = family_of(painter.card).has_styles(painter.card) and style_ends is None
-        tries = case.gate["tries"] if has_styles else 1
+        tries = case.gate.tries if has_styles else 1
         table, spacing = painter_label_table(subject.table), subject.grid.spacing
         best: tuple[float, Any] | None = None
         for attempt in range(tries):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from factory.acquisition.acquire import Stack, acquire_stacks
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.heart import checked_stack
 from factory.case import Case
@@ -118,13 +118,12 @@ class Renderer:
         extra = {}
         if disagreement is not None:
             extra["uncertainty"] = disagreement
-        if case.appearance.get("original"):
+        if case.appearance.original:
             extra["original"] = original(case, before.image, subject.label)
         grid, table = subject.grid, subject.table
         stacks: tuple[Stack, ...] = ()
         if scan := case.acquisition:
-            parameters, seed = scan["parameters"], scan["seed"]
-            acquired = acquire_stacks(painted, label, grid, table, parameters, seed)
+            acquired = acquire_stacks(painted, label, grid, table, scan.parameters, scan.seed)
             painted, stacks = acquired.image, acquired.stacks
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
         return Sample(case, painted, label, grid, table, measures, extra, stacks)
@@ -135,9 +134,8 @@ def after_painting(
 ) -> np.ndarray:
     """The image float32 [z, y, x] as the edits of a case leave it once it is painted."""
     for edit in case.edits:
-        name, values = of(edit)
-        change = OPERATORS[name].after_painting
-        image = change(image, label, subject.grid.spacing, subject.table, values)
+        change = OPERATORS[edit.operator].after_painting
+        image = change(image, label, subject.grid.spacing, subject.table, edit.parameters)
     return image
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS
 from factory.case import Case
 from factory.errors import AnatomyError
 from factory.families.base import StyleEnds
@@ -27,15 +27,15 @@ class SubjectEditor:
         replicate = case.replicate if source.is_drawn else 0
         key = (case.subject, case.grid, case.labels, replicate)
         if self.last is None or self.last[0] != key:
-            whole = source.load(case.subject, case.grid["spacing_mm"], replicate)
-            fitted = whole if source.is_drawn else fit(whole, tuple(case.grid["shape"]))
+            whole = source.load(case.subject, case.grid.spacing_mm, replicate)
+            fitted = whole if source.is_drawn else fit(whole, case.grid.shape)
             table = dataset_table(whole.table, case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
 
     def style_ends(self, case: Case) -> StyleEnds | None:
         """The real subjects that lend the case their style. Raises SubjectError."""
-        return source_of(case.subject).style_ends(case.subject, case.grid["spacing_mm"])
+        return source_of(case.subject).style_ends(case.subject, case.grid.spacing_mm)
 
     def load_and_edit(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
         """Label map, image (where the subject has one) and what the edits put on record.
@@ -49,8 +49,7 @@ class SubjectEditor:
         age = subject.metadata.get("gestational_age_weeks")
         records: dict[str, Any] = {}
         for edit in case.edits:
-            name, parameters = of(edit)
-            operator = OPERATORS[name]
+            operator, parameters = OPERATORS[edit.operator], edit.parameters
             known = {"age_weeks": age} if operator.wants_age else {}
             try:
                 label, image, *record = operator.apply(
@@ -58,7 +57,7 @@ class SubjectEditor:
                 )
             except AnatomyError as error:
                 raise AnatomyError(f"{case.id}: {error}") from error
-            own = parameters.get("name", edit.get("as", name))
+            own = parameters.get("name", edit.column_prefix)
             for written in record:
                 age = written.get("age_weeks", age)
                 records |= {f"{own}_{key}": value for key, value in written.items()}

@@ -85,7 +85,7 @@ def check_labels(recipe: RecipeSections) -> None:
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
     names = table_of(labels).names
-    looks = {label["name"]: label["looks_like"] for label in labels}
+    looks = {label.name: label.looks_like for label in labels}
     common: set[str] = set()
     for at, edits in recipe.edits.items():
         taken = set(common)

@@ -1,7 +1,7 @@
 """What a recipe may say of its gate: how well an image must show what its label says."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, create_model, model_validator
 
@@ -59,10 +59,6 @@ class GateBase(Section):
         """The limits by structure, in the order of the label tables."""
         limits: Mapping[str, Limits | None] = {name: getattr(self, name) for name in TISSUES}
         return {name: given.given for name, given in limits.items() if given is not None}
-
-    def of_case(self) -> dict[str, Any]:
-        """As a case has it, plain JSON."""
-        return {"model": self.model, "tries": self.tries, "structures": self.structures}
 
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ each label has one that it is painted as.
 
 import numpy as np
 
+from factory.case import AddedLabel
 from factory.schema.sections import RecipeSections
 from factory.storage.subjects.types import FETA, LabelTable
 
-Labels = list[dict[str, str]]
-"""Those beside FETA's, in order of their values: {"name": ..., "looks_like": a tissue of FETA}."""
+Labels = tuple[AddedLabel, ...]
+"""The labels beside FETA's, in order of their values."""
 
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
 
@@ -26,13 +27,13 @@ def labels_of(recipe: RecipeSections) -> Labels:
         for edit in edits:
             if added := edit.operator.adds_label():
                 looks.setdefault(*added)
-    return [{"name": name, "looks_like": tissue} for name, tissue in looks.items()]
+    return tuple(AddedLabel(name, tissue) for name, tissue in looks.items())
 
 
 def table_of(labels: Labels) -> LabelTable:
     """FETA's table with more labels."""
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
-    names = [label["name"] for label in labels]
+    names = [label.name for label in labels]
     return LabelTable((*FETA.names, *names), (*FETA.colours, *colours))
 
 
@@ -57,5 +58,5 @@ def map_to_painter_labels(label: np.ndarray, labels: Labels) -> np.ndarray:
     One without labels of the recipe's is as it is."""
     if not labels:
         return label
-    values = [*range(len(FETA.names)), *(FETA.index(more["looks_like"]) for more in labels)]
+    values = [*range(len(FETA.names)), *(FETA.index(more.looks_like) for more in labels)]
     return np.array(values, np.uint8)[label]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from factory.case import Case
+from factory.case import Case, CaseAppearance, CaseGrid
 from factory.errors import AnatomyError
 from factory.execution.options import RunOptions
 from factory.execution.run import ActorNeeds, execute
@@ -44,9 +44,9 @@ def case(index: int) -> Case:
         subject={"source": "phantom", "id": f"phantom-{index // 5}", "gestational_age_weeks": 28.0},
         variant=f"grade={index % 5}",
         replicate=0,
-        edits=[],
-        appearance={"style_seed": index},
-        grid={"shape": list(SHAPE), "spacing_mm": 1.0},
+        edits=(),
+        appearance=CaseAppearance("toy", "mean", style_seed=index),
+        grid=CaseGrid(SHAPE, 1.0),
         requested={"grade": index % 5},
     )
 
@@ -96,7 +96,7 @@ class ToyWorker:
 
     def prepare(self, case: Case) -> Case:
         """Where the mishaps are."""
-        index = case.appearance["style_seed"]
+        index = case.appearance.style_seed
         time.sleep(self.seconds)
         self.note(f"{os.getpid()} {index} {os.getppid()}")
         while self.happens("two-nodes") and index >= 6 and len(self.raylets()) < 2:
@@ -117,7 +117,7 @@ class ToyWorker:
         return case
 
     def paint(self, case: Case) -> StoredSample:
-        index = case.appearance["style_seed"]
+        index = case.appearance.style_seed
         self.wait_for(index + 1)
         rng = np.random.Generator(np.random.Philox(index))
         arrays = {

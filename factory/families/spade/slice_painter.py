@@ -61,9 +61,9 @@ class SlicePainter:
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, None]:
         """See factory.families.base.Painter."""
-        mixed_precision = case.appearance.get("mixed_precision", False)
+        mixed_precision = case.appearance.mixed_precision
         if style_ends is None:
-            style = self.style_from(case.appearance["style_seed"])
+            style = self.style_from(case.appearance.style_seed)
         else:
             style = self.style_between(style_ends)
         return self.paint_slices(label, style, mixed_precision), None

@@ -1,12 +1,12 @@
 """Label volume -> image volume: three SPADE networks, one a slicing direction, and their fusion."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 
-from factory.case import Case
+from factory.case import Case, CaseAppearance
 from factory.families.base import StyleEnds
 from factory.families.spade.fusion_compatibility import check_fusion
 from factory.imaging.boxes import tissue_slices
@@ -91,14 +91,13 @@ class SpadePainter:
         return torch.from_numpy(np.stack(volumes))
 
     def render(
-        self, label: np.ndarray, appearance: dict[str, Any]
+        self, label: np.ndarray, appearance: CaseAppearance
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The fused image and, where uncertainty is asked for, the disagreement of its three
         volumes; float32 [z, y, x]."""
-        mixed_precision = appearance.get("mixed_precision", False)
-        volumes = self.paint_all(label, appearance["style_seed"], mixed_precision)
-        fused = self.fuse(volumes, label, appearance["fuse"])
-        apart = fusion.disagreement(volumes).numpy() if appearance.get("uncertainty") else None
+        volumes = self.paint_all(label, appearance.style_seed, appearance.mixed_precision)
+        fused = self.fuse(volumes, label, appearance.fuse)
+        apart = fusion.disagreement(volumes).numpy() if appearance.uncertainty else None
         return fused.numpy(), apart
 
     def paint(

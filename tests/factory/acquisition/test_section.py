@@ -139,7 +139,7 @@ def test_every_number_may_be_swept_and_is_a_column() -> None:
     }  # fmt: skip
     assert len({c.requested["voids_share"] for c in every}) == len(every)
     for case in every:
-        given = case.acquisition["parameters"]
+        given = case.acquisition.parameters
         assert case.requested["voids_share"] == given["voids"]["share"] <= 0.2
         assert case.requested["dropped_share"] == given["dropped"]["share"]
         assert case.requested["motion_translation_mm"] == given["motion"]["translation_mm"]
@@ -151,7 +151,7 @@ def test_a_scan_belongs_to_its_case_and_to_nothing_else() -> None:
                                           "acquisition.noise.snr={each: [5, 20, 8]}"))}  # fmt: skip
     assert few.keys() < more.keys()
     assert all(more[id].to_json() == case.to_json() for id, case in few.items())
-    seeds = [case.acquisition["seed"] for case in more.values()]
+    seeds = [case.acquisition.seed for case in more.values()]
     assert len(set(seeds)) == len(seeds)
     case = next(iter(few.values()))
     assert Case.from_json(case.to_json()) == case

@@ -42,7 +42,7 @@ def test_a_condition_switches_an_edit_off_and_never_a_case() -> None:
             assert case == plain[id]
         else:
             off += 1
-            assert case.edits == []
+            assert case.edits == ()
             assert "radius_mm" not in case.requested
             assert case.subject == plain[id].subject
     assert 0 < off < len(young)

@@ -1,13 +1,15 @@
 """`--keep-going`: a case that fails keeps a vacant place, and every verb says so."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from support import toy_render
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
-from factory.case import Case
+from factory.case import CaseGrid
 from factory.execution.placeholder import placeholder_sample
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import open_dataset
@@ -56,11 +58,11 @@ def test_a_vacant_place_has_every_array_of_the_layout() -> None:
     shapes = dict.fromkeys(("stack_0", "stack_0_label"), (4, 6, 8))
     ranges = {"image": (-0.5, 1.0), "stack_0": (0.0, 1.0), "uncertainty": (0.0, 1.0)}
     layout = Layout(1, (3, 4, 5), FETA, ranges, shapes=shapes)
-    case = Case("c", {"id": "s"}, "", 0, [], {}, {"spacing_mm": [3.0, 2.0, 1.0]}, {"grade": 2})
+    case = replace(toy_render.case(2), grid=CaseGrid((3, 4, 5), spacing_mm=2.0))
     sample = placeholder_sample(case, layout, "because\nof this")
     for name in layout.arrays:
         assert not np.any(sample.checked(name, layout) - layout.ranges.get(name, (0, 0))[0])
     assert sample.columns["failure"] == "because of this"
     assert sample.columns["accepted"] is False
     assert sample.columns["grade"] == 2
-    assert tuple(sample.spacing_mm) == (3.0, 2.0, 1.0)
+    assert tuple(sample.spacing_mm) == (2.0, 2.0, 2.0)

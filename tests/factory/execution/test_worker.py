@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from factory.case import Case
+from factory.case import Case, CaseAppearance, CaseGrid
 from factory.execution.worker import RenderWorker
 from factory.rendering.sample import Sample
 from factory.storage.dataset.layout import Layout
@@ -39,9 +39,9 @@ def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
             subject={"source": "phantom", "id": "phantom-7", "gestational_age_weeks": 28.5},
             variant=f"grade={grade}",
             replicate=0,
-            edits=[],
-            appearance={},
-            grid={},
+            edits=(),
+            appearance=CaseAppearance("toy", "mean", style_seed=0),
+            grid=CaseGrid(SHAPE, spacing_mm=1.0),
             requested={"grade": grade, "radius_mm": 1.5 * grade},
         )
         for grade in (2, 4)

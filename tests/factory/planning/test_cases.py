@@ -51,15 +51,17 @@ def test_a_case_says_all_that_is_needed_to_make_it() -> None:
     assert case.id == "phantom-0000/grade=2/0"
     assert set(case.subject) == {"source", "id", "gestational_age_weeks", "seed"}
     assert 21 <= case.subject["gestational_age_weeks"] <= 34
-    assert case.edits == [{"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}]
+    assert [edit.to_json() for edit in case.edits] == [
+        {"dilate_ventricles": {"radius_mm": 3.0, "into": ["white_matter"]}}
+    ]
     assert case.requested == {
         "gestational_age_weeks": case.subject["gestational_age_weeks"],
         "grade": 2,
         "radius_mm": 3.0,
     }
-    assert case.appearance["model"] == "fetal-spade"
-    assert case.appearance["fuse"] == "mean"
-    assert case.grid["spacing_mm"] == 1.0
+    assert case.appearance.model == "fetal-spade"
+    assert case.appearance.fuse == "mean"
+    assert case.grid.spacing_mm == 1.0
     assert Case.from_json(case.to_json()) == case
     assert json.loads(case.to_json())["id"] == case.id
 
@@ -81,7 +83,7 @@ def test_one_style_and_one_anatomy_a_subject_across_its_grades() -> None:
                 if case.subject["id"] == f"phantom-{subject:04d}" and case.replicate == replicate
             ]
             assert len(set(same)) == 1
-    assert len({case.appearance["style_seed"] for case in made}) == 6
+    assert len({case.appearance.style_seed for case in made}) == 6
     assert len({case.subject["seed"] for case in made}) == 3
 
 
@@ -135,8 +137,8 @@ def test_another_edit_after_does_not_change_the_draws_of_this_one() -> None:
     other = "  - dilate_ventricles: {radius_mm: 1, into: [grey_matter]}\n"
     alone = list(cases(recipe(text=RADIUS)))
     after = list(cases(recipe(text=RADIUS.replace("appearance:", other + "appearance:"))))
-    drawn = [case.edits[0]["dilate_ventricles"]["radius_mm"] for case in alone]
-    assert [case.edits[0]["dilate_ventricles"]["radius_mm"] for case in after] == drawn
+    drawn = [case.edits[0].parameters["radius_mm"] for case in alone]
+    assert [case.edits[0].parameters["radius_mm"] for case in after] == drawn
     assert set(after[0].requested) == {
         "gestational_age_weeks",
         "dilate_ventricles_radius_mm",
@@ -185,7 +187,7 @@ def test_draws_follow_their_distributions() -> None:
 
 def test_draws_of_replicates_differ_and_fixed_values_do_not() -> None:
     made = list(cases(recipe("replicates=3", text=RADIUS)))
-    drawn = {case.edits[0]["dilate_ventricles"]["radius_mm"] for case in made}
+    drawn = {case.edits[0].parameters["radius_mm"] for case in made}
     assert len(drawn) == 6
     assert all(1 <= radius <= 4 for radius in drawn)
     assert {case.subject["gestational_age_weeks"] for case in made} == {28.0}
@@ -233,6 +235,7 @@ def test_a_number_has_one_column_in_every_case_of_a_recipe() -> None:
         smooth |= {"lesion_smoothness_mm"} if case.group == "ill" else set()
         assert {name for name in case.requested if name.endswith("radius_mm")} == widths
         assert {name for name in case.requested if name.endswith("smoothness_mm")} == smooth
-        second = next(edit for edit in case.edits if "as" in edit)
-        assert second["as"] == "dilate_ventricles_2"
-        assert second["dilate_ventricles"]["radius_mm"] == 2
+        second = next(edit for edit in case.edits if edit.column_prefix != edit.operator)
+        assert second.column_prefix == "dilate_ventricles_2"
+        assert second.to_json()["as"] == "dilate_ventricles_2"
+        assert second.parameters["radius_mm"] == 2

@@ -70,9 +70,9 @@ def test_no_case_needs_more_than_the_arrays_hold(thickness, gap, plane, spacing,
     label = np.ones(shape, np.uint8)
     grid = Grid.centred(shape, (spacing,) * 3)
     for case in list(cases(made))[:2]:
-        parameters = case.acquisition["parameters"]
+        parameters = case.acquisition.parameters
         image = label.astype(np.float32)
-        scanned = acquire_stacks(image, label, grid, FETA, parameters, case.acquisition["seed"])
+        scanned = acquire_stacks(image, label, grid, FETA, parameters, case.acquisition.seed)
         for k, stack in enumerate(scanned.stacks):
             assert all(n <= m for n, m in zip(stack.image.shape, shapes[f"stack_{k}"], strict=True))
 
@@ -112,8 +112,8 @@ def test_a_scanner_that_ships_plans_and_fits_the_schema(path: Path) -> None:
                 CARD, 15_000_000, MACHINE)  # fmt: skip
     assert len(made.layout.stacks) == 3
     case = next(cases(made.recipe))
-    assert case.acquisition["scanner"] == path.stem
-    assert case.acquisition["parameters"].keys() <= set(DEFECTS)
+    assert case.acquisition.scanner == path.stem
+    assert case.acquisition.parameters.keys() <= set(DEFECTS)
     assert f"On a {path.stem} scanner: three stacks" in " ".join(explained(made.recipe))
     lines = path.read_text().splitlines()
     assert lines[0].startswith("# ")

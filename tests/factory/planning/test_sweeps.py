@@ -81,7 +81,7 @@ def test_each_axis_is_a_parameter_of_its_own() -> None:
     ]
     assert len({case.variant for case in made}) == len(made) == 8
     for case in made:
-        deform, asked = case.edits[0]["deform"], case.requested
+        deform, asked = case.edits[0].parameters, case.requested
         turned = [asked["rotation_degrees_z"], 0, asked["rotation_degrees_x"]]
         assert deform["rotation_degrees"] == turned
         assert deform["scale"] == [1, asked["scale_y"], 1]
@@ -95,7 +95,7 @@ def test_each_axis_is_a_parameter_of_its_own() -> None:
 def test_plain_lists_and_words_have_no_column() -> None:
     plain = "{deform: {warp_mm: 1, rotation_degrees: [5, 0, 0], flip: true}}"
     case = next(cases(recipe(f"anatomy=[{plain}]")))
-    assert case.edits[0]["deform"]["rotation_degrees"] == [5, 0, 0]
+    assert case.edits[0].parameters["rotation_degrees"] == [5, 0, 0]
     assert case.requested.keys() == {"gestational_age_weeks", "warp_mm", "smoothness_mm"}
 
 
@@ -105,5 +105,5 @@ def test_words_that_are_swept_or_drawn_have_a_column() -> None:
     assert [case.requested["mode"] for case in made] == ["dilate", "displace"] * 10
     assert {case.requested["side"] for case in made} == {"left", "right"}
     for case in made:
-        given = case.edits[0]["ventriculomegaly"]
+        given = case.edits[0].parameters
         assert (given["mode"], given["side"]) == (case.requested["mode"], case.requested["side"])

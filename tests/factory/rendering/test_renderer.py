@@ -8,7 +8,7 @@ import pytest
 import torch
 from support import places
 
-from factory.case import Case
+from factory.case import Case, CaseAppearance, CaseEdit, CaseGrid
 from factory.errors import RenderError
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.intensities import RANGE, from_network, to_network
@@ -24,9 +24,15 @@ CASE = Case(
     subject={"source": "phantom", "id": "phantom-1", "gestational_age_weeks": 27.0, "seed": 1},
     variant="grade=2",
     replicate=0,
-    edits=[{"dilate_ventricles": {"radius_mm": 4.0, "into": ["white_matter"]}}],
-    appearance={"fuse": "mean", "style_seed": 1, "uncertainty": True},
-    grid={"shape": [48, 64, 48], "spacing_mm": 2.0},
+    edits=(
+        CaseEdit(
+            "dilate_ventricles",
+            {"radius_mm": 4.0, "into": ["white_matter"]},
+            column_prefix="dilate_ventricles",
+        ),
+    ),
+    appearance=CaseAppearance("fetal-spade", "mean", style_seed=1, uncertainty=True),
+    grid=CaseGrid((48, 64, 48), spacing_mm=2.0),
     requested={"grade": 2},
 )
 

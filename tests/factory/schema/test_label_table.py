@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import places
 
-from factory.case import Case
+from factory.case import AddedLabel, Case
 from factory.config.loading import parse
 from factory.errors import FactoryError, PlanError
 from factory.execution.worker import to_stored
@@ -55,11 +55,11 @@ def recipe(*overrides: str, text: str = TEXT) -> Recipe:
 
 def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
     made = recipe()
-    labels = [
-        {"name": "lesion", "looks_like": "white_matter"},
-        {"name": "cyst", "looks_like": "grey_matter"},
-        {"name": "clot", "looks_like": "brainstem"},
-    ]
+    labels = (
+        AddedLabel("lesion", "white_matter"),
+        AddedLabel("cyst", "grey_matter"),
+        AddedLabel("clot", "brainstem"),
+    )
     assert labels_of(made.spec) == labels
     assert layout_of(made).table == table_of(labels)
     assert layout_of(made).table.names == (*FETA.names, *NAMES)

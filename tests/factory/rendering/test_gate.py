@@ -98,10 +98,10 @@ def test_a_case_has_the_whole_gate_and_one_without_has_no_such_key() -> None:
 
 def test_the_attempt_enters_the_seed_and_the_first_is_the_case_s_own() -> None:
     [case, *_] = cases(recipe())
-    seeds = [with_style_of_attempt(case, i).appearance["style_seed"] for i in range(4)]
+    seeds = [with_style_of_attempt(case, i).appearance.style_seed for i in range(4)]
     assert seeds[0] == case.appearance.style_seed
     assert len(set(seeds)) == 4
-    assert seeds == [with_style_of_attempt(case, i).appearance["style_seed"] for i in range(4)]
+    assert seeds == [with_style_of_attempt(case, i).appearance.style_seed for i in range(4)]
     assert replace(with_style_of_attempt(case, 2), appearance=case.appearance) == case
 
 

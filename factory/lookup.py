@@ -1,11 +1,11 @@
 """Names to places: recipes and models, from the working folder first, then the installed ones."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
 from factory.errors import FactoryError
+from factory.storage.nearest_name import nearest_name_hint
 
 CARD = "card.json"
 
@@ -86,6 +86,5 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
 
 def _there(name: str, names: Iterable[str]) -> str:
     known = sorted(names)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = nearest_name_hint(name, known)
     return f"; there are {', '.join(known) or 'none'}{hint}"

@@ -9,7 +9,7 @@ from factory.planning.grid import voxel_text
 from factory.planning.plan import Plan
 from factory.schema.gate import gate_text
 from factory.storage.dataset.dataset import Dataset
-from factory.text import amount, duration
+from factory.text import duration_text, size_text
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class PlanReport:
             f"{' × '.join(map(str, layout.brick_of('image')))} voxels",
             f"shards   {layout.shards}, of which {len(p.done)} are done"
             + (f"; {p.kept} samples stay as they are" if p.kept else ""),
-            f"size     {amount(p.raw_bytes)}, compressed about {amount(p.stored_bytes)}",
-            f"memory   {amount(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
-            f"of {amount(p.memory_per_actor)}, {p.threads} thread each"
+            f"size     {size_text(p.raw_bytes)}, compressed about {size_text(p.stored_bytes)}",
+            f"memory   {size_text(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
+            f"of {size_text(p.memory_per_actor)}, {p.threads} thread each"
             + (", label edits and writing beside it" if p.overlap else ""),
-            f"time     about {duration(p.seconds)}",
+            f"time     about {duration_text(p.seconds)}",
             *_gate(p),
             *(f"warning  {warning}" for warning in p.warnings),
         ]
@@ -76,7 +76,7 @@ class RenderReport:
         opened = f"import zarr; g = zarr.open('{path}'); print(g['image'][0], g['label'][0])"
         return [
             f"{layout.samples} samples, {self.rendered} of them made now "
-            f"in {duration(self.seconds)}",
+            f"in {duration_text(self.seconds)}",
             *failed(self.failures),
             *_rejected(self.rejected),
             f"dataset  {path}",
@@ -161,7 +161,7 @@ def _gate(made: Plan) -> list[str]:
         return []
     again = "what misses it is not painted again"
     if made.retry_seconds:
-        most = duration(made.seconds_at_most)
+        most = duration_text(made.seconds_at_most)
         again = f"up to {gate.tries} times painted, {most} if all are"
     return [f"gate     {gate.model}: {gate_text(gate)}; {again}"]
 

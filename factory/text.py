@@ -1,31 +1,24 @@
-"""Text that people read: lists, nearest names, amounts, durations."""
+"""Text that people read: lists of names, numbers of bytes, durations, counts."""
 
-import difflib
 from collections.abc import Iterable
-from typing import Any
 
 
-def listed(names: Iterable[Any]) -> str:
+def join_names(names: Iterable[object]) -> str:
+    """Return the names with commas between them."""
     return ", ".join(str(name) for name in names)
 
 
-def nearest(word: Any, names: Iterable[str]) -> str:
-    """'; did you mean X?' or nothing."""
-    found = difflib.get_close_matches(str(word), list(names), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def amount(count: float) -> str:
-    """Bytes as people read them."""
+def size_text(size_bytes: float) -> str:
+    """Return a number of bytes in a readable unit: "1.5 GB"."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} TB"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
+def duration_text(seconds: float) -> str:
+    """Return a duration in a readable unit: "45 s", "12 min", "3.5 h", "2.1 days"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -33,6 +26,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"
 
 
-def many(count: int, noun: str) -> str:
-    """A count and its noun, in the plural where it is due."""
+def count_text(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural unless the count is 1: "3 samples"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -28,7 +28,7 @@ from factory.config.types import (
     Train,
     VoidSize,
 )
-from factory.text import listed
+from factory.text import join_names
 
 PLANES = ("axial", "coronal", "sagittal")
 MOST_STACKS = 6
@@ -59,7 +59,7 @@ class Stacks(ScannerSection):
     @model_validator(mode="after")
     def _one_to_six(self) -> "Stacks":
         if not 1 <= len(self.orientations) <= MOST_STACKS:
-            words = f"a list of 1 to {MOST_STACKS} of {listed(PLANES)}"
+            words = f"a list of 1 to {MOST_STACKS} of {join_names(PLANES)}"
             text = "value {value}; allowed: {words}"
             raise problem(text, self.orientations, at=("orientations",), words=words)
         return self
@@ -147,7 +147,7 @@ class Acquisition(Section):
     @model_validator(mode="after")
     def _some(self) -> "Acquisition":
         if all(getattr(self, name) is None for name in DEFECTS):
-            words = listed(("scanner", *DEFECTS))
+            words = join_names(("scanner", *DEFECTS))
             raise problem(f"nothing is asked of the scanner; allowed: some of {words}")
         if self.labels == "stack" and self.stacks is None:
             text = "value stack; without stacks no label can follow them; allowed: volume"

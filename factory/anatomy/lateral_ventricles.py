@@ -1,7 +1,5 @@
 """The lateral ventricles within the ventricles' label, and their sides."""
 
-import difflib
-
 import cc3d
 import numpy as np
 from scipy import ndimage
@@ -10,6 +8,7 @@ from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
 from factory.imaging.types import Spacing
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import LabelTable
 
 SLIT_WIDTH_MM = 6.0
@@ -121,7 +120,6 @@ def gained_within(
 
 def _value(name: str, table: LabelTable) -> int:
     if name not in table.names:
-        close = difflib.get_close_matches(name, table.names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = nearest_name_hint(name, table.names)
         raise AnatomyError(f"no tissue {name!r} in the labels: {', '.join(table.names)}{hint}")
     return table.names.index(name)

@@ -33,7 +33,7 @@ from factory.cli.options import (
 )
 from factory.cli.rate import rate
 from factory.discovery import member_names
-from factory.text import listed
+from factory.text import join_names
 
 EDITS = member_names("factory.anatomy.edits")
 FAMILIES = member_names("factory.families")
@@ -48,7 +48,7 @@ def factory() -> None:
 
 
 @app.command(
-    epilog=f"Subjects: {listed(SOURCES)}. Edits of label maps: {listed(EDITS)}. "
+    epilog=f"Subjects: {join_names(SOURCES)}. Edits of label maps: {join_names(EDITS)}. "
     "`factory schema render` says what each takes."
 )
 def render(
@@ -152,7 +152,9 @@ def submit(
     raise typer.Exit(send(recipe, changes, options, address=address))
 
 
-@app.command(epilog=f"Families: {listed(FAMILIES)}. `factory schema train` says what each takes.")
+@app.command(
+    epilog=f"Families: {join_names(FAMILIES)}. `factory schema train` says what each takes."
+)
 def train(
     recipe: RecipeName,
     set: Set = None,
@@ -183,9 +185,9 @@ def models(
     json: Json = False,
 ) -> None:
     """List the models there are: family, licence, training and held-out score."""
-    from factory.model_zoo import models as listed
+    from factory.model_zoo import models as join_names
 
-    show(listed(names or ()), json)
+    show(join_names(names or ()), json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import typer
 
 from factory.cli.options import Actors, Address, Dataset, Json, Mixed, Serial, show
 from factory.discovery import member_names
-from factory.text import listed
+from factory.text import join_names
 
 FORMATS = [
     name.replace("_", "-") for name in member_names("factory.storage.export.formats", folders=False)
@@ -98,7 +98,7 @@ def replay(
 def export(
     dataset: Dataset,
     to: Annotated[
-        str, typer.Option(metavar="FORMAT", help=f"One of {listed(FORMATS)}.")
+        str, typer.Option(metavar="FORMAT", help=f"One of {join_names(FORMATS)}.")
     ],
     output: Annotated[
         str | None,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from factory.config.section import problem
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 MAX_CHARACTERS = 200
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -92,8 +93,8 @@ def _number(node: ast.expr, names: Collection[str]) -> None:
         _number(node.operand, names)
     elif isinstance(node, ast.Name):
         if node.id not in names:
-            why = f"no such name {node.id}; allowed: {listed(sorted(names))}"
-            raise _Refused(why + nearest(node.id, names), node)
+            why = f"no such name {node.id}; allowed: {join_names(sorted(names))}"
+            raise _Refused(why + nearest_name_hint(node.id, names), node)
     elif not (isinstance(node, ast.Constant) and type(node.value) in (int, float)):
         raise _Refused("allowed: numbers and names to compare", node)
 

@@ -23,7 +23,7 @@ from factory.config.merge import included, overridden, read_text
 from factory.config.section import UNKNOWN, Section
 from factory.config.units import value_hint
 from factory.errors import RecipeError
-from factory.text import listed
+from factory.text import join_names
 
 WORDS = {
     "bool_type": "true or false",
@@ -95,7 +95,7 @@ def parse(text: str, name: str, schema: type[M], overrides: Sequence[str] = ()) 
     """As `load`, from text; `name` is what messages call it, and includes lie beside it."""
     document = included(read_yaml(text, name), File(name).parent)
     if not isinstance(document.data, dict):
-        words = listed(schema.model_fields)
+        words = join_names(schema.model_fields)
         raise RecipeError(
             f"{name}:1:1: value {shown(document.data)}; allowed: a mapping with {words}"
         )

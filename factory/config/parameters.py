@@ -22,7 +22,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.config.section import Section, allowed, problem
 from factory.config.sweep_keywords import SWEEPS, WORDS, word_of
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 T = TypeVar("T")
 Weight = Annotated[float, Field(ge=0, le=1e9), allowed("a weight of 0 or more")]
@@ -213,9 +214,9 @@ def _is_parameter(*words: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if isinstance(value, dict) and word_of(value) not in words:
             key = next((key for key in value if key not in (*words, "count")), None)
-            hint = nearest(key, words)
+            hint = nearest_name_hint(key, words)
             text = "value {value}; allowed: a value or one of {words}"
-            raise problem(text, value, words=listed(words) + hint)
+            raise problem(text, value, words=join_names(words) + hint)
         return value
 
     return BeforeValidator(check)

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from factory.config.document import Document, Path, shown
 from factory.config.units import key_hint
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 UNKNOWN = "unknown key"
 """How such an error begins: it is placed at the key, not at its value."""
@@ -33,11 +34,13 @@ class Section(BaseModel):
     def _known_keys(cls, data: Any) -> Any:
         keys = list(cls.model_fields)
         if not isinstance(data, dict):
-            raise problem("value {value}; allowed: a mapping with {keys}", data, keys=listed(keys))
+            raise problem(
+                "value {value}; allowed: a mapping with {keys}", data, keys=join_names(keys)
+            )
         for key in data:
             if key not in cls.model_fields:
-                hint = key_hint(key, keys) or nearest(key, keys)
-                raise problem(f"{UNKNOWN}; allowed: {listed(keys)}{hint}", at=(key,))
+                hint = key_hint(key, keys) or nearest_name_hint(key, keys)
+                raise problem(f"{UNKNOWN}; allowed: {join_names(keys)}{hint}", at=(key,))
         return data
 
 
@@ -85,8 +88,8 @@ def one_of(names: Sequence[str], *others: str) -> Check:
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         if not isinstance(value, str) or value not in names:
-            hint = nearest(value, names)
-            words = listed((*names, *others)) + hint
+            hint = nearest_name_hint(value, names)
+            words = join_names((*names, *others)) + hint
             raise problem("value {value}; allowed: {names}", value, names=words)
         return handler(value)
 

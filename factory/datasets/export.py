@@ -28,7 +28,8 @@ from factory.storage.dataset.open import open_dataset
 from factory.storage.export import target
 from factory.storage.export.format import Format
 from factory.storage.export.metadata import About
-from factory.text import listed, many, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import count_text, join_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ class ExportReport:
         return {**vars(self), "arrays_left_out": list(self.arrays_left_out)}
 
     def lines(self) -> list[str]:
-        arrays = f"left out  the arrays {listed(self.arrays_left_out)}"
+        arrays = f"left out  the arrays {join_names(self.arrays_left_out)}"
         out = [
             *([f"{self.not_chosen} by --where"] if self.not_chosen else []),
             *([f"{self.rejected} rejected (--all takes them too)"] if self.rejected else []),
@@ -65,13 +66,14 @@ class ExportReport:
         done = (
             "described"
             if FORMATS[self.to].describes_only
-            else f"exported, {self.written} of them written now; left out: {listed(out) or 'none'}"
+            else f"exported, {self.written} of them written now; left out: "
+            f"{join_names(out) or 'none'}"
         )
         return [
             f"{self.to:<9} {self.folder}",
             *([arrays] if self.arrays_left_out else []),
             f"use       {self.use}",
-            f"{many(self.samples, 'sample')} {done}",
+            f"{count_text(self.samples, 'sample')} {done}",
         ]
 
 
@@ -98,7 +100,9 @@ def export(
     where the dataset is not complete or damaged, or the folder holds something else.
     """
     if to not in FORMATS:
-        raise FactoryError(f"--to {to}: allowed: {listed(FORMATS)}{nearest(to, FORMATS)}")
+        raise FactoryError(
+            f"--to {to}: allowed: {join_names(FORMATS)}{nearest_name_hint(to, FORMATS)}"
+        )
     dataset = open_dataset(path, sealed=True)
     if not dataset.is_complete():
         raise FactoryError(

@@ -15,8 +15,9 @@ from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.dataset.volume_reader import open_group
 from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import LabelTable
-from factory.text import listed, nearest
+from factory.text import join_names
 
 if TYPE_CHECKING:
     import dask.array
@@ -129,8 +130,8 @@ class OpenedDataset:
 
     def _check_name(self, name: str) -> None:
         if name not in self.arrays:
-            hint = nearest(name, self.arrays)
-            raise DatasetError(f"no array {name!r}; it has {listed(self.arrays)}{hint}")
+            hint = nearest_name_hint(name, self.arrays)
+            raise DatasetError(f"no array {name!r}; it has {join_names(self.arrays)}{hint}")
 
 
 def _not_installed(package: str) -> DatasetError:

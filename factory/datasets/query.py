@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from factory.storage.errors import DatasetError
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,4 +70,4 @@ def column(table: "pd.DataFrame", name: str) -> "pd.Series":
 
 
 def _hint(table: "pd.DataFrame", name: str) -> str:
-    return nearest(name, map(str, table)) or f"; there are {listed(table)}"
+    return nearest_name_hint(name, map(str, table)) or f"; there are {join_names(table)}"

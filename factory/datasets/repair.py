@@ -14,7 +14,7 @@ from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.open import open_dataset
 from factory.storage.dataset.verify import Findings, verify
 from factory.storage.errors import DatasetError
-from factory.text import amount
+from factory.text import size_text
 
 SHOWN = 20
 """How many damaged objects are listed, one a line."""
@@ -49,7 +49,7 @@ class VerifyReport:
 
     def lines(self) -> list[str]:
         found, damage = self.found, self.found.damage
-        read = f"{found.objects} objects, {amount(found.bytes)}, of {found.samples} samples read"
+        read = f"{found.objects} objects, {size_text(found.bytes)}, of {found.samples} samples read"
         if not damage:
             return [f"{read}: all as written", *failed(found.failures)]
         hidden = len(damage) - SHOWN

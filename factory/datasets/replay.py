@@ -16,7 +16,7 @@ from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import environment, refuse_mixed
 from factory.storage.dataset.open import create, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.text import listed
+from factory.text import join_names
 
 _SHOWN = ("grade", "atrial_width_mm", "volume_ml_ventricles", "ventricle_brain_ratio")
 
@@ -56,7 +56,7 @@ class ReplayReport:
         same = (
             "equal to the stored one, voxel by voxel"
             if not self.differing
-            else (f"differs from the stored one in {listed(self.differing)}")
+            else (f"differs from the stored one in {join_names(self.differing)}")
         )
         return [
             f"sample   {self.case}",

@@ -24,7 +24,7 @@ from factory.metrics.effect import effect
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.types import Grid, LabelTable, Subject
-from factory.text import listed
+from factory.text import join_names
 from factory.training.data import held_out_subjects, training_subjects
 from factory.training.run import Run
 from factory.training.slices import SliceSampler
@@ -84,8 +84,8 @@ def synthetic(
     those made from a held-out subject."""
     if dataset.layout.table.names != table.names:
         raise RecipeError(
-            f"{dataset.path}: labels {listed(dataset.layout.table.names)}; the training recipe's "
-            f"are {listed(table.names)}"
+            f"{dataset.path}: labels {join_names(dataset.layout.table.names)}; the training "
+            f"recipe's are {join_names(table.names)}"
         )
     made = GeneratedImages(dataset)
     cases, accepted = made.cases, made.accepted

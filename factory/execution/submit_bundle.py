@@ -15,7 +15,7 @@ from factory.errors import FactoryError
 from factory.lookup import find_model
 from factory.rendering.model_set import roles
 from factory.schema.render_recipe import Recipe
-from factory.text import amount
+from factory.text import size_text
 
 MOST_BYTES = 95 * 2**20
 """Of all that goes along: the job server takes no more than 100 MiB."""
@@ -42,7 +42,7 @@ def pack(recipe: Recipe, folder: Path) -> str:
         room -= sum(file.stat().st_size for file in source.rglob("*") if file.is_file())
         if room < 0:
             raise FactoryError(
-                f"{key}: {name} holds too much to be sent (at most {amount(MOST_BYTES)}); "
+                f"{key}: {name} holds too much to be sent (at most {size_text(MOST_BYTES)}); "
                 "allowed: an absolute path that every node sees"
             )
         shutil.copytree(source, folder / target, dirs_exist_ok=True)

@@ -8,8 +8,9 @@ from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
 from factory.schema.label_table import labels_of, painter_label_table
 from factory.schema.render_recipe import Recipe
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import FETA
-from factory.text import listed, nearest
+from factory.text import join_names
 
 
 def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
@@ -83,17 +84,18 @@ def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, i
     for name in gate.structures:
         if name not in names:
             raise PlanError(
-                f"gate: {name}; the labels are {listed(names[1:])}{nearest(name, names)}"
+                f"gate: {name}; the labels are {join_names(names[1:])}"
+                f"{nearest_name_hint(name, names)}"
             )
     if tuple(known) != tuple(names):
         raise PlanError(
-            f"gate.model: {gate.model} segments {listed(known[1:])}; the labels are "
-            f"{listed(names[1:])}"
+            f"gate.model: {gate.model} segments {join_names(known[1:])}; the labels are "
+            f"{join_names(names[1:])}"
         )
     flat = shape[0] == 1 or any(source.is_stack for source, _ in recipe.spec.sources)
     if flat and list(card["orientations"]) != ["axial"]:
         raise PlanError(
-            f"gate.model: {gate.model} segments in {listed(card['orientations'])}; allowed for "
+            f"gate.model: {gate.model} segments in {join_names(card['orientations'])}; allowed for "
             "samples of single slices or stacks: a segmenter that is axial alone"
         )
 
@@ -114,7 +116,8 @@ def gate_warnings(
     if shared := [one for one in own if one in theirs]:
         found.append(
             f"gate: a circle: {gate.model} and {name} both learnt from {len(shared)} of "
-            f"{len(own)} volumes ({listed(shared)}); where they err alike, the gate does not see it"
+            f"{len(own)} volumes ({join_names(shared)}); where they err alike, the gate does not "
+            "see it"
         )
     outside = warnings(recipe, card)
     return (*found, *(f"gate: {gate.model}: {one}" for one in outside))

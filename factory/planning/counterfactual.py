@@ -11,7 +11,8 @@ from factory.planning.columns import recipe_columns
 from factory.planning.groups import CaseGroup, case_groups, subjects_in
 from factory.planning.sweeps import axes, full_name, size, variant
 from factory.schema.render_recipe import Recipe, parse_recipe
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 
 def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
@@ -28,7 +29,7 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or name not in {**known, **dict.fromkeys(known.values())}:
-            names = listed(known) + nearest(name, [*known, *known.values()])
+            names = join_names(known) + nearest_name_hint(name, [*known, *known.values()])
             raise RecipeError(f"--set {change}: allowed: NAME=VALUE with a name of {names}")
         overrides.append(f"{known.get(name, name)}={value}")
     other = parse_recipe(recipe.text(), recipe.source, overrides)

@@ -21,7 +21,7 @@ from factory.planning.sweeps import axes, size
 from factory.schema.gate import gate_text
 from factory.schema.render_recipe import Recipe, load_recipe
 from factory.subjects.registry import SOURCES
-from factory.text import many
+from factory.text import count_text
 
 FIRST = 20
 """How many cases a table lists."""
@@ -93,7 +93,7 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
     every, output = case_groups(recipe), spec["output"]
     z, y, x = grid_shape(recipe)
     return (
-        f"Makes {many(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
+        f"Makes {count_text(count_cases(recipe), 'sample')} of {z} × {y} × {x} voxels (z, y, x), "
         f"{voxel_text(recipe)}, in {output['path']}.",
         *_subjects(spec, every),
         *_edits("Every subject", spec["anatomy"]),
@@ -122,7 +122,7 @@ def _gated(recipe: Recipe) -> Iterable[str]:
     if gate := recipe.spec.gate:
         yield (
             f"Every image is segmented by {gate.model}: {gate_text(gate)}; one that misses it is "
-            f"painted up to {many(gate.tries, 'time')} in all, in other styles."
+            f"painted up to {count_text(gate.tries, 'time')} in all, in other styles."
         )
 
 
@@ -146,7 +146,8 @@ def _group(
     samples = sum(part.count * cases_each(recipe, part) for part in mine)
     yield (
         f"Group {name}: {group['share']:g} % of the subjects, "
-        f"{many(sum(part.count for part in mine), 'subject')}, {many(samples, 'sample')}."
+        f"{count_text(sum(part.count for part in mine), 'subject')}, "
+        f"{count_text(samples, 'sample')}."
     )
     yield from _edits(f"Group {name}", group["anatomy"])
 
@@ -171,7 +172,7 @@ def _variants(recipe: Recipe, every: list[CaseGroup]) -> Iterable[str]:
         if count * replicates > 1:
             which = f"Each subject of {group}" if group else "Each subject"
             times = f", each drawn {replicates} times" if replicates > 1 else ""
-            yield f"{which} comes in {many(count, 'variant')}{times}."
+            yield f"{which} comes in {count_text(count, 'variant')}{times}."
 
 
 def _alike(some: tuple[Case, ...]) -> set[str]:

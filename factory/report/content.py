@@ -18,7 +18,7 @@ from factory.report.tables import Table, text
 from factory.report.verdicts import Verdicts, verdicts
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.short_axis import HEART
-from factory.text import amount
+from factory.text import size_text
 
 DIGESTED = 2e9
 """Stored bytes up to which a dataset is read through for its digest, where nothing else is said."""
@@ -130,7 +130,7 @@ def _arrays(dataset: Dataset, stored: Mapping[str, int], seen: Sequence[pictures
             "labels, uint8" if layout.is_label(name) else "image, uint16",
             " × ".join(map(str, layout.shape_of(name))),
             "its own" if name in layout.shapes else plain or "–",
-            amount(stored[name]),
+            size_text(stored[name]),
         ]
         for name in layout.arrays
     ]

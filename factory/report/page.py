@@ -14,7 +14,7 @@ from factory.report import scores
 from factory.report.content import content
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import open_dataset
-from factory.text import amount, many
+from factory.text import count_text, size_text
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class PageReport:
 
     def lines(self) -> list[str]:
         return [
-            f"report    {self.path} ({amount(self.size)}), {self.shown} of "
-            f"{many(self.samples, 'sample')} shown",
+            f"report    {self.path} ({size_text(self.size)}), {self.shown} of "
+            f"{count_text(self.samples, 'sample')} shown",
             f"scores    {', '.join(self.scores) or 'none; --scores FOLDER shows an evaluation'}",
             f"digest    {self.digest or 'not computed'}",
         ]

@@ -9,7 +9,7 @@ from factory.lookup import find_model
 from factory.rendering.model_set import roles
 from factory.report.tables import text
 from factory.subjects.registry import SOURCES
-from factory.text import listed
+from factory.text import join_names
 
 NOT_STATED = "not stated"
 
@@ -104,7 +104,7 @@ def _each(value: Any) -> str:
 def _names(names: Sequence[str]) -> str:
     if not names:
         return NOT_STATED
-    some = listed([str(n) for n in names[:4]]) + (", …" if len(names) > 4 else "")
+    some = join_names([str(n) for n in names[:4]]) + (", …" if len(names) > 4 else "")
     return f"{len(names)} ({some})"
 
 
@@ -121,7 +121,8 @@ def circle(found: Sequence[Model]) -> str:
                 return (
                     f"A circle: {judge.name}, which judges the images, and {maker.name}, which "
                     f"made them, both learnt from {len(shared)} of {len(own) or len(shared)} "
-                    f"volumes ({listed(shared)}). Where both err alike, the gate does not see it."
+                    f"volumes ({join_names(shared)}). Where both err alike, the gate does not see "
+                    "it."
                 )
     return ""
 

@@ -13,7 +13,7 @@ from factory.schema.label_table import labels_of, table_of
 from factory.schema.sections import RecipeSections
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
-from factory.text import listed
+from factory.text import join_names
 
 MOST_LABELS = 32
 """Of labels that edits bring."""
@@ -93,7 +93,7 @@ def check_labels(recipe: RecipeSections) -> None:
             here = (*at, index, edit.operator_name)
             for needed in edit.operator.needs:
                 if needed not in names:
-                    text = f"no {needed} among the labels: {listed(names)}"
+                    text = f"no {needed} among the labels: {join_names(names)}"
                     raise problem(f"{text}; allowed: with a mapping that names it", at=here)
             added = edit.operator.adds_label()
             if added is None:
@@ -132,7 +132,7 @@ def check_interpolation(recipe: RecipeSections) -> None:
     """There are subjects between these."""
     allowed = [name for name in NAMES if SOURCES[name].can_interpolate]
     if recipe.interpolate and not any(getattr(recipe.subjects, name) for name in allowed):
-        names = listed(f"subjects.{name}" for name in allowed)
+        names = join_names(f"subjects.{name}" for name in allowed)
         raise problem(f"allowed: with {names}", at=("interpolate",))
 
 

@@ -9,7 +9,7 @@ from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import FETA
-from factory.text import listed
+from factory.text import join_names
 
 TISSUES = tuple(dict.fromkeys((*FETA.names[1:], *HEART.names[1:])))
 
@@ -30,7 +30,7 @@ class Limits(Section):
     @model_validator(mode="after")
     def _some(self) -> "Limits":
         if not self.given:
-            raise problem(f"allowed: at least one of {listed(Limits.model_fields)}")
+            raise problem(f"allowed: at least one of {join_names(Limits.model_fields)}")
         return self
 
     @property
@@ -51,7 +51,7 @@ class GateBase(Section):
     @model_validator(mode="after")
     def _some(self) -> "GateBase":
         if not self.structures:
-            raise problem(f"allowed: at least one of {listed(TISSUES)}, with its limits")
+            raise problem(f"allowed: at least one of {join_names(TISSUES)}, with its limits")
         return self
 
     @property

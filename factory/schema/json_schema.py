@@ -6,7 +6,8 @@ from typing import Any, Union
 from pydantic import TypeAdapter
 
 from factory.errors import FactoryError
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -34,8 +35,8 @@ def recipe_schema(kind: str) -> SchemaReport:
     """
     kinds = {"render": _render, "train": _train}
     if kind not in kinds:
-        hint = nearest(kind, kinds)
-        raise FactoryError(f"schema: value {kind}; allowed: {listed(kinds)}{hint}")
+        hint = nearest_name_hint(kind, kinds)
+        raise FactoryError(f"schema: value {kind}; allowed: {join_names(kinds)}{hint}")
     schema = kinds[kind]()
     return SchemaReport({"$schema": DIALECT, **schema, "title": f"A {kind} recipe of the factory"})
 

@@ -12,7 +12,8 @@ from factory.config.document import Document, Path, shown
 from factory.config.merge import joined_with, read_mapping
 from factory.errors import RecipeError
 from factory.lookup import scanner_files
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 HERE: Path = ("acquisition",)
 OWN = ("scanner", "labels")
@@ -57,5 +58,5 @@ def _found(name: str, folder: File, place: str) -> File:
             break
     raise RecipeError(
         f"{place}: acquisition.scanner: value {shown(name)}; no such scanner; allowed: "
-        f"{listed(sorted(named))}, or a .yaml file of your own{nearest(name, named)}"
+        f"{join_names(sorted(named))}, or a .yaml file of your own{nearest_name_hint(name, named)}"
     )

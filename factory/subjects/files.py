@@ -15,7 +15,7 @@ from factory.storage.subjects.label_mappings import NAMED, TISSUES, resolve, tab
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.subjects.source import Extent, Record, Source
-from factory.text import many
+from factory.text import count_text
 
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
@@ -38,7 +38,7 @@ class FileSource(Source):
         return [_label_extent_mm(json.dumps(record), to_weeks) for record in records]
 
     def describe(self, section: dict[str, Any], total: int) -> str:
-        return f"{many(total, 'subject')} read from {section['path']}."
+        return f"{count_text(total, 'subject')} read from {section['path']}."
 
 
 def mapping_tissues(mapping: Any) -> set[str]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from factory.discovery import discover
 from factory.errors import FactoryError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.subjects.source import Record, Source
-from factory.text import listed, nearest
+from factory.text import join_names
 
 _found: Mapping[str, Source] = discover("factory.subjects.sources", "SOURCE", folders=False)
 SOURCES: Mapping[str, Source] = dict(
@@ -21,8 +22,8 @@ def source_of(record: Record) -> Source:
     name = record["source"]
     if name not in SOURCES:
         raise FactoryError(
-            f"subject {record.get('id')}: no source {name!r}; there are {listed(SOURCES)}"
-            f"{nearest(name, SOURCES)}"
+            f"subject {record.get('id')}: no source {name!r}; there are {join_names(SOURCES)}"
+            f"{nearest_name_hint(name, SOURCES)}"
         )
     return SOURCES[name]
 

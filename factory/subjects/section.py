@@ -6,7 +6,7 @@ from pydantic import create_model, model_validator
 
 from factory.config.section import Section, problem
 from factory.subjects.registry import SOURCES
-from factory.text import listed
+from factory.text import join_names
 
 NAMES = tuple(name for name, source in SOURCES.items() if not source.key)
 """The keys of the section: sources with a key of their own in a recipe are not among them."""
@@ -19,7 +19,7 @@ class SubjectsBase(Section):
     def _some(self) -> "SubjectsBase":
         given = [SOURCES[name] for name in NAMES if getattr(self, name) is not None]
         if not given:
-            raise problem(f"no subjects; allowed: {listed(NAMES)}")
+            raise problem(f"no subjects; allowed: {join_names(NAMES)}")
         first = given[0]
         for source in given[1:]:
             if source.kind != first.kind:

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset, get_worker_info
 from factory.datasets.open import OpenedDataset, opened
 from factory.datasets.query import column
 from factory.storage.errors import DatasetError
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 from factory.torch.foreground import ForegroundCache, voxels_by_label
 from factory.torch.order import combine_in_shares, epoch_order, sampling_weights
 from factory.torch.randomness import seeded
@@ -209,18 +210,18 @@ def _fit(
     for dataset in datasets:
         if dict(dataset.labels) != dict(table):
             raise DatasetError(
-                f"{dataset.path}: its labels are {listed(dataset.labels)}, those of "
-                f"{datasets[0].path} {listed(table)}; patches need one table"
+                f"{dataset.path}: its labels are {join_names(dataset.labels)}, those of "
+                f"{datasets[0].path} {join_names(table)}; patches need one table"
             )
         own = [name for name in dataset.arrays if name not in dataset.layout.shapes]
         for name in arrays:
             if name not in own:
-                hint = nearest(name, own)
-                raise DatasetError(f"{dataset.path}: no array {name!r}; {listed(own)}{hint}")
+                hint = nearest_name_hint(name, own)
+                raise DatasetError(f"{dataset.path}: no array {name!r}; {join_names(own)}{hint}")
     for name in labels or ():
         if name not in table:
             raise DatasetError(
-                f"no label {name!r}; there are {listed(table)}{nearest(name, table)}"
+                f"no label {name!r}; there are {join_names(table)}{nearest_name_hint(name, table)}"
             )
     names = list(table)[1:] if labels is None else labels
     return np.array([table[name] for name in names], np.int64)

@@ -12,13 +12,13 @@ sessions (sub-01_ses-02), then the run's where there are several (sub-01_run-2).
 """
 
 import csv
-import difflib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory.storage.errors import SubjectError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects import label_mappings as mappings
 
 NAMED = 12
@@ -139,8 +139,7 @@ def _visits(root: Path, participants: list[str] | None) -> list[Visit]:
     for asked in participants:
         name = _full(asked)
         if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(folders)}"
+            hint = nearest_name_hint(name, known) or f"; it has {', '.join(folders)}"
             raise SubjectError(f"{root}: no participant {name}{hint}")
         wanted.add(name)
     return [visit for visit in every if wanted & {visit.participant, visit.id}]

@@ -6,7 +6,6 @@ name ("feta", "spina-bifida-atlas"), as a dict in the recipe, or found in a data
 """
 
 import csv
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from factory.storage.errors import SubjectError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import CALLOSUM, FETA, FETA_WITH_CALLOSUM, LabelTable
 
 LabelMapping = Mapping[int, str] | Mapping[str, str]
@@ -60,7 +60,7 @@ def resolve(mapping: str | LabelMapping) -> dict[int, str]:
         if mapping not in NAMED:
             raise SubjectError(
                 f"no label mapping {mapping!r}; there are {', '.join(NAMED)}"
-                f"{_nearest(mapping, NAMED)}"
+                f"{nearest_name_hint(mapping, NAMED)}"
             )
         return NAMED[mapping]
     resolved = {0: "background"}
@@ -70,7 +70,7 @@ def resolve(mapping: str | LabelMapping) -> dict[int, str]:
         if tissue not in TISSUES:
             raise SubjectError(
                 f"label mapping: value {value} is {tissue!r}, which is none of "
-                f"{', '.join(TISSUES)}{_nearest(str(tissue), TISSUES)}"
+                f"{', '.join(TISSUES)}{nearest_name_hint(str(tissue), TISSUES)}"
             )
         resolved[int(value)] = tissue
     return resolved
@@ -131,8 +131,3 @@ def apply(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndar
     for value in present:
         label[values == value] = TISSUES.index(mapping[value])
     return label
-
-
-def _nearest(name: str, names: Mapping[str, object] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

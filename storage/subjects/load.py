@@ -1,9 +1,9 @@
 """Subjects by their records: one loader for every source a recipe may name."""
 
-import difflib
 from typing import Any
 
 from factory.storage.errors import SubjectError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.head_ultrasound import load_head_ultrasound
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
@@ -26,8 +26,7 @@ def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
     """
     source = record["source"]
     if source not in SOURCES:
-        close = difflib.get_close_matches(str(source), SOURCES, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = nearest_name_hint(source, SOURCES)
         raise SubjectError(
             f"subject {record.get('id')}: no source {source!r}; there are {', '.join(SOURCES)}"
             f"{hint}"

@@ -10,7 +10,6 @@ from the apex to the base whichever way the file has it, since stacks are told s
 """
 
 import csv
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.storage.errors import SubjectError
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.label_resampling import (
     ALIKE,
     SMOOTHING,
@@ -55,8 +55,7 @@ def short_axis_subjects(
     vendors = _participants(root / "participants.csv")
     for name in participants or ():
         if name not in vendors:
-            close = difflib.get_close_matches(name, list(vendors), n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(vendors)}"
+            hint = nearest_name_hint(name, vendors) or f"; it has {', '.join(vendors)}"
             raise SubjectError(f"{root}: no participant {name}{hint}")
     records = []
     for person in sorted(participants or vendors):

@@ -18,7 +18,7 @@ from factory.planning.cases import cases, count_cases
 from factory.schema.render_recipe import load_recipe
 from factory.storage.dataset.environment import environment
 from factory.storage.dataset.open import open_dataset
-from factory.text import listed
+from factory.text import join_names
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -129,7 +129,7 @@ def help_texts() -> dict[str, str]:
             assert cli.main([*verb.split(), "--help"]) == 0
         text = " ".join(said.getvalue().split())
         for names in (cli.SOURCES, cli.EDITS, cli.FAMILIES, FORMATS):
-            text = text.replace(listed(names), "...")  # whichever there are
+            text = text.replace(join_names(names), "...")  # whichever there are
         texts[f"factory {verb}".strip()] = text
     return texts
 

@@ -8,7 +8,7 @@ from factory.anatomy.edits.operator import Operator, options_of
 from factory.config.parameters import Option
 from factory.config.section import problem
 from factory.config.types import TISSUES, Grade, Millimetres
-from factory.text import listed
+from factory.text import join_names
 
 
 class Graded(Operator):
@@ -33,7 +33,7 @@ class Graded(Operator):
             raise problem("grades_mm without grade", at=("grades_mm",))
         for at, grade in options_of(self.grade):
             if grade not in (self.grades_mm or {}):
-                words = f"{listed(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
+                words = f"{join_names(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
                 text = "value {value}; allowed: {words}"
                 raise problem(text, grade, at=("grade", *at), words=words)
         return self
@@ -49,6 +49,6 @@ class Graded(Operator):
 def check_into(into: tuple[str, ...]) -> None:
     """Raises the error of a validator where ventricles cannot grow into some tissues."""
     if not into or "ventricles" in into or len(set(into)) < len(into):
-        others = listed(t for t in TISSUES if t != "ventricles")
+        others = join_names(t for t in TISSUES if t != "ventricles")
         text = "value {value}; allowed: a list, without repeats, of {others}"
         raise problem(text, into, at=("into",), others=others)

@@ -13,7 +13,7 @@ from factory.anatomy.edits.operator import Operator
 from factory.config.parameters import extremes, word_of
 from factory.config.section import Section, allowed, problem
 from factory.discovery import discover
-from factory.text import listed
+from factory.text import join_names
 
 OPERATORS: Mapping[str, type[Operator]] = discover("factory.anatomy.edits", "OPERATOR")
 
@@ -26,7 +26,7 @@ class EditBase(Section):
     @model_validator(mode="after")
     def _one(self) -> "EditBase":
         if len(self._given()) != 1:
-            words = listed(OPERATORS)
+            words = join_names(OPERATORS)
             raise problem(f"{len(self._given())} operators; allowed: one of {words}")
         return self
 

@@ -13,7 +13,8 @@ from factory.evaluation.reader_study.answers import Reader, Study
 from factory.evaluation.reader_study.scales import SCALES
 from factory.evaluation.reader_study.study import asked, make_pictures
 from factory.evaluation.reader_study.volumes import sealed
-from factory.text import listed, nearest
+from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 GROUPS = ("expert", "beginner")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -125,7 +126,9 @@ def _absolute(path: str) -> str:
 
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise FactoryError(f"{option} {value}; allowed: {listed(allowed)}{nearest(value, allowed)}")
+        raise FactoryError(
+            f"{option} {value}; allowed: {join_names(allowed)}{nearest_name_hint(value, allowed)}"
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

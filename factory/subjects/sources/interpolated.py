@@ -20,11 +20,12 @@ from factory.families.base import StyleEnds
 from factory.imaging.types import Shape
 from factory.lookup import find_model
 from factory.seeding import seed_of
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.short_axis import HEART, SIDE
 from factory.storage.subjects.types import LabelTable, Subject
 from factory.subjects.source import Record, Source
-from factory.text import listed, many, nearest
+from factory.text import count_text, join_names
 
 if TYPE_CHECKING:
     from factory.families.label_vae.inference import LabelVaeCodec
@@ -117,8 +118,9 @@ class InterpolatedSource(Source):
             [(which, count)] = section["pairs"].items()
             ways = f"{section['steps']} on the way of each of the {count} {which} pairs"
         return (
-            f"{many(total, 'new heart')} of {section['slices']} slices by {section['model']}, its "
-            f"codes interpolated by a {section['method']} path: {ways}. Appearance goes with them."
+            f"{count_text(total, 'new heart')} of {section['slices']} slices by "
+            f"{section['model']}, its codes interpolated by a {section['method']} path: {ways}. "
+            "Appearance goes with them."
         )
 
 
@@ -161,7 +163,7 @@ def pairs_of(
         by_id = {r["id"]: r for r in found}
         for name in section.between:
             if name not in by_id:
-                hint = nearest(name, by_id) or f"; there are {listed(by_id)}"
+                hint = nearest_name_hint(name, by_id) or f"; there are {join_names(by_id)}"
                 raise RecipeError(f"interpolate.between: no subject {name!r}{hint}")
         return list(itertools.pairwise(by_id[name] for name in section.between))
     assert section.pairs is not None

@@ -17,7 +17,7 @@ from factory.imaging.types import Shape
 from factory.seeding import seed_of
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.subjects.source import Record, Source
-from factory.text import many
+from factory.text import count_text
 
 SIDES = (8, 16, 32, 64, 128, 256, 512, 1024)
 Side = Annotated[Literal[SIDES], allowed("a power of two from 8 to 1024")]  # type: ignore[valid-type]
@@ -117,12 +117,12 @@ class LatentsSource(Source):
         return 1, side, side
 
     def describe(self, section: dict[str, Any], total: int) -> str:
-        text = f"{many(total, 'slice')} drawn by {section['model']}"
+        text = f"{count_text(total, 'slice')} drawn by {section['model']}"
         text += f", truncation {section['truncation']:g}"
         if walk := section.get("interpolate"):
             text += f", on the way {' to '.join(map(str, walk['between']))} in {walk['space']}"
         if mix := section.get("mix"):
-            others = many(len(mix["seeds"]), "other")
+            others = count_text(len(mix["seeds"]), "other")
             text += f", styles from {mix['from_resolution']}² on from {others}"
         return text + "."
 

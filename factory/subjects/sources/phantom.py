@@ -9,7 +9,7 @@ from factory.config.section import Section
 from factory.config.types import Count, Weeks
 from factory.storage.subjects.types import Subject
 from factory.subjects.source import Extent, Record, Source
-from factory.text import many
+from factory.text import count_text
 
 AGE = "gestational_age_weeks"
 
@@ -59,10 +59,10 @@ class PhantomSource(Source):
 
     def describe(self, section: dict[str, Any], total: int) -> str:
         age = parameter(section[AGE], "weeks")
-        return f"{many(total, 'procedural fetal brain')}, gestational age {age}."
+        return f"{count_text(total, 'procedural fetal brain')}, gestational age {age}."
 
     def origin(self, section: dict[str, Any]) -> str:
-        heads = many(int(section.get("count", 0)), "head")
+        heads = count_text(int(section.get("count", 0)), "head")
         return f"procedural: {heads}, no person's image or label map among them"
 
 

@@ -12,7 +12,7 @@ from factory.config.section import allowed, problem
 from factory.config.types import TISSUES, Millilitres, Tissue
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
-from factory.text import listed
+from factory.text import join_names
 
 TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")
 """Names that no lesion may have: there are columns volume_ml_<name>, and requested_<parameter>."""
@@ -63,10 +63,10 @@ class Lesion(Operator):
     def _consistent(self) -> "Lesion":
         if not self.inside or len(set(self.inside)) < len(self.inside):
             text = "value {value}; allowed: a list, without repeats, of {names}"
-            raise problem(text, self.inside, at=("inside",), names=listed(TISSUES))
+            raise problem(text, self.inside, at=("inside",), names=join_names(TISSUES))
         if self.name in TAKEN:
             text = "value {value}; allowed: none of {names}"
-            raise problem(text, self.name, at=("name",), names=listed(TAKEN))
+            raise problem(text, self.name, at=("name",), names=join_names(TAKEN))
         return self
 
     @property

@@ -1,7 +1,10 @@
-"""The `factory` command: parse, call, print. No logic, and nothing heavy imported before a verb.
+"""The `factory` command: each sub-command parses its options, calls a function and prints.
 
-Exit codes: 0; 2 for input that a user can mend; 3 for finished with failures; 130 for Ctrl-C;
-1 for a mistake of ours. Every error is one line on stderr.
+Heavy packages are imported inside the commands, so that `factory --help` is fast. A command has
+one parameter for each of its options, so some have more than eight.
+
+Exit codes: 0 for success; 1 for an internal error; 2 for wrong input; 3 for work that finished
+with failures; 130 for Ctrl-C. Every error is one line on stderr.
 """
 
 import os
@@ -14,7 +17,7 @@ import typer
 
 from factory.cli.datasets import export, inspect, repair, replay, report, verify
 from factory.cli.evaluate import evaluate
-from factory.cli.exit_codes import explained
+from factory.cli.exit_codes import explain_error
 from factory.cli.options import (
     Actors,
     Address,
@@ -28,8 +31,8 @@ from factory.cli.options import (
     RecipeName,
     Serial,
     Set,
-    changed_output,
-    show,
+    output_override,
+    print_report,
 )
 from factory.cli.rate import rate
 from factory.discovery import member_names
@@ -44,12 +47,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.callback()
 def factory() -> None:
-    """Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out."""
+    """Render labelled synthetic medical images from a recipe into a Zarr dataset."""
 
 
 @app.command(
     epilog=f"Subjects: {join_names(SOURCES)}. Edits of label maps: {join_names(EDITS)}. "
-    "`factory schema render` says what each takes."
+    "`factory schema render` lists the keys of each."
 )
 def render(
     recipe: RecipeName,
@@ -57,7 +60,9 @@ def render(
     output: Output = None,
     overwrite: Overwrite = False,
     append: Append = False,
-    beside: Annotated[bool, typer.Option(help="Go on though another driver is at work.")] = False,
+    beside: Annotated[
+        bool, typer.Option(help="Render even if another process is working on the dataset.")
+    ] = False,
     serial: Serial = False,
     address: Address = None,
     actors: Actors = None,
@@ -66,9 +71,12 @@ def render(
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Make a recipe's dataset, or go on with it. Stopping at any time loses nothing."""
+    """Render the dataset of a recipe.
+
+    Rendering can be stopped at any time; the same command continues and nothing is lost.
+    """
     from factory.api import load_recipe
-    from factory.api import render as make
+    from factory.api import render as render_dataset
     from factory.execution.options import RenderOptions, RunOptions
 
     options = RenderOptions(
@@ -79,8 +87,9 @@ def render(
         keep_going=keep_going,
         run=RunOptions(serial, address, actors, device, progress=not json),
     )
-    report = make(load_recipe(recipe, [*(set or ()), *changed_output(output)]), options=options)
-    show(report, json)
+    loaded = load_recipe(recipe, [*(set or ()), *output_override(output)])
+    report = render_dataset(loaded, options=options)
+    print_report(report, json)
     if report.failures or report.rejected:
         raise typer.Exit(3)
 
@@ -92,37 +101,51 @@ def plan(
     output: Output = None,
     actors: Actors = None,
     append: Append = False,
-    cases: Annotated[bool, typer.Option("--cases", help="List the first cases instead.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Say it in words instead.")] = False,
+    cases: Annotated[
+        bool, typer.Option("--cases", help="List the first cases instead of the plan.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Describe the recipe in words instead of the plan.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Say what would be made, how large and how long; writes nothing."""
+    """Print what a render would make, and write nothing.
+
+    The plan states the number of samples, the size, the memory and the time.
+    """
     if cases or explain:
         from factory.planning.explain import describe
 
-        asked = describe(recipe, set or (), output=output, cases=cases, explain=explain)
-        show(asked, json)
+        description = describe(recipe, set or (), output=output, cases=cases, explain=explain)
+        print_report(description, json)
     else:
         from factory.api import load_recipe, plan_report
         from factory.execution.options import RunOptions
 
-        loaded = load_recipe(recipe, [*(set or ()), *changed_output(output)])
-        show(plan_report(loaded, append=append, options=RunOptions(actors=actors)), json)
+        loaded = load_recipe(recipe, [*(set or ()), *output_override(output)])
+        print_report(plan_report(loaded, append=append, options=RunOptions(actors=actors)), json)
 
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="render or train.")] = "render",
-    output: Annotated[str | None, typer.Option(help="A file to write, instead.")] = None,
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="The kind of recipe: render or train.")
+    ] = "render",
+    output: Annotated[
+        str | None, typer.Option(help="The file to write; by default the schema is printed.")
+    ] = None,
 ) -> None:
-    """Write the JSON Schema of recipes, so that editors complete and check them."""
+    """Write the JSON Schema of recipes.
+
+    An editor uses it to complete and to check recipes.
+    """
     from pathlib import Path
 
     from factory.schema.json_schema import recipe_schema
 
     report = recipe_schema(kind)
     if output is None:
-        show(report, False)
+        print_report(report, False)
     else:
         Path(output).write_text("\n".join([*report.lines(), ""]), encoding="utf-8")
 
@@ -131,7 +154,7 @@ def schema(
 def submit(
     recipe: RecipeName,
     address: Annotated[
-        str, typer.Option(metavar="URL", help="The cluster's job server.")
+        str, typer.Option(metavar="URL", help="The URL of the cluster's job server.")
     ] = "http://127.0.0.1:8265",
     set: Set = None,
     output: Output = None,
@@ -141,35 +164,45 @@ def submit(
     device: Device = None,
     allow_mixed: Mixed = False,
 ) -> None:
-    """Render a recipe as a job on a Ray cluster, and follow its log; the exit code is the job's."""
-    from factory.execution.submit import submit as send
+    """Render a recipe as a job on a Ray cluster.
 
-    given = {"--overwrite": overwrite, "--append": append, "--allow-mixed": allow_mixed}
-    options = [name for name, wanted in given.items() if wanted]
+    The command prints the log of the job and ends with the job's exit code.
+    """
+    from factory.execution.submit import submit as submit_job
+
+    flags = {"--overwrite": overwrite, "--append": append, "--allow-mixed": allow_mixed}
+    options = [name for name, is_set in flags.items() if is_set]
     options += [f"--actors={actors}"] if actors else []
     options += [f"--device={device}"] if device else []
-    changes = [*(set or ()), *changed_output(output)]
-    raise typer.Exit(send(recipe, changes, options, address=address))
+    changes = [*(set or ()), *output_override(output)]
+    raise typer.Exit(submit_job(recipe, changes, options, address=address))
 
 
 @app.command(
-    epilog=f"Families: {join_names(FAMILIES)}. `factory schema train` says what each takes."
+    epilog=f"Families: {join_names(FAMILIES)}. `factory schema train` lists the keys of each."
 )
 def train(
     recipe: RecipeName,
     set: Set = None,
     output: Output = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="The number of training processes.")
+    ] = None,
     address: Address = None,
     serial: Serial = False,
     json: Json = False,
 ) -> None:
-    """Train a model, or go on with it."""
+    """Train the model of a training recipe.
+
+    The same command continues a training that was stopped, from its last checkpoint.
+    """
     from factory.api import train as train_model
     from factory.execution.options import RunOptions
 
     options = RunOptions(serial, address)
-    show(train_model(recipe, set or (), output=output, workers=workers, options=options), json)
+    print_report(
+        train_model(recipe, set or (), output=output, workers=workers, options=options), json
+    )
 
 
 for verb in (inspect, report, verify, repair, replay, export, rate):
@@ -180,14 +213,18 @@ app.add_typer(evaluate, name="evaluate")
 @app.command()
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="A model's name or folder.")
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="The names or folders of models; by default all."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the models there are: family, licence, training and held-out score."""
-    from factory.model_zoo import models as join_names
+    """List the available models.
 
-    show(join_names(names or ()), json)
+    Each is join_names with its family, its licence, its training and its score on held-out subjects.
+    """
+    from factory.model_zoo import models as list_models
+
+    print_report(list_models(names or ()), json)
 
 
 @app.command()
@@ -198,35 +235,41 @@ def version() -> None:
     try:
         print(version("synthetic-dataset-factory"))
     except PackageNotFoundError:
-        print("not installed: run from its own folder")
+        print("not installed: the program runs from its source folder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (without the program's name); returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a command line and return its exit code.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # not app(...), which would swallow what Ctrl-C has to say
+        # not app(...), which would drop the message of a KeyboardInterrupt
         command = typer.main.get_command(app)
-        with command.make_context("factory", given or ["--help"]) as context:
+        with command.make_context("factory", words or ["--help"]) as context:
             command.invoke(context)
         sys.stdout.flush()
         return 0
-    except typer.Exit as end:
+    except typer.Exit as exit_request:
         sys.stdout.flush()
-        return end.exit_code
+        return exit_request.exit_code
     except BrokenPipeError:
-        # whoever read our output has enough; leave the interpreter nothing to flush
+        # the reader of the output has closed it: leave nothing to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt as stop:
-        return fail(str(stop) or "stopped; the same command goes on from there", 130)
+        message = str(stop) or "stopped; the same command goes on from there"
+        return print_error(message, 130)
     except Exception as error:
         if os.environ.get("FACTORY_DEBUG"):
             traceback.print_exc()
-        return fail(*explained(error))
+        return print_error(*explain_error(error))
 
 
-def fail(message: str, code: int) -> int:
+def print_error(message: str, code: int) -> int:
+    """Print an error as one line on stderr, and return the exit code."""
     line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
     print(f"factory: {line}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""`python -m factory.cli`: the `factory` command."""
+"""Run the `factory` command as `python -m factory.cli`."""
 
 import sys
 

@@ -1,70 +1,92 @@
-"""The verb `evaluate` of the command line, a sub-command for each thing that is scored."""
+"""The command `factory evaluate`, with one sub-command for each kind of score.
+
+A function has one parameter for each option of its sub-command, so some have more than eight.
+"""
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
 
-from factory.cli.options import Address, Dataset, Json, RecipeName, Set, show
+from factory.cli.options import Address, Dataset, Json, RecipeName, Set, print_report
+
+if TYPE_CHECKING:
+    from factory.results import EvaluateReport
 
 Output = Annotated[
-    str | None, typer.Option(metavar="FOLDER", help="Where tables and pictures are written.")
+    str | None, typer.Option(metavar="FOLDER", help="The folder to write tables and pictures to.")
 ]
 Real = Annotated[
     str,
-    typer.Option("--real", "--against", metavar="RECIPE|FOLDER",
-                 help="The real images: of a recipe, or of a folder."),
-]  # fmt: skip
+    typer.Option(
+        "--real",
+        "--against",
+        metavar="RECIPE|FOLDER",
+        help="The real images, given by a recipe or a folder.",
+    ),
+]
 Extractor = Annotated[
     str | None,
-    typer.Option(help="What gives the features that are compared: vgg, deepbet, segmenter:NAME, "
-                 "FILE.pt or PACKAGE.MODULE:FUNCTION."),
-]  # fmt: skip
+    typer.Option(
+        help="The feature extractor: vgg, deepbet, segmenter:NAME, FILE.pt or "
+        "PACKAGE.MODULE:FUNCTION."
+    ),
+]
 Slices = Annotated[
     int | None,
-    typer.Option(min=1, help="How many slices of a volume are compared in each direction."),
+    typer.Option(
+        min=1, help="The number of slices of each volume that are compared in each direction."
+    ),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Ray processes; 1 does without Ray.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="The number of Ray processes; with 1, Ray is not used.")
+]
 
 NEW = "factory evaluate"
 
 
 class OldSpelling(TyperGroup):
-    """Sub-commands; a command line without one, as it was spelled before 0.2, is translated."""
+    """The group of sub-commands, which also translates the command line of before version 0.2.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    That one had no sub-commands.
+    """
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the words after `factory evaluate`, translated where they are of the old form."""
         if args and args[0] not in (*self.commands, "--help"):
-            args = translated(args)
-            said = shlex.join([NEW, *args]).replace(f"'{NEW}'", NEW)
-            print(f"factory: note: the new spelling is: {said}", file=sys.stderr)
+            args = translate_old_spelling(args)
+            command = shlex.join([NEW, *args]).replace(f"'{NEW}'", NEW)
+            print(f"factory: note: the new spelling is: {command}", file=sys.stderr)
         return super().parse_args(ctx, args)
 
 
-def translated(args: list[str]) -> list[str]:
-    """A command line of before 0.2 with the sub-command that does the same."""
-    words = [word for arg in args for word in _split(arg)]
+def translate_old_spelling(args: list[str]) -> list[str]:
+    """Return the sub-command and options that replace a command line of before version 0.2."""
+    words = [word for arg in args for word in _split_option(arg)]
     flags = {"--audit", "--deformation"} & set(words)
     if len(flags) > 1:
-        raise typer.BadParameter("--audit or --deformation, not both at once")
+        raise typer.BadParameter("--audit and --deformation cannot be combined")
     if "--downstream" in words:
         if "--real" in words or "--model" in words:
-            raise typer.BadParameter("--real goes with neither --downstream nor --model")
-        at = words.index("--downstream")
-        recipe = words[at + 1 : at + 2]
-        return ["downstream", *_first_in(words[:at] + words[at + 2 :], recipe)]
+            raise typer.BadParameter("--real cannot be combined with --downstream or --model")
+        position = words.index("--downstream")
+        recipe = words[position + 1 : position + 2]
+        dataset_first = words[:position] + words[position + 2 :]
+        return ["downstream", *dataset_first[:1], *recipe, *dataset_first[1:]]
     if "--real" not in words:
         return ["model", *words]
     if "--model" in words:
-        raise typer.BadParameter("--real goes with neither --downstream nor --model")
+        raise typer.BadParameter("--real cannot be combined with --downstream or --model")
     how = flags.pop().removeprefix("--") if flags else "dataset"
     return [how, *(word for word in words if word not in ("--audit", "--deformation"))]
 
 
-def _split(arg: str) -> list[str]:
-    """ "--real=X" as "--real", "X", and "--against" as "--real"."""
+def _split_option(arg: str) -> list[str]:
+    """Return "--real=X" as two words, and "--against" as "--real"."""
     for name in ("--real", "--against", "--downstream"):
         new = "--real" if name == "--against" else name
         if arg == name:
@@ -74,14 +96,10 @@ def _split(arg: str) -> list[str]:
     return [arg]
 
 
-def _first_in(words: list[str], recipe: list[str]) -> list[str]:
-    """The recipe after the dataset, which is the first word."""
-    return [*words[:1], *recipe, *words[1:]]
-
-
 evaluate = typer.Typer(
     cls=OldSpelling,
-    help="Score a model, or a dataset: against real images, for copies, or by what it teaches.",
+    help="Score a model or a dataset.\n\nA dataset is compared with real images, searched for "
+    "copies of them, or scored by a segmenter that is trained on it.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -91,19 +109,22 @@ evaluate = typer.Typer(
 def model(
     recipe: RecipeName,
     set: Set = None,
-    model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
+    model: Annotated[str | None, typer.Option(help="The name or folder of the model.")] = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Score a model on the subjects that its training recipe holds out."""
+    """Score a model on its held-out subjects.
+
+    These are the subjects that its training recipe excludes from training.
+    """
     from factory.api import score_model
 
     if (Path(recipe) / "zarr.json").is_file():
         raise typer.BadParameter(
-            f"{recipe}: a dataset; allowed: factory evaluate dataset, audit, deformation or "
-            "downstream"
+            f"{recipe}: this is a dataset; allowed: factory evaluate dataset, audit, deformation "
+            "or downstream"
         )
-    show(score_model(recipe, set or (), model=model, output=output), json)
+    print_report(score_model(recipe, set or (), model=model, output=output), json)
 
 
 @evaluate.command()
@@ -111,9 +132,12 @@ def dataset(
     dataset: Dataset,
     real: Annotated[
         str,
-        typer.Option("--real", "--against", metavar="original|RECIPE|FOLDER",
-                     help="The real images: each sample's own original, or those of a recipe or "
-                     "folder."),
+        typer.Option(
+            "--real",
+            "--against",
+            metavar="original|RECIPE|FOLDER",
+            help="The real images: the original of each sample, or those of a recipe or a folder.",
+        ),
     ],
     set: Set = None,
     extractor: Extractor = None,
@@ -122,10 +146,14 @@ def dataset(
     workers: Workers = 1,
     address: Address = None,
     json: Json = False,
-) -> None:  # fmt: skip
-    """Score a dataset against real images: by FID, KID, precision and recall, or pair by pair."""
-    _score("dataset", dataset, real, set, output, workers, address, json,
-           extractor=extractor, slices=slices)  # fmt: skip
+) -> None:
+    """Compare a dataset with real images.
+
+    The scores are FID, KID, precision and recall; with --real original, each sample is compared
+    with its own original.
+    """
+    comparison = _Comparison(dataset, real, set, output, workers, address, slices, extractor)
+    print_report(comparison.run("dataset", progress=not json), json)
 
 
 @evaluate.command()
@@ -137,17 +165,20 @@ def audit(
     slices: Slices = None,
     fail_above: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Exit code 3 where a larger share of samples are copies."),
+        typer.Option(
+            min=0, max=1, help="End with exit code 3 if a larger share of the samples are copies."
+        ),
     ] = None,
     output: Output = None,
     workers: Workers = 1,
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """Seek copies of the real images among a dataset's samples."""
-    share = _score("audit", dataset, real, set, output, workers, address, json,
-                   extractor=extractor, slices=slices).share  # fmt: skip
-    if fail_above is not None and (share or 0) > fail_above:
+    """Search a dataset for copies of real images."""
+    comparison = _Comparison(dataset, real, set, output, workers, address, slices, extractor)
+    report = comparison.run("audit", progress=not json)
+    print_report(report, json)
+    if fail_above is not None and (report.share or 0) > fail_above:
         raise typer.Exit(3)
 
 
@@ -162,8 +193,9 @@ def deformation(
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """Measure how far heads must be deformed to become the real ones."""
-    _score("deformation", dataset, real, set, output, workers, address, json, slices=slices)
+    """Measure how far heads must be deformed to match real ones."""
+    comparison = _Comparison(dataset, real, set, output, workers, address, slices)
+    print_report(comparison.run("deformation", progress=not json), json)
 
 
 @evaluate.command()
@@ -174,43 +206,51 @@ def downstream(
     ],
     set: Set = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="How often each of the segmenters is trained.")
+        int, typer.Option(min=1, help="The number of times that each segmenter is trained.")
     ] = 3,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Score a dataset by what it teaches a segmenter, beside and together with real images."""
+    """Score a dataset by the segmenters that are trained on it.
+
+    Segmenters are trained on real images, on the dataset, and on both together.
+    """
     from factory.evaluation.scores import score_downstream
 
-    show(score_downstream(dataset, recipe, set or (), seeds=seeds, output=output), json)
+    print_report(score_downstream(dataset, recipe, set or (), seeds=seeds, output=output), json)
 
 
-def _score(
-    how: str,
-    dataset: str,
-    real: str,
-    changes: list[str] | None,
-    output: str | None,
-    workers: int,
-    address: str | None,
-    json: bool,
-    **more: Any,
-) -> Any:
-    """Score a dataset against real images, print the report, and return it."""
-    from factory.evaluation.scores import score_dataset
+@dataclass(frozen=True)
+class _Comparison:
+    """A dataset, the real images that it is compared with, and how.
 
-    if address is not None and workers == 1:
-        raise typer.BadParameter("--address needs --workers")
-    report = score_dataset(
-        dataset,
-        real,
-        changes or (),
-        how=how,
-        output=output,
-        workers=workers,
-        address=address,
-        progress=not json,
-        **more,
-    )
-    show(report, json)
-    return report
+    The fields are the options of the sub-commands.
+    """
+
+    dataset: str
+    real: str
+    overrides: list[str] | None
+    output: str | None
+    workers: int
+    address: str | None
+    slices: int | None
+    extractor: str | None = None
+
+    def run(self, how: str, *, progress: bool) -> "EvaluateReport":
+        """Compute the scores of one kind: "dataset", "audit" or "deformation"."""
+        from factory.evaluation.scores import score_dataset
+
+        if self.address is not None and self.workers == 1:
+            raise typer.BadParameter("--address needs --workers of 2 or more")
+        return score_dataset(
+            self.dataset,
+            self.real,
+            self.overrides or (),
+            how=how,
+            output=self.output,
+            extractor=self.extractor,
+            slices=self.slices,
+            workers=self.workers,
+            address=self.address,
+            progress=progress,
+        )

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from factory import cli
-from factory.cli.evaluate import translated
+from factory.cli.evaluate import translate_old_spelling
 
 
 @pytest.mark.parametrize(
@@ -22,30 +22,32 @@ from factory.cli.evaluate import translated
     ],
 )
 def test_the_old_spelling_becomes_the_new_one(old: str, new: str) -> None:
-    assert translated(old.split()) == new.split()
+    assert translate_old_spelling(old.split()) == new.split()
 
 
 @pytest.mark.parametrize(
-    ("old", "said"),
+    ("old", "message"),
     [
-        ("d.zarr --real X --audit --deformation", "not both at once"),
-        ("d.zarr --real X --downstream r.yaml", "neither --downstream nor --model"),
-        ("d.zarr --real X --model m", "neither --downstream nor --model"),
+        ("d.zarr --real X --audit --deformation", "cannot be combined"),
+        ("d.zarr --real X --downstream r.yaml", "cannot be combined with --downstream or --model"),
+        ("d.zarr --real X --model m", "cannot be combined with --downstream or --model"),
     ],
 )
-def test_what_did_not_go_together_is_still_told(old: str, said: str) -> None:
-    with pytest.raises(typer.BadParameter, match=said):
-        translated(old.split())
+def test_options_that_cannot_be_combined_are_still_refused(old: str, message: str) -> None:
+    with pytest.raises(typer.BadParameter, match=message):
+        translate_old_spelling(old.split())
 
 
-def test_it_works_and_says_the_new_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_old_spelling_works_and_prints_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["evaluate", str(tmp_path / "d.zarr"), "--real", "original", "--audit"]) == 2
     note, error = capsys.readouterr().err.splitlines()
     assert note.startswith("factory: note: the new spelling is: factory evaluate audit ")
     assert "no such dataset" in error
 
 
-def test_a_dataset_is_told_its_sub_commands(
+def test_model_names_the_other_sub_commands_when_given_a_dataset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "zarr.json").write_text("{}")

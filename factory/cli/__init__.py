@@ -220,7 +220,7 @@ def models(
 ) -> None:
     """List the available models.
 
-    Each is join_names with its family, its licence, its training and its score on held-out subjects.
+    Each is listed with its family, its licence, its training and its score on held-out subjects.
     """
     from factory.model_zoo import models as list_models
 

@@ -69,7 +69,7 @@ def report(
 def verify(dataset: Dataset, json: Json = False) -> None:
     """Read all of a dataset and list its damaged parts.
 
-    Missing parts are join_names too. The exit code is 3 if anything is damaged or missing.
+    Missing parts are listed too. The exit code is 3 if anything is damaged or missing.
     """
     from factory.datasets.repair import verify_dataset
 

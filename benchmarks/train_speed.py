@@ -31,7 +31,7 @@ from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.slices import Plane
 from factory.storage.subjects.types import Subject
 from factory.training.run import Run
-from factory.training.slices import SliceSampler, stack
+from factory.training.slices import SliceSampler, cut_stack
 
 RECIPES = Path(__file__).parents[1] / "recipes/train"
 TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
@@ -88,7 +88,7 @@ def spade(steps: int) -> dict[str, float]:
     given = ["subjects.path=.", "niter=1", "niter_decay=0", "orientations=[axial]", *never]
     recipe = load_training(RECIPES / "fetal-spade.yaml", given).spec
     subjects = heads(4, 0.8)
-    stacks = [stack(subject, "axial") for subject in subjects]
+    stacks = [cut_stack(subject, "axial") for subject in subjects]
     sampler = SliceSampler(stacks, recipe.crop, mirror=True, seed=recipe.seed)
     sampler.where = sampler.where[: steps * recipe.batch]  # an epoch is so many steps
     watched = Watched(sampler)

@@ -26,7 +26,7 @@ from factory.storage.subjects.remarks import file_remarks
 from factory.storage.subjects.resample import resample
 from factory.storage.subjects.short_axis import short_axis_subjects
 from factory.storage.subjects.types import Grid, LabelTable, Subject
-from factory.training.data import person, records
+from factory.training.data import person_id, subject_records
 
 FAMILIES = ("spade", "stylegan2")
 """Of training recipes that say where images are learnt from."""
@@ -69,9 +69,9 @@ def real_images(name: str, made: GeneratedImages, overrides: Sequence[str] = ())
             "recipe or a folder"
         )
     if spec.family == "spade":
-        found = records(spec.subjects)
+        found = subject_records(spec.subjects)
         images = of_records(name, found, made)
-        owners = {person(r) for r in found}
+        owners = {person_id(r) for r in found}
         images.held_out, said = held_out(name, owners, spec.subjects.hold_out, made)
         about = reader_remarks(spec.subjects.path, spec.subjects.rec, found)
         images.remarks = dict.fromkeys([*about, *said])
@@ -149,13 +149,13 @@ def of_records(
                 ] = None
             assert subject.image is not None
             inside = subject.label > 0
-            return [Volume(subject.id, person(record), bright(subject.image, inside), inside)]
+            return [Volume(subject.id, person_id(record), bright(subject.image, inside), inside)]
 
         return read
 
     images.sources = [source(r) for r in found]
     learnt = set(made.card.get("training", {}).get("subjects", ()))
-    owners = {person(r) for r in found}
+    owners = {person_id(r) for r in found}
     if learnt & owners:
         images.held_out = frozenset(owners - learnt)
     else:

@@ -99,7 +99,7 @@ def with_ray(recipe: Training) -> Callable[[dict[str, Any]], None]:
             reason = str(error).strip().splitlines()[-1]
             again = "the same command goes on from the last checkpoint"
             raise FactoryError(f"training of {config['part']}: {reason}; {again}") from error
-        stopped = Run(Path(config["output"]) / config["part"]).stopped()
+        stopped = Run(Path(config["output"]) / config["part"]).pop_stop_reason()
         if stopped is not None:
             raise TrainingDiverged(stopped)
 
@@ -117,4 +117,4 @@ def ray_worker(config: dict[str, Any]) -> None:
         work(config, run)
     except TrainingDiverged as error:
         # Raised, Ray would start over from the checkpoint and diverge again.
-        run.stop(str(error))
+        run.write_stop_reason(str(error))

@@ -1,7 +1,10 @@
-"""The image and label pairs of a training recipe, and what is worth recording of them."""
+"""The subjects of a training recipe, and the ranges of their ages and label sizes."""
+
+from collections.abc import Iterable
 
 from factory.errors import RecipeError
 from factory.imaging.label_ranges import label_sizes
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.label_mappings import table_of
 from factory.storage.subjects.load import load_subject
@@ -10,60 +13,92 @@ from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.training.recipe import TrainingSubjects
 
 
-def training_subjects(part: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
-    """Those to learn from, at one spacing (None: as stored)."""
-    return [load_subject(r, spacing_mm) for r in records(part) if person(r) not in part.hold_out]
+def training_subjects(section: TrainingSubjects, spacing_mm: float | None) -> list[Subject]:
+    """Load the subjects to train on.
+
+    Args:
+        section: The recipe's `subjects`.
+        spacing_mm: Voxel size of all volumes (in stacks: in plane); None keeps that of the files.
+    """
+    records = subject_records(section)
+    return [load_subject(r, spacing_mm) for r in records if person_id(r) not in section.hold_out]
 
 
-def held_out_subjects(part: TrainingSubjects, spacing_mm: float | None = None) -> list[Subject]:
-    """Those never learnt from, at one spacing (None: as stored)."""
-    return [load_subject(r, spacing_mm) for r in records(part) if person(r) in part.hold_out]
+def training_subjects_at_all_spacings(section: TrainingSubjects) -> list[Subject]:
+    """Load the subjects to train on at each spacing of the recipe, one spacing after another."""
+    return [s for spacing in section.spacing_mm for s in training_subjects(section, spacing)]
 
 
-def own_spacing(part: TrainingSubjects) -> float | None:
-    """The spacing to score and measure at: as stored (None); of stacks the first learnt at."""
-    return part.spacing_mm[0] if part.layout == "short_axis" else None
+def held_out_subjects(section: TrainingSubjects, spacing_mm: float | None = None) -> list[Subject]:
+    """Load the subjects that are never trained on.
+
+    Args:
+        section: The recipe's `subjects`.
+        spacing_mm: Voxel size of all volumes (in stacks: in plane); None keeps that of the files.
+    """
+    records = subject_records(section)
+    return [load_subject(r, spacing_mm) for r in records if person_id(r) in section.hold_out]
 
 
-def person(record: dict) -> str:
-    """Whose a record is: several of one person are learnt from or held out together."""
-    return record.get("person", record["id"])
+def scoring_spacing_mm(section: TrainingSubjects) -> float | None:
+    """Return the spacing at which a model is scored: the files' (None), or a stack's first one."""
+    return section.spacing_mm[0] if section.layout == "short_axis" else None
 
 
-def records(part: TrainingSubjects) -> list[dict]:
-    """Every subject's record. Raises RecipeError where hold_out names one that is not there."""
-    if part.layout == "short_axis":
-        found = short_axis_subjects(part.path)
+def person_id(record: JsonObject) -> str:
+    """Return the person of a record; a person's records are trained on or held out together."""
+    return str(record.get("person", record["id"]))
+
+
+def subject_records(section: TrainingSubjects) -> list[JsonObject]:
+    """List the records of all subjects of a training recipe, held out or not.
+
+    Raises:
+        RecipeError: `hold_out` names an unknown person or everybody, or the labels are unsuitable.
+    """
+    if section.layout == "short_axis":
+        records = short_axis_subjects(section.path)
     else:
-        found = bids_subjects(part.path, part.rec, part.mapping)
-    if table_of(part.mapping) is not FETA:
+        records = bids_subjects(section.path, section.rec, section.mapping)
+    if table_of(section.mapping) is not FETA:
         raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
-    ids = list(dict.fromkeys(person(r) for r in found))
-    for name in part.hold_out:
-        if name not in ids:
+    persons = list(dict.fromkeys(person_id(record) for record in records))
+    for name in section.hold_out:
+        if name not in persons:
             raise RecipeError(
-                f"subjects.hold_out: {name!r} is not in {part.path}: {', '.join(ids)}"
+                f"subjects.hold_out: {name!r} is not in {section.path}: {', '.join(persons)}"
             )
-    if len(ids) == len(part.hold_out):
-        raise RecipeError(f"subjects.hold_out: all {len(ids)} subjects are held out; none is left")
-    return found
+    if len(persons) == len(section.hold_out):
+        raise RecipeError(
+            f"subjects.hold_out: all {len(persons)} subjects are held out; none is left"
+        )
+    return records
 
 
-def seen_ranges(subjects: list[Subject]) -> dict:
-    """Ranges of age, and of volume and depth a label, that a training saw, for its card."""
-    table = subjects[0].table
-    about = [s.metadata.get("gestational_age_weeks") for s in subjects]
-    ages = [age for age in about if age is not None]
+def subject_ranges(subjects: list[Subject]) -> JsonObject:
+    """Return the ranges of subjects' ages, and of the volume and depth of each label.
+
+    Returns:
+        {"labels": {name: {measure: [low, high]}}} and, where ages are known,
+        "gestational_age_weeks": [low, high].
+    """
+    names = subjects[0].table.names
+    all_ages = [s.metadata.get("gestational_age_weeks") for s in subjects]
+    ages = [age for age in all_ages if age is not None]
+    sizes = [label_sizes(s.label, s.grid.spacing, len(names)) for s in subjects]
     labels = {}
-    every = [label_sizes(s.label, s.grid.spacing, len(table.names)) for s in subjects]
-    for value, name in enumerate(table.names[1:], start=1):
-        sizes = [of[value] for of in every]
-        labels[name] = {key: span([size[key] for size in sizes]) for key in sizes[0]}
-    seen: dict = {"labels": labels}
+    for value, name in enumerate(names[1:], start=1):
+        by_subject = [subject_sizes[value] for subject_sizes in sizes]
+        labels[name] = {
+            key: value_range([size[key] for size in by_subject]) for key in by_subject[0]
+        }
+    ranges: JsonObject = {"labels": labels}
     if ages:
-        seen["gestational_age_weeks"] = span(ages)
-    return seen
+        ranges["gestational_age_weeks"] = value_range(ages)
+    return ranges
 
 
-def span(values: list) -> list[float]:
-    return [round(float(min(values)), 3), round(float(max(values)), 3)]
+def value_range(values: Iterable[float]) -> list[float]:
+    """Return the lowest and the highest value, rounded to three decimals."""
+    ordered = list(values)
+    return [round(float(min(ordered)), 3), round(float(max(ordered)), 3)]

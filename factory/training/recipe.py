@@ -1,4 +1,4 @@
-"""What a training recipe may say: what every family shares, and SPADE's own."""
+"""The parts of a training recipe that all families share."""
 
 from typing import Annotated, Literal
 
@@ -12,10 +12,17 @@ Millimetres = Annotated[float, Field(gt=0, le=20), allowed("a number of mm above
 
 
 class TrainingSubjects(Section):
-    """Image and label pairs in a layout of storage's, and which of them are never learnt from.
+    """Pairs of images and label maps, and which of them are never trained on.
 
-    hold_out: ids; in stacks those of persons, whose phases stay together. spacing_mm: every volume
-    is learnt at each of these voxel sizes (stacks: in plane).
+    Attributes:
+        path: The folder of the data set.
+        layout: How its files are arranged.
+        rec: Which reconstruction of a BIDS data set is used.
+        mapping: How the files' label values become ours.
+        hold_out: Ids that are never trained on. In stacks they name persons, all of whose cardiac
+            phases are held out together.
+        spacing_mm: Every volume is used for training at each of these voxel sizes (in stacks: in
+            plane).
     """
 
     path: Text
@@ -29,7 +36,7 @@ class TrainingSubjects(Section):
 
 
 class Optimiser(Section):
-    """Adam with two time scales."""
+    """Adam, with a learning rate each for generator and discriminator."""
 
     lr_generator: Rate = 1e-4
     lr_discriminator: Rate = 4e-4
@@ -38,7 +45,23 @@ class Optimiser(Section):
 
 
 class Training(Section):
-    """What the training recipe of every family says. batch: samples a step, over all workers."""
+    """The keys of every training recipe.
+
+    Attributes:
+        family: The model family.
+        name: The name of the model, in its card and in render recipes.
+        seed: Seed of the initial weights and of the batches.
+        licence: The licence of the model, for its card.
+        batch: Samples of a step, over all workers together.
+        mixed_precision: Whether convolutions compute in bfloat16.
+        workers: Number of workers that share a batch.
+        threads: Number of threads of each worker.
+        device: Where the workers compute.
+        log_every: Steps between two rows of losses.csv.
+        sample_every: Steps between two sample grids.
+        checkpoint_every: Steps between two checkpoints.
+        output: The folder of the run and of the model.
+    """
 
     family: str
     name: Text
@@ -56,7 +79,7 @@ class Training(Section):
 
 
 class Augment(Section):
-    """Random in-plane turns, zooms and shifts, each uniform about none."""
+    """The largest random rotation, zoom and shift in the plane, each uniform in both directions."""
 
     rotate_degrees: Annotated[float, Field(ge=0, le=180), allowed("0 to 180 degrees")] = 0.0
     zoom: Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")] = 0.0

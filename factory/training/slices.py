@@ -1,7 +1,7 @@
 """Real volumes as a seeded stream of training slices.
 
-What a step sees is a function of (seed, step) alone, so that a resumed training, and one on other
-numbers of workers, sees the same global batches.
+The batch of a step is a function of (seed, step) alone, so a resumed training, and one with another
+number of workers, sees the same global batches.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,25 @@ from factory.storage.subjects.types import Subject
 
 @dataclass(frozen=True)
 class SliceStack:
-    """One volume cut in one orientation: label uint8 and image float32 [slice, rows, columns];
-    filled lists the slices that hold any tissue."""
+    """One volume cut in one orientation.
+
+    Attributes:
+        label: uint8 [slice, row, column].
+        image: float32 [slice, row, column], in [-1, 1].
+        filled: Indices of the slices that contain tissue.
+    """
 
     label: np.ndarray
     image: np.ndarray
     filled: np.ndarray
 
 
-def stack(subject: Subject, orientation: str) -> SliceStack:
-    """Raises ValueError where the subject has no image."""
+def cut_stack(subject: Subject, orientation: str) -> SliceStack:
+    """Cut a subject into slices of one orientation.
+
+    Raises:
+        ValueError: The subject has no image.
+    """
     if subject.image is None:
         raise ValueError(f"{subject.id}: no image to learn from")
     image = to_network(normalise(subject.image, subject.label))
@@ -36,48 +45,75 @@ def stack(subject: Subject, orientation: str) -> SliceStack:
 
 
 class SliceSampler:
-    """Draws global batches of random crops of `crop`² from stacks of one orientation.
+    """Draws global batches of random square crops from stacks of one orientation.
 
-    Each slice of each stack is as likely as every other. Axial and coronal slices are mirrored
-    left to right half of the time: no label of these tables has a side.
+    Each slice with tissue, of any stack, is equally likely.
     """
 
     def __init__(self, stacks: list[SliceStack], crop: int, mirror: bool, seed: int) -> None:
+        """Keep the stacks and list their slices.
+
+        Args:
+            stacks: Stacks of one orientation.
+            crop: Side of the crops in pixels.
+            mirror: Mirror half of the crops left to right. Do so only where no label has a side.
+            seed: Seed of the stream.
+        """
         self.stacks, self.crop, self.mirror, self.seed = stacks, crop, mirror, seed
-        self.where = [(s, int(i)) for s, stack in enumerate(stacks) for i in stack.filled]
+        self.positions = [(s, int(i)) for s, stack in enumerate(stacks) for i in stack.filled]
 
     def __len__(self) -> int:
-        """Slices that hold tissue: one epoch."""
-        return len(self.where)
+        """Return the number of slices with tissue: one epoch."""
+        return len(self.positions)
 
     def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The global batch of a step: labels uint8 (B, crop, crop), images float32 alike."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = [
-            self.crop_of(self.where[i], rng) for i in rng.integers(len(self.where), size=size)
-        ]
-        return np.stack([label for label, _ in chosen]), np.stack([image for _, image in chosen])
+        """Draw the global batch of a step.
 
-    def crop_of(
-        self, where: tuple[int, int], rng: np.random.Generator
+        Returns:
+            Labels uint8 and images float32, each [size, crop, crop].
+        """
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        crops = [
+            self.random_crop(self.positions[i], rng)
+            for i in rng.integers(len(self.positions), size=size)
+        ]
+        return np.stack([label for label, _ in crops]), np.stack([image for _, image in crops])
+
+    def random_crop(
+        self, position: tuple[int, int], rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        stack, i = self.stacks[where[0]], where[1]
-        label, image = stack.label[i], stack.image[i]
-        window = (self.window(label.any(axis=1), rng), self.window(label.any(axis=0), rng))
-        label, image = cut(label, window), cut(image, window, fill=-1.0)
+        """Cut a random crop of one slice.
+
+        Args:
+            position: Index of the stack, and of the slice in it.
+            rng: Source of the random numbers.
+
+        Returns:
+            The label and the image, each [crop, crop].
+        """
+        stack_index, slice_index = position
+        stack = self.stacks[stack_index]
+        label, image = stack.label[slice_index], stack.image[slice_index]
+        box = (
+            self.random_window(label.any(axis=1), rng),
+            self.random_window(label.any(axis=0), rng),
+        )
+        label, image = cut(label, box), cut(image, box, fill=-1.0)
         if self.mirror and rng.random() < 0.5:
             label, image = label[:, ::-1], image[:, ::-1]
         return label, image
 
-    def window(self, filled: np.ndarray, rng: np.random.Generator) -> slice:
-        """A random window of `crop` that holds the tissue, or lies within it if that is larger.
+    def random_window(self, filled: np.ndarray, rng: np.random.Generator) -> slice:
+        """Choose a window of `crop` pixels that contains the tissue, or lies within it.
 
-        A plane of just that size is taken whole.
+        Args:
+            filled: Which rows, or which columns, of the slice contain tissue.
+            rng: One number is drawn from it, unless the slice is as large as the crop.
         """
         if len(filled) == self.crop:
             return slice(0, self.crop)
         inside = np.flatnonzero(filled)
         low, high = int(inside[0]), int(inside[-1]) + 1
-        a, b = sorted((low, high - self.crop))
-        start = int(rng.integers(a, b + 1))
+        first, last = sorted((low, high - self.crop))
+        start = int(rng.integers(first, last + 1))
         return slice(start, start + self.crop)

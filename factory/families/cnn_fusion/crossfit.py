@@ -26,13 +26,15 @@ from factory.imaging.orientations import cut, grown
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
 from factory.storage.subjects.load import load_subject
-from factory.training.data import person, records
+from factory.training.data import person_id, subject_records
 from factory.training.run import Run
 
 
 def learning_records(recipe: CnnFusionTraining) -> list[dict[str, Any]]:
     """Records of the subjects that are not held out, the youngest first."""
-    learnt = [r for r in records(recipe.subjects) if person(r) not in recipe.subjects.hold_out]
+    learnt = [
+        r for r in subject_records(recipe.subjects) if person_id(r) not in recipe.subjects.hold_out
+    ]
     return sorted(learnt, key=lambda r: (r.get("gestational_age_weeks") or 0.0, r["id"]))
 
 
@@ -45,7 +47,7 @@ def unseen_by(recipe: CnnFusionTraining, fold: int) -> list[dict[str, Any]]:
 
 def fold_recipe(recipe: CnnFusionTraining, fold: int, output: Path) -> Loaded[SpadeTraining]:
     """The SPADE recipe on all subjects but the held-out ones and the fold's own block."""
-    block = [person(record) for record in unseen_by(recipe, fold)]
+    block = [person_id(record) for record in unseen_by(recipe, fold)]
     subjects = recipe.subjects.model_dump(mode="json", exclude_none=True)
     subjects["hold_out"] = [*recipe.subjects.hold_out, *block]
     changes = {"subjects": subjects, "output": str(output), "workers": recipe.workers}

@@ -14,8 +14,8 @@ from factory.families.cnn_fusion.train import Patches, network, train
 from factory.families.spade import job as spade_job
 from factory.lookup import find_model
 from factory.models.checkpoint import load_state, read_card, save_model
-from factory.training.cards import without_paths
-from factory.training.data import held_out_subjects, person, records, training_subjects
+from factory.training.cards import remove_paths
+from factory.training.data import held_out_subjects, person_id, subject_records, training_subjects
 from factory.training.run import Run
 
 HELD_OUT_PATCHES = 48
@@ -102,7 +102,7 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
 def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run) -> Patches:
     """Patches to watch the training by: of held-out subjects painted by the model that the fusion
     is for; of what is learnt from, where none is held out."""
-    held = [r for r in records(recipe.subjects) if person(r) in recipe.subjects.hold_out]
+    held = [r for r in subject_records(recipe.subjects) if person_id(r) in recipe.subjects.hold_out]
     if held:
         folder = run.folder.parent / "volumes"
         pairs = pairs_of(find_model(recipe.spade.model, "spade.model"), held, recipe, folder, run)
@@ -118,7 +118,7 @@ def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
     folder = output / FUSION
     state = load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
     curve = Run(folder).loss_curve(points=10**9)
-    described = without_paths(loaded.data)
+    described = remove_paths(loaded.data)
     described["spade"] |= {"recipe": Path(recipe.spade.recipe).name, "model": spade["name"]}
     learnt = learning_records(recipe)
     spacings = recipe.subjects.spacing_mm

@@ -41,7 +41,7 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
     state: dict[str, Any] = {"step": 0, "hours": 0.0}
     if checkpoint.exists():
         state = load_state(checkpoint, {"cnn": cnn}, {"optimiser": optimiser})
-        run.forget_after(state["step"] * recipe.batch)
+        run.truncate_losses(state["step"] * recipe.batch)
     step, hours_before = state["step"], state["hours"]
     forward: nn.Module = DistributedDataParallel(cnn) if run.world > 1 else cnn
 
@@ -52,7 +52,7 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
     autocast = torch.autocast(
         run.device.type, torch.bfloat16, enabled=recipe.mixed_precision, cache_enabled=False
     )
-    run.counted = "patches"
+    run.unit = "patches"
     if step == 0:
         volumes, image, _ = sampler.batch(0, recipe.batch)
         values = {"mse": float(np.square(volumes.mean(1) - image).mean())}
@@ -75,13 +75,13 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
 
         last = step == total
         if step % recipe.log_every == 0 or last:
-            values = run.averaged({"mse": mse}, step)
+            values = run.mean_losses({"mse": mse}, step)
             values["held_out_mse"] = held_out_mse(cnn, held_out, run)
             run.log(recipe.name, step * recipe.batch, total * recipe.batch, values)
         if run.rank == 0 and (step % recipe.sample_every == 0 or last):
             draw(cnn, held_out, run, f"step-{step:06d}.png")
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged({"mse": mse}, step)
+            run.mean_losses({"mse": mse}, step)
             if run.rank == 0:
                 plain = {"step": step, "hours": hours_before + run.hours()}
                 save_state(checkpoint, {"cnn": cnn}, {"optimiser": optimiser}, plain)

@@ -5,7 +5,7 @@ What a step sees is a function of (seed, step) alone, as in factory.training.sli
 
 import numpy as np
 
-from factory.training.augment import moved
+from factory.training.augmentation import transform_in_plane
 from factory.training.recipe import Augment
 
 
@@ -22,4 +22,4 @@ class MapSampler:
         """The global batch of a step: uint8 (B, *shape)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = rng.integers(len(self.maps), size=size)
-        return np.stack([moved(self.maps[i], self.augment, rng) for i in chosen])
+        return np.stack([transform_in_plane(self.maps[i], self.augment, rng) for i in chosen])

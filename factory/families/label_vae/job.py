@@ -13,15 +13,20 @@ from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.families.label_vae.train import network, train
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.subjects.types import Subject
-from factory.training.cards import without_paths
-from factory.training.data import held_out_subjects, records, seen_ranges, training_subjects
+from factory.training.cards import remove_paths
+from factory.training.data import (
+    held_out_subjects,
+    subject_ranges,
+    subject_records,
+    training_subjects,
+)
 from factory.training.run import Run
 
 PART = "vae"
 
 
 def check(recipe: LabelVaeTraining) -> None:
-    records(recipe.subjects)
+    subject_records(recipe.subjects)
 
 
 def parts(recipe: LabelVaeTraining) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ def export(loaded: Loaded[LabelVaeTraining], output: Path) -> Path:
         "label_table": {"names": list(table.names), "colours": [list(c) for c in table.colours]},
         "licence": recipe.licence,
         "training": {
-            **seen_ranges(learnt),
+            **subject_ranges(learnt),
             "spacing_mm": [min(recipe.subjects.spacing_mm), max(recipe.subjects.spacing_mm)],
             "subjects": [s.id for s in learnt],
             "held_out": list(recipe.subjects.hold_out),
@@ -71,7 +76,7 @@ def export(loaded: Loaded[LabelVaeTraining], output: Path) -> Path:
             "steps": state["step"],
             "exported_step": best["step"],
             "hours": round(state["hours"], 3),
-            "recipe": without_paths(loaded.data),
+            "recipe": remove_paths(loaded.data),
             "torch": torch.__version__,
         },
         "scores": {"start": curve[0], "middle": curve[len(curve) // 2], "end": curve[-1]},

@@ -15,7 +15,7 @@ from factory.models.checkpoint import load_state, save_state
 from factory.models.label_vae import LabelVae, LabelVaeConfig, cross_entropy, prior
 from factory.models.losses import kl_divergence
 from factory.models.spade.network import one_hot
-from factory.training.ema import ema_update
+from factory.training.ema import update_ema
 from factory.training.run import Run
 from factory.training.schedules import cosine_after_half
 
@@ -49,7 +49,7 @@ def train(
     state: dict[str, Any] = {"step": 0, "hours": 0.0, "least": None, "waited": 0}
     if checkpoint.exists():
         state = load_state(checkpoint, modules, {"optimiser": optimiser})
-        run.forget_after(state["step"] * recipe.batch)
+        run.truncate_losses(state["step"] * recipe.batch)
     step, hours_before = state["step"], state["hours"]
     forward: nn.Module = DistributedDataParallel(model) if run.world > 1 else model
     share = run.share(recipe.batch)
@@ -70,12 +70,12 @@ def train(
         optimiser.zero_grad()
         (losses["cross_entropy"] + beta * losses["kl"]).backward()
         optimiser.step()
-        ema_update(ema, model, min(recipe.ema, (1 + step) / (10 + step)), copy_buffers=False)
+        update_ema(ema, model, min(recipe.ema, (1 + step) / (10 + step)), copy_buffers=False)
         step += 1
 
         last = step == recipe.steps
         if step == 1 or step % recipe.log_every == 0 or last:
-            values = {**run.averaged(losses, step), "beta": beta}
+            values = {**run.mean_losses(losses, step), "beta": beta}
             values |= held_out_scores(ema, held_out, recipe, run)
             # while beta rises, codes are not yet pressed together, and a least loss means little
             if beta == recipe.loss.beta or last:
@@ -91,7 +91,7 @@ def train(
         if run.rank == 0 and (step % recipe.sample_every == 0 or last):
             draw(ema, held_out, run, step, recipe.seed)
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged(losses, step)
+            run.mean_losses(losses, step)
             state |= {"step": step, "hours": hours_before + run.hours()}
             if run.rank == 0:
                 save_state(checkpoint, modules, {"optimiser": optimiser}, state)

@@ -13,16 +13,16 @@ from factory.families.segmenter.train import network, train
 from factory.lookup import find_model
 from factory.models.checkpoint import load_state, read_card, save_model
 from factory.storage.subjects.types import Subject
-from factory.training.cards import without_paths
+from factory.training.cards import remove_paths
 from factory.training.data import (
     held_out_subjects,
-    own_spacing,
-    records,
-    seen_ranges,
+    scoring_spacing_mm,
+    subject_ranges,
+    subject_records,
     training_subjects,
 )
 from factory.training.run import Run
-from factory.training.slices import SliceSampler, stack
+from factory.training.slices import SliceSampler, cut_stack
 
 PART = "segmenter"
 
@@ -31,7 +31,7 @@ WATCHED = 12
 
 
 def check(recipe: SegmenterTraining) -> None:
-    records(recipe.subjects)
+    subject_records(recipe.subjects)
     if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
         raise RecipeError(
             f"orientations: {', '.join(recipe.orientations)}; allowed for stacks: axial, the only "
@@ -51,7 +51,7 @@ def samplers_of(recipe: SegmenterTraining, subjects: list[Subject]) -> list[Slic
     hearts = recipe.subjects.layout == "short_axis"
     return [
         SliceSampler(
-            [stack(s, orientation) for s in subjects],
+            [cut_stack(s, orientation) for s in subjects],
             recipe.crop,
             mirror=orientation != "sagittal" and not hearts,
             seed=recipe.seed,
@@ -75,7 +75,7 @@ def work(recipe: SegmenterTraining, part: str, run: Run) -> None:
 def export(loaded: Loaded[SegmenterTraining], output: Path) -> Path:
     """Write OUTPUT/model from the checkpoint; returns that folder."""
     recipe = loaded.spec
-    learnt = training_subjects(recipe.subjects, own_spacing(recipe.subjects))
+    learnt = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
     table = learnt[0].table
     model = network(recipe, len(table.names))
     folder = output / PART
@@ -89,7 +89,7 @@ def export(loaded: Loaded[SegmenterTraining], output: Path) -> Path:
         "label_table": {"names": list(table.names), "colours": [list(c) for c in table.colours]},
         "licence": recipe.licence,
         "training": {
-            **seen_ranges(learnt),
+            **subject_ranges(learnt),
             "spacing_mm": [min(recipe.subjects.spacing_mm), max(recipe.subjects.spacing_mm)],
             "subjects": ids,
             "held_out": list(recipe.subjects.hold_out),
@@ -97,7 +97,7 @@ def export(loaded: Loaded[SegmenterTraining], output: Path) -> Path:
             "images_a_step": recipe.batch,
             "steps": state["step"],
             "hours": round(state["hours"], 3),
-            "recipe": without_paths(loaded.data),
+            "recipe": remove_paths(loaded.data),
             "torch": torch.__version__,
         },
         "shared_with": shared_with(recipe.judges, ids),
@@ -121,7 +121,7 @@ def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame
     """Scores on held-out subjects; pictures and tables to output."""
     from factory.families.segmenter.scoring import evaluate
 
-    subjects = held_out_subjects(recipe.subjects, own_spacing(recipe.subjects))
+    subjects = held_out_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
     return evaluate(folder, subjects, output) if subjects else None
 
 

@@ -14,7 +14,7 @@ from factory.imaging.pictures import picture_rows
 from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import load_state, save_state
 from factory.models.segmenter import Segmenter, SegmenterConfig, dice_loss, initialise
-from factory.training.augment import moved
+from factory.training.augmentation import transform_in_plane
 from factory.training.run import Run
 from factory.training.schedules import cosine_after_half
 from factory.training.slices import SliceSampler
@@ -55,8 +55,8 @@ def augmented(
     def rng(stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
-    label = moved(label, augment, rng(1))
-    image = moved(image, augment, rng(1), order=1, outside=-1.0)
+    label = transform_in_plane(label, augment, rng(1))
+    image = transform_in_plane(image, augment, rng(1), order=1, outside=-1.0)
     gamma, gain, noise, *_ = rng(2).standard_normal(3)
     bright = np.clip((image + 1) / 2, 0, 1) ** math.exp(augment.gamma * gamma)
     bright = bright * math.exp(augment.gain * gain)
@@ -83,7 +83,7 @@ def train(
     state: dict[str, Any] = {"step": 0, "hours": 0.0}
     if checkpoint.exists():
         state = load_state(checkpoint, modules, optimisers)
-        run.forget_after(state["step"] * recipe.batch)
+        run.truncate_losses(state["step"] * recipe.batch)
     step, hours_before = state["step"], state["hours"]
     forward: nn.Module = DistributedDataParallel(model) if run.world > 1 else model
     share = run.share(recipe.batch)
@@ -108,13 +108,13 @@ def train(
 
         last = step == recipe.steps
         if step == 1 or step % recipe.log_every == 0 or last:
-            values = run.averaged(losses, step)
+            values = run.mean_losses(losses, step)
             values["held_out_dice"] = held_out_dice(model, held_out, run)
             run.log(recipe.name, step * recipe.batch, recipe.steps * recipe.batch, values)
         if run.rank == 0 and (step % recipe.sample_every == 0 or last):
             draw(model, held_out, run, step)
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged(losses, step)
+            run.mean_losses(losses, step)
             state = {"step": step, "hours": hours_before + run.hours()}
             if run.rank == 0:
                 save_state(checkpoint, modules, optimisers, state)

@@ -14,23 +14,23 @@ from factory.families.spade.train import networks, train
 from factory.models.checkpoint import load_state, save_model
 from factory.models.features.vgg import weights_file
 from factory.storage.subjects.types import Subject
-from factory.training.cards import without_paths
+from factory.training.cards import remove_paths
 from factory.training.data import (
     held_out_subjects,
-    own_spacing,
-    records,
-    seen_ranges,
+    scoring_spacing_mm,
+    subject_ranges,
+    subject_records,
     training_subjects,
 )
 from factory.training.run import Run
-from factory.training.slices import SliceSampler, stack
+from factory.training.slices import SliceSampler, cut_stack
 
 HELD_OUT_SLICES = 9
 """Held-out slices scored and drawn while training: three of each subject where three are held."""
 
 
 def check(recipe: SpadeTraining) -> None:
-    records(recipe.subjects)
+    subject_records(recipe.subjects)
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
     if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
@@ -51,7 +51,7 @@ def work(recipe: SpadeTraining, orientation: str, run: Run) -> None:
     learnt: list[Subject] = []
     for spacing in recipe.subjects.spacing_mm:
         learnt += training_subjects(recipe.subjects, spacing)
-    stacks = [stack(s, orientation) for s in learnt]
+    stacks = [cut_stack(s, orientation) for s in learnt]
     # A sagittal slice mirrored in its plane would swap front and back; a heart's, its ventricles.
     mirror = orientation != "sagittal" and recipe.subjects.layout != "short_axis"
     sampler = SliceSampler(stacks, recipe.crop, mirror=mirror, seed=recipe.seed)
@@ -64,7 +64,7 @@ def held_out_slices(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slices to watch the training by: of held-out subjects, or of learnt ones if none is held."""
     subjects = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0]) or learnt
-    stacks = [stack(s, orientation) for s in subjects]
+    stacks = [cut_stack(s, orientation) for s in subjects]
     watch = SliceSampler(stacks, recipe.crop, mirror=False, seed=recipe.seed)
     return watch.batch(0, HELD_OUT_SLICES)
 
@@ -72,7 +72,7 @@ def held_out_slices(
 def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
     """Write OUTPUT/model from the checkpoints of all orientations; returns that folder."""
     recipe = loaded.spec
-    learnt = training_subjects(recipe.subjects, own_spacing(recipe.subjects))
+    learnt = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
     table = learnt[0].table
     trained: dict[str, nn.Module] = {}
     curves, steps, hours = {}, {}, {}
@@ -85,7 +85,7 @@ def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
             trained[f"{orientation}-encoder"] = modules["encoder"]
         steps[orientation], hours[orientation] = state["step"], round(state["hours"], 3)
         curves[orientation] = Run(folder).loss_curve()
-    seen = seen_ranges(learnt)
+    seen = subject_ranges(learnt)
     seen["spacing_mm"] = [min(recipe.subjects.spacing_mm), max(recipe.subjects.spacing_mm)]
     card = {
         "name": recipe.name,
@@ -102,7 +102,7 @@ def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
             "images_a_step": recipe.batch,
             "steps": steps,
             "hours": hours,
-            "recipe": without_paths(loaded.data),
+            "recipe": remove_paths(loaded.data),
             "torch": torch.__version__,
         },
         "loss_curve": curves,
@@ -132,7 +132,7 @@ def score(folder: Path, recipe: SpadeTraining, output: Path) -> pd.DataFrame | N
     else:
         from factory.families.spade.scoring_volumes import evaluate
 
-    subjects = held_out_subjects(recipe.subjects, own_spacing(recipe.subjects))
+    subjects = held_out_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
     return evaluate(folder, subjects, output) if subjects else None
 
 

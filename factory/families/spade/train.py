@@ -80,7 +80,7 @@ def train(
     state: dict[str, Any] = {"step": 0, "hours": 0.0}
     if checkpoint.exists():
         state = load_state(checkpoint, modules, optimisers)
-        run.forget_after(state["step"] * recipe.batch)
+        run.truncate_losses(state["step"] * recipe.batch)
     step = state["step"]
 
     forward_g: nn.Module = GeneratorStep(generator, encoder)
@@ -149,14 +149,14 @@ def train(
 
         last = step == total
         if step % recipe.log_every == 0 or last:
-            values = run.averaged(losses, step)
+            values = run.mean_losses(losses, step)
             values["held_out_l1"] = held_out_l1(generator, held_out, labels, run, recipe)
             run.log(title, step * recipe.batch, total * recipe.batch, values)
         if run.rank == 0 and (step % recipe.sample_every == 0 or last):
             drawn = paint(generator, held_out[0], labels, run.device)
             sample_grid(run.folder / "samples" / f"step-{step:06d}.png", *held_out, drawn)
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged(losses, step)
+            run.mean_losses(losses, step)
             if run.rank == 0:
                 hours = hours_before + run.hours()
                 plain = {"step": step, "hours": hours}

@@ -18,7 +18,7 @@ from factory.families.stylegan2.steps import lazy_adam, passes, update
 from factory.models.checkpoint import load_state, save_state
 from factory.models.stylegan2.ada import AdaptiveP
 from factory.models.stylegan2.network import Discriminator, Generator, StyleGanConfig
-from factory.training.ema import ema_update
+from factory.training.ema import update_ema
 from factory.training.run import Run
 
 PATH_DECAY = 0.01
@@ -71,7 +71,7 @@ def train(
         state = load_state(checkpoint, modules, optimisers)
         ada.load(state["ada"])
         path_mean.fill_(state["path_mean"])
-        run.forget_after(state["step"] * batch)
+        run.truncate_losses(state["step"] * batch)
     step, hours_before = state["step"], state["hours"]
     total = max(1, round(recipe.kimg * 1000 / batch))
     share = run.share(batch)
@@ -114,15 +114,15 @@ def train(
         step += 1
         # The average may look back on a twentieth of what has been seen, no further.
         decay = 0.5 ** (batch / max(min(half_life, step * batch * 0.05), 1e-8))
-        ema_update(ema, generator, decay, copy_buffers=True)
+        update_ema(ema, generator, decay, copy_buffers=True)
         last = step == total
         if step % recipe.log_every == 0 or last:
             shown = {k: losses[k] for k in ("generator", "discriminator")}
-            values = run.averaged(shown, step)
+            values = run.mean_losses(shown, step)
             values |= {"p": p, "r_t": ada.overfitting, "kimg": step * batch / 1000}
             run.log(recipe.name, step * batch, total * batch, values)
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged(losses, step)
+            run.mean_losses(losses, step)
             if run.rank == 0:
                 plain = {"step": step, "hours": hours_before + run.hours(), "ada": ada.state(),
                          "path_mean": float(path_mean)}  # fmt: skip

@@ -9,7 +9,7 @@ from scipy import ndimage
 from factory.imaging.intensities import normalise, to_network
 from factory.storage.subjects.head_frame import LENGTH, ellipse_of_mask, framed
 from factory.storage.subjects.types import Subject
-from factory.training.augment import moved
+from factory.training.augmentation import transform_in_plane
 from factory.training.recipe import Augment
 
 INSIDE_SKULL = 0.95
@@ -86,7 +86,9 @@ class UnpairedSampler:
         return np.stack(us), np.stack(mri)
 
     def augmented(self, plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return moved(plane, self.augment, rng, order=1, outside=-1.0).astype(np.float32)
+        return transform_in_plane(plane, self.augment, rng, order=1, outside=-1.0).astype(
+            np.float32
+        )
 
 
 def turned(plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:

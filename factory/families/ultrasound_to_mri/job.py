@@ -17,8 +17,8 @@ from factory.storage.subjects.head_frame import LENGTH, SIDE
 from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
-from factory.training.cards import without_paths
-from factory.training.data import held_out_subjects, records, span, training_subjects
+from factory.training.cards import remove_paths
+from factory.training.data import held_out_subjects, subject_records, training_subjects, value_range
 from factory.training.run import Run
 
 PART = "networks"
@@ -42,7 +42,7 @@ def check(recipe: UltrasoundToMriTraining) -> None:
     stride = 2**recipe.model.depth
     if SIDE // stride < 4:
         raise RecipeError(f"model.depth: {recipe.model.depth}; allowed: at most 5")
-    records(recipe.subjects)
+    subject_records(recipe.subjects)
     head_records(recipe.ultrasound)
 
 
@@ -110,7 +110,7 @@ def export(loaded: Loaded[UltrasoundToMriTraining], output: Path) -> Path:
         "training": {
             "subjects": [r["id"] for r in learnt],
             "held_out": [r["id"] for r in held],
-            "circumference_mm": span([r["circumference_mm"] for r in learnt]),
+            "circumference_mm": value_range([r["circumference_mm"] for r in learnt]),
             "mri_subjects": [s.id for s in volumes],
             "mri_held_out": list(recipe.subjects.hold_out),
             "mri_planes": len(mri(volumes)),
@@ -130,7 +130,7 @@ def export(loaded: Loaded[UltrasoundToMriTraining], output: Path) -> Path:
 
 def shareable(data: dict) -> dict:
     """A recipe without where things lay on the machine that trained it."""
-    kept = without_paths(data)
+    kept = remove_paths(data)
     return {**kept, "ultrasound": {k: v for k, v in data["ultrasound"].items() if k != "path"}}
 
 

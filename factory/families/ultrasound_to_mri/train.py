@@ -15,7 +15,7 @@ from factory.imaging.pictures import picture_rows
 from factory.models.checkpoint import load_state, save_state
 from factory.models.losses import log_discriminator, log_generator
 from factory.models.ultrasound_to_mri.edges import EdgeNet
-from factory.training.ema import ema_update
+from factory.training.ema import update_ema
 from factory.training.run import Run
 from factory.training.schedules import linear_after_half
 
@@ -58,7 +58,7 @@ def train(
     state: dict[str, Any] = {"step": 0, "hours": 0.0}
     if checkpoint.exists():
         state = load_state(checkpoint, modules, optimisers)
-        run.forget_after(state["step"] * recipe.batch)
+        run.truncate_losses(state["step"] * recipe.batch)
     step, hours_before = state["step"], state["hours"]
     share = run.share(recipe.batch)
     autocast = torch.autocast(
@@ -104,19 +104,19 @@ def train(
             descend(optimisers["optimiser_d"], against, learnt_d, run)
             losses |= against
         decay = min(recipe.ema, (1 + step) / (10 + step))
-        ema_update(ema, nets["generator"], decay, copy_buffers=False)
+        update_ema(ema, nets["generator"], decay, copy_buffers=False)
         step += 1
 
         last = step == recipe.steps
         if step == 1 or step % recipe.log_every == 0 or last:
-            values = run.averaged(losses, step)
+            values = run.mean_losses(losses, step)
             run.log(recipe.name, step * recipe.batch, recipe.steps * recipe.batch, values)
         if run.rank == 0 and (step % recipe.sample_every == 0 or last):
             grid(ema, nets, shown, run, step)
         if step == recipe.steps // 2:
             snapshot(ema, run, "middle", step)
         if step % recipe.checkpoint_every == 0 or last:
-            run.averaged(losses, step)
+            run.mean_losses(losses, step)
             state |= {"step": step, "hours": hours_before + run.hours()}
             if run.rank == 0:
                 save_state(checkpoint, modules, optimisers, state)

@@ -23,7 +23,7 @@ from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA
-from factory.training.data import records
+from factory.training.data import subject_records
 from factory.training.recipe import TrainingSubjects
 
 WEIGHTS = places.WEIGHTS / "fetal-spade"
@@ -222,4 +222,4 @@ def test_no_training_takes_a_callosum_apart(real_data: Path) -> None:
     with pytest.raises(
         FactoryError, match=r"subjects\.mapping: corpus_callosum; allowed: background"
     ):
-        records(part)
+        subject_records(part)

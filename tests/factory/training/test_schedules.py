@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from factory.training.ema import ema_update
+from factory.training.ema import update_ema
 from factory.training.schedules import (
     constant_then_linear,
     cosine_after_half,
@@ -27,6 +27,6 @@ def test_an_average_follows_weights_and_takes_buffers_where_asked(copy_buffers: 
     nn.init.normal_(network.weight)
     network.running_mean.fill_(5.0)
     before = ema.weight.detach().clone()
-    ema_update(ema, network, 0.9, copy_buffers=copy_buffers)
+    update_ema(ema, network, 0.9, copy_buffers=copy_buffers)
     torch.testing.assert_close(ema.weight, 0.9 * before + 0.1 * network.weight)
     assert bool((ema.running_mean == 5).all()) == copy_buffers

@@ -28,7 +28,7 @@ from factory.anatomy.edits.registry import OPERATORS
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
-from factory.schema.label_table import table_of
+from factory.schema.label_table import extended_table
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
 
@@ -157,7 +157,7 @@ def measures(rows: Rows, large: Head, small: Head, repeats: int) -> None:
 def edits(rows: Rows, large: Head, repeats: int) -> None:
     label, spacing = large
     brought = ({"name": name, "looks_like": "white_matter"} for name in ("lesion", CALLOSUM))
-    table = table_of(list(brought))
+    table = extended_table(list(brought))
     for operator in OPERATORS:
         kind = OPERATORS[operator]
         known = {"seed": 1} if kind.random else {}

@@ -54,22 +54,22 @@ class Idle:
 
 
 def recipe_of(samples: int, *changes: str) -> Any:
-    from factory.config.loading import load
+    from factory.config.loading import load_document
     from factory.lookup import find_recipe
     from factory.schema.render_recipe import RenderRecipe
 
     count = f"subjects.phantom.count={max(1, samples // GRADES)}"
-    return load(find_recipe(RECIPE), RenderRecipe, [count, *changes])
+    return load_document(find_recipe(RECIPE), RenderRecipe, [count, *changes])
 
 
 def plan_of(samples: int) -> Any:
-    from factory.planning.machine import ANY
-    from factory.planning.plan import plan
+    from factory.planning.machine import UNLIMITED
+    from factory.planning.plan import make_plan
     from factory.rendering.model_set import ModelSet
 
     recipe = recipe_of(samples)
     networks = ModelSet.of(recipe)
-    return plan(recipe, networks.card, networks.bytes, ANY)
+    return make_plan(recipe, networks.card, networks.bytes, UNLIMITED)
 
 
 def planned(samples: int) -> dict[str, float]:
@@ -125,11 +125,11 @@ def cost(samples: int, begun: float, wall: float) -> dict[str, float]:
 
 def bare(samples: int) -> dict[str, float]:
     """Samples a minute of the renderer, called in this process."""
-    from factory.planning.cases import cases
+    from factory.planning.cases import iterate_cases
     from factory.rendering.model_set import ModelSet
 
     recipe = recipe_of(samples, SPACING)
-    every = list(cases(recipe))
+    every = list(iterate_cases(recipe))
     render = ModelSet.of(recipe).loader("cpu")(1).render
     render(every[0])  # warm
     begun = time.perf_counter()

@@ -26,7 +26,7 @@ from factory.anatomy.edits.operator import Example
 from factory.anatomy.edits.registry import OPERATORS
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
-from factory.schema.label_table import table_of
+from factory.schema.label_table import extended_table
 from factory.storage.subjects.bids import bids_subjects
 from factory.storage.subjects.label_mappings import NAMED, apply
 from factory.storage.subjects.load import load_subject
@@ -34,7 +34,7 @@ from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.resample import fit
 from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
 
-LESION = table_of([{"name": "lesion", "looks_like": "white_matter"}])
+LESION = extended_table([{"name": "lesion", "looks_like": "white_matter"}])
 
 EDITS = {
     f"{name}, {example.text}": example

@@ -27,7 +27,7 @@ from report_table import keep
 
 from factory.api import load_recipe
 from factory.api import render as render_recipe
-from factory.config.loading import load
+from factory.config.loading import load_document
 from factory.execution.options import RenderOptions, RunOptions
 from factory.families.spade import volume_painter as painting
 from factory.lookup import find_recipe
@@ -157,7 +157,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path(__file__).parent)
     asked = parser.parse_args()
     count = [f"subjects.phantom.count={asked.subjects}"] if asked.subjects else []
-    load(find_recipe(asked.recipe), RenderRecipe, [*count, *asked.set])  # says what is wrong first
+    load_document(
+        find_recipe(asked.recipe), RenderRecipe, [*count, *asked.set]
+    )  # says what is wrong first
     found = measured(asked.recipe, [*count, *asked.set])
     keep(asked.into, "render_stages", found, table(found))
     picture(found, asked.into / "render_stages.png")

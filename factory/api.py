@@ -92,13 +92,15 @@ def plan_report(
         return PlanReport(made)
     made = with_shard_size_of(made, dataset)
     if dataset.record["recipe_digest"] == recipe.digest:
-        made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
-        made = replace(made, done=dataset.done(made.shards()))
+        made = replace(made, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
+        made = replace(made, finished_shards=dataset.done(made.shards()))
         complete = dataset.is_complete()
         return PlanReport(made, complete, dataset.digest() if complete else None)
     if append:
         made = plan_append(made, dataset)
-        return PlanReport(replace(made, done=dataset.done(made.shards(), failed_too=True)))
+        return PlanReport(
+            replace(made, finished_shards=dataset.done(made.shards(), failed_too=True))
+        )
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
         "--append where this one only adds to it"

@@ -30,16 +30,16 @@ class ModelsReport:
         ]
 
 
-def models(names: Sequence[str] = ()) -> ModelsReport:
+def list_models(names: Sequence[str] = ()) -> ModelsReport:
     """Those named, by folder or by name; by default all in models/weights here and installed.
 
     Raises FactoryError for a name that is none.
     """
     folders = [find_model(name, "models") for name in names] if names else model_folders()
-    return ModelsReport([entry(folder) for folder in folders])
+    return ModelsReport([model_entry(folder) for folder in folders])
 
 
-def entry(folder: Path) -> dict[str, Any]:
+def model_entry(folder: Path) -> dict[str, Any]:
     """What a card says, in one line's words; a card that cannot be read, or whose files differ
     from it, is listed as unusable, with the reason for its held-out score."""
     found = {"name": folder.name, "family": "?", "licence": "?", "trained_on": "?"}
@@ -53,13 +53,13 @@ def entry(folder: Path) -> dict[str, Any]:
             "licence": card.get("licence", "no licence given"),
             "trained_on": f"{len(subjects)} subjects, {len(training.get('held_out', []))} held out",
         }
-        check(folder, card)
+        check_weights(folder, card)
     except WeightsError as error:
         return {**found, "held_out": str(error), "folder": str(folder), "usable": False}
-    return {**found, "held_out": headline(card), "folder": str(folder), "usable": True}
+    return {**found, "held_out": held_out_headline(card), "folder": str(folder), "usable": True}
 
 
-def check(folder: Path, card: dict[str, Any]) -> None:
+def check_weights(folder: Path, card: dict[str, Any]) -> None:
     """Raises WeightsError where a weight file is missing or differs from the card's sha256."""
     for name, digest in card["sha256"].items():
         if not (folder / name).is_file():
@@ -68,7 +68,7 @@ def check(folder: Path, card: dict[str, Any]) -> None:
             raise WeightsError(f"{name}: its sha256 differs from the card's; the file was changed")
 
 
-def headline(card: dict[str, Any]) -> str:
+def held_out_headline(card: dict[str, Any]) -> str:
     """The held-out score in a few words, as the model's family has it."""
     rows = card.get("metrics", {}).get("held_out", [])
     return family_of(card).headline(rows) or "not scored"

@@ -19,17 +19,17 @@ class Progress:
     def __init__(
         self,
         total: int,
-        standing: int = 0,
+        finished: int = 0,
         show: bool = True,
         stream: TextIO | None = None,
-        doing: str = "rendering",
+        activity: str = "rendering",
         unit: str = "samples",
     ) -> None:
         self.total = total
-        self.standing = standing
-        self.count = standing
+        self.finished = finished
+        self.count = finished
         self.show = show
-        self.doing, self.unit = doing, unit
+        self.activity, self.unit = activity, unit
         self.stream = stream or sys.stderr
         self.begun = time.monotonic()
         self._last_line = self.begun
@@ -38,7 +38,9 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self.show and self.stream.isatty():
             self._bar = _bar(self.stream)
-            self._task = self._bar.add_task(self.doing, total=self.total, completed=self.standing)
+            self._task = self._bar.add_task(
+                self.activity, total=self.total, completed=self.finished
+            )
             self._bar.start()
         elif self.show:
             self._say(self.first_line())
@@ -52,7 +54,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self.show and self.count > self.standing:
+        elif self.show and self.count > self.finished:
             self._say(self.line())
 
     @property
@@ -76,11 +78,11 @@ class Progress:
 
     def first_line(self) -> str:
         if self.unit == "samples":
-            return f"{self.standing} of {self.total} samples stand already"
-        return f"{self.doing} {self.total} {self.unit}"
+            return f"{self.finished} of {self.total} samples stand already"
+        return f"{self.activity} {self.total} {self.unit}"
 
     def line(self) -> str:
-        rate = (self.count - self.standing) / max(self.seconds, 1e-9)
+        rate = (self.count - self.finished) / max(self.seconds, 1e-9)
         left = f", {_clock((self.total - self.count) / rate)} left" if rate > 0 else ""
         return f"{self.count} of {self.total} {self.unit}, {60 * rate:.1f} a minute{left}"
 

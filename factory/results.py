@@ -33,8 +33,8 @@ class PlanReport:
             *_stacks(p),
             f"layout   {layout.samples_per_shard} a shard, in bricks of "
             f"{' × '.join(map(str, layout.brick_of('image')))} voxels",
-            f"shards   {layout.shards}, of which {len(p.done)} are done"
-            + (f"; {p.kept} samples stay as they are" if p.kept else ""),
+            f"shards   {layout.shards}, of which {len(p.finished_shards)} are done"
+            + (f"; {p.kept_samples} samples stay as they are" if p.kept_samples else ""),
             f"size     {size_text(p.raw_bytes)}, compressed about {size_text(p.stored_bytes)}",
             f"memory   {size_text(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
             f"of {size_text(p.memory_per_actor)}, {p.threads} thread each"
@@ -77,7 +77,7 @@ class RenderReport:
         return [
             f"{layout.samples} samples, {self.rendered} of them made now "
             f"in {duration_text(self.seconds)}",
-            *failed(self.failures),
+            *failure_lines(self.failures),
             *_rejected(self.rejected),
             f"dataset  {path}",
             *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
@@ -143,7 +143,7 @@ def failures_json(failures: Mapping[int, str]) -> list[dict[str, Any]]:
     return [{"sample": sample, "why": why} for sample, why in sorted(failures.items())]
 
 
-def failed(failures: Mapping[int, str]) -> list[str]:
+def failure_lines(failures: Mapping[int, str]) -> list[str]:
     """Samples that could not be rendered, a line each, twenty at most."""
     if not failures:
         return []

@@ -12,12 +12,13 @@ from factory.case import CaseAcquisition
 from factory.config.parameters import Number, Option
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import (
+    EchoTrain,
     Gap,
     HalfShare,
     HeadShift,
     HeadTurn,
     InPlane,
-    Kept,
+    KeptShare,
     Order,
     Relaxation,
     Share,
@@ -25,7 +26,6 @@ from factory.config.types import (
     Text,
     Thickness,
     Tone,
-    Train,
     VoidSize,
 )
 from factory.text import join_names
@@ -89,9 +89,9 @@ class Voids(ScannerSection):
 class KSpace(ScannerSection):
     """Lines kept along phase encoding and readout; the echo train's length, and its decay."""
 
-    kept: Number[Kept] = 1.0
-    readout_kept: Number[Kept] = 1.0
-    echo_train_ms: Number[Train] = 0.0
+    kept: Number[KeptShare] = 1.0
+    readout_kept: Number[KeptShare] = 1.0
+    echo_train_ms: Number[EchoTrain] = 0.0
     t2_ms: Number[Relaxation] = 200.0
 
 

@@ -114,9 +114,9 @@ def plan(
     The plan states the number of samples, the size, the memory and the time.
     """
     if cases or explain:
-        from factory.planning.explain import describe
+        from factory.planning.explain import describe_recipe
 
-        description = describe(recipe, set or (), output=output, cases=cases, explain=explain)
+        description = describe_recipe(recipe, set or (), output=output, cases=cases, explain=explain)
         print_report(description, json)
     else:
         from factory.api import load_recipe, plan_report
@@ -222,7 +222,7 @@ def models(
 
     Each is listed with its family, its licence, its training and its score on held-out subjects.
     """
-    from factory.model_zoo import models as list_models
+    from factory.model_zoo import list_models
 
     print_report(list_models(names or ()), json)
 

@@ -25,7 +25,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
-def check(text: str, names: Collection[str], at: tuple[str | int, ...] = ()) -> None:
+def check_condition(text: str, names: Collection[str], at: tuple[str | int, ...] = ()) -> None:
     """Raises the error of a validator, with the column, where a condition is not one.
 
     names: what may be compared. at: the key that holds the condition, below the validator's own.
@@ -38,12 +38,12 @@ def check(text: str, names: Collection[str], at: tuple[str | int, ...] = ()) -> 
         ) from None
 
 
-def names_in(text: str) -> set[str]:
+def condition_names(text: str) -> set[str]:
     """The names that a checked condition compares."""
     return {node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name)}
 
 
-def holds(text: str, values: Mapping[str, float]) -> bool:
+def evaluate_condition(text: str, values: Mapping[str, float]) -> bool:
     """Whether a checked condition is true of some values. Raises KeyError for a name without."""
     return _true(_parsed(text), values)
 

@@ -23,7 +23,7 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 30
 MAX_DIGITS = 18
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Document:
     """
 
     data: Any
-    places: dict[Path, str]
-    keys: dict[Path, str]
+    places: dict[KeyPath, str]
+    keys: dict[KeyPath, str]
 
 
 def read_yaml(text: str, name: str) -> Document:
@@ -79,18 +79,18 @@ class _Builder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.places: dict[Path, str] = {}
-        self.keys: dict[Path, str] = {}
+        self.places: dict[KeyPath, str] = {}
+        self.keys: dict[KeyPath, str] = {}
         self.count = 0
 
     def place(self, node: Node) -> str:
         return f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
-    def fail(self, node: Node, path: Path, problem: str) -> RecipeError:
-        key = f" {dotted(path)}:" if path else ""
+    def fail(self, node: Node, path: KeyPath, problem: str) -> RecipeError:
+        key = f" {dotted_key(path)}:" if path else ""
         return RecipeError(f"{self.place(node)}:{key} {problem}")
 
-    def build(self, node: Node, path: Path, depth: int) -> Any:
+    def build(self, node: Node, path: KeyPath, depth: int) -> Any:
         self.count += 1
         if self.count > MAX_VALUES:
             raise self.fail(node, path[:4], f"more than {MAX_VALUES} values, aliases expanded")
@@ -106,7 +106,7 @@ class _Builder:
             return self.scalar(node, kind, path)
         raise self.fail(node, path, f"tag {kind!r} is not allowed; write plain values")
 
-    def mapping(self, node: MappingNode, path: Path, depth: int) -> dict[str | int, Any]:
+    def mapping(self, node: MappingNode, path: KeyPath, depth: int) -> dict[str | int, Any]:
         values: dict[str | int, Any] = {}
         for key_node, value_node in node.value:
             key = self.build_key(key_node, path)
@@ -119,7 +119,7 @@ class _Builder:
             values[key] = self.build(value_node, here, depth + 1)
         return values
 
-    def build_key(self, node: Node, path: Path) -> str | int:
+    def build_key(self, node: Node, path: KeyPath) -> str | int:
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if isinstance(node, ScalarNode) and kind in ("str", "int", "float"):
             key = self.scalar(node, kind, path)
@@ -127,11 +127,11 @@ class _Builder:
             return int(key) if isinstance(key, float) and key.is_integer() else key
         raise self.fail(node, path, "a key must be a plain word or number")
 
-    def scalar(self, node: ScalarNode, kind: str, path: Path) -> Any:
+    def scalar(self, node: ScalarNode, kind: str, path: KeyPath) -> Any:
         text = str(node.value)
         if kind == "str":
             if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text):
-                raise self.fail(node, path, f"value {shown(text)}; text must fit one line")
+                raise self.fail(node, path, f"value {yaml_excerpt(text)}; text must fit one line")
             return text
         if kind == "null":
             return None
@@ -143,39 +143,39 @@ class _Builder:
             return self.decimal(node, text, path)
         if kind == "timestamp":
             raise self.fail(node, path, f"value {text}; a date is not a value here, quote it")
-        raise self.fail(node, path, f"value {shown(text)}: tag {kind!r} is not allowed")
+        raise self.fail(node, path, f"value {yaml_excerpt(text)}: tag {kind!r} is not allowed")
 
-    def whole(self, node: ScalarNode, text: str, path: Path) -> int:
+    def whole(self, node: ScalarNode, text: str, path: KeyPath) -> int:
         digits = text.replace("_", "")
         if len(digits) > MAX_DIGITS:
-            raise self.fail(node, path, f"value {shown(text)}; at most {MAX_DIGITS} digits")
+            raise self.fail(node, path, f"value {yaml_excerpt(text)}; at most {MAX_DIGITS} digits")
         try:
             return int(digits, 0) if digits.lstrip("+-")[:2] in ("0x", "0o") else int(digits)
         except ValueError:
-            raise self.fail(node, path, f"value {shown(text)}; not a whole number") from None
+            raise self.fail(node, path, f"value {yaml_excerpt(text)}; not a whole number") from None
 
-    def decimal(self, node: ScalarNode, text: str, path: Path) -> float:
+    def decimal(self, node: ScalarNode, text: str, path: KeyPath) -> float:
         try:
             value = float(text.replace("_", ""))
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.fail(node, path, f"value {shown(text)}; a finite number is needed")
+            raise self.fail(node, path, f"value {yaml_excerpt(text)}; a finite number is needed")
         return value
 
 
-def dotted(path: Path) -> str:
+def dotted_key(path: KeyPath) -> str:
     """("anatomy", 0, "grade") -> "anatomy[0].grade"."""
     text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
     return " ".join(text.removeprefix(".").split())
 
 
-def shown(value: Any) -> str:
+def yaml_excerpt(value: Any) -> str:
     """A value in an error message: one line, at most 60 characters, as YAML would write it."""
     if isinstance(value, tuple | list):
-        text = "[" + ", ".join(shown(v) for v in value[:20]) + "]"
+        text = "[" + ", ".join(yaml_excerpt(v) for v in value[:20]) + "]"
     elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{k}: {shown(v)}" for k, v in list(value.items())[:20]) + "}"
+        text = "{" + ", ".join(f"{k}: {yaml_excerpt(v)}" for k, v in list(value.items())[:20]) + "}"
     elif value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     else:

@@ -11,15 +11,15 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from factory.config.document import Document, dotted, read_yaml, shown
-from factory.config.merge import included, overridden, read_text
+from factory.config.document import Document, dotted_key, read_yaml, yaml_excerpt
+from factory.config.merge import apply_override, merge_includes, read_text
 from factory.config.section import UNKNOWN, Section
 from factory.config.units import value_hint
 from factory.errors import RecipeError
@@ -40,7 +40,7 @@ M = TypeVar("M", bound=Section)
 
 
 @dataclass(frozen=True)
-class Loaded(Generic[M]):
+class CheckedDocument(Generic[M]):
     """A validated file. spec: the model. source: the file. overrides: "key=value" as given."""
 
     spec: M
@@ -83,27 +83,31 @@ class Loaded(Generic[M]):
         }
 
 
-def load(file: str | File, schema: type[M], overrides: Sequence[str] = ()) -> Loaded[M]:
+def load_document(
+    file: str | Path, schema: type[M], overrides: Sequence[str] = ()
+) -> CheckedDocument[M]:
     """Read `file`, apply "a.b.0.c=YAML" overrides, validate against `schema`.
 
     Raises RecipeError, one line: file, line and column (or --set), key, value, what is allowed.
     """
-    return parse(read_text(file), str(file), schema, overrides)
+    return parse_document(read_text(file), str(file), schema, overrides)
 
 
-def parse(text: str, name: str, schema: type[M], overrides: Sequence[str] = ()) -> Loaded[M]:
+def parse_document(
+    text: str, name: str, schema: type[M], overrides: Sequence[str] = ()
+) -> CheckedDocument[M]:
     """As `load`, from text; `name` is what messages call it, and includes lie beside it."""
-    document = included(read_yaml(text, name), File(name).parent)
+    document = merge_includes(read_yaml(text, name), Path(name).parent)
     if not isinstance(document.data, dict):
         words = join_names(schema.model_fields)
         raise RecipeError(
-            f"{name}:1:1: value {shown(document.data)}; allowed: a mapping with {words}"
+            f"{name}:1:1: value {yaml_excerpt(document.data)}; allowed: a mapping with {words}"
         )
     for override in overrides:
-        document = overridden(document, override, name)
-    document = schema.prepared(document, File(name).parent)
+        document = apply_override(document, override, name)
+    document = schema.prepare(document, Path(name).parent)
     try:
-        return Loaded(schema.model_validate(document.data), name, tuple(overrides))
+        return CheckedDocument(schema.model_validate(document.data), name, tuple(overrides))
     except ValidationError as error:
         raise RecipeError(_line(error.errors(include_url=False)[0], document)) from None
 
@@ -119,9 +123,9 @@ def _line(error: ErrorDetails, document: Document) -> str:
     elif error["type"] == "missing":
         text = "missing; this key is required"
     elif error["type"] in WORDS:
-        text = f"value {shown(error['input'])}; allowed: {WORDS[error['type']]}"
+        text = f"value {yaml_excerpt(error['input'])}; allowed: {WORDS[error['type']]}"
     else:
-        text = f"value {shown(error['input'])}; {error['msg']}"
+        text = f"value {yaml_excerpt(error['input'])}; {error['msg']}"
     text += value_hint(error["input"], path) if "allowed" in text else ""
     known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in document.places)
     place = document.places[known]
@@ -129,7 +133,7 @@ def _line(error: ErrorDetails, document: Document) -> str:
         place = document.keys.get(known, place)
     elif context.get("column"):
         place = _further(place, context["column"])
-    return " ".join(f"{place}: {dotted(path)}: {text}".replace(": :", ":").split())
+    return " ".join(f"{place}: {dotted_key(path)}: {text}".replace(": :", ":").split())
 
 
 def _further(place: str, columns: int) -> str:

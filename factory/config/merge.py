@@ -7,18 +7,18 @@ else (and a parameter, such as {uniform: [1, 4]}) is replaced whole. Of two incl
 wins. An included file includes nothing.
 """
 
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
-from factory.config.document import Document, Path, dotted, read_yaml, shown
-from factory.config.sweep_keywords import word_of
+from factory.config.document import Document, KeyPath, dotted_key, read_yaml, yaml_excerpt
+from factory.config.sweep_keywords import parameter_keyword
 from factory.errors import RecipeError
 
 
-def read_text(file: str | File) -> str:
+def read_text(file: str | Path) -> str:
     """A file's text. Raises RecipeError, one line."""
     try:
-        return File(file).read_bytes().decode("utf-8")
+        return Path(file).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{file}: not UTF-8 text (byte {error.start})") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -26,7 +26,7 @@ def read_text(file: str | File) -> str:
         raise RecipeError(f"{file}: cannot be read: {reason}") from None
 
 
-def included(document: Document, folder: File) -> Document:
+def merge_includes(document: Document, folder: Path) -> Document:
     """The document with what it includes; the files lie in `folder` or below it.
 
     Raises RecipeError, with the place of the include, for a file that may not be included.
@@ -36,15 +36,15 @@ def included(document: Document, folder: File) -> Document:
     names = document.data["include"]
     joined = Document({}, {}, {})
     for index, name in enumerate(names if isinstance(names, tuple) else (names,)):
-        path: Path = ("include", index) if isinstance(names, tuple) else ("include",)
-        place = f"{document.places[path]}: {dotted(path)}: value {shown(name)}"
+        path: KeyPath = ("include", index) if isinstance(names, tuple) else ("include",)
+        place = f"{document.places[path]}: {dotted_key(path)}: value {yaml_excerpt(name)}"
         part = _part(name, folder, place)
-        joined = joined_with(joined, part)
+        joined = merge_documents(joined, part)
     own = {key: value for key, value in document.data.items() if key != "include"}
-    return joined_with(joined, Document(own, document.places, document.keys))
+    return merge_documents(joined, Document(own, document.places, document.keys))
 
 
-def _part(name: Any, folder: File, place: str) -> Document:
+def _part(name: Any, folder: Path, place: str) -> Document:
     words = "allowed: a .yaml file in the recipe's folder or below it"
     if not isinstance(name, str) or not name.endswith(".yaml"):
         raise RecipeError(f"{place}; {words}")
@@ -54,7 +54,7 @@ def _part(name: Any, folder: File, place: str) -> Document:
         regular = file.is_file()
     except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL, or a loop of links
         inside = regular = False
-    if File(name).is_absolute() or not inside:
+    if Path(name).is_absolute() or not inside:
         raise RecipeError(f"{place}; {words}")
     if not regular:
         raise RecipeError(f"{place}; no such file; {words}")
@@ -65,15 +65,15 @@ def _part(name: Any, folder: File, place: str) -> Document:
     return part
 
 
-def read_mapping(file: File) -> Document:
+def read_mapping(file: Path) -> Document:
     """A file that holds a mapping. Raises RecipeError, one line."""
     part = read_yaml(read_text(file), str(file))
     if not isinstance(part.data, dict):
-        raise RecipeError(f"{part.places[()]}: value {shown(part.data)}; allowed: a mapping")
+        raise RecipeError(f"{part.places[()]}: value {yaml_excerpt(part.data)}; allowed: a mapping")
     return part
 
 
-def joined_with(under: Document, over: Document, path: Path = ()) -> Document:
+def merge_documents(under: Document, over: Document, path: KeyPath = ()) -> Document:
     """Both, `over` winning: mappings joined key by key, anything else replaced whole.
 
     path: where both stand in their files.
@@ -93,7 +93,7 @@ def joined_with(under: Document, over: Document, path: Path = ()) -> Document:
             {p: place for p, place in over.keys.items() if p[:n] == here},
         )
         if _is_section(below.data) and _is_section(value):
-            result = joined_with(below, mine, here)
+            result = merge_documents(below, mine, here)
             data[key], places, keys = result.data, result.places, result.keys
         else:
             data[key] = value
@@ -103,21 +103,23 @@ def joined_with(under: Document, over: Document, path: Path = ()) -> Document:
 
 
 def _is_section(data: Any) -> bool:
-    return isinstance(data, dict) and word_of(data) is None
+    return isinstance(data, dict) and parameter_keyword(data) is None
 
 
-def overridden(document: Document, override: str, name: str) -> Document:
+def apply_override(document: Document, override: str, name: str) -> Document:
     """The document with one key set ("a.b.0.c=YAML"); parents that are missing are made."""
     key, equals, text = override.partition("=")
     key = key.strip()
-    place = f"{name}: --set {shown(override)}"
+    place = f"{name}: --set {yaml_excerpt(override)}"
     if not equals or not key:
         raise RecipeError(f"{place}: allowed: KEY=VALUE, e.g. subjects.phantom.count=8")
     if key.split(".")[0].split("[")[0] == "include":
         raise RecipeError(f"{place}: include stands in the file itself")
     value = read_yaml(text, place)
     parts = key.replace("[", ".").replace("]", "").split(".")
-    path: Path = tuple(int(p) if p.isascii() and p.isdigit() and len(p) < 9 else p for p in parts)
+    path: KeyPath = tuple(
+        int(p) if p.isascii() and p.isdigit() and len(p) < 9 else p for p in parts
+    )
 
     places = {p: v for p, v in document.places.items() if p[: len(path)] != path}
     keys = {p: v for p, v in document.keys.items() if p[: len(path)] != path}
@@ -126,7 +128,7 @@ def overridden(document: Document, override: str, name: str) -> Document:
     return Document(_replaced(document.data, path, value.data, place), places, keys)
 
 
-def _replaced(data: Any, path: Path, value: Any, place: str, depth: int = 0) -> Any:
+def _replaced(data: Any, path: KeyPath, value: Any, place: str, depth: int = 0) -> Any:
     """A copy of data with value at path[depth:]."""
     if depth == len(path):
         return value
@@ -135,9 +137,9 @@ def _replaced(data: Any, path: Path, value: Any, place: str, depth: int = 0) -> 
         data = {}
     if isinstance(data, dict):
         return {**data, key: _replaced(data.get(key), path, value, place, depth + 1)}
-    here = dotted(path[:depth])
+    here = dotted_key(path[:depth])
     if not isinstance(data, tuple):
-        raise RecipeError(f"{place}: {here}: value {shown(data)} has no key {key!r}")
+        raise RecipeError(f"{place}: {here}: value {yaml_excerpt(data)} has no key {key!r}")
     if not isinstance(key, int) or key >= len(data):
         raise RecipeError(f"{place}: {here}: no item {key}; allowed: 0 to {len(data) - 1}")
     return (

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.config.section import Section, allowed, problem
-from factory.config.sweep_keywords import SWEEPS, WORDS, word_of
+from factory.config.sweep_keywords import SWEEPS, WORDS, parameter_keyword
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
@@ -32,11 +32,11 @@ Spread = Annotated[float, Field(gt=0, le=1e9), allowed("a number above 0")]
 Ratio = Annotated[float, Field(gt=1, le=100), allowed("a ratio above 1, at most 100")]
 Draws = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number from 1 to 10000")]
 
-MOST = 10_000
+MOST_SWEEP_VALUES = 10_000
 """Values that one sweep may have."""
 
 
-def swept(word: str, body: Any) -> tuple[Any, ...]:
+def sweep_values(word: str, body: Any) -> tuple[Any, ...]:
     """The values of a sweep, in order."""
     if word != "range":
         return tuple(body)
@@ -47,13 +47,13 @@ def swept(word: str, body: Any) -> tuple[Any, ...]:
 
 def extremes(parameter: Any) -> list[float]:
     """Values among which the least and the greatest a plain numeric parameter may take are."""
-    word = word_of(parameter)
+    word = parameter_keyword(parameter)
     if word is None:
         return [parameter]
     body = parameter[word]
     if word in ("normal", "lognormal"):
         return [body["min"], body["max"]]
-    return list(swept(word, body)) if word in SWEEPS else list(body)
+    return list(sweep_values(word, body)) if word in SWEEPS else list(body)
 
 
 class Each(Section, Generic[T]):
@@ -97,8 +97,8 @@ class Range(Section, Generic[T]):
             raise problem("value {value}; allowed: [low, high, step]", self.range, at=("range",))
         if isinstance(low, int) and not step.is_integer():
             raise problem("value {value}; allowed: a whole step", step, at=("range", 2))
-        if (high - low) / step >= MOST:  # type: ignore[operator]
-            raise problem(f"more than {MOST} values", at=("range",))
+        if (high - low) / step >= MOST_SWEEP_VALUES:  # type: ignore[operator]
+            raise problem(f"more than {MOST_SWEEP_VALUES} values", at=("range",))
         return self
 
 
@@ -196,15 +196,15 @@ def _plain(value: Any) -> Any:
 def _some(values: tuple[Any, ...], word: str) -> None:
     if not values:
         raise problem("value {value}; allowed: a list of at least one value", (), at=(word,))
-    if len(values) > MOST:
-        raise problem(f"more than {MOST} values", at=(word,))
+    if len(values) > MOST_SWEEP_VALUES:
+        raise problem(f"more than {MOST_SWEEP_VALUES} values", at=(word,))
 
 
 def _kind(value: Any) -> str:
     """The branch a value belongs to, as it is read (a dict) or written back (a model)."""
     if isinstance(value, Section):
         return f"<{next(iter(type(value).model_fields))}>"
-    word = word_of(value)
+    word = parameter_keyword(value)
     return f"<{word}>" if word else "<value>"
 
 
@@ -212,7 +212,7 @@ def _is_parameter(*words: str) -> BeforeValidator:
     """Refuses a mapping that is none of `words`, naming the nearest."""
 
     def check(value: Any) -> Any:
-        if isinstance(value, dict) and word_of(value) not in words:
+        if isinstance(value, dict) and parameter_keyword(value) not in words:
             key = next((key for key in value if key not in (*words, "count")), None)
             hint = nearest_name_hint(key, words)
             text = "value {value}; allowed: a value or one of {words}"

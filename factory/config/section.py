@@ -1,13 +1,13 @@
 """What sections of a document derive from, and how they say what a value may be."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from factory.config.document import Document, Path, shown
+from factory.config.document import Document, KeyPath, yaml_excerpt
 from factory.config.units import key_hint
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
@@ -22,7 +22,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @classmethod
-    def prepared(cls, document: Document, folder: File) -> Document:
+    def prepare(cls, document: Document, folder: Path) -> Document:
         """A file's content before it is checked; a schema may fill in what the file only names.
 
         folder: the file's. Raises RecipeError, one line.
@@ -45,13 +45,13 @@ class Section(BaseModel):
 
 
 def problem(
-    text: str, value: Any = None, *, at: Path = (), column: int = 0, **words: str
+    text: str, value: Any = None, *, at: KeyPath = (), column: int = 0, **words: str
 ) -> PydanticCustomError:
     """An error for a validator to raise.
 
     at: the key it concerns, below the validator's own. column: how far into a text it lies.
     """
-    text = text.format(value=shown(value), **words) if words or "{value}" in text else text
+    text = text.format(value=yaml_excerpt(value), **words) if words or "{value}" in text else text
     return PydanticCustomError("recipe", "{text}", {"text": text, "at": at, "column": column})
 
 

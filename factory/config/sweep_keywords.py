@@ -7,7 +7,7 @@ DRAWS = ("uniform", "normal", "lognormal", "choice")
 WORDS = (*SWEEPS, *DRAWS)
 
 
-def word_of(node: Any) -> str | None:
+def parameter_keyword(node: Any) -> str | None:
     """The word that makes a plain mapping a parameter; None where it is none."""
     if not isinstance(node, dict) or len(node) > 2 or not node.keys() <= {*WORDS, "count"}:
         return None

@@ -122,7 +122,7 @@ def export(
     with target.held(folder):
         todo = [i for i in indices if not target.standing(folder, format.files(i))]
         standing = len(indices) - len(todo)
-        with Progress(len(indices), standing, show=progress, doing="exporting") as shown:
+        with Progress(len(indices), standing, show=progress, activity="exporting") as shown:
             for _ in _done(partial(write, dataset, format, folder), todo, workers):
                 shown.advance(1)
         for name, data in format.documents(_rows(chosen)).items():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from factory.results import failed, failures_json
+from factory.results import failure_lines, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import label_table_json
 from factory.storage.dataset.open import open_dataset
@@ -29,7 +29,7 @@ class DatasetReport:
             state += f"; growing to {c['growing_to']} samples, not sealed yet"
         return [
             f"dataset   {c['path']} ({state})",
-            *failed({one["sample"]: one["why"] for one in c["failures"]}),
+            *failure_lines({one["sample"]: one["why"] for one in c["failures"]}),
             f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
             *(
                 f"array     {name}: {a['dtype']}, "

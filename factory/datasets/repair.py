@@ -5,10 +5,10 @@ from typing import Any
 
 from factory.execution.options import RunOptions
 from factory.execution.render_run import plan_for_machine, render_shards
-from factory.planning.append import earlier_recipes, recipe_of
+from factory.planning.append import earlier_recipes, recorded_recipe
 from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
-from factory.results import failed, failures_json
+from factory.results import failure_lines, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.open import open_dataset
@@ -51,7 +51,7 @@ class VerifyReport:
         found, damage = self.found, self.found.damage
         read = f"{found.objects} objects, {size_text(found.bytes)}, of {found.samples} samples read"
         if not damage:
-            return [f"{read}: all as written", *failed(found.failures)]
+            return [f"{read}: all as written", *failure_lines(found.failures)]
         hidden = len(damage) - SHOWN
         mended = (
             f"; {self.repaired} shards were rendered again" if self.repaired is not None else ""
@@ -60,7 +60,7 @@ class VerifyReport:
             *(str(one) for one in damage[:SHOWN]),
             *([f"and {hidden} more"] if hidden > 0 else []),
             f"{read}: {len(damage)} damaged or missing, in {len(found.shards)} shards{mended}",
-            *failed(found.failures),
+            *failure_lines(found.failures),
             *([] if mended else [f"mend     factory repair {self.dataset.path}"]),
         ]
 
@@ -83,7 +83,7 @@ def repair_dataset(
     record = dataset.record
     if "recipe" not in record:
         raise DatasetError(f"{path}: was not made by a recipe; make it again as it was made")
-    recipe = recipe_of(record, dataset.path)
+    recipe = recorded_recipe(record, dataset.path)
     if recipe.digest != record["recipe_digest"]:
         raise DatasetError(f"{path}: record.json and the seal are both damaged")
     dataset = replace(dataset, allow_mixed=allow_mixed)
@@ -96,8 +96,8 @@ def repair_dataset(
         made: Plan = replace(
             plan_for_machine(recipe, networks, run).for_device(best_device()),
             layout=dataset.layout,
-            earlier=earlier_recipes(record, dataset.path),
-            done=set(range(dataset.layout.shards)) - found.shards,
+            earlier_recipes=earlier_recipes(record, dataset.path),
+            finished_shards=set(range(dataset.layout.shards)) - found.shards,
         )
         with Lease(dataset.folder):
             dataset.forget(found.shards)

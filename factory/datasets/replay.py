@@ -9,8 +9,8 @@ import numpy as np
 
 from factory.case import Case
 from factory.execution.worker import RenderWorker
-from factory.planning.append import recipe_of
-from factory.planning.counterfactual import changed
+from factory.planning.append import recorded_recipe
+from factory.planning.counterfactual import change_case
 from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import environment, refuse_mixed
@@ -87,11 +87,11 @@ def replay(
     dataset = open_dataset(path)
     stored = dataset.sample(sample)
     case = Case.from_json(stored.case)
-    recipe = recipe_of(dataset.record, dataset.path)
+    recipe = recorded_recipe(dataset.record, dataset.path)
     networks = ModelSet.of(recipe)
     networks.refuse_others(dataset, recipe)
     if changes:
-        case = changed(recipe, case, changes)
+        case = change_case(recipe, case, changes)
     from factory.rendering.device import best_device
 
     device, threads = best_device(), dataset.record["environment"]["threads"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from factory.planning.append import earlier_recipes, recipe_of, refuse_changes
+from factory.planning.append import earlier_recipes, recorded_recipe, refuse_changes
 from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
@@ -59,10 +59,10 @@ def start_dataset(
             allow_mixed=allow_mixed,
         )
         networks.refuse_others(dataset, recipe)
-        made = replace(made, earlier=earlier_recipes(dataset.record, dataset.path))
+        made = replace(made, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
     # what stands from before a growth is not touched: its readers go on with it
-    done = dataset.done(made.shards(), failed_too=bool(made.kept))
-    return dataset, replace(made, done=done)
+    done = dataset.done(made.shards(), failed_too=bool(made.kept_samples))
+    return dataset, replace(made, finished_shards=done)
 
 
 def existing_dataset(path: str) -> Dataset | None:
@@ -84,9 +84,9 @@ def with_shard_size_of(made: Plan, before: Dataset | None) -> Plan:
 def plan_append(made: Plan, before: Dataset) -> Plan:
     """The plan of a grown recipe: what stands comes first, and stays. Raises RecipeError."""
     path = before.path
-    earlier = (*earlier_recipes(before.record, path), recipe_of(before.record, path))
+    earlier = (*earlier_recipes(before.record, path), recorded_recipe(before.record, path))
     refuse_changes(made.recipe, earlier)
-    return replace(made, earlier=earlier, kept=before.layout.samples)
+    return replace(made, earlier_recipes=earlier, kept_samples=before.layout.samples)
 
 
 def history(before: Dataset) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def map_in_workers(
     make: called once in each process; what loads there never travels. An error comes out as it was
     raised. Several workers have a torch thread each.
     """
-    with Progress(count, show=crew.show, doing=doing, unit="images") as progress:
+    with Progress(count, show=crew.show, activity=doing, unit="images") as progress:
         for found in map(make(), range(count)) if crew.workers == 1 else _by_ray(make, count, crew):
             progress.advance(1)
             yield found

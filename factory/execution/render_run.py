@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factory.execution.options import RunOptions
-from factory.planning.machine import ANY, Machine
-from factory.planning.plan import Plan, plan
+from factory.planning.machine import UNLIMITED, Machine
+from factory.planning.plan import Plan, make_plan
 from factory.rendering.lookahead import AHEAD
 from factory.rendering.model_set import ModelSet
 from factory.schema.render_recipe import Recipe
@@ -36,7 +36,7 @@ def render_shards(
         made.remaining(),
         functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
         samples=made.layout.samples,
-        standing=made.standing,
+        standing=made.finished_samples,
         ahead=AHEAD if made.overlap else 0,
         keep_going=keep_going,
         actor=ActorNeeds(
@@ -50,7 +50,7 @@ def render_shards(
 
 def plan_for_machine(recipe: Recipe, networks: ModelSet, options: RunOptions) -> Plan:
     """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
-    machine = ANY if options.address else Machine.here(recipe.spec.output.path)
+    machine = UNLIMITED if options.address else Machine.here(recipe.spec.output.path)
     actors = 1 if options.serial else options.actors
     cards = (networks.fusion_card, networks.gate_card)
-    return plan(recipe, networks.card, networks.bytes, machine, actors, *cards)
+    return make_plan(recipe, networks.card, networks.bytes, machine, actors, *cards)

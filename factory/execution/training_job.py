@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError, RecipeError
 from factory.execution.log_follower import following
 from factory.execution.ray.session import ray_session
@@ -21,7 +21,7 @@ from factory.training.recipe import Training
 from factory.training.run import PROGRESS, Run, TrainingDiverged
 
 
-def train(loaded: Loaded[Any], address: str | None, serial: bool) -> Path:
+def train(loaded: CheckedDocument[Any], address: str | None, serial: bool) -> Path:
     """Train every part from where it left off, write OUTPUT/model and score what was held out.
 
     serial: in this process, without Ray (one worker). Returns the model folder.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from factory.case import Case
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.imaging.types import Shape
 from factory.storage.subjects.types import Subject
 from factory.training.recipe import Training
@@ -90,7 +90,7 @@ class Job(Protocol):
         Raises TrainingDiverged at the first loss that is not finite.
         """
 
-    def export(self, loaded: Loaded[Any], output: Path) -> Path:
+    def export(self, loaded: CheckedDocument[Any], output: Path) -> Path:
         """Write OUTPUT/model, weights and card, from the parts' checkpoints; return the folder."""
 
     def score(self, folder: Path, recipe: Any, output: Path) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, model_validator
 
-from factory.config.loading import Loaded, load
+from factory.config.loading import CheckedDocument, load_document
 from factory.config.section import Section, one_of, problem
 from factory.discovery import discover
 from factory.families.base import Family
@@ -34,7 +34,7 @@ class _OfAFamily(Section):
         return data
 
 
-def load_training(file: str | Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
-    """A training recipe of any family. Raises RecipeError, as factory.config.loading.load does."""
-    family = FAMILIES[load(file, _OfAFamily, overrides).spec.family]
-    return load(file, family.Recipe, overrides)
+def load_training(file: str | Path, overrides: Sequence[str] = ()) -> CheckedDocument[Any]:
+    """Read a training recipe of any family. Raises RecipeError as `load_document` does."""
+    family = FAMILIES[load_document(file, _OfAFamily, overrides).spec.family]
+    return load_document(file, family.Recipe, overrides)

@@ -11,24 +11,24 @@ from typing import Any
 
 from factory.case import Case
 from factory.errors import RecipeError
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.schema.render_recipe import Recipe, parse_recipe
 
 
-def ordered(recipe: Recipe, earlier: Sequence[Recipe] = ()) -> Iterator[Case]:
+def ordered_cases(recipe: Recipe, earlier: Sequence[Recipe] = ()) -> Iterator[Case]:
     """Every case of a dataset in order, lazily. earlier: the recipes it has grown from."""
     if not earlier:
-        yield from cases(recipe)
+        yield from iterate_cases(recipe)
         return
     seen: set[str] = set()
     for made in (*earlier, recipe):
-        for case in cases(made):
+        for case in iterate_cases(made):
             if case.id not in seen:
                 seen.add(case.id)
                 yield case
 
 
-def recipe_of(record: Mapping[str, Any], path: str) -> Recipe:
+def recorded_recipe(record: Mapping[str, Any], path: str) -> Recipe:
     """The recipe that a dataset keeps in its record, to be rendered to a path."""
     override = f"output.path={json.dumps(path)}"
     return parse_recipe(record["recipe_text"], record["recipe"]["source"], [override])
@@ -36,17 +36,17 @@ def recipe_of(record: Mapping[str, Any], path: str) -> Recipe:
 
 def earlier_recipes(record: Mapping[str, Any], path: str) -> tuple[Recipe, ...]:
     """The recipes that a dataset has grown from, by its record."""
-    return tuple(recipe_of(one, path) for one in record.get("grown_from", ()))
+    return tuple(recorded_recipe(one, path) for one in record.get("grown_from", ()))
 
 
 def refuse_changes(recipe: Recipe, earlier: Sequence[Recipe]) -> None:
     """Raises RecipeError where a recipe changes or drops a case that those before it made."""
 
     def before() -> Iterator[Case]:
-        return ordered(earlier[-1], earlier[:-1])
+        return ordered_cases(earlier[-1], earlier[:-1])
 
     known = {case.id: _digest(case) for case in before()}
-    for case in cases(recipe):
+    for case in iterate_cases(recipe):
         if known.pop(case.id, digest := _digest(case)) != digest:
             old = next(other for other in before() if other.id == case.id)
             raise RecipeError(f"{recipe.source}: {_difference(old, case)}")

@@ -16,15 +16,15 @@ from factory.case import (
     CaseGate,
     CaseGrid,
 )
-from factory.config.conditions import holds, names_in
-from factory.config.parameters import SWEEPS
+from factory.config.conditions import condition_names, evaluate_condition
+from factory.config.sweep_keywords import SWEEPS
 from factory.errors import RecipeError
 from factory.planning.columns import _columns, _is_number, edit_numbers
-from factory.planning.draws import draw
+from factory.planning.draws import draw_value
 from factory.planning.groups import CaseGroup
-from factory.planning.sweeps import Variant, fill, full_name
+from factory.planning.sweeps import Variant, fill_template, full_name
 from factory.schema.render_recipe import Recipe
-from factory.seeding import rng, seed_of
+from factory.seeding import derive_seed, random_generator
 from factory.storage.json_value import JsonObject
 from factory.subjects.registry import SOURCES
 
@@ -48,15 +48,15 @@ class CaseBuilder:
 
     def case(self, grid: CaseGrid, labels: tuple[AddedLabel, ...]) -> Case:
         seed, who = self.recipe.spec.seed, self.who
-        filled = fill(self.part.template, self.value)
+        filled = fill_template(self.part.template, self.value)
         subject = self.subject
         if SOURCES[(source := subject["source"])].is_seeded:
-            subject = subject | filled["subject"] | {"seed": seed_of(seed, who, source)}
+            subject = subject | filled["subject"] | {"seed": derive_seed(seed, who, source)}
         age = subject.get("gestational_age_weeks")
         known = {} if age is None else {"gestational_age_weeks": age}
         edits, numbers = self.edits(filled["anatomy"], known)
         words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
-        style_seed = seed_of(seed, who, self.replicate, "style")
+        style_seed = derive_seed(seed, who, self.replicate, "style")
         scan = filled.get("acquisition")
         numbers |= acquisition_section.filled_numbers(scan or {})
         gate = self.recipe.spec.gate
@@ -86,7 +86,7 @@ class CaseBuilder:
         return CaseAcquisition(
             labels=section["labels"],
             parameters=parameters,
-            seed=seed_of(self.recipe.spec.seed, *identity),
+            seed=derive_seed(self.recipe.spec.seed, *identity),
             scanner=section["scanner"]["name"] if "scanner" in section else None,
         )
 
@@ -100,7 +100,7 @@ class CaseBuilder:
             identity = (self.who, sorted(self.variant.items()), self.replicate, name)
         elif name in self.variant:  # but for draws that were asked for by `count`
             identity = (self.who, name, self.variant[name])
-        return draw(word, node[word], rng(self.recipe.spec.seed, *identity))
+        return draw_value(word, node[word], random_generator(self.recipe.spec.seed, *identity))
 
     def edits(
         self, anatomy: list[dict[str, Any]], known: dict[str, float]
@@ -118,7 +118,7 @@ class CaseBuilder:
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
-                    run = run | {"seed": seed_of(self.recipe.spec.seed, *identity)}
+                    run = run | {"seed": derive_seed(self.recipe.spec.seed, *identity)}
                 own = full_name(("anatomy", index, operator), anatomy)
                 done.append(CaseEdit(operator, {k: _listed(v) for k, v in run.items()}, own))
                 if age := kind.reaches_weeks(given):
@@ -127,12 +127,12 @@ class CaseBuilder:
         return tuple(done), numbers
 
     def holds(self, condition: str, values: dict[str, float]) -> bool:
-        if missing := sorted(names_in(condition) - values.keys()):
+        if missing := sorted(condition_names(condition) - values.keys()):
             raise RecipeError(
                 f"{self.recipe.source}: when: {condition}: "
                 f"{', '.join(missing)} of subject {self.subject['id']} is not known"
             )
-        return holds(condition, values)
+        return evaluate_condition(condition, values)
 
 
 def _listed(value: Any) -> Any:

@@ -13,13 +13,13 @@ from factory.case import Case, CaseGrid
 from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
 from factory.planning.grid import grid_shape
-from factory.planning.groups import CaseGroup, case_groups, subjects_in
-from factory.planning.sweeps import Axis, axes, size, variant
-from factory.schema.label_table import labels_of
+from factory.planning.groups import CaseGroup, case_groups, subject_records
+from factory.planning.sweeps import Axis, count_variants, sweep_axes, variant_at
+from factory.schema.label_table import added_labels
 from factory.schema.render_recipe import Recipe
 
 
-def cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
+def iterate_cases(recipe: Recipe, start: int = 0) -> Iterator[Case]:
     """The recipe's cases from index `start` on, lazily: groups, then subjects, then variants, then
     replicates.
 
@@ -36,21 +36,21 @@ def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case
     """
     replicates = recipe.spec.replicates
     grid = CaseGrid(grid_shape(recipe), recipe.spec.output.spacing_mm)
-    labels = labels_of(recipe.spec)
+    labels = added_labels(recipe.spec)
     every = case_groups(recipe)
     columns = recipe_columns(every)
 
     def make(part: CaseGroup, sweeps: list[Axis], subject: dict[str, Any], index: int) -> Case:
-        chosen, replicate = variant(sweeps, index // replicates), index % replicates
+        chosen, replicate = variant_at(sweeps, index // replicates), index % replicates
         filling = CaseBuilder(recipe, part, subject, chosen, replicate, columns)
         return filling.case(grid, labels)
 
     for part in every:
-        sweeps = axes(part.template)
-        each = size(sweeps) * replicates
+        sweeps = sweep_axes(part.template)
+        each = count_variants(sweeps) * replicates
         skipped = min(start // each, part.count)
         start -= skipped * each
-        for subject in subjects_in(recipe, part, skipped):
+        for subject in subject_records(recipe, part, skipped):
             for index in range(start, each):
                 yield partial(make, part, sweeps, subject, index)
             start = 0
@@ -58,9 +58,9 @@ def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case
 
 def count_cases(recipe: Recipe) -> int:
     """How many cases there are, without making them. Raises as `cases` does."""
-    return sum(part.count * cases_each(recipe, part) for part in case_groups(recipe))
+    return sum(part.count * cases_per_subject(recipe, part) for part in case_groups(recipe))
 
 
-def cases_each(recipe: Recipe, part: CaseGroup) -> int:
+def cases_per_subject(recipe: Recipe, part: CaseGroup) -> int:
     """How many cases a subject of a part gives."""
-    return size(axes(part.template)) * recipe.spec.replicates
+    return count_variants(sweep_axes(part.template)) * recipe.spec.replicates

@@ -5,9 +5,10 @@ from typing import Any
 
 from factory.acquisition import section as acquisition_section
 from factory.anatomy.edits.registry import OPERATORS, of
-from factory.config.parameters import extremes, word_of
+from factory.config.parameters import extremes
+from factory.config.sweep_keywords import parameter_keyword
 from factory.planning.groups import CaseGroup
-from factory.planning.sweeps import fill, full_name
+from factory.planning.sweeps import fill_template, full_name
 
 
 def edit_numbers(
@@ -20,10 +21,12 @@ def edit_numbers(
     found: dict[tuple[str | int, ...], Any] = {}
     for key, value in {**given, **OPERATORS[operator].carried_out(given)}.items():
         node = asked.get(key)
-        if _is_number(value) or word_of(node) is not None:
+        if _is_number(value) or parameter_keyword(node) is not None:
             found[(key,)] = value
         elif isinstance(node, tuple | list):
-            found |= {(key, i): value[i] for i, v in enumerate(node) if word_of(v) is not None}
+            found |= {
+                (key, i): value[i] for i, v in enumerate(node) if parameter_keyword(v) is not None
+            }
     return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
 
 
@@ -32,7 +35,7 @@ def recipe_columns(every: list[CaseGroup]) -> dict[str, str]:
     so that one number never has two columns in a dataset."""
     names: dict[str, Any] = {}
     for part in every:
-        filled = fill(part.template, lambda _, __, node: extremes(node)[0])
+        filled = fill_template(part.template, lambda _, __, node: extremes(node)[0])
         for index in range(len(filled["anatomy"])):
             names |= edit_numbers(index, filled["anatomy"], part.template["anatomy"])
         names |= acquisition_section.filled_numbers(filled.get("acquisition", {}))

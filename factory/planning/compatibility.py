@@ -6,14 +6,14 @@ from typing import Any
 from factory.errors import PlanError
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
-from factory.schema.label_table import labels_of, painter_label_table
+from factory.schema.label_table import added_labels, painter_label_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import FETA
 from factory.text import join_names
 
 
-def warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
+def training_range_warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
     """Where what is asked lies outside what the model's training saw, one line each."""
     seen = card.get("training", {})
     found = []
@@ -119,7 +119,7 @@ def gate_warnings(
             f"{len(own)} volumes ({join_names(shared)}); where they err alike, the gate does not "
             "see it"
         )
-    outside = warnings(recipe, card)
+    outside = training_range_warnings(recipe, card)
     return (*found, *(f"gate: {gate.model}: {one}" for one in outside))
 
 
@@ -132,7 +132,7 @@ def has_styles(recipe: Recipe, generator: Mapping[str, Any]) -> bool:
 def _tissues(recipe: Recipe) -> list[str]:
     """The labels that a painter has to know, in order."""
     names = recipe.spec.table.names
-    there = {label.looks_like for label in labels_of(recipe.spec)}
+    there = {label.looks_like for label in added_labels(recipe.spec)}
     for source, section in recipe.spec.sources:
         there |= source.tissues(section)
     return [name for name in names if name in there]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory.anatomy.edits.registry import OPERATORS, of
-from factory.planning.cases import cases_each
+from factory.planning.cases import cases_per_subject
 from factory.planning.grid import needed_shape
 from factory.planning.groups import case_groups
 from factory.planning.stack_shapes import megavoxels
@@ -56,7 +56,7 @@ def edit_seconds(recipe: Recipe) -> float:
     megavoxels = math.prod(needed_shape(recipe)) / 1e6
     samples, spent = 0, 0.0
     for part in case_groups(recipe):
-        count = part.count * cases_each(recipe, part)
+        count = part.count * cases_per_subject(recipe, part)
         edits = [of(edit) for edit in part.template["anatomy"]]
         samples += count
         spent += count * sum(OPERATORS[name].seconds(v, megavoxels) for name, v in edits)

@@ -8,21 +8,21 @@ from factory.case import Case
 from factory.errors import RecipeError
 from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
-from factory.planning.groups import CaseGroup, case_groups, subjects_in
-from factory.planning.sweeps import axes, full_name, size, variant
+from factory.planning.groups import CaseGroup, case_groups, subject_records
+from factory.planning.sweeps import count_variants, full_name, sweep_axes, variant_at
 from factory.schema.render_recipe import Recipe, parse_recipe
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
 
-def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
+def change_case(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     """The case with parameters set ("grade=3"), everything else drawn as it was.
 
     A parameter goes by its column's name or by its key in the recipe. The case's id says what was
     changed. Raises RecipeError for what is no parameter, or a value that the recipe may not have.
     """
     part = _part(recipe, case)
-    subject = next(s for s in subjects_in(recipe, part, 0) if s["id"] == case.subject["id"])
+    subject = next(s for s in subject_records(recipe, part, 0) if s["id"] == case.subject["id"])
     columns = recipe_columns(case_groups(recipe))
     known = dict(_places(recipe, part, columns))
     overrides = [f"output.path={recipe.spec.output.path}"]
@@ -33,9 +33,9 @@ def changed(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
             raise RecipeError(f"--set {change}: allowed: NAME=VALUE with a name of {names}")
         overrides.append(f"{known.get(name, name)}={value}")
     other = parse_recipe(recipe.text(), recipe.source, overrides)
-    sweeps = axes(part.template)
-    for index in range(size(sweeps)):
-        chosen = variant(sweeps, index)
+    sweeps = sweep_axes(part.template)
+    for index in range(count_variants(sweeps)):
+        chosen = variant_at(sweeps, index)
         was = CaseBuilder(recipe, part, subject, chosen, case.replicate, columns)
         if was.case(case.grid, case.labels).id == case.id:
             break

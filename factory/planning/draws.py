@@ -13,7 +13,7 @@ import numpy as np
 from factory.config.parameters import log_cdf
 
 
-def draw(word: str, body: Any, generator: np.random.Generator) -> Any:
+def draw_value(word: str, body: Any, generator: np.random.Generator) -> Any:
     """One value of a distribution, as factory/config/parameters.py writes them."""
     u = float(generator.random())
     if word == "uniform":

@@ -9,15 +9,15 @@ from typing import Any
 from factory.acquisition.section import acquisition_columns
 from factory.anatomy.edits.registry import of
 from factory.case import Case
-from factory.config.phrases import parameter, words
+from factory.config.phrases import parameter_text, value_text
 from factory.config.units import unit_of
 from factory.lookup import find_recipe
-from factory.planning.cases import cases as every_case
-from factory.planning.cases import cases_each, count_cases
-from factory.planning.explain_scanner import scan
+from factory.planning.cases import cases_per_subject, count_cases
+from factory.planning.cases import iterate_cases as every_case
+from factory.planning.explain_scanner import explain_scan
 from factory.planning.grid import grid_shape, voxel_text
 from factory.planning.groups import CaseGroup, case_groups
-from factory.planning.sweeps import axes, size
+from factory.planning.sweeps import count_variants, sweep_axes
 from factory.schema.gate import gate_text
 from factory.schema.render_recipe import Recipe, load_recipe
 from factory.subjects.registry import SOURCES
@@ -66,7 +66,7 @@ class Description:
         return lines
 
 
-def describe(
+def describe_recipe(
     name: str,
     overrides: Sequence[str] = (),
     *,
@@ -82,12 +82,12 @@ def describe(
     recipe = load_recipe(find_recipe(name), changes)
     return Description(
         count_cases(recipe),
-        explained(recipe) if explain else None,
+        explain_recipe(recipe) if explain else None,
         tuple(itertools.islice(every_case(recipe), FIRST)) if cases else None,
     )
 
 
-def explained(recipe: Recipe) -> tuple[str, ...]:
+def explain_recipe(recipe: Recipe) -> tuple[str, ...]:
     """What a recipe will make, in sentences. Raises SubjectError as `cases` does."""
     spec = recipe.spec.model_dump(exclude_none=True)
     every, output = case_groups(recipe), spec["output"]
@@ -101,7 +101,7 @@ def explained(recipe: Recipe) -> tuple[str, ...]:
         *_variants(recipe, every),
         _painted(spec),
         *_gated(recipe),
-        *scan(spec.get("acquisition")),
+        *explain_scan(spec.get("acquisition")),
     )
 
 
@@ -109,7 +109,7 @@ def _painted(spec: dict[str, Any]) -> str:
     if "appearance" not in spec:
         return f"The image is the model's own; every draw follows from seed {spec['seed']}."
     look = spec["appearance"]
-    how = f"its orientations fused by {words(look['fuse'])}"
+    how = f"its orientations fused by {value_text(look['fuse'])}"
     origins = [SOURCES[name].painted_from for name in spec["subjects"]]
     if origin := next(filter(None, origins), None):
         how = f"from {origin}"
@@ -143,7 +143,7 @@ def _group(
 ) -> Iterable[str]:
     mine = [part for part in every if part.group == name]
     group = spec["groups"][name]
-    samples = sum(part.count * cases_each(recipe, part) for part in mine)
+    samples = sum(part.count * cases_per_subject(recipe, part) for part in mine)
     yield (
         f"Group {name}: {group['share']:g} % of the subjects, "
         f"{count_text(sum(part.count for part in mine), 'subject')}, "
@@ -155,7 +155,9 @@ def _group(
 def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
     for edit in edits:
         operator, values = of(edit)
-        given = "; ".join(f"{_said(key)} {parameter(v, unit_of(key))}" for key, v in values.items())
+        given = "; ".join(
+            f"{_said(key)} {parameter_text(v, unit_of(key))}" for key, v in values.items()
+        )
         when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
         yield f"{who}: {operator.replace('_', ' ')}, {given}{when}."
 
@@ -166,7 +168,7 @@ def _said(key: str) -> str:
 
 
 def _variants(recipe: Recipe, every: list[CaseGroup]) -> Iterable[str]:
-    counts = {part.group: size(axes(part.template)) for part in every}
+    counts = {part.group: count_variants(sweep_axes(part.template)) for part in every}
     replicates = recipe.spec.replicates
     for group, count in counts.items():
         if count * replicates > 1:

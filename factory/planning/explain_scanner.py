@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from factory.config.parameters import extremes, word_of
-from factory.config.phrases import parameter
+from factory.config.parameters import extremes
+from factory.config.phrases import parameter_text
+from factory.config.sweep_keywords import parameter_keyword
 
 _NUMBERS = ("one", "two", "three", "four", "five", "six")
 _MOTIONS = ((0, "no motion"), (1.5, "a bit of motion"), (3, "motion"), (1e9, "a lot of motion"))
 
 
-def scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
+def explain_scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
     """A plain acquisition section in sentences; none where there is none."""
     if acquisition is None:
         return
@@ -30,35 +31,41 @@ def scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
 def _stacks(s: dict[str, Any]) -> str:
     names = s["orientations"]
     noun = "stack" if len(names) == 1 else "stacks"
-    gap = "" if s["gap_mm"] == 0 else f", gaps {parameter(s['gap_mm'], 'mm')}"
+    gap = "" if s["gap_mm"] == 0 else f", gaps {parameter_text(s['gap_mm'], 'mm')}"
     return (
         f"{_NUMBERS[len(names) - 1]} {noun} ({', '.join(names)}), slices "
-        f"{parameter(s['thickness_mm'], 'mm')} thick{gap}, "
-        f"{parameter(s['in_plane_mm'], 'mm')} in plane"
+        f"{parameter_text(s['thickness_mm'], 'mm')} thick{gap}, "
+        f"{parameter_text(s['in_plane_mm'], 'mm')} in plane"
     )
 
 
 def _motion(m: dict[str, Any]) -> str:
     amount = max(_typical(m["translation_mm"]), _typical(m["rotation_degrees"]) / 1.5)
     how = next(word for most, word in _MOTIONS if amount <= most)
-    drift = parameter(m["translation_mm"], "mm"), parameter(m["rotation_degrees"], "degrees")
+    drift = (
+        parameter_text(m["translation_mm"], "mm"),
+        parameter_text(m["rotation_degrees"], "degrees"),
+    )
     jerks = "" if m["jerk_share"] == 0 else f", jerks in {_share(m['jerk_share'])} of slices"
     return f"{how} (drift {drift[0]}, turning {drift[1]}{jerks})"
 
 
 def _voids(v: dict[str, Any]) -> str:
-    return f"signal voids of {parameter(v['size_mm'], 'mm')} in {_share(v['share'])} of slices"
+    return f"signal voids of {parameter_text(v['size_mm'], 'mm')} in {_share(v['share'])} of slices"
 
 
 def _kspace(k: dict[str, Any]) -> str:
-    train = f", an echo train of {parameter(k['echo_train_ms'], 'ms')}"
-    blur = "" if k["echo_train_ms"] == 0 else f"{train} at a T2 of {parameter(k['t2_ms'], 'ms')}"
+    train = f", an echo train of {parameter_text(k['echo_train_ms'], 'ms')}"
+    blur = (
+        "" if k["echo_train_ms"] == 0 else f"{train} at a T2 of {parameter_text(k['t2_ms'], 'ms')}"
+    )
     readout = "" if k["readout_kept"] == 1 else f" and {_share(k['readout_kept'])} of the readout"
     return f"{_share(k['kept'])} of the phase-encoding lines{readout}{blur}"
 
 
 def _bias_field(b: dict[str, Any]) -> str:
-    return f"a bias field of order {parameter(b['order'])}, strength {parameter(b['strength'])}"
+    order, strength = parameter_text(b["order"]), parameter_text(b["strength"])
+    return f"a bias field of order {order}, strength {strength}"
 
 
 _DEFECTS = {
@@ -66,22 +73,26 @@ _DEFECTS = {
     "dropped": lambda d: f"{_share(d['share'])} of slices dropped",
     "voids": _voids,
     "kspace": _kspace,
-    "noise": lambda n: f"signal-to-noise ratio {parameter(n['snr'])}",
+    "noise": lambda n: f"signal-to-noise ratio {parameter_text(n['snr'])}",
     "bias_field": _bias_field,
-    "gamma": lambda g: f"gamma {parameter(g)}",
-    "contrast": lambda c: f"contrast {parameter(c)}",
+    "gamma": lambda g: f"gamma {parameter_text(g)}",
+    "contrast": lambda c: f"contrast {parameter_text(c)}",
     "histogram": lambda h: f"the brightness of {h['reference']}",
 }
 
 
 def _share(node: Any) -> str:
     """A share in words: in percent where it is one number."""
-    return f"{100 * node:g} %" if isinstance(node, int | float) else f"a share ({parameter(node)})"
+    return (
+        f"{100 * node:g} %"
+        if isinstance(node, int | float)
+        else f"a share ({parameter_text(node)})"
+    )
 
 
 def _typical(node: Any) -> float:
     """The middle of a plain numeric parameter."""
-    word = word_of(node)
+    word = parameter_keyword(node)
     body = node[word] if word else node
     if isinstance(body, dict) and "median" in body:
         return float(body["median"])

@@ -6,7 +6,7 @@ from typing import Any
 from factory.anatomy.edits.operator import Operator
 from factory.anatomy.edits.registry import OPERATORS, of
 from factory.imaging.types import Shape
-from factory.schema.label_table import dataset_table, labels_of
+from factory.schema.label_table import added_labels, dataset_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.subjects.types import LabelTable
 
@@ -33,7 +33,7 @@ def grid_shape(recipe: Recipe) -> Shape:
 
 def label_table(recipe: Recipe) -> LabelTable:
     """The labels of the dataset."""
-    return dataset_table(recipe.spec.table, labels_of(recipe.spec))
+    return dataset_table(recipe.spec.table, added_labels(recipe.spec))
 
 
 def voxel_text(recipe: Recipe) -> str:

@@ -14,9 +14,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from factory.planning.sweeps import Template, template
+from factory.planning.sweeps import Template, case_template
 from factory.schema.render_recipe import Recipe
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def case_groups(recipe: Recipe) -> list[CaseGroup]:
     groups = sorted(spec.get("groups", {}).items())
     shares = {name: group["share"] for name, group in groups} or {"": 100.0}
     counts = [(one.source.name, one.count) for one in recipe.spec.catalogue.by_source]
-    sizes = [(source, n, apportioned(n, shares)) for source, n in counts]
+    sizes = [(source, n, apportion(n, shares)) for source, n in counts]
     names = list(shares)
     return [
         CaseGroup(
@@ -50,14 +50,14 @@ def case_groups(recipe: Recipe) -> list[CaseGroup]:
             count=quota[name],
             before=sum(quota[earlier] for earlier in names[: names.index(name)]),
             total=total,
-            template=template(spec, source, name),
+            template=case_template(spec, source, name),
         )
         for name in names
         for source, total, quota in sizes
     ]
 
 
-def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     """A count divided by shares: each rounded down, what is left to the largest remainders.
 
     Of equal remainders the earlier share goes first.
@@ -72,7 +72,7 @@ def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     return quota
 
 
-def subjects_in(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dict[str, Any]]:
+def subject_records(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dict[str, Any]]:
     """The subjects of a part from `start` on; what is drawn for a subject is drawn later."""
     subjects, seed = recipe.spec.catalogue.of_source(part.source), recipe.spec.seed
     if not subjects.source.is_listed:
@@ -81,7 +81,9 @@ def subjects_in(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dict[st
         return
     records = list(subjects.records)
     if part.count < part.total:
-        order = sorted((seed_of(seed, record["id"], "group"), record["id"]) for record in records)
+        order = sorted(
+            (derive_seed(seed, record["id"], "group"), record["id"]) for record in records
+        )
         chosen = {id for _, id in order[part.before : part.before + part.count]}
         records = [record for record in records if record["id"] in chosen]
     yield from records[start:]

@@ -24,7 +24,7 @@ class Machine:
         return Machine(cores, psutil.virtual_memory().available, _free_disk(output))
 
 
-ANY = Machine(cores=1, memory_bytes=2**62)
+UNLIMITED = Machine(cores=1, memory_bytes=2**62)
 """No limits: somebody else's machines."""
 
 

@@ -10,7 +10,7 @@ from factory.case import Case
 from factory.errors import PlanError
 from factory.families.base import Cost
 from factory.families.registry import family_of
-from factory.planning.append import ordered
+from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
 from factory.planning.compatibility import (
     check_gate,
@@ -20,12 +20,12 @@ from factory.planning.compatibility import (
     gate_warnings,
     has_styles,
     subject_warnings,
-    warnings,
+    training_range_warnings,
 )
 from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
 from factory.planning.grid import grid_shape, label_table
 from factory.planning.machine import Machine
-from factory.planning.stack_shapes import megavoxels, scanned, stack_shapes
+from factory.planning.stack_shapes import megavoxels, scanned_images, stack_shapes
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 
@@ -62,15 +62,23 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will be made, before any of it is.
+    """Everything that a recipe will make, before any of it is made.
 
-    layout: arrays and shards of the dataset. threads: a renderer's. actors: renderers at a time.
-    memory_per_actor: bytes, projected. seconds_per_sample: on one actor, its edits too, projected.
-    done: indices of the shards that stand already. warnings: one line each. earlier: the recipes
-    that the dataset has grown from, whose samples come first. kept: how many samples stand from
-    before it grows, the last of them maybe within a shard. retry_seconds: what the further tries of
-    a gate add to a sample at the most. overlap: whether a renderer has cores to spare, so that it
-    prepares, paints and finishes cases at the same time (factory.rendering.lookahead).
+    Attributes:
+        recipe: The recipe.
+        layout: Arrays and shards of the dataset.
+        threads: Threads of one renderer.
+        actors: Renderers that run at the same time.
+        memory_per_actor: Projected memory of one renderer in bytes.
+        seconds_per_sample: Projected time of one sample on one renderer, its edits included.
+        warnings: One line each.
+        finished_shards: Indices of the shards that are stored already.
+        earlier_recipes: The recipes that the dataset has grown from; their samples come first.
+        kept_samples: How many samples a dataset that grows had before; the last of them may lie
+            within a shard.
+        retry_seconds: What the further tries of a gate add to a sample at most.
+        overlap: Whether a renderer prepares, paints and finishes cases at the same time, because
+            there are more cores than renderers need (see factory.rendering.lookahead).
     """
 
     recipe: Recipe
@@ -80,9 +88,9 @@ class Plan:
     memory_per_actor: int
     seconds_per_sample: float
     warnings: tuple[str, ...] = ()
-    done: Set[int] = field(default_factory=frozenset)
-    earlier: tuple[Recipe, ...] = ()
-    kept: int = 0
+    finished_shards: Set[int] = field(default_factory=frozenset)
+    earlier_recipes: tuple[Recipe, ...] = ()
+    kept_samples: int = 0
     retry_seconds: float = 0.0
     overlap: bool = False
 
@@ -105,15 +113,16 @@ class Plan:
 
     def remaining(self) -> Iterator[Shard]:
         """The shards that do not stand yet, without the samples in them that do."""
-        return (shard.after(self.kept) for shard in self._shards(without=self.done))
+        shards = self._shards(without=self.finished_shards)
+        return (shard.after(self.kept_samples) for shard in shards)
 
     def _shards(self, without: Set[int]) -> Iterator[Shard]:
         """Cases are made of the shards alone that are not left out."""
         size = self.layout.samples_per_shard
-        grown = ordered(self.recipe, self.earlier) if self.earlier else ()
+        grown = ordered_cases(self.recipe, self.earlier_recipes) if self.earlier_recipes else ()
         every = (
             (lambda case=case: case for case in grown)
-            if self.earlier
+            if self.earlier_recipes
             else case_factories(self.recipe)
         )
         for index in range(self.layout.shards):
@@ -127,10 +136,11 @@ class Plan:
         return sum(min(size, self.layout.samples - index * size) for index in shards)
 
     @property
-    def standing(self) -> int:
+    def finished_samples(self) -> int:
         """How many samples stand already: those of a shard that is to grow, too."""
-        shard, within = divmod(self.kept, self.layout.samples_per_shard)
-        return self.samples_in(self.done) + (0 if shard in self.done else within)
+        shard, within = divmod(self.kept_samples, self.layout.samples_per_shard)
+        partial = 0 if shard in self.finished_shards else within
+        return self.samples_in(self.finished_shards) + partial
 
     @property
     def raw_bytes(self) -> int:
@@ -140,7 +150,7 @@ class Plan:
     def stored_bytes(self) -> int:
         """An estimate of what compression leaves."""
         layout, scan = self.layout, self.recipe.spec.acquisition
-        noisy = scanned(self.recipe, layout) if scan and scan.noise else ()
+        noisy = scanned_images(self.recipe, layout) if scan and scan.noise else ()
         rates = {
             name: NOISY if name in noisy else STORED["label" if layout.is_label(name) else "image"]
             for name in layout.arrays
@@ -165,7 +175,7 @@ class Plan:
     @property
     def _rounds(self) -> int:
         """Samples one after another on the busiest actor."""
-        shards = self.layout.shards - len(self.done)
+        shards = self.layout.shards - len(self.finished_shards)
         return math.ceil(shards / self.actors) * self.layout.samples_per_shard
 
     def to_json(self) -> dict[str, Any]:
@@ -181,7 +191,7 @@ class Plan:
             "shards": self.layout.shards,
             "samples_per_shard": self.layout.samples_per_shard,
             "brick": list(self.layout.brick_of("image")),
-            "done": len(self.done),
+            "done": len(self.finished_shards),
             "bytes": self.raw_bytes,
             "stored_bytes_estimate": self.stored_bytes,
             "actors": self.actors,
@@ -195,7 +205,7 @@ class Plan:
         }
 
 
-def plan(
+def make_plan(
     recipe: Recipe,
     card: Mapping[str, Any],
     weights_bytes: int,
@@ -239,9 +249,9 @@ def plan(
     seconds, again = painting.seconds + fusing.seconds + judging.seconds, 0.0
     if gate is not None and has_styles(recipe, card):
         again = (recipe.spec.gate_section.tries - 1) * seconds
-    seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned(recipe, layout))
+    seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned_images(recipe, layout))
     seconds += edit_seconds(recipe)
-    told = subject_warnings(recipe) + warnings(recipe, card)
+    told = subject_warnings(recipe) + training_range_warnings(recipe, card)
     told += family.fusion_warnings(fusion, card) if fusion else ()
     told += gate_warnings(recipe, gate, card) if gate else ()
     made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)

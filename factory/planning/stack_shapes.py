@@ -31,7 +31,7 @@ def stack_shapes(recipe: Recipe) -> dict[str, Shape]:
     return shapes
 
 
-def scanned(recipe: Recipe, layout: Layout) -> tuple[str, ...]:
+def scanned_images(recipe: Recipe, layout: Layout) -> tuple[str, ...]:
     """The images that the scanner makes: the stacks, the volume without any, none without it."""
     if recipe.spec.acquisition is None:
         return ()

@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from factory.config.document import Path
-from factory.config.parameters import SWEEPS, swept, word_of
+from factory.config.document import KeyPath
+from factory.config.parameters import sweep_values
+from factory.config.sweep_keywords import SWEEPS, parameter_keyword
 from factory.subjects.registry import SOURCES
 
 Template = dict[str, Any]
@@ -15,7 +16,7 @@ Axis = tuple[Variant, ...]
 AXES = "zyx"  # of an edit's lists of three numbers
 
 
-def template(spec: dict[str, Any], source: str, group: str) -> Template:
+def case_template(spec: dict[str, Any], source: str, group: str) -> Template:
     """What a case of this source and group holds parameters in. spec: a plain render recipe."""
     section = spec["subjects"].get(source)
     drawn = SOURCES[source].parameters(section) if section else {}
@@ -29,7 +30,7 @@ def template(spec: dict[str, Any], source: str, group: str) -> Template:
     }
 
 
-def axes(filled: Template) -> list[Axis]:
+def sweep_axes(filled: Template) -> list[Axis]:
     """The sweeps, each with its values by full parameter name; all zips together are one."""
     found: list[Axis] = []
     zipped: dict[str, tuple[Any, ...]] = {}
@@ -38,11 +39,11 @@ def axes(filled: Template) -> list[Axis]:
         if word == "zip":
             zipped[name] = tuple(node[word])
         elif word in SWEEPS:
-            found.append(tuple({name: value} for value in swept(word, node[word])))
+            found.append(tuple({name: value} for value in sweep_values(word, node[word])))
         elif "count" in node:
             found.append(tuple({name: f"draw{i}"} for i in range(node["count"])))
 
-    fill(filled, note)
+    fill_template(filled, note)
     if zipped:
         rows = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)]
         # where a column is left out (no phantoms, no age), rows may repeat: they are one case
@@ -50,12 +51,12 @@ def axes(filled: Template) -> list[Axis]:
     return found
 
 
-def size(found: list[Axis]) -> int:
+def count_variants(found: list[Axis]) -> int:
     """How many variants there are."""
     return math.prod(len(axis) for axis in found)
 
 
-def variant(found: list[Axis], index: int) -> Variant:
+def variant_at(found: list[Axis], index: int) -> Variant:
     """The variant at a position in the product, the last sweep turning fastest."""
     chosen: list[Variant] = []
     for axis in reversed(found):
@@ -64,12 +65,12 @@ def variant(found: list[Axis], index: int) -> Variant:
     return {name: value for row in reversed(chosen) for name, value in row.items()}
 
 
-def fill(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
+def fill_template(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
     """A copy of a template with every parameter replaced by value(full name, word, node)."""
 
-    def filled(node: Any, path: Path) -> Any:
+    def filled(node: Any, path: KeyPath) -> Any:
         if isinstance(node, dict):
-            word = word_of(node)
+            word = parameter_keyword(node)
             if word is not None:
                 return value(full_name(path, whole["anatomy"]), word, node)
             return {k: filled(v, (*path, k)) for k, v in node.items()}
@@ -80,7 +81,7 @@ def fill(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
     return filled(whole, ())
 
 
-def full_name(path: Path, anatomy: Any) -> str:
+def full_name(path: KeyPath, anatomy: Any) -> str:
     """A parameter's full name. An edit goes by its operator, numbered from the second on, so
     that its draws do not change when another edit is put before it; an axis by its letter."""
     if path[0] == "anatomy":

@@ -17,7 +17,7 @@ from factory.families.registry import family_of
 from factory.metrics.overlap import dice, mean_surface_mm, volume_error
 from factory.models.checkpoint import WeightsError, read_card
 from factory.schema.label_table import painter_label_table
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 from factory.storage.subjects.types import LabelTable, Subject
 
 Limits = Mapping[str, Mapping[str, float]]
@@ -75,7 +75,7 @@ def with_style_of_attempt(case: Case, attempt: int) -> Case:
     """A case in the style of an attempt; of the first, attempt 0, in its own."""
     if attempt == 0:
         return case
-    seed = seed_of(case.appearance.style_seed, attempt, "attempt")
+    seed = derive_seed(case.appearance.style_seed, attempt, "attempt")
     return replace(case, appearance=replace(case.appearance, style_seed=seed))
 
 

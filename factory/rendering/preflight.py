@@ -8,7 +8,7 @@ from factory.acquisition.section import acquisition_columns
 from factory.case import Case
 from factory.errors import AnatomyError
 from factory.imaging.label_ranges import outside_training
-from factory.planning.cases import cases, cases_each
+from factory.planning.cases import cases_per_subject, iterate_cases
 from factory.planning.groups import case_groups
 from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.label_table import map_to_painter_labels, painter_label_table
@@ -44,8 +44,8 @@ def _considered(recipe: Recipe) -> Iterator[Case]:
     """The first cases of every group."""
     start = 0
     for part in case_groups(recipe):
-        length = part.count * cases_each(recipe, part)
-        yield from itertools.islice(cases(recipe, start), min(length, CONSIDERED))
+        length = part.count * cases_per_subject(recipe, part)
+        yield from itertools.islice(iterate_cases(recipe, start), min(length, CONSIDERED))
         start += length
 
 

@@ -73,7 +73,7 @@ def _model(name: str, does: str, weights: Mapping[str, str]) -> Model:
 
 def _about(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a card says of its training, a row each."""
-    from factory.model_zoo import headline
+    from factory.model_zoo import held_out_headline
 
     training = card.get("training", {})
     held = training.get("held_out", ())
@@ -92,7 +92,7 @@ def _about(card: Mapping[str, Any]) -> list[tuple[str, str]]:
             rows.append((key, _each(value)))
     if (seed := (training.get("recipe") or {}).get("seed")) is not None:
         rows.append(("seed", text(seed)))
-    return [*rows, ("score", headline(dict(card)))]
+    return [*rows, ("score", held_out_headline(dict(card)))]
 
 
 def _each(value: Any) -> str:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from factory.config.conditions import check as check_condition
-from factory.config.document import Path, dotted
+from factory.config.conditions import check_condition as check_condition
+from factory.config.document import KeyPath, dotted_key
 from factory.config.section import problem
-from factory.config.sweep_keywords import word_of
+from factory.config.sweep_keywords import parameter_keyword
 from factory.schema.group import Edits
-from factory.schema.label_table import labels_of, table_of
+from factory.schema.label_table import added_labels, extended_table
 from factory.schema.sections import RecipeSections
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
@@ -19,7 +19,7 @@ MOST_LABELS = 32
 """Of labels that edits bring."""
 
 
-def check_whose(recipe: RecipeSections) -> None:
+def check_subjects_or_latents(recipe: RecipeSections) -> None:
     """A recipe has subjects or latents, and nothing that does not go with latents."""
     subjects = any(not source.key for source, _ in recipe.sources)
     required: dict[str, Any] = {"subjects": subjects, "appearance": recipe.appearance}
@@ -81,10 +81,10 @@ def _check_conditions(edits: Edits, at: tuple[str, ...], known: set[str]) -> Non
 def check_labels(recipe: RecipeSections) -> None:
     """No two lesions of one subject have one name, no name looks like two tissues, and no edit
     needs a label that there is not."""
-    labels = labels_of(recipe)
+    labels = added_labels(recipe)
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
-    names = table_of(labels).names
+    names = extended_table(labels).names
     looks = {label.name: label.looks_like for label in labels}
     common: set[str] = set()
     for at, edits in recipe.edits.items():
@@ -141,13 +141,13 @@ def check_zips(recipe: dict[str, Any], group: str) -> None:
 
     recipe: a plain render recipe, of which the cases of one group are looked at.
     """
-    places: list[Path] = [("subjects", name) for name in NAMES]
+    places: list[KeyPath] = [("subjects", name) for name in NAMES]
     places += [("anatomy",), ("acquisition",)]
     places += [("groups", group, "anatomy")] if group else []
     found = {path: values for place in places for path, values in _zips(_at(recipe, place), place)}
     lengths = {path: len(values) for path, values in found.items()}
     if len(set(lengths.values())) > 1:
-        words = ", ".join(f"{dotted(path)} has {n}" for path, n in lengths.items())
+        words = ", ".join(f"{dotted_key(path)} has {n}" for path, n in lengths.items())
         first, *others = lengths.values()
         odd = list(lengths)[1 + next(i for i, n in enumerate(others) if n != first)]
         raise problem(f"zips go in step: {words}; allowed: lists of one length", at=odd)
@@ -160,16 +160,16 @@ def check_zips(recipe: dict[str, Any], group: str) -> None:
         seen[row] = index
 
 
-def _at(recipe: dict[str, Any], place: Path) -> Any:
+def _at(recipe: dict[str, Any], place: KeyPath) -> Any:
     node: Any = recipe
     for key in place:
         node = node.get(key, {})
     return node
 
 
-def _zips(node: Any, path: Path) -> Iterator[tuple[Path, tuple[Any, ...]]]:
+def _zips(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[Any, ...]]]:
     """Every zip below a plain value, by where it stands."""
-    if word_of(node) == "zip":
+    if parameter_keyword(node) == "zip":
         yield path, tuple(node["zip"])
     elif isinstance(node, dict | tuple | list):
         items = node.items() if isinstance(node, dict) else enumerate(node)
@@ -178,7 +178,7 @@ def _zips(node: Any, path: Path) -> Iterator[tuple[Path, tuple[Any, ...]]]:
 
 
 CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
-    check_whose,
+    check_subjects_or_latents,
     check_shares,
     check_conditions_and_zips,
     check_labels,

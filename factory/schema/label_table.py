@@ -18,7 +18,7 @@ Labels = tuple[AddedLabel, ...]
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
 
 
-def labels_of(recipe: RecipeSections) -> Labels:
+def added_labels(recipe: RecipeSections) -> Labels:
     """The labels that a recipe's mappings and edits bring."""
     looks: dict[str, str] = {}
     for source, section in recipe.sources:
@@ -30,7 +30,7 @@ def labels_of(recipe: RecipeSections) -> Labels:
     return tuple(AddedLabel(name, tissue) for name, tissue in looks.items())
 
 
-def table_of(labels: Labels) -> LabelTable:
+def extended_table(labels: Labels) -> LabelTable:
     """FETA's table with more labels."""
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
     names = [label.name for label in labels]
@@ -45,7 +45,7 @@ def is_brain_table(table: LabelTable) -> bool:
 def dataset_table(own: LabelTable, labels: Labels) -> LabelTable:
     """The table of a dataset of subjects with a table of their own: brains get FETA's with the
     recipe's labels, what is none keeps its own."""
-    return table_of(labels) if is_brain_table(own) else own
+    return extended_table(labels) if is_brain_table(own) else own
 
 
 def painter_label_table(own: LabelTable) -> LabelTable:

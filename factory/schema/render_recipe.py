@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import model_validator
 
 from factory.config.document import Document
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.config.merge import read_text
 from factory.config.section import problem
 from factory.schema.consistency import CHECKS
-from factory.schema.scanners import with_scanner
+from factory.schema.scanners import apply_scanner
 from factory.schema.sections import RecipeSections
 
 
@@ -25,8 +25,8 @@ class RenderRecipe(RecipeSections):
     __doc__ = RecipeSections.__doc__
 
     @classmethod
-    def prepared(cls, document: Document, folder: Path) -> Document:
-        return with_scanner(document, folder)
+    def prepare(cls, document: Document, folder: Path) -> Document:
+        return apply_scanner(document, folder)
 
     @model_validator(mode="before")
     @classmethod
@@ -42,7 +42,7 @@ class RenderRecipe(RecipeSections):
         return self
 
 
-class Recipe(Loaded[RenderRecipe]):
+class Recipe(CheckedDocument[RenderRecipe]):
     """A render recipe, checked and resolved."""
 
 
@@ -53,5 +53,5 @@ def load_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def parse_recipe(text: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
     """A render recipe from text; `name` is what messages call it. Raises as `load_recipe`."""
-    found = parse(text, name, RenderRecipe, overrides)
+    found = parse_document(text, name, RenderRecipe, overrides)
     return Recipe(found.spec, found.source, found.overrides)

@@ -6,21 +6,21 @@ A scanner is a file of recipes/scanners/ by its name, or a file of one's own. It
 section that the recipe may replace, as an included file does: a key set to null is left out.
 """
 
-from pathlib import Path as File
+from pathlib import Path
 
-from factory.config.document import Document, Path, shown
-from factory.config.merge import joined_with, read_mapping
+from factory.config.document import Document, KeyPath, yaml_excerpt
+from factory.config.merge import merge_documents, read_mapping
 from factory.errors import RecipeError
 from factory.lookup import scanner_files
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
-HERE: Path = ("acquisition",)
+HERE: KeyPath = ("acquisition",)
 OWN = ("scanner", "labels")
 """Keys of the section that are the recipe's to say."""
 
 
-def with_scanner(document: Document, folder: File) -> Document:
+def apply_scanner(document: Document, folder: Path) -> Document:
     """The document with what its acquisition's scanner gives.
 
     The section then says all by itself, and `scanner` becomes {name: ...}, the name alone. folder:
@@ -40,23 +40,23 @@ def with_scanner(document: Document, folder: File) -> Document:
         {(*HERE, *path): place for path, place in preset.places.items()},
         {(*HERE, *path): place for path, place in preset.keys.items()},
     )
-    joined = joined_with(under, document)
+    joined = merge_documents(under, document)
     acquisition = {**joined.data["acquisition"], "scanner": {"name": file.stem}}
     return Document({**document.data, "acquisition": acquisition}, joined.places, joined.keys)
 
 
-def _found(name: str, folder: File, place: str) -> File:
+def _found(name: str, folder: Path, place: str) -> Path:
     """The file of a scanner."""
     named = scanner_files()
     if name in named:
         return named[name]
-    for file in (File(name), folder / name):
+    for file in (Path(name), folder / name):
         try:
             if name.endswith(".yaml") and file.is_file():
                 return file
         except (OSError, ValueError):  # a name too long for the system, or with a NUL
             break
     raise RecipeError(
-        f"{place}: acquisition.scanner: value {shown(name)}; no such scanner; allowed: "
+        f"{place}: acquisition.scanner: value {yaml_excerpt(name)}; no such scanner; allowed: "
         f"{join_names(sorted(named))}, or a .yaml file of your own{nearest_name_hint(name, named)}"
     )

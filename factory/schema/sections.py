@@ -5,7 +5,7 @@ from typing import Any
 
 from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit
-from factory.config.document import Path
+from factory.config.document import KeyPath
 from factory.config.section import Section
 from factory.config.types import Count, Seed, Text
 from factory.schema.appearance import Appearance
@@ -58,10 +58,10 @@ class RecipeSections(Section):
         return self.gate
 
     @property
-    def edits(self) -> dict[Path, Edits]:
+    def edits(self) -> dict[KeyPath, Edits]:
         """The recipe's edits by where they stand, first those of every subject."""
         groups = sorted((self.groups or {}).items())
-        own: dict[Path, Edits] = {("groups", name, "anatomy"): g.anatomy for name, g in groups}
+        own: dict[KeyPath, Edits] = {("groups", name, "anatomy"): g.anatomy for name, g in groups}
         return {("anatomy",): self.anatomy, **own}
 
     @property

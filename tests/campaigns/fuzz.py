@@ -20,10 +20,10 @@ import numpy as np
 from campaigns.code_version import code_version
 from support.places import ROOT
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import FactoryError
-from factory.planning.cases import cases, count_cases
-from factory.planning.explain import explained
+from factory.planning.cases import count_cases, iterate_cases
+from factory.planning.explain import explain_recipe
 from factory.planning.plan import layout_of
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.errors import StorageError
@@ -148,12 +148,12 @@ def mutated(index: int, texts: list[str]) -> str:
 def outcome(text: str) -> str:
     """ "made …" or "refused …", one line. Whatever else is raised is a mistake of ours."""
     try:
-        recipe = parse(text, "recipes/fuzz.yaml", RenderRecipe)
-        first = [case.to_json() for case in itertools.islice(cases(recipe), 3)]
+        recipe = parse_document(text, "recipes/fuzz.yaml", RenderRecipe)
+        first = [case.to_json() for case in itertools.islice(iterate_cases(recipe), 3)]
         shapes = json.dumps(layout_of(recipe).to_json())
-        words = [str(count_cases(recipe)), *explained(recipe), *first, shapes]
+        words = [str(count_cases(recipe)), *explain_recipe(recipe), *first, shapes]
         said = f"made {recipe.digest} {hashlib.sha256(json.dumps(words).encode()).hexdigest()}"
-        again = parse(recipe.text(), "again.yaml", RenderRecipe, ["output.path=x.zarr"])
+        again = parse_document(recipe.text(), "again.yaml", RenderRecipe, ["output.path=x.zarr"])
         assert again.digest == recipe.digest, "the recipe that a dataset keeps is another"
     except (FactoryError, StorageError) as error:
         said = f"refused {error}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.families.spade.recipe import SpadeTraining
 
 RECIPE = """
@@ -31,11 +31,11 @@ output: {output}
 
 
 @pytest.fixture
-def recipe(bids: Path, tmp_path: Path) -> Callable[..., Loaded[SpadeTraining]]:
+def recipe(bids: Path, tmp_path: Path) -> Callable[..., CheckedDocument[SpadeTraining]]:
     """recipe("key=value", …, output=FOLDER): the small recipe with changes."""
 
-    def make(*overrides: str, output: Path = tmp_path) -> Loaded[SpadeTraining]:
-        return parse(
+    def make(*overrides: str, output: Path = tmp_path) -> CheckedDocument[SpadeTraining]:
+        return parse_document(
             RECIPE.format(path=bids, output=output), "small.yaml", SpadeTraining, overrides
         )
 

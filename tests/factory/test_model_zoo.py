@@ -10,7 +10,7 @@ from support import places
 from factory import cli
 from factory.families.registry import FAMILIES
 from factory.lookup import find_recipe
-from factory.model_zoo import headline, models
+from factory.model_zoo import held_out_headline, list_models
 
 SHIPPED = places.WEIGHTS / "fetal-spade"
 
@@ -30,23 +30,23 @@ def test_the_installed_models_are_listed_a_line_each(
 def test_a_folder_of_ones_own_is_listed_by_path_and_refused_once_changed(tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(SHIPPED, own)
-    [entry] = models([str(own)]).models
+    [entry] = list_models([str(own)]).models
     assert entry["usable"]
     weights = own / "axial.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    report = models([str(own)])
+    report = list_models([str(own)])
     assert not report.models[0]["usable"]
     assert report.lines()[0].endswith("REFUSED")
     assert "axial.safetensors: its sha256 differs" in report.lines()[0]
     weights.unlink()
-    assert "axial.safetensors: missing" in models([str(own)]).lines()[0]
+    assert "axial.safetensors: missing" in list_models([str(own)]).lines()[0]
 
 
 def test_a_card_that_is_none_is_said_in_its_line(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text("{}")
-    assert "not a model card" in models([str(tmp_path)]).lines()[0]
+    assert "not a model card" in list_models([str(tmp_path)]).lines()[0]
 
 
 def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_an_unknown_model_names_those_there_are(capsys: pytest.CaptureFixture[st
 def test_a_model_of_each_family_is_told_by_its_own_score(
     family: str, rows: list[dict], said: str
 ) -> None:
-    assert headline({"family": family, "metrics": {"held_out": rows}}) == said
+    assert held_out_headline({"family": family, "metrics": {"held_out": rows}}) == said
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -14,7 +14,7 @@ from typer.main import get_command
 from factory import cli
 from factory.cli.datasets import FORMATS
 from factory.families.registry import load_training
-from factory.planning.cases import cases, count_cases
+from factory.planning.cases import count_cases, iterate_cases
 from factory.schema.render_recipe import load_recipe
 from factory.storage.dataset.environment import environment
 from factory.storage.dataset.open import open_dataset
@@ -71,7 +71,7 @@ def recipe_values(workplace: Path) -> dict[str, Any]:
     for file in sorted(workplace.glob("recipes/*.yaml")):
         recipe = load_recipe(file.relative_to(workplace))
         count = count_cases(recipe)
-        first, last = (next(cases(recipe, index)).to_json() for index in (0, count - 1))
+        first, last = (next(iterate_cases(recipe, index)).to_json() for index in (0, count - 1))
         found[file.stem] = {
             "digest": recipe.digest,
             "cases": count,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import RecipeError
 from factory.schema.render_recipe import Recipe, RenderRecipe
 
@@ -20,7 +20,7 @@ AGE = "subjects.phantom.gestational_age_weeks"
 
 
 def recipe(*overrides: str, text: str = TEXT) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 def refused(*overrides: str, text: str = TEXT) -> str:

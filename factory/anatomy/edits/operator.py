@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from factory.config.parameters import swept, word_of
+from factory.config.parameters import sweep_values
 from factory.config.section import Section
+from factory.config.sweep_keywords import parameter_keyword
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -122,11 +123,11 @@ class Operator(Section):
 def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     """Each value an Option may take, with its place below the parameter."""
     plain = value.model_dump(exclude_none=True) if isinstance(value, Section) else value
-    word = word_of(plain)
+    word = parameter_keyword(plain)
     if word is None:
         return [] if plain is None else [((), plain)]
     body = plain[word]
     if word == "range":
-        return [((word,), v) for v in swept(word, body)]
+        return [((word,), v) for v in sweep_values(word, body)]
     weighted = isinstance(body, dict)
     return [((word, v if weighted else i), v) for i, v in enumerate(body)]

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from pydantic import Field, create_model, model_validator
 
 from factory.anatomy.edits.operator import Operator
-from factory.config.parameters import extremes, word_of
+from factory.config.parameters import extremes
 from factory.config.section import Section, allowed, problem
+from factory.config.sweep_keywords import parameter_keyword
 from factory.discovery import discover
 from factory.text import join_names
 
@@ -60,6 +61,6 @@ def of(edit: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _is_numeric(value: Any) -> bool:
-    if isinstance(value, dict) and word_of(value) is None:
+    if isinstance(value, dict) and parameter_keyword(value) is None:
         return False
     return all(isinstance(v, int | float) and type(v) is not bool for v in extremes(value))

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
-from factory.config.loading import Loaded, load
+from factory.config.loading import CheckedDocument, load_document
 from factory.errors import FactoryError
 from factory.families.cnn_fusion.data import Pair
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
@@ -45,14 +45,16 @@ def unseen_by(recipe: CnnFusionTraining, fold: int) -> list[dict[str, Any]]:
     return [learnt[i] for i in blocks[-fold]]
 
 
-def fold_recipe(recipe: CnnFusionTraining, fold: int, output: Path) -> Loaded[SpadeTraining]:
+def fold_recipe(
+    recipe: CnnFusionTraining, fold: int, output: Path
+) -> CheckedDocument[SpadeTraining]:
     """The SPADE recipe on all subjects but the held-out ones and the fold's own block."""
     block = [person_id(record) for record in unseen_by(recipe, fold)]
     subjects = recipe.subjects.model_dump(mode="json", exclude_none=True)
     subjects["hold_out"] = [*recipe.subjects.hold_out, *block]
     changes = {"subjects": subjects, "output": str(output), "workers": recipe.workers}
     overrides = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    return load(find_recipe(recipe.spade.recipe), SpadeTraining, overrides)
+    return load_document(find_recipe(recipe.spade.recipe), SpadeTraining, overrides)
 
 
 def paint_pair(

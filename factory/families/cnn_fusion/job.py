@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.families.cnn_fusion.crossfit import fold_recipe, learning_records, pairs_of, unseen_by
 from factory.families.cnn_fusion.data import PatchSampler
@@ -110,7 +110,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
 
-def export(loaded: Loaded[CnnFusionTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[CnnFusionTraining], output: Path) -> Path:
     """Write OUTPUT/model: cnn.safetensors and its card; returns that folder."""
     recipe = loaded.spec
     spade = read_card(find_model(recipe.spade.model, "spade.model"))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import maps
 from factory.families.label_vae.recipe import LabelVaeTraining
@@ -47,7 +47,7 @@ def work(recipe: LabelVaeTraining, part: str, run: Run) -> None:
     train(recipe, sampler, all_maps(held, recipe), len(learnt[0].table.names), run)
 
 
-def export(loaded: Loaded[LabelVaeTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[LabelVaeTraining], output: Path) -> Path:
     """Write OUTPUT/model: the averaged weights where the held-out loss was least."""
     recipe = loaded.spec
     learnt = training_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])

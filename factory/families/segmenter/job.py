@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import network, train
@@ -72,7 +72,7 @@ def work(recipe: SegmenterTraining, part: str, run: Run) -> None:
     train(recipe, samplers_of(recipe, learnt), (label, image), labels, run)
 
 
-def export(loaded: Loaded[SegmenterTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[SegmenterTraining], output: Path) -> Path:
     """Write OUTPUT/model from the checkpoint; returns that folder."""
     recipe = loaded.spec
     learnt = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.train import networks, train
@@ -69,7 +69,7 @@ def held_out_slices(
     return watch.batch(0, HELD_OUT_SLICES)
 
 
-def export(loaded: Loaded[SpadeTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[SpadeTraining], output: Path) -> Path:
     """Write OUTPUT/model from the checkpoints of all orientations; returns that folder."""
     recipe = loaded.spec
     learnt = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))

@@ -10,7 +10,7 @@ from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.label_vae import spherical
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.types import LabelTable
 
@@ -56,7 +56,7 @@ class LatentSampler:
                 )
             first = 2 * (side.bit_length() - 3) - 1  # the first layer of that resolution
             w_BLZ = mixed(w_BLZ, self.styles(self.z(seed), record), torch.tensor([first]))
-        rng = torch.Generator().manual_seed(seed_of(record["seed"], replicate, "noise"))
+        rng = torch.Generator().manual_seed(derive_seed(record["seed"], replicate, "noise"))
         image, label = image_and_label(g(w_BLZ, g.noise(1, rng)), self.config)
         shape = (self.config.resolution,) * 2
         pixels = (image[0, 0].numpy() + 1) / 2 if self.config.image_channels else np.zeros(shape)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError, RecipeError
 from factory.families.feature_extractors import extractor_of, pictures
 from factory.families.stylegan2.data import PlaneSampler, read, split, table_of
@@ -79,7 +79,7 @@ def started_from(folder: Path, config: StyleGanConfig, into: torch.nn.Module) ->
     return load_weights(folder, "generator", into, card)
 
 
-def export(loaded: Loaded[StyleGanTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[StyleGanTraining], output: Path) -> Path:
     """OUTPUT/model: the best snapshot by FID, or by KID where there are too few slices for it.
     The best by the other metrics stay in OUTPUT/stylegan2/snapshots."""
     recipe = loaded.spec

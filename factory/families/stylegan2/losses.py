@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.models.stylegan2.ada import AdaConfig, augment, drawn
 from factory.models.stylegan2.network import StyleGanConfig, mixed
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 from factory.training.run import Run
 
 
@@ -26,7 +26,7 @@ class Draws:
         self.share, self.device = run.share(batch), run.device
 
     def rng(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(seed_of(self.seed, self.step, purpose))
+        return torch.Generator().manual_seed(derive_seed(self.seed, self.step, purpose))
 
     def normal(self, purpose: str, *shape: int) -> Tensor:
         whole = torch.randn(self.batch, *shape, generator=self.rng(purpose))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.families.ultrasound_to_mri.data import UnpairedSampler, mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.methods import config_of, networks
@@ -85,7 +85,7 @@ def spread(planes: np.ndarray, count: int = 8) -> np.ndarray:
     return planes[np.linspace(0, len(planes) - 1, min(count, len(planes))).astype(int)]
 
 
-def export(loaded: Loaded[UltrasoundToMriTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[UltrasoundToMriTraining], output: Path) -> Path:
     """Write OUTPUT/model: A, B, C and the attention, their weights averaged."""
     recipe = loaded.spec
     folder = output / PART

@@ -19,7 +19,7 @@ from factory.errors import RecipeError
 from factory.families.base import StyleEnds
 from factory.imaging.types import Shape
 from factory.lookup import find_model
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.short_axis import HEART, SIDE
@@ -176,7 +176,7 @@ def pairs_of(
     if wanted > len(every):
         raise RecipeError(f"interpolate.pairs: {wanted} asked for; there are {len(every)}")
     if section.pairs.random:
-        every.sort(key=lambda pair: seed_of(seed, pair[0]["id"], pair[1]["id"], "pair"))
+        every.sort(key=lambda pair: derive_seed(seed, pair[0]["id"], pair[1]["id"], "pair"))
     else:
         far = distances(section, found, spacing_mm)
         every.sort(key=lambda pair: far[pair[0]["id"], pair[1]["id"]])

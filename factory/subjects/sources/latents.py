@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from factory.config.section import Section, allowed, problem
 from factory.config.types import Count, Seed, Share, Text
 from factory.imaging.types import Shape
-from factory.seeding import seed_of
+from factory.seeding import derive_seed
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.subjects.source import Record, Source
 from factory.text import count_text
@@ -144,7 +144,7 @@ def latent_record(part: DrawnLatents, index: int, seed: int) -> Record:
     index, other = divmod(index, len(part.mix.seeds) if part.mix else 1)
     if part.seeds is None:
         id = f"latent-{index:06d}"
-        own = seed_of(seed, id, "latent") % 2**53
+        own = derive_seed(seed, id, "latent") % 2**53
     else:
         own = part.seeds[index] if isinstance(part.seeds, tuple) else part.seeds + index
         id = f"latent-seed-{own}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from factory.config.parameters import Number, extremes
-from factory.config.phrases import parameter
+from factory.config.phrases import parameter_text
 from factory.config.section import Section
 from factory.config.types import Count, Weeks
 from factory.storage.subjects.types import Subject
@@ -58,7 +58,7 @@ class PhantomSource(Source):
         return self.name
 
     def describe(self, section: dict[str, Any], total: int) -> str:
-        age = parameter(section[AGE], "weeks")
+        age = parameter_text(section[AGE], "weeks")
         return f"{count_text(total, 'procedural fetal brain')}, gestational age {age}."
 
     def origin(self, section: dict[str, Any]) -> str:

@@ -9,10 +9,10 @@ import pytest
 from campaigns import fuzz
 
 from factory.case import Case
-from factory.config.loading import load, parse
+from factory.config.loading import load_document, parse_document
 from factory.errors import RecipeError
-from factory.planning.cases import cases, count_cases
-from factory.planning.explain import Description, explained
+from factory.planning.cases import count_cases, iterate_cases
+from factory.planning.explain import Description, explain_recipe
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.errors import SubjectError
 
@@ -31,11 +31,11 @@ PLAIN = TEXT.replace("  scanner: 1.5T-haste\n", "")
 
 
 def recipe(*overrides: str, text: str = TEXT) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 def parameters(made: Recipe) -> dict:
-    return next(cases(made)).acquisition["parameters"]
+    return next(iterate_cases(made)).acquisition["parameters"]
 
 
 def refused(*overrides: str, text: str = TEXT) -> str:
@@ -46,7 +46,7 @@ def refused(*overrides: str, text: str = TEXT) -> str:
 
 
 def test_a_scanner_gives_what_is_not_said_beside_it() -> None:
-    haste = next(cases(recipe()))
+    haste = next(iterate_cases(recipe()))
     assert haste.acquisition["scanner"] == "1.5T-haste"
     assert haste.acquisition["labels"] == "volume"
     given = haste.acquisition["parameters"]
@@ -69,26 +69,26 @@ def test_another_scanner_may_be_chosen_on_the_command_line() -> None:
 def test_a_scanner_of_ones_own_lies_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\nnoise: {snr: 50}\n")
     (tmp_path / "r.yaml").write_text(TEXT.replace("1.5T-haste", "mine.yaml"))
-    made = load(tmp_path / "r.yaml", RenderRecipe)
-    assert next(cases(made)).acquisition["scanner"] == "mine"
+    made = load_document(tmp_path / "r.yaml", RenderRecipe)
+    assert next(iterate_cases(made)).acquisition["scanner"] == "mine"
     assert parameters(made) == {"noise": {"snr": 8}, "gamma": 1.3}
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\ngama: 3\n")
     with pytest.raises(RecipeError, match=r"mine.yaml:2:1: acquisition.gama: unknown.*mean gamma"):
-        load(tmp_path / "r.yaml", RenderRecipe)
+        load_document(tmp_path / "r.yaml", RenderRecipe)
     (tmp_path / "mine.yaml").write_text("labels: stack\n")
     with pytest.raises(RecipeError, match=r"mine.yaml:1:1: labels: not for a scanner's file"):
-        load(tmp_path / "r.yaml", RenderRecipe)
+        load_document(tmp_path / "r.yaml", RenderRecipe)
 
 
 def test_what_a_dataset_keeps_says_all_without_the_scanners_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\nmotion: {translation_mm: 2}\n")
     text = TEXT.replace("1.5T-haste", "mine.yaml\n  motion: null")
     (tmp_path / "r.yaml").write_text(text)
-    made = load(tmp_path / "r.yaml", RenderRecipe)
+    made = load_document(tmp_path / "r.yaml", RenderRecipe)
     (tmp_path / "mine.yaml").unlink()
-    again = parse(made.text(), "again.yaml", RenderRecipe, ["output.path=h.zarr"])
+    again = parse_document(made.text(), "again.yaml", RenderRecipe, ["output.path=h.zarr"])
     assert again.digest == made.digest
-    assert [c.to_json() for c in cases(again)] == [c.to_json() for c in cases(made)]
+    assert [c.to_json() for c in iterate_cases(again)] == [c.to_json() for c in iterate_cases(made)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_every_number_may_be_swept_and_is_a_column() -> None:
         "acquisition.stacks.thickness_mm={range: [2, 4, 1]}",
         "acquisition.voids.share={uniform: [0, 0.2]}",
     )
-    every = list(cases(made))
+    every = list(iterate_cases(made))
     assert len(every) == count_cases(made) == 2 * 2 * 3
     assert [c.variant for c in every[:3]] == [
         f"snr={s},thickness_mm={t}" for s, t in ((8, 2), (20, 2), (8, 3))
@@ -146,8 +146,8 @@ def test_every_number_may_be_swept_and_is_a_column() -> None:
 
 
 def test_a_scan_belongs_to_its_case_and_to_nothing_else() -> None:
-    few = {c.id: c for c in cases(recipe())}
-    more = {c.id: c for c in cases(recipe("subjects.phantom.count=4", "replicates=2",
+    few = {c.id: c for c in iterate_cases(recipe())}
+    more = {c.id: c for c in iterate_cases(recipe("subjects.phantom.count=4", "replicates=2",
                                           "acquisition.noise.snr={each: [5, 20, 8]}"))}  # fmt: skip
     assert few.keys() < more.keys()
     assert all(more[id].to_json() == case.to_json() for id, case in few.items())
@@ -158,15 +158,15 @@ def test_a_scan_belongs_to_its_case_and_to_nothing_else() -> None:
 
 
 def test_without_the_section_cases_are_what_they_were() -> None:
-    made = parse(fuzz.LANGUAGE, "r.yaml", RenderRecipe)
-    assert all("acquisition" not in json.loads(case.to_json()) for case in cases(made))
+    made = parse_document(fuzz.LANGUAGE, "r.yaml", RenderRecipe)
+    assert all("acquisition" not in json.loads(case.to_json()) for case in iterate_cases(made))
     # and what is painted does not change when the section is added
     plain = [
         json.loads(c.to_json())
-        for c in cases(recipe(text=PLAIN.replace("each: [8, 20]", "choice: [8]")))
+        for c in iterate_cases(recipe(text=PLAIN.replace("each: [8, 20]", "choice: [8]")))
     ]
     none = TEXT[: TEXT.index("acquisition")] + TEXT[TEXT.index("output") :]
-    for case, before in zip(plain, cases(recipe(text=none)), strict=True):
+    for case, before in zip(plain, iterate_cases(recipe(text=none)), strict=True):
         del case["acquisition"], case["requested"]["snr"]
         assert case == json.loads(before.to_json())
 
@@ -186,11 +186,11 @@ def test_a_histogram_is_of_the_references_brain(tmp_path: Path) -> None:
     assert values[-1] == pytest.approx(inside.max(), rel=1e-4)
     other = recipe(f"acquisition.histogram={files.replace('image', 'none')}")
     with pytest.raises(SubjectError, match=r"none.nii.gz: no such file"):
-        next(cases(other))
+        next(iterate_cases(other))
 
 
 def test_it_is_said_in_words() -> None:
-    said = explained(recipe("acquisition.labels=stack"))
+    said = explain_recipe(recipe("acquisition.labels=stack"))
     assert any(
         s == "On a 1.5T-haste scanner: three stacks (axial, coronal, sagittal), slices 3 mm thick, "
         "1.1 mm in plane."
@@ -201,15 +201,19 @@ def test_it_is_said_in_words() -> None:
     assert "signal-to-noise ratio each of 8, 20" in defects
     assert "2 % of slices dropped" in defects
     assert said[-1] == "Labels stay with the volume, and follow each stack too."
-    assert "Scanned: the volume itself, slice by slice." in explained(recipe(text=PLAIN))
+    assert "Scanned: the volume itself, slice by slice." in explain_recipe(recipe(text=PLAIN))
     six = "acquisition.stacks.orientations=[axial, axial, coronal, coronal, sagittal, sagittal]"
-    assert "six stacks" in " ".join(explained(recipe(six, "acquisition.motion.translation_mm=9")))
-    assert "a lot of motion" in " ".join(explained(recipe("acquisition.motion.translation_mm=9")))
+    assert "six stacks" in " ".join(
+        explain_recipe(recipe(six, "acquisition.motion.translation_mm=9"))
+    )
+    assert "a lot of motion" in " ".join(
+        explain_recipe(recipe("acquisition.motion.translation_mm=9"))
+    )
 
 
 def test_the_table_of_cases_lists_what_differs() -> None:
     scan = "acquisition={gamma: {uniform: [0.8, 1.2]}, dropped: {share: 0.1}, noise: {snr: 8}}"
-    first = tuple(cases(recipe(scan)))
+    first = tuple(iterate_cases(recipe(scan)))
     said = Description(len(first), first=first)
     header, row, *_ = said.lines()
     assert header.split() == ["subject", "gestational_age_weeks", "replicate", "requested"]

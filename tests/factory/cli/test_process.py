@@ -57,7 +57,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
     assert stopped.startswith("factory: stopped: ")
     assert stopped.endswith("of 1000 samples stand; the same command goes on from there")
     changes = [o.removeprefix("--set=") for o in options[1:-2]]
-    assert plan(load_recipe(options[0], changes), output=str(output)).done
+    assert plan(load_recipe(options[0], changes), output=str(output)).finished_shards
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recipes import TEXT, recipe, refused
 
-from factory.config.conditions import holds
-from factory.planning.cases import cases
+from factory.config.conditions import evaluate_condition
+from factory.planning.cases import iterate_cases
 
 NUMBER = st.one_of(st.sampled_from(["x", "y"]), st.integers(-9, 9).map(str))
 OPERATORS = ["<", "<=", ">", ">=", "==", "!="]
@@ -29,12 +29,14 @@ CONDITION = st.recursive(
 @given(CONDITION, st.integers(-9, 9), st.integers(-9, 9))
 def test_conditions_mean_what_python_means(condition: str, x: int, y: int) -> None:
     # eval is the reference here, on text that this test has written itself
-    assert holds(condition, {"x": x, "y": y}) == eval(condition, {}, {"x": x, "y": y})
+    assert evaluate_condition(condition, {"x": x, "y": y}) == eval(condition, {}, {"x": x, "y": y})
 
 
 def test_a_condition_switches_an_edit_off_and_never_a_case() -> None:
-    plain = {case.id: case for case in cases(recipe())}
-    young = {case.id: case for case in cases(recipe("anatomy.0.when=gestational_age_weeks < 28"))}
+    plain = {case.id: case for case in iterate_cases(recipe())}
+    young = {
+        case.id: case for case in iterate_cases(recipe("anatomy.0.when=gestational_age_weeks < 28"))
+    }
     assert plain.keys() == young.keys()
     off = 0
     for id, case in young.items():
@@ -51,7 +53,7 @@ def test_a_condition_switches_an_edit_off_and_never_a_case() -> None:
 def test_a_condition_may_speak_of_what_earlier_edits_were_given() -> None:
     second = "{dilate_ventricles: {radius_mm: 1, into: [grey_matter]}, when: radius_mm > 2}"
     first = "{dilate_ventricles: {radius_mm: {each: [1, 3]}, into: [white_matter]}}"
-    made = list(cases(recipe(f"anatomy=[{first}, {second}]", "subjects.phantom.count=1")))
+    made = list(iterate_cases(recipe(f"anatomy=[{first}, {second}]", "subjects.phantom.count=1")))
     assert [len(case.edits) for case in made] == [1, 2]
     message = refused(f"anatomy=[{second}, {first}]")
     assert "no such name radius_mm; allowed: gestational_age_weeks, replicate" in message
@@ -66,7 +68,7 @@ def test_a_condition_after_grow_sees_the_age_that_was_reached() -> None:
             f"anatomy=[{late}, {grow}, {late}]",
             "subjects.phantom={count: 1, gestational_age_weeks: 24}",
         )
-        (case,) = cases(one)
+        (case,) = iterate_cases(one)
         assert len(case.edits) == count
         assert case.requested["gestational_age_weeks"] == 24
 

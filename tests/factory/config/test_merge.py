@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.recipes import TEXT, refused
 
-from factory.config.loading import load, parse
+from factory.config.loading import load_document, parse_document
 from factory.errors import RecipeError
 from factory.schema.render_recipe import RenderRecipe
 
@@ -24,12 +24,15 @@ def test_a_part_is_joined_key_by_key_and_the_recipe_wins(tmp_path) -> None:
         whole="include: [part.yaml, other.yaml]\nseed: 9\nsubjects:\n  phantom: {count: 1, "
         "gestational_age_weeks: 28}\noutput: {path: w.zarr}\n",
     )
-    loaded = load(tmp_path / "whole.yaml", RenderRecipe, ["replicates=2"])
+    loaded = load_document(tmp_path / "whole.yaml", RenderRecipe, ["replicates=2"])
     assert (loaded.spec.seed, loaded.spec.output.path) == (9, "w.zarr")
     assert loaded.spec.output.spacing_mm == 1.5
     assert loaded.spec.replicates == 2
     assert "include" not in loaded.data
-    assert parse(loaded.text(), "kept", RenderRecipe, ["output.path=w"]).digest == loaded.digest
+    assert (
+        parse_document(loaded.text(), "kept", RenderRecipe, ["output.path=w"]).digest
+        == loaded.digest
+    )
 
 
 def test_a_mistake_in_a_part_is_placed_in_the_part(tmp_path) -> None:
@@ -38,12 +41,12 @@ def test_a_mistake_in_a_part_is_placed_in_the_part(tmp_path) -> None:
     )
     write(tmp_path, typo="inclde: part.yaml\n")
     with pytest.raises(RecipeError, match=r"whole\.yaml:1:1: seed: missing"):
-        load(tmp_path / "whole.yaml", RenderRecipe)
+        load_document(tmp_path / "whole.yaml", RenderRecipe)
     (tmp_path / "whole.yaml").write_text("include: part.yaml\n" + TEXT.replace("path: h.zarr", ""))
     with pytest.raises(RecipeError, match=r"part\.yaml:3:15: output\.spacing_mm: value 90"):
-        load(tmp_path / "whole.yaml", RenderRecipe)
+        load_document(tmp_path / "whole.yaml", RenderRecipe)
     with pytest.raises(RecipeError, match=r"typo\.yaml:1:1: inclde: .*did you mean include"):
-        load(tmp_path / "typo.yaml", RenderRecipe)
+        load_document(tmp_path / "typo.yaml", RenderRecipe)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_what_may_not_be_included(tmp_path, include: str, says: str) -> None:
         whole=f"include: {include}\n",
     )
     with pytest.raises(RecipeError, match=re.escape(says)):
-        load(tmp_path / "whole.yaml", RenderRecipe)
+        load_document(tmp_path / "whole.yaml", RenderRecipe)
     assert "include stands in the file" in refused("include=part.yaml")
 
 
@@ -80,5 +83,5 @@ def test_a_parameter_is_replaced_whole(tmp_path) -> None:
         whole="include: part.yaml\nseed: 1\nappearance: {model: m}\noutput: {path: h.zarr}\n"
         f"subjects: {{phantom: {{{age}: {{choice: [24, 28]}}}}}}\n",
     )
-    phantom = load(tmp_path / "whole.yaml", RenderRecipe).data["subjects"]["phantom"]
+    phantom = load_document(tmp_path / "whole.yaml", RenderRecipe).data["subjects"]["phantom"]
     assert phantom == {"count": 3, age: {"choice": [24, 28]}}

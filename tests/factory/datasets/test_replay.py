@@ -10,8 +10,8 @@ from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
 from factory.errors import RecipeError
-from factory.planning.cases import cases
-from factory.planning.counterfactual import changed
+from factory.planning.cases import iterate_cases
+from factory.planning.counterfactual import change_case
 from factory.storage.dataset.open import open_dataset
 
 
@@ -63,21 +63,21 @@ DRAWN = (
 def test_all_else_that_was_drawn_stays_as_it_was() -> None:
     """Draws of a case hang on its variant: not on the value that is put in its place."""
     made = recipe("subjects.phantom.count=2", DRAWN)
-    case = list(cases(made))[2]
+    case = list(iterate_cases(made))[2]
     assert case.id == "phantom-0001/grade=0/0"
-    other = changed(made, case, ["grade=2"])
+    other = change_case(made, case, ["grade=2"])
     assert other.requested == case.requested | {"grade": 2, "atrial_width_mm": 13.0}
     assert other.subject == case.subject
     assert other.edits[1] == case.edits[1]
     assert other.appearance == case.appearance
-    assert changed(made, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
-    older = changed(made, case, ["gestational_age_weeks=33"])
+    assert change_case(made, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
+    older = change_case(made, case, ["gestational_age_weeks=33"])
     assert older.subject == case.subject | {"gestational_age_weeks": 33.0}
     assert older.edits == case.edits
-    assert changed(made, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
+    assert change_case(made, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
 
 
 def test_a_name_that_is_no_parameter_is_told_the_nearest() -> None:
     made = recipe("subjects.phantom.count=2", DRAWN)
     with pytest.raises(RecipeError, match="did you mean grade"):
-        changed(made, next(cases(made)), ["grad=2"])
+        change_case(made, next(iterate_cases(made)), ["grad=2"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from factory import cli
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.evaluation.downstream import WAYS, summary, synthetic
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.storage.dataset.dataset import Dataset
@@ -74,7 +74,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, brains: list[Subject]) -> Pat
 
 
 def spec(root: Path) -> SegmenterTraining:
-    return parse((root / "r.yaml").read_text(), "r.yaml", SegmenterTraining, ()).spec
+    return parse_document((root / "r.yaml").read_text(), "r.yaml", SegmenterTraining, ()).spec
 
 
 def test_what_is_not_accepted_or_made_from_a_held_out_subject_is_not_learnt(root: Path) -> None:

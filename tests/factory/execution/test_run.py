@@ -298,7 +298,7 @@ def test_ctrl_c_then_driver_killed_then_the_same_command(tmp_path):
 
 def test_progress_in_a_log_is_plain_lines():
     log = io.StringIO()
-    with Progress(10, standing=4, stream=log) as progress:
+    with Progress(10, finished=4, stream=log) as progress:
         progress.advance(2)
         progress.note("shard 3 failed: because")
         progress.begun -= 60  # two samples in a minute

@@ -19,7 +19,7 @@ from support.recipes import recipe
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
-from factory.config.loading import load
+from factory.config.loading import load_document
 from factory.execution.submit_bundle import pack
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.open import open_dataset
@@ -122,7 +122,7 @@ def test_a_recipe_is_rendered_there_and_its_log_comes_here(server, model, tmp_pa
     dataset = open_dataset(str(output))
     assert dataset.is_complete()
     overrides = [change.removeprefix("--set=") for change in changes]
-    here = load(mine / "r.yaml", RenderRecipe, overrides)
+    here = load_document(mine / "r.yaml", RenderRecipe, overrides)
     assert dataset.record["recipe_digest"] == here.digest
 
     # the same output for another recipe: the job's own line, and its exit code
@@ -199,7 +199,7 @@ def test_a_parcel_holds_the_recipe_and_what_it_names_alone(tmp_path, monkeypatch
     weights = {f"models/weights/mine/{p.name}" for p in Path(model).iterdir()}
     assert files == {name} | weights
     monkeypatch.chdir(parcel)
-    assert load(name, RenderRecipe, ["output.path=s3://b"]).digest == mine.digest
+    assert load_document(name, RenderRecipe, ["output.path=s3://b"]).digest == mine.digest
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import ray
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError
 from factory.execution import training_job as launch
 from factory.execution.log_follower import following
 from factory.families.spade.recipe import SpadeTraining
 from factory.models.checkpoint import read_card
 
-Recipe = Callable[..., Loaded[SpadeTraining]]
+Recipe = Callable[..., CheckedDocument[SpadeTraining]]
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
 from factory.errors import RecipeError
-from factory.planning.append import ordered, refuse_changes
-from factory.planning.cases import cases
+from factory.planning.append import ordered_cases, refuse_changes
+from factory.planning.cases import iterate_cases
 from factory.planning.plan import Shard
 from factory.storage.dataset.open import open_dataset
 
@@ -29,10 +29,10 @@ def made(count: int, grades: str, replicates: int = 1, shape: str = "[96, 96, 96
 def test_what_is_added_comes_last_and_nothing_moves() -> None:
     """A grade between two others, a subject and a replicate, one after the other."""
     recipes = (made(2, "[0, 2]"), made(2, "[0, 1, 2]"), made(3, "[0, 1, 2]", 2))
-    order = [[case.id for case in ordered(recipes[n], recipes[:n])] for n in range(3)]
-    assert order[1][:4] == order[0] == [case.id for case in cases(recipes[0])]
+    order = [[case.id for case in ordered_cases(recipes[n], recipes[:n])] for n in range(3)]
+    assert order[1][:4] == order[0] == [case.id for case in iterate_cases(recipes[0])]
     assert order[2][:6] == order[1]
-    assert sorted(order[2]) == sorted(case.id for case in cases(recipes[2]))
+    assert sorted(order[2]) == sorted(case.id for case in iterate_cases(recipes[2]))
     for n in (1, 2):
         refuse_changes(recipes[n], recipes[:n])
     assert order[1][4:] == ["phantom-0000/grade=1/0", "phantom-0001/grade=1/0"]
@@ -54,7 +54,7 @@ def test_a_recipe_that_does_more_than_add_is_refused(grown, says) -> None:
 
 
 def test_a_shard_without_the_samples_that_stand() -> None:
-    shard = Shard(2, 6, tuple(cases(made(3, "[0]"))))
+    shard = Shard(2, 6, tuple(iterate_cases(made(3, "[0]"))))
     assert shard.after(5) is shard
     assert shard.after(7) == Shard(2, 7, shard.cases[1:])
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.case import Case
-from factory.config.loading import parse
-from factory.planning.cases import cases, count_cases
+from factory.config.loading import parse_document
+from factory.planning.cases import count_cases, iterate_cases
 from factory.schema.render_recipe import Recipe, RenderRecipe
 
 TEXT = """\
@@ -37,17 +37,17 @@ output: {path: h.zarr}
 
 
 def recipe(*overrides: str, text: str = TEXT) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 def by_id(*overrides: str, text: str = TEXT) -> dict[str, str]:
-    made = list(cases(recipe(*overrides, text=text)))
+    made = list(iterate_cases(recipe(*overrides, text=text)))
     assert len({case.id for case in made}) == len(made)
     return {case.id: case.to_json() for case in made}
 
 
 def test_a_case_says_all_that_is_needed_to_make_it() -> None:
-    case = next(itertools.islice(cases(recipe()), 2, None))
+    case = next(itertools.islice(iterate_cases(recipe()), 2, None))
     assert case.id == "phantom-0000/grade=2/0"
     assert set(case.subject) == {"source", "id", "gestational_age_weeks", "seed"}
     assert 21 <= case.subject["gestational_age_weeks"] <= 34
@@ -67,15 +67,15 @@ def test_a_case_says_all_that_is_needed_to_make_it() -> None:
 
 
 def test_order_is_subjects_then_variants_then_replicates() -> None:
-    ids = [case.id for case in cases(recipe("replicates=2"))]
+    ids = [case.id for case in iterate_cases(recipe("replicates=2"))]
     subjects = [f"phantom-{n:04d}" for n in range(3)]
     expected = [f"{s}/grade={g}/{r}" for s in subjects for g in range(3) for r in range(2)]
     assert ids == expected
 
 
 def test_one_style_and_one_anatomy_a_subject_across_its_grades() -> None:
-    made = list(cases(recipe("replicates=2")))
-    for key in (lambda c: c.subject, lambda c: c.appearance["style_seed"]):
+    made = list(iterate_cases(recipe("replicates=2")))
+    for key in (lambda c: c.subject, lambda c: c.appearance.style_seed):
         for subject, replicate in itertools.product(range(3), range(2)):
             same = [
                 json.dumps(key(case))
@@ -105,9 +105,9 @@ FACTORS = st.fixed_dictionaries(
 @given(FACTORS, st.integers(0, 200))
 def test_the_count_is_known_without_counting(factors: dict[str, object], start: int) -> None:
     made = recipe(*(f"{k}={v}" for k, v in factors.items()))
-    every = list(cases(made))
+    every = list(iterate_cases(made))
     assert count_cases(made) == len(every)
-    assert list(cases(made, start)) == every[start:]
+    assert list(iterate_cases(made, start)) == every[start:]
 
 
 @settings(max_examples=40, deadline=None)
@@ -135,8 +135,8 @@ def test_what_else_a_recipe_lists_changes_no_case(
 
 def test_another_edit_after_does_not_change_the_draws_of_this_one() -> None:
     other = "  - dilate_ventricles: {radius_mm: 1, into: [grey_matter]}\n"
-    alone = list(cases(recipe(text=RADIUS)))
-    after = list(cases(recipe(text=RADIUS.replace("appearance:", other + "appearance:"))))
+    alone = list(iterate_cases(recipe(text=RADIUS)))
+    after = list(iterate_cases(recipe(text=RADIUS.replace("appearance:", other + "appearance:"))))
     drawn = [case.edits[0].parameters["radius_mm"] for case in alone]
     assert [case.edits[0].parameters["radius_mm"] for case in after] == drawn
     assert set(after[0].requested) == {
@@ -147,12 +147,12 @@ def test_another_edit_after_does_not_change_the_draws_of_this_one() -> None:
 
 
 def test_the_seed_changes_every_draw() -> None:
-    ours, theirs = list(cases(recipe())), list(cases(recipe("seed=8")))
+    ours, theirs = list(iterate_cases(recipe())), list(iterate_cases(recipe("seed=8")))
     for a, b in zip(ours, theirs, strict=True):
         assert a.id == b.id
         assert a.subject["gestational_age_weeks"] != b.subject["gestational_age_weeks"]
         assert a.subject["seed"] != b.subject["seed"]
-        assert a.appearance["style_seed"] != b.appearance["style_seed"]
+        assert a.appearance.style_seed != b.appearance["style_seed"]
 
 
 def ages(distribution: str, count: int = 2000) -> np.ndarray:
@@ -161,7 +161,7 @@ def ages(distribution: str, count: int = 2000) -> np.ndarray:
         f"subjects.phantom.count={count}",
         "anatomy=[]",
     )
-    return np.array([case.subject["gestational_age_weeks"] for case in cases(made)])
+    return np.array([case.subject["gestational_age_weeks"] for case in iterate_cases(made)])
 
 
 def test_draws_follow_their_distributions() -> None:
@@ -186,7 +186,7 @@ def test_draws_follow_their_distributions() -> None:
 
 
 def test_draws_of_replicates_differ_and_fixed_values_do_not() -> None:
-    made = list(cases(recipe("replicates=3", text=RADIUS)))
+    made = list(iterate_cases(recipe("replicates=3", text=RADIUS)))
     drawn = {case.edits[0].parameters["radius_mm"] for case in made}
     assert len(drawn) == 6
     assert all(1 <= radius <= 4 for radius in drawn)
@@ -195,7 +195,7 @@ def test_draws_of_replicates_differ_and_fixed_values_do_not() -> None:
 
 
 def test_a_swept_age_gives_the_same_phantom_at_several_ages() -> None:
-    made = list(cases(recipe("subjects.phantom.gestational_age_weeks={each: [24, 28.5]}")))
+    made = list(iterate_cases(recipe("subjects.phantom.gestational_age_weeks={each: [24, 28.5]}")))
     assert made[0].variant == "gestational_age_weeks=24,grade=0"
     first = [case for case in made if case.subject["id"] == "phantom-0000"]
     assert {case.subject["gestational_age_weeks"] for case in first} == {24.0, 28.5}
@@ -205,7 +205,7 @@ def test_a_swept_age_gives_the_same_phantom_at_several_ages() -> None:
 def test_a_million_cases_cost_nothing_until_they_are_asked_for() -> None:
     large = recipe("subjects.phantom.count=100000000")
     assert count_cases(large) == 300_000_000
-    assert next(cases(large, 299_999_999)).id == "phantom-99999999/grade=2/0"
+    assert next(iterate_cases(large, 299_999_999)).id == "phantom-99999999/grade=2/0"
 
 
 TWICE = """\
@@ -225,7 +225,7 @@ output: {path: h.zarr}
 
 
 def test_a_number_has_one_column_in_every_case_of_a_recipe() -> None:
-    every = list(cases(recipe(text=TWICE)))
+    every = list(iterate_cases(recipe(text=TWICE)))
     young = [case.subject["gestational_age_weeks"] < 28 for case in every]
     assert len(set(young)) == 2
     for case, is_young in zip(every, young, strict=True):

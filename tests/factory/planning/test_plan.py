@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import FactoryError, PlanError
 from factory.lookup import find_model, find_recipe
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.planning.cost import memory_per_actor
 from factory.planning.machine import Machine
-from factory.planning.plan import Plan, layout_of, plan
+from factory.planning.plan import Plan, layout_of, make_plan
 from factory.results import PlanReport
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.types import FETA
@@ -43,11 +43,11 @@ LARGE = Machine(cores=8, memory_bytes=64 * 10**9, disk_bytes=10**12)
 
 
 def recipe(*overrides: str) -> Recipe:
-    return parse(TEXT, "h.yaml", RenderRecipe, overrides)
+    return parse_document(TEXT, "h.yaml", RenderRecipe, overrides)
 
 
 def planned(*overrides: str, machine: Machine = LARGE, actors: int | None = None) -> Plan:
-    return plan(recipe(*overrides), CARD, WEIGHTS, machine, actors)
+    return make_plan(recipe(*overrides), CARD, WEIGHTS, machine, actors)
 
 
 @settings(max_examples=30, deadline=None)
@@ -64,13 +64,13 @@ def test_shards_partition_the_cases(
     assert len(shards) == made.layout.shards
     assert [shard.index for shard in shards] == list(range(len(shards)))
     every = [case for shard in shards for case in shard.cases]
-    assert every == list(cases(made.recipe))
+    assert every == list(iterate_cases(made.recipe))
     assert len(every) == made.layout.samples
     assert all(shard.start == every.index(shard.cases[0]) for shard in shards)
     assert all(len(shard.cases) == size for shard in shards[:-1])
 
     done = data.draw(st.frozensets(st.sampled_from(range(len(shards)))))
-    rest = list(dataclasses.replace(made, done=done).remaining())
+    rest = list(dataclasses.replace(made, finished_shards=done).remaining())
     assert {shard.index for shard in rest} == set(range(len(shards))) - done
     assert made.samples_in(done) + sum(len(shard.cases) for shard in rest) == len(every)
 
@@ -123,9 +123,9 @@ def test_stages_overlap_where_cores_or_a_gpu_would_idle() -> None:
 def test_time_is_for_what_remains() -> None:
     made = planned(machine=Machine(2, 64 * 10**9))
     assert made.seconds == pytest.approx(math.ceil(9 / 2) * made.seconds_per_sample)
-    assert dataclasses.replace(made, done=frozenset(range(9))).seconds == 0
+    assert dataclasses.replace(made, finished_shards=frozenset(range(9))).seconds == 0
     card = CARD | {"seconds_per_megavoxel": 2.0}
-    faster = plan(recipe("anatomy=[]"), card, WEIGHTS, LARGE)
+    faster = make_plan(recipe("anatomy=[]"), card, WEIGHTS, LARGE)
     assert faster.seconds_per_sample == pytest.approx(2 * math.prod(made.layout.shape) / 1e6)
 
 
@@ -174,7 +174,7 @@ def test_labels_the_model_does_not_know_are_refused() -> None:
     names = [name for name in FETA.names if name != "brainstem"]
     card = CARD | {"label_table": {"names": names}}
     with pytest.raises(PlanError, match=r"labels: brainstem: the model fetal-spade does not know"):
-        plan(recipe(), card, WEIGHTS, LARGE)
+        make_plan(recipe(), card, WEIGHTS, LARGE)
 
 
 def test_warnings_say_what_training_never_saw() -> None:
@@ -186,7 +186,7 @@ def test_warnings_say_what_training_never_saw() -> None:
         "gestational_age_weeks: 20 to 36 asked for; the model's training saw 21 to 34",
         "spacing_mm: 2 asked for; the model's training saw 0.8 to 1",
     )
-    assert plan(recipe(), {}, WEIGHTS, LARGE).warnings == ()  # a card that does not say
+    assert make_plan(recipe(), {}, WEIGHTS, LARGE).warnings == ()  # a card that does not say
 
 
 def test_what_readers_remark_is_one_warning_a_line(tmp_path) -> None:
@@ -261,7 +261,7 @@ def test_the_nearest_name_is_offered() -> None:
 
 def test_remaining_is_lazy_too() -> None:
     made = planned("subjects.phantom.count=100000000", machine=Machine(8, 64 * 10**9))
-    rest = dataclasses.replace(made, done=frozenset({0, 2})).remaining()
+    rest = dataclasses.replace(made, finished_shards=frozenset({0, 2})).remaining()
     assert [shard.index for shard in itertools.islice(rest, 2)] == [1, 3]
 
 

@@ -13,13 +13,13 @@ from support import places
 from factory.acquisition.acquire import acquire_stacks
 from factory.acquisition.section import DEFECTS
 from factory.config.document import read_yaml
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.lookup import scanner_files
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.planning.cost import memory_per_actor
-from factory.planning.explain import explained
+from factory.planning.explain import explain_recipe
 from factory.planning.machine import Machine
-from factory.planning.plan import Plan, plan
+from factory.planning.plan import Plan, make_plan
 from factory.planning.stack_shapes import stack_shapes
 from factory.results import PlanReport
 from factory.schema.json_schema import recipe_schema
@@ -40,11 +40,11 @@ SHIPPED = sorted((places.RECIPES / "scanners").glob("*.yaml"))
 
 
 def recipe(*overrides: str) -> Recipe:
-    return parse(TEXT, "h.yaml", RenderRecipe, overrides)
+    return parse_document(TEXT, "h.yaml", RenderRecipe, overrides)
 
 
 def planned(*overrides: str) -> Plan:
-    return plan(recipe(*overrides), CARD, 15_000_000, MACHINE)
+    return make_plan(recipe(*overrides), CARD, 15_000_000, MACHINE)
 
 
 thicknesses = st.tuples(st.floats(1.5, 5), st.floats(1.5, 5)).map(sorted)
@@ -69,7 +69,7 @@ def test_no_case_needs_more_than_the_arrays_hold(thickness, gap, plane, spacing,
     shape = (24, 28, 20)
     label = np.ones(shape, np.uint8)
     grid = Grid.centred(shape, (spacing,) * 3)
-    for case in list(cases(made))[:2]:
+    for case in list(iterate_cases(made))[:2]:
         parameters = case.acquisition.parameters
         image = label.astype(np.float32)
         scanned = acquire_stacks(image, label, grid, FETA, parameters, case.acquisition.seed)
@@ -108,13 +108,13 @@ def test_memory_of_a_plan_grows_with_the_finest_stack() -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_scanner_that_ships_plans_and_fits_the_schema(path: Path) -> None:
     assert scanner_files()[path.stem].resolve() == path
-    made = plan(recipe("acquisition.stacks=null", f"acquisition={{scanner: {path.stem}}}"),
+    made = make_plan(recipe("acquisition.stacks=null", f"acquisition={{scanner: {path.stem}}}"),
                 CARD, 15_000_000, MACHINE)  # fmt: skip
     assert len(made.layout.stacks) == 3
-    case = next(cases(made.recipe))
+    case = next(iterate_cases(made.recipe))
     assert case.acquisition.scanner == path.stem
     assert case.acquisition.parameters.keys() <= set(DEFECTS)
-    assert f"On a {path.stem} scanner: three stacks" in " ".join(explained(made.recipe))
+    assert f"On a {path.stem} scanner: three stacks" in " ".join(explain_recipe(made.recipe))
     lines = path.read_text().splitlines()
     assert lines[0].startswith("# ")
     schema = recipe_schema("render").to_json()

@@ -3,11 +3,11 @@
 import numpy as np
 from support.recipes import AGE, RADIUS, recipe, refused
 
-from factory.planning.cases import cases, count_cases
+from factory.planning.cases import count_cases, iterate_cases
 
 
 def radii(parameter: str, *overrides: str) -> list[float]:
-    made = cases(recipe(f"{RADIUS}={parameter}", "subjects.phantom.count=1", *overrides))
+    made = iterate_cases(recipe(f"{RADIUS}={parameter}", "subjects.phantom.count=1", *overrides))
     return [case.requested["radius_mm"] for case in made]
 
 
@@ -16,12 +16,14 @@ def test_a_range_holds_both_ends_and_is_the_each_of_its_values() -> None:
     assert radii("{range: [0, 0.3, 0.1]}") == [0, 0.1, 0.2, 0.3]
     assert radii("{range: [1, 2, 0.7]}") == [1, 1.7]
     by_range, by_each = (
-        [case.to_json() for case in cases(recipe(f"{RADIUS}={p}"))]
+        [case.to_json() for case in iterate_cases(recipe(f"{RADIUS}={p}"))]
         for p in ("{range: [0, 2, 0.5]}", "{each: [0, 0.5, 1, 1.5, 2]}")
     )
     assert by_range == by_each
     grade = "{dilate_ventricles: {grade: {range: [0, 4, 2]}, grades_mm: {0: 0, 2: 2, 4: 4}, "
-    made = cases(recipe(f"anatomy=[{grade}into: [white_matter]}}}}]", "subjects.phantom.count=1"))
+    made = iterate_cases(
+        recipe(f"anatomy=[{grade}into: [white_matter]}}}}]", "subjects.phantom.count=1")
+    )
     assert [case.requested["grade"] for case in made] == [0, 2, 4]
     assert "a whole step" in refused(
         f"anatomy=[{grade.replace('4, 2]', '4, 0.5]')}into: [white_matter]}}}}]"
@@ -31,7 +33,7 @@ def test_a_range_holds_both_ends_and_is_the_each_of_its_values() -> None:
 
 def test_zips_go_in_step_and_multiply_with_the_rest() -> None:
     zips = (f"{AGE}={{zip: [22, 26, 30]}}", f"{RADIUS}={{zip: [1, 2, 3]}}", "replicates=2")
-    made = list(cases(recipe(*zips)))
+    made = list(iterate_cases(recipe(*zips)))
     assert count_cases(recipe(*zips)) == len(made) == 10 * 3 * 2
     pairs = {(c.requested["gestational_age_weeks"], c.requested["radius_mm"]) for c in made}
     assert pairs == {(22, 1), (26, 2), (30, 3)}
@@ -47,7 +49,7 @@ def test_a_count_gives_so_many_draws_each_a_case_of_its_own() -> None:
     assert all(1 <= radius <= 4 for radius in drawn)
     assert radii("{uniform: [1, 4], count: 3}") == radii("{uniform: [1, 4], count: 5}")[:3]
     ages = [c.requested["gestational_age_weeks"]
-            for c in cases(recipe(f"{AGE}={{uniform: [22, 34], count: 4}}"))]  # fmt: skip
+            for c in iterate_cases(recipe(f"{AGE}={{uniform: [22, 34], count: 4}}"))]  # fmt: skip
     assert len(set(ages)) == 40
     assert "1 to 10000" in refused(f"{RADIUS}={{uniform: [1, 4], count: 0}}")
     assert "count" in refused(f"{RADIUS}={{each: [1, 4], count: 2}}")
@@ -74,7 +76,7 @@ DEFORM = """anatomy=[{deform: {
 
 
 def test_each_axis_is_a_parameter_of_its_own() -> None:
-    made = list(cases(recipe(DEFORM.replace("\n", " "), "subjects.phantom.count=1")))
+    made = list(iterate_cases(recipe(DEFORM.replace("\n", " "), "subjects.phantom.count=1")))
     assert [case.variant for case in made[:2]] == [
         "flip=false,rotation_degrees_x=0,scale_y=0.9",
         "flip=false,rotation_degrees_x=0,scale_y=1.1",
@@ -94,14 +96,14 @@ def test_each_axis_is_a_parameter_of_its_own() -> None:
 
 def test_plain_lists_and_words_have_no_column() -> None:
     plain = "{deform: {warp_mm: 1, rotation_degrees: [5, 0, 0], flip: true}}"
-    case = next(cases(recipe(f"anatomy=[{plain}]")))
+    case = next(iterate_cases(recipe(f"anatomy=[{plain}]")))
     assert case.edits[0].parameters["rotation_degrees"] == [5, 0, 0]
     assert case.requested.keys() == {"gestational_age_weeks", "warp_mm", "smoothness_mm"}
 
 
 def test_words_that_are_swept_or_drawn_have_a_column() -> None:
     wide = "{atrial_width_mm: 12, mode: {each: [dilate, displace]}, side: {choice: [left, right]}}"
-    made = list(cases(recipe(f"anatomy=[{{ventriculomegaly: {wide}}}]")))
+    made = list(iterate_cases(recipe(f"anatomy=[{{ventriculomegaly: {wide}}}]")))
     assert [case.requested["mode"] for case in made] == ["dilate", "displace"] * 10
     assert {case.requested["side"] for case in made} == {"left", "right"}
     for case in made:

@@ -16,10 +16,10 @@ from factory.errors import PlanError
 from factory.models.checkpoint import read_card, save_model, write_card
 from factory.models.segmenter import Segmenter, SegmenterConfig, initialise
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.planning.compatibility import gate_warnings
 from factory.planning.machine import Machine
-from factory.planning.plan import plan
+from factory.planning.plan import make_plan
 from factory.rendering.gate import (
     Gate,
     agreement_by_structure,
@@ -84,8 +84,10 @@ def test_a_gate_asks_for_structures_by_name_and_limits_that_there_are() -> None:
 
 
 def test_a_case_has_the_whole_gate_and_one_without_has_no_such_key() -> None:
-    [plain, *_] = cases(recipe())
-    [gated, *_] = cases(recipe("gate={ventricles: {dice: 0.8}, cerebellum: {surface_mm: 2}}"))
+    [plain, *_] = iterate_cases(recipe())
+    [gated, *_] = iterate_cases(
+        recipe("gate={ventricles: {dice: 0.8}, cerebellum: {surface_mm: 2}}")
+    )
     assert "gate" not in json.loads(plain.to_json())
     assert gated.gate == {
         "model": "fetal-segmenter",
@@ -97,7 +99,7 @@ def test_a_case_has_the_whole_gate_and_one_without_has_no_such_key() -> None:
 
 
 def test_the_attempt_enters_the_seed_and_the_first_is_the_case_s_own() -> None:
-    [case, *_] = cases(recipe())
+    [case, *_] = iterate_cases(recipe())
     seeds = [with_style_of_attempt(case, i).appearance.style_seed for i in range(4)]
     assert seeds[0] == case.appearance.style_seed
     assert len(set(seeds)) == 4
@@ -162,7 +164,7 @@ class Sees:
 
 
 def judged(subject: Subject, shares: list[float], tries: int) -> tuple[Draws, np.ndarray, dict]:
-    [case, *_] = cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
+    [case, *_] = iterate_cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
     painter, gate = Draws(), Gate.__new__(Gate)
     gate.segmenter = Sees(shares)  # type: ignore[assignment]
     image, _, verdict = gate.paint_until_accepted(painter, case, subject.label, subject)
@@ -245,7 +247,7 @@ def planned(models: dict[str, str], model: str, *more: str):
     made = recipe(f"appearance.model={models[model]}", "output.spacing_mm=1", *more)
     networks = ModelSet.of(made)
     card, size = networks.card, networks.bytes
-    return plan(made, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
+    return make_plan(made, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
 
 
 def test_a_plan_counts_the_gate_and_says_what_it_cannot_do(models: dict[str, str]) -> None:

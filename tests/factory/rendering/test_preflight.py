@@ -1,6 +1,6 @@
 """What a plan can say of label maps before any is painted."""
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.rendering.preflight import extremes, label_warnings
 from factory.schema.render_recipe import RenderRecipe
 
@@ -15,9 +15,9 @@ output: {path: x.zarr, spacing_mm: 2.0}
 
 
 def test_the_extremes_hold_the_least_and_the_most_of_every_number() -> None:
-    from factory.planning.cases import cases
+    from factory.planning.cases import iterate_cases
 
-    every = list(cases(parse(RECIPE, "r.yaml", RenderRecipe)))
+    every = list(iterate_cases(parse_document(RECIPE, "r.yaml", RenderRecipe)))
     picked = extremes(every)
     assert len(picked) < len(every)
     for key in ("gestational_age_weeks", "radius_mm"):
@@ -26,18 +26,18 @@ def test_the_extremes_hold_the_least_and_the_most_of_every_number() -> None:
 
 
 def test_what_the_scanner_does_asks_for_no_further_label_maps() -> None:
-    from factory.planning.cases import cases
+    from factory.planning.cases import iterate_cases
 
     scan = "acquisition={noise: {snr: {uniform: [5, 30]}}}"
     plain, scanned = (
-        extremes(list(cases(parse(RECIPE, "r.yaml", RenderRecipe, overrides))))
+        extremes(list(iterate_cases(parse_document(RECIPE, "r.yaml", RenderRecipe, overrides))))
         for overrides in ([], [scan])
     )
     assert [case.id for case in scanned] == [case.id for case in plain]
 
 
 def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
-    recipe = parse(RECIPE, "r.yaml", RenderRecipe)
+    recipe = parse_document(RECIPE, "r.yaml", RenderRecipe)
     wide = {"volume_ml": [0, 1e6], "depth_mm": [0, 1e3]}
     seen = {"ventricles": {"volume_ml": [0, 20], "depth_mm": [0, 1e3]}, "white_matter": wide}
     warnings = label_warnings(recipe, {"training": {"labels": seen}})
@@ -49,7 +49,7 @@ def test_a_tissue_beyond_what_training_saw_is_named_with_both_ranges() -> None:
 
 def test_an_edit_that_cannot_be_made_is_a_warning_since_the_other_samples_stand() -> None:
     wide = "{ventriculomegaly: {atrial_width_mm: {each: [0, 30]}}}"
-    recipe = parse(RECIPE, "r.yaml", RenderRecipe, [f"anatomy=[{wide}]"])
+    recipe = parse_document(RECIPE, "r.yaml", RenderRecipe, [f"anatomy=[{wide}]"])
     warnings = label_warnings(recipe, {"training": {"labels": {}}})
     assert warnings
     assert all("atrial_width_mm=30/0: ventriculomegaly" in w for w in warnings)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from factory import cli
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import RecipeError
 from factory.models.checkpoint import save_model
 from factory.models.label_vae import LabelVae, LabelVaeConfig
@@ -82,11 +82,11 @@ def test_a_recipe_becomes_a_dataset_of_new_hearts(
 )
 def test_what_hearts_cannot_have_is_one_line(recipe: str, override: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
-        parse(recipe, "h.yaml", RenderRecipe, (override,))
+        parse_document(recipe, "h.yaml", RenderRecipe, (override,))
     assert "\n" not in str(caught.value)
 
 
 def test_only_hearts_are_interpolated(recipe: str) -> None:
     brains = "subjects={phantom: {count: 1, gestational_age_weeks: 25}}"
     with pytest.raises(RecipeError, match=r"allowed: with subjects\.short_axis"):
-        parse(recipe, "h.yaml", RenderRecipe, (brains,))
+        parse_document(recipe, "h.yaml", RenderRecipe, (brains,))

@@ -10,15 +10,15 @@ from scipy import ndimage
 from support import places
 
 from factory.case import Case
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.datasets.montage.montage import montage
 from factory.execution.options import RunOptions
 from factory.execution.run import execute
 from factory.execution.worker import RenderWorker
 from factory.models.checkpoint import read_card
-from factory.planning.cases import cases
-from factory.planning.machine import ANY
-from factory.planning.plan import Plan, Shard, plan
+from factory.planning.cases import iterate_cases
+from factory.planning.machine import UNLIMITED
+from factory.planning.plan import Plan, Shard, make_plan
 from factory.rendering.model_set import load_renderer
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.dataset import Dataset
@@ -39,7 +39,7 @@ output: {path: h.zarr, spacing_mm: 2}
 
 @pytest.fixture(scope="module")
 def made() -> Plan:
-    return plan(parse(TEXT, "h.yaml", RenderRecipe), read_card(WEIGHTS), 0, ANY)
+    return make_plan(parse_document(TEXT, "h.yaml", RenderRecipe), read_card(WEIGHTS), 0, UNLIMITED)
 
 
 def render(made: Plan, path: Path, shards: list[Shard] | None = None) -> Dataset:
@@ -108,7 +108,7 @@ def test_thicker_slices_are_fewer_and_the_table_says_how_many(rendered: Dataset)
     assert list(table["requested_snr"]) == [30, 30]
     assert table["acquisition_snr"].str.startswith("[").all()
     case = Case.from_json(rendered.sample(0).case)
-    assert case == next(cases(parse(TEXT, "h.yaml", RenderRecipe)))
+    assert case == next(iterate_cases(parse_document(TEXT, "h.yaml", RenderRecipe)))
 
 
 def test_resumed_it_is_the_same_dataset(made, rendered, tmp_path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from factory.case import Case
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import AnatomyError
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.subjects.growth_curves import transcerebellar_mm
@@ -23,7 +23,7 @@ output: {{path: x.zarr, spacing_mm: 1.5}}
 
 
 def case(edit: str) -> Case:
-    [only] = cases(parse(RECIPE.format(edit=edit), "r.yaml", RenderRecipe))
+    [only] = iterate_cases(parse_document(RECIPE.format(edit=edit), "r.yaml", RenderRecipe))
     return only
 
 
@@ -84,7 +84,7 @@ def test_a_norm_is_for_the_age_that_the_subject_has_grown_to() -> None:
 
 def test_a_head_that_outgrows_its_grid_is_told_the_shape_it_needs() -> None:
     text = RECIPE.format(edit="{grow: {to_weeks: 38}}").replace("1.5}", "1.5, shape: [64, 64, 64]}")
-    [asked] = cases(parse(text, "r.yaml", RenderRecipe))
+    [asked] = iterate_cases(parse_document(text, "r.yaml", RenderRecipe))
     with pytest.raises(AnatomyError, match=r"needs \d+ × \d+ × \d+ voxels .* that shape at least"):
         SubjectEditor().load_and_edit(asked)
 

@@ -8,17 +8,17 @@ import pytest
 from support import places
 
 from factory.case import AddedLabel, Case
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import FactoryError, PlanError
 from factory.execution.worker import to_stored
-from factory.planning.cases import cases
+from factory.planning.cases import iterate_cases
 from factory.planning.grid import needed_shape
-from factory.planning.machine import ANY
-from factory.planning.plan import layout_of, plan
+from factory.planning.machine import UNLIMITED
+from factory.planning.plan import layout_of, make_plan
 from factory.rendering.preflight import label_warnings
 from factory.rendering.renderer import Renderer
 from factory.rendering.subject_editor import SubjectEditor
-from factory.schema.label_table import labels_of, map_to_painter_labels, table_of
+from factory.schema.label_table import added_labels, extended_table, map_to_painter_labels
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
@@ -50,7 +50,7 @@ NAMES = ("lesion", "cyst", "clot")
 
 
 def recipe(*overrides: str, text: str = TEXT) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
@@ -60,11 +60,11 @@ def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
         AddedLabel("cyst", "grey_matter"),
         AddedLabel("clot", "brainstem"),
     )
-    assert labels_of(made.spec) == labels
-    assert layout_of(made).table == table_of(labels)
+    assert added_labels(made.spec) == labels
+    assert layout_of(made).table == extended_table(labels)
     assert layout_of(made).table.names == (*FETA.names, *NAMES)
-    assert len(set(table_of(labels).colours)) == len(FETA.names) + 3
-    every = list(cases(made))
+    assert len(set(extended_table(labels).colours)) == len(FETA.names) + 3
+    every = list(iterate_cases(made))
     assert all(case.labels == labels for case in every)
     assert Case.from_json(every[0].to_json()) == every[0]
     assert layout_of(recipe("anatomy=[]", "groups=null")).table == FETA
@@ -72,7 +72,7 @@ def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
 
 def test_edits_and_records_go_by_the_lesions_names() -> None:
     editor = SubjectEditor()
-    in_first = next(case for case in cases(recipe()) if case.group == "first")
+    in_first = next(case for case in iterate_cases(recipe()) if case.group == "first")
     label, _, record = editor.load_and_edit(in_first)
     table = editor.subject(in_first).table
     for name, ml in (("lesion", 2), ("cyst", 1), ("clot", 1)):
@@ -88,7 +88,7 @@ def test_edits_and_records_go_by_the_lesions_names() -> None:
 
 def test_a_lesion_that_is_switched_off_leaves_the_table_as_it_is() -> None:
     text = TEXT.replace("intensity: 1.4}", "intensity: 1.4}\n    when: gestational_age_weeks > 30")
-    first = next(cases(recipe(text=text)))
+    first = next(iterate_cases(recipe(text=text)))
     editor = SubjectEditor()
     label, _, record = editor.load_and_edit(first)
     table = editor.subject(first).table
@@ -133,7 +133,7 @@ def test_a_painter_must_know_what_a_lesion_looks_like() -> None:
     names = [name for name in FETA.names if name != "brainstem"]
     made = recipe("subjects={nifti: {path: d, labels: '{subject}.nii', mapping: {1: grey_matter}}}")
     with pytest.raises(PlanError, match=r"labels: brainstem: .* does not know"):
-        plan(made, {"label_table": {"names": names}}, 0, ANY)
+        make_plan(made, {"label_table": {"names": names}}, 0, UNLIMITED)
 
 
 def test_no_warning_speaks_of_labels_that_no_training_saw() -> None:
@@ -145,7 +145,7 @@ def test_no_warning_speaks_of_labels_that_no_training_saw() -> None:
 
 def test_a_lesion_is_painted_as_it_looks_and_as_bright_as_asked() -> None:
     renderer = Renderer(WEIGHTS, threads=1)
-    case = next(cases(recipe("groups=null")))
+    case = next(iterate_cases(recipe("groups=null")))
     sample = renderer.render(case)
     row = to_stored(sample).columns
     assert row["volume_ml_lesion"] == pytest.approx(2, abs=0.005)
@@ -165,7 +165,7 @@ def test_a_head_that_grows_is_given_room() -> None:
     wide = recipe(text=TEXT.replace(COMMON, "external_csf: {wider_mm: {uniform: [10, 15]}}"))
     small, large = needed_shape(recipe()), needed_shape(wide)
     assert [b - a for a, b in zip(small, large, strict=True)] == [15, 15, 15]
-    label, _, record = SubjectEditor().load_and_edit(next(cases(wide)))
+    label, _, record = SubjectEditor().load_and_edit(next(iterate_cases(wide)))
     assert label.shape == layout_of(wide).shape
     assert record["external_csf_requested_wider_mm"] >= 10
 
@@ -196,7 +196,7 @@ def test_a_callosum_that_a_mapping_keeps_apart_can_be_missing(tmp_path: Path) ->
     assert layout_of(made).table.names == (*FETA.names, "corpus_callosum")
     editor = SubjectEditor()
     volumes = []
-    for case in cases(made):
+    for case in iterate_cases(made):
         label, _, record = editor.load_and_edit(case)
         volumes.append((label == 8).sum())
         assert (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.config.loading import load, parse
+from factory.config.loading import load_document, parse_document
 from factory.errors import RecipeError
 from factory.schema.render_recipe import Recipe, RenderRecipe, load_recipe
 
@@ -28,7 +28,7 @@ output:
 
 
 def recipe(text: str = TEXT, *overrides: str) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 def refused(text: str = TEXT, *overrides: str) -> str:
@@ -164,7 +164,7 @@ def test_unreadable_files(tmp_path) -> None:
     latin.write_bytes("seed: é".encode("latin-1"))
     for file in (latin, tmp_path / "absent.yaml", tmp_path):
         with pytest.raises(RecipeError, match=r"cannot be read|not UTF-8") as caught:
-            load(file, RenderRecipe)
+            load_document(file, RenderRecipe)
         assert str(file) in str(caught.value)
 
 

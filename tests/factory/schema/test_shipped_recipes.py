@@ -9,13 +9,13 @@ import pytest
 from support.places import ROOT
 
 from factory.config.document import read_yaml
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import FactoryError
 from factory.families.registry import load_training
-from factory.planning.cases import cases, count_cases
-from factory.planning.explain import explained
+from factory.planning.cases import count_cases, iterate_cases
+from factory.planning.explain import explain_recipe
 from factory.planning.machine import Machine
-from factory.planning.plan import plan
+from factory.planning.plan import make_plan
 from factory.schema.json_schema import recipe_schema
 from factory.schema.render_recipe import RenderRecipe, load_recipe
 from factory.storage.subjects.head_ultrasound import HEAD
@@ -56,10 +56,10 @@ def test_a_render_recipe_plans(path: Path, hearts: Path, ultrasounds: Path, tmp_
     if recipe.spec.subjects.ultrasound:
         recipe = load_recipe(path, [f"subjects.ultrasound.path={ultrasounds}"])
         card |= {"label_table": {"names": list(HEAD.names)}}
-    made = plan(recipe, card, 15_000_000, MACHINE)
-    ids = [case.id for case in cases(recipe)]
+    made = make_plan(recipe, card, 15_000_000, MACHINE)
+    ids = [case.id for case in iterate_cases(recipe)]
     assert made.layout.samples == count_cases(recipe) == len(set(ids)) == len(ids)
-    assert explained(recipe)[0].startswith(f"Makes {len(ids)} samples")
+    assert explain_recipe(recipe)[0].startswith(f"Makes {len(ids)} samples")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_list_of_parameters_is_said_by_its_axes() -> None:
 
     from campaigns import fuzz
 
-    said = " ".join(explained(parse(fuzz.LANGUAGE, "rich.yaml", RenderRecipe)))
+    said = " ".join(explain_recipe(parse_document(fuzz.LANGUAGE, "rich.yaml", RenderRecipe)))
     turned = "z drawn evenly from -10 to 10 degrees, y 0 degrees, x one of -5 (33.3 %)"
     assert turned in said
     assert "flip one of yes, no" in said

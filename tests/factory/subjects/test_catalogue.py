@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import RecipeError
-from factory.planning.cases import cases, count_cases
+from factory.planning.cases import count_cases, iterate_cases
 from factory.planning.grid import grid_shape, needed_shape
 from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.render_recipe import Recipe, RenderRecipe
@@ -30,7 +30,7 @@ output: {path: h.zarr}
 
 
 def recipe(*overrides: str, text: str = TEXT) -> Recipe:
-    return parse(text, "h.yaml", RenderRecipe, overrides)
+    return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
 @settings(max_examples=25, deadline=None)
@@ -44,7 +44,9 @@ def test_the_automatic_shape_holds_every_subject_with_a_margin(age: float, spaci
     for voxels, extent in zip(shape, needed, strict=True):
         assert voxels % 16 == 0
         assert extent + 8 <= voxels < extent + 8 + 16
-    assert grid_shape(parse(TEXT, "h.yaml", RenderRecipe, ["output.shape=[64, 80, 96]"])) == (
+    assert grid_shape(
+        parse_document(TEXT, "h.yaml", RenderRecipe, ["output.shape=[64, 80, 96]"])
+    ) == (
         64,
         80,
         96,
@@ -93,7 +95,7 @@ def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) 
         "subjects.phantom=null",
         f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
     )
-    after, _, _ = SubjectEditor().load_and_edit(next(cases(made)))
+    after, _, _ = SubjectEditor().load_and_edit(next(iterate_cases(made)))
     sizes = [np.ptp(np.flatnonzero(after.any(axis=o))) + 1 for o in ((1, 2), (0, 2), (0, 1))]
     grown = [size - was for size, was in zip(sizes, (27, 37, 27), strict=True)]
     assert max(grown) >= more  # it is not by chance that it fits
@@ -102,7 +104,7 @@ def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) 
 
 def test_subjects_that_cannot_be_listed(tmp_path) -> None:
     with pytest.raises(SubjectError, match="no BIDS dataset"):
-        next(cases(recipe(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")))
+        next(iterate_cases(recipe(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")))
 
 
 def test_files_as_subjects(tmp_path) -> None:
@@ -117,18 +119,18 @@ def test_files_as_subjects(tmp_path) -> None:
         f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
         "subjects.phantom=null",
     )
-    every = list(cases(made))
+    every = list(iterate_cases(made))
     assert [case.id for case in every[:4]] == ["a/grade=0/0", "a/grade=1/0", "a/grade=2/0",
                                                "b/grade=0/0"]  # fmt: skip
     assert count_cases(made) == len(every) == 6
-    assert list(cases(made, 4)) == every[4:]
+    assert list(iterate_cases(made, 4)) == every[4:]
     assert needed_shape(made) == (21, 30, 60)
     assert every[0].grid["shape"] == [32, 48, 80]
 
     mixed = recipe(f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}")
-    both = {case.id: case.to_json() for case in cases(mixed)}
+    both = {case.id: case.to_json() for case in iterate_cases(mixed)}
     assert count_cases(mixed) == len(both) == 15
-    phantoms = {case.id for case in cases(recipe())}
+    phantoms = {case.id for case in iterate_cases(recipe())}
     assert phantoms < both.keys()
 
 

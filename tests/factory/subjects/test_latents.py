@@ -9,12 +9,12 @@ import pytest
 from support.tiny_stylegan import RECIPE, gan
 
 from factory import cli
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.errors import RecipeError
 from factory.families.stylegan2.inference import LatentSampler
 from factory.models.checkpoint import WeightsError, read_card, save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator, StyleEncoder
-from factory.planning.cases import cases, count_cases
+from factory.planning.cases import count_cases, iterate_cases
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.short_axis import HEART
@@ -140,9 +140,9 @@ def test_mixing_keeps_coarse_styles_and_takes_fine_ones(model: Path) -> None:
 
 def test_millions_are_counted_without_being_listed(model: Path, tmp_path: Path) -> None:
     text = RECIPE.format(model=model, output=tmp_path / "x").replace("count: 3", "count: 30000000")
-    recipe = parse(text, "r.yaml", RenderRecipe)
+    recipe = parse_document(text, "r.yaml", RenderRecipe)
     assert count_cases(recipe) == 30_000_000
-    assert next(cases(recipe, 29_999_999)).subject["id"] == "latent-29999999"
+    assert next(iterate_cases(recipe, 29_999_999)).subject["id"] == "latent-29999999"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_millions_are_counted_without_being_listed(model: Path, tmp_path: Path) 
 def test_what_latents_cannot_have_is_one_line(model: Path, override: str, message: str) -> None:
     text = RECIPE.format(model=model, output="x")
     with pytest.raises(RecipeError, match=message) as caught:
-        parse(text, "r.yaml", RenderRecipe, (override,))
+        parse_document(text, "r.yaml", RenderRecipe, (override,))
     assert "\n" not in str(caught.value)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from factory.api import load_recipe, plan, render
-from factory.config.loading import Loaded, load
+from factory.config.loading import CheckedDocument, load_document
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
 from factory.execution.options import RenderOptions, RunOptions
@@ -60,11 +60,13 @@ def spade(folder: Path, bids: Path, name: str) -> Path:
     return recipe
 
 
-def fusion(folder: Path, bids: Path, recipe: Path, model: Path) -> Loaded[CnnFusionTraining]:
+def fusion(
+    folder: Path, bids: Path, recipe: Path, model: Path
+) -> CheckedDocument[CnnFusionTraining]:
     file = folder / "fusion.yaml"
     text = FUSION.format(path=bids, spade=recipe, model=model, output=folder / "fusion")
     file.write_text(text)
-    return load(file, CnnFusionTraining)
+    return load_document(file, CnnFusionTraining)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def trained(bids: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a SPADE model, small/model, and its fusion, fusion/model."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = spade(folder, bids, "small")
-    model = launch.train(load(recipe, SpadeTraining), address=None, serial=True)
+    model = launch.train(load_document(recipe, SpadeTraining), address=None, serial=True)
     launch.train(fusion(folder, bids, recipe, model), address=None, serial=True)
     return folder
 
@@ -125,7 +127,9 @@ def test_one_fold_is_a_demonstration_that_says_so(
     """No cross-fitting: the model paints the subjects that it has learnt from."""
     recipe, model = trained / "small.yaml", trained / "small" / "model"
     file = Path(fusion(tmp_path, bids, recipe, model).source)
-    folder = launch.train(load(file, CnnFusionTraining, ["spade.folds=1"]), None, serial=True)
+    folder = launch.train(
+        load_document(file, CnnFusionTraining, ["spade.folds=1"]), None, serial=True
+    )
     card = read_card(folder)
     assert card["training"]["same_subject"] is True
     assert card["training"]["unseen_by_fold"] == {}
@@ -195,7 +199,9 @@ def test_what_cannot_be_trained_is_refused(trained: Path, bids: Path, tmp_path: 
         ("workers=3", "batch 8 cannot be shared evenly"),
     ):
         with pytest.raises(RecipeError, match=message):
-            launch.train(load(file, CnnFusionTraining, [override]), address=None, serial=True)
+            launch.train(
+                load_document(file, CnnFusionTraining, [override]), address=None, serial=True
+            )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import parse
+from factory.config.loading import parse_document
 from factory.families.cnn_fusion.crossfit import untoned
 from factory.families.cnn_fusion.data import Pair, PatchSampler, boxes, turn
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
@@ -36,7 +36,7 @@ output: nowhere
 
 
 def recipe(*overrides: str) -> CnnFusionTraining:
-    return parse(RECIPE, "small.yaml", CnnFusionTraining, overrides).spec
+    return parse_document(RECIPE, "small.yaml", CnnFusionTraining, overrides).spec
 
 
 def pair(seed: int) -> Pair:

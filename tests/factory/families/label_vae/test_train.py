@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
@@ -43,14 +43,14 @@ sample_every: 1000
 checkpoint_every: 5
 output: {output}
 """
-Recipe = Callable[..., Loaded[LabelVaeTraining]]
+Recipe = Callable[..., CheckedDocument[LabelVaeTraining]]
 
 
 @pytest.fixture
 def recipe(hearts: Path, tmp_path: Path) -> Recipe:
-    def make(*overrides: str, output: Path = tmp_path) -> Loaded[LabelVaeTraining]:
+    def make(*overrides: str, output: Path = tmp_path) -> CheckedDocument[LabelVaeTraining]:
         text = RECIPE.format(path=hearts, output=output)
-        return parse(text, "small.yaml", LabelVaeTraining, overrides)
+        return parse_document(text, "small.yaml", LabelVaeTraining, overrides)
 
     return make
 

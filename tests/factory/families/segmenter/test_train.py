@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
@@ -39,14 +39,14 @@ sample_every: 1000
 checkpoint_every: 5
 output: {output}
 """
-Recipe = Callable[..., Loaded[SegmenterTraining]]
+Recipe = Callable[..., CheckedDocument[SegmenterTraining]]
 
 
 @pytest.fixture
 def small(bids: Path, tmp_path: Path) -> Recipe:
-    def make(*overrides: str, output: Path = tmp_path) -> Loaded[SegmenterTraining]:
+    def make(*overrides: str, output: Path = tmp_path) -> CheckedDocument[SegmenterTraining]:
         text = RECIPE.format(path=bids, output=output)
-        return parse(text, "small.yaml", SegmenterTraining, overrides)
+        return parse_document(text, "small.yaml", SegmenterTraining, overrides)
 
     return make
 

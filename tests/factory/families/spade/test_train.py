@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
@@ -21,7 +21,7 @@ from factory.training.run import Run, TrainingDiverged
 from factory.training.schedules import constant_then_linear
 from factory.training.slices import SliceSampler, SliceStack
 
-Recipe = Callable[..., Loaded[SpadeTraining]]
+Recipe = Callable[..., CheckedDocument[SpadeTraining]]
 
 
 def config(recipe: Recipe, output: Path, *overrides: str) -> dict[str, Any]:

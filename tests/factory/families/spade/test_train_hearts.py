@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.families.spade.recipe import SpadeTraining
@@ -35,9 +35,9 @@ output: {output}
 
 
 @pytest.fixture
-def recipe(hearts: Path, tmp_path: Path) -> Callable[..., Loaded[SpadeTraining]]:
-    def make(*overrides: str) -> Loaded[SpadeTraining]:
-        return parse(
+def recipe(hearts: Path, tmp_path: Path) -> Callable[..., CheckedDocument[SpadeTraining]]:
+    def make(*overrides: str) -> CheckedDocument[SpadeTraining]:
+        return parse_document(
             RECIPE.format(path=hearts, output=tmp_path), "small.yaml", SpadeTraining, overrides
         )
 
@@ -45,7 +45,7 @@ def recipe(hearts: Path, tmp_path: Path) -> Callable[..., Loaded[SpadeTraining]]
 
 
 def test_a_model_of_hearts_has_its_encoder_and_scores_in_two_styles(
-    recipe: Callable[..., Loaded[SpadeTraining]],
+    recipe: Callable[..., CheckedDocument[SpadeTraining]],
 ) -> None:
     folder = launch.train(recipe(), address=None, serial=True)
     card = read_card(folder)
@@ -61,7 +61,7 @@ def test_a_model_of_hearts_has_its_encoder_and_scores_in_two_styles(
 
 
 def test_directions_in_which_slices_are_thick_are_refused(
-    recipe: Callable[..., Loaded[SpadeTraining]],
+    recipe: Callable[..., CheckedDocument[SpadeTraining]],
 ) -> None:
     with pytest.raises(RecipeError, match="allowed for stacks: axial"):
         launch.train(recipe("orientations=[axial, coronal]"), address=None, serial=True)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.families.stylegan2 import FAMILY
@@ -48,7 +48,7 @@ log_every: 2
 checkpoint_every: 5
 output: {output}
 """
-Recipe = Callable[..., Loaded[StyleGanTraining]]
+Recipe = Callable[..., CheckedDocument[StyleGanTraining]]
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recipe(pictures: Path, tmp_path: Path) -> Recipe:
-    def make(*overrides: str, output: Path = tmp_path) -> Loaded[StyleGanTraining]:
+    def make(*overrides: str, output: Path = tmp_path) -> CheckedDocument[StyleGanTraining]:
         text = RECIPE.format(root=pictures, output=output)
-        return parse(text, "small.yaml", StyleGanTraining, overrides)
+        return parse_document(text, "small.yaml", StyleGanTraining, overrides)
 
     return make
 

@@ -12,7 +12,7 @@ import torch
 from support.ellipsoids import ellipsoid
 from support.kill_training import Mortal, killed
 
-from factory.config.loading import Loaded, parse
+from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
@@ -42,7 +42,7 @@ sample_every: 1000
 checkpoint_every: 3
 output: {output}
 """
-Recipe = Callable[..., Loaded[UltrasoundToMriTraining]]
+Recipe = Callable[..., CheckedDocument[UltrasoundToMriTraining]]
 PART = "networks"
 
 
@@ -65,9 +65,9 @@ def brains(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recipe(ultrasounds: Path, brains: Path, tmp_path: Path) -> Recipe:
-    def make(*overrides: str, output: Path = tmp_path) -> Loaded[UltrasoundToMriTraining]:
+    def make(*overrides: str, output: Path = tmp_path) -> CheckedDocument[UltrasoundToMriTraining]:
         text = RECIPE.format(heads=ultrasounds, bids=brains, output=output)
-        return parse(text, "small.yaml", UltrasoundToMriTraining, overrides)
+        return parse_document(text, "small.yaml", UltrasoundToMriTraining, overrides)
 
     return make
 

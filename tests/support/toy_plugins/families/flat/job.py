@@ -8,7 +8,7 @@ import torch
 from factory.families.flat.recipe import FlatTraining
 from torch import nn
 
-from factory.config.loading import Loaded
+from factory.config.loading import CheckedDocument
 from factory.imaging.intensities import normalise
 from factory.models.checkpoint import save_model
 from factory.storage.subjects.types import FETA
@@ -42,7 +42,7 @@ def work(recipe: FlatTraining, part: str, run: Run) -> None:
     (run.folder / "tones.json").write_text(json.dumps(tones))
 
 
-def export(loaded: Loaded[FlatTraining], output: Path) -> Path:
+def export(loaded: CheckedDocument[FlatTraining], output: Path) -> Path:
     network = Tones()
     network.tones.data[:] = torch.tensor(json.loads((output / "tones/tones.json").read_text()))
     card = {"name": loaded.spec.name, "family": "flat", "config": {}}

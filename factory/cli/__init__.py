@@ -116,7 +116,9 @@ def plan(
     if cases or explain:
         from factory.planning.explain import describe_recipe
 
-        description = describe_recipe(recipe, set or (), output=output, cases=cases, explain=explain)
+        description = describe_recipe(
+            recipe, set or (), output=output, cases=cases, explain=explain
+        )
         print_report(description, json)
     else:
         from factory.api import load_recipe, plan_report

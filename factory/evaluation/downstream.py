@@ -1,12 +1,14 @@
-"""Does a dataset teach a segmenter anything? The same small U-Net, trained on real volumes, on the
-dataset, and on both, for as many steps of as many slices; tested on held-out real volumes.
+"""Whether a dataset teaches a segmenter anything.
 
-Whatever differs between the trainings is where their slices come from. Real and synthetic are split
-by subject: those of the recipe's hold_out are tested on alone, and samples made from one of them
-are left out of the training.
+The same small U-Net is trained on real volumes, on the dataset, and on both, for the same number of
+steps of the same number of slices, and tested on held-out real volumes. Nothing differs between the
+trainings but where their slices come from. Real and synthetic data are split by subject: subjects
+of the recipe's hold_out are only tested on, and samples made from one of them are left out of the
+training.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,76 +32,121 @@ from factory.training.run import Run
 from factory.training.slices import SliceSampler
 
 WAYS = ("real", "synthetic", "both")
+"""What a segmenter is trained on."""
 
 MEASURES = ("dice", "hausdorff_95_mm")
 
-WATCHED = 4
-"""Held-out slices of each orientation in the log of each training; nothing is chosen by them."""
+LOGGED_SLICES = 4
+"""Held-out slices of each orientation in the log of a training; nothing is selected by them."""
 
-MIDDLE_WEEKS = 28.0
-"""Where the second trimester ends, a stratum on either side."""
+SECOND_TRIMESTER_END_WEEKS = 28.0
+"""Subjects on either side of this age are a stratum."""
 
 
-def compare(
+@dataclass(frozen=True)
+class EffectRow:
+    """The effect of one way of training on one structure, over the subjects of one stratum.
+
+    Attributes:
+        stratum: The subjects: "all", a pathology or a range of ages.
+        structure: The segmented structure.
+        measure: One of MEASURES.
+        way: "synthetic" or "both".
+        mean: Mean of the measure over the subjects.
+        real: Its mean for the segmenter that was trained on real volumes alone.
+        n: Number of subjects.
+        effect: Mean difference from `real`.
+        ci_low: Lower end of its 95 % interval.
+        ci_high: Upper end of its 95 % interval.
+        p: p-value of the difference.
+    """
+
+    stratum: str
+    structure: str
+    measure: str
+    way: str
+    mean: float
+    real: float
+    n: int
+    effect: float
+    ci_low: float
+    ci_high: float
+    p: float
+
+
+def score_trainings(
     dataset: Dataset, recipe: SegmenterTraining, seeds: int, output: Path
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Scores by way, seed, subject and structure, and remarks on what was left out.
+    """Train 3 × seeds segmenters and score them on the held-out subjects.
 
-    Trains 3 × seeds segmenters in output, each in a folder of its own, where it resumes. Raises
-    RecipeError where nothing is held out, or the dataset's labels are not the recipe's.
+    Each is trained in a folder of its own in `output`; an interrupted training continues there.
+
+    Returns:
+        A row for each way, seed, subject and structure: columns way, seed, subject, structure and
+        MEASURES. Then remarks on what was left out.
+
+    Raises:
+        RecipeError: If no subject is held out, or the dataset's labels are not the recipe's.
     """
-    spacing = recipe.subjects.spacing_mm[0]
-    held = held_out_subjects(recipe.subjects, spacing)
-    if not held:
+    spacing_mm = recipe.subjects.spacing_mm[0]
+    held_out = held_out_subjects(recipe.subjects, spacing_mm)
+    if not held_out:
         raise RecipeError("subjects.hold_out is empty; nothing to test on")
-    learnt = training_subjects(recipe.subjects, spacing)
-    made, remarks = synthetic(dataset, recipe, learnt[0].table)
-    real_by, made_by = samplers_of(recipe, learnt), samplers_of(recipe, made)
-    # both: real and synthetic take turns, whichever there is more of
-    both = [s for pair in zip(real_by, made_by, strict=True) for s in pair]
-    samplers = dict(zip(WAYS, (real_by, made_by, both), strict=True))
-    watched = [s.batch(0, WATCHED) for s in samplers_of(recipe, held)]
-    label, image = (np.concatenate(slices) for slices in zip(*watched, strict=True))
+    real = training_subjects(recipe.subjects, spacing_mm)
+    synthetic, remarks = training_samples(dataset, recipe, real[0].table)
+    of_real, of_synthetic = samplers_of(recipe, real), samplers_of(recipe, synthetic)
+    # both: real and synthetic slices alternate, however many there are of each
+    of_both = [sampler for pair in zip(of_real, of_synthetic, strict=True) for sampler in pair]
+    samplers = dict(zip(WAYS, (of_real, of_synthetic, of_both), strict=True))
+    batches = [sampler.batch(0, LOGGED_SLICES) for sampler in samplers_of(recipe, held_out)]
+    label, image = (np.concatenate(slices) for slices in zip(*batches, strict=True))
     rows = []
     for seed in range(recipe.seed, recipe.seed + seeds):
-        for way, own in samplers.items():
+        for way, of_way in samplers.items():
             folder = output / f"{way}-{seed}"
-            own = [SliceSampler(s.stacks, s.crop, s.mirror, seed) for s in own]
-            segmenter = trained(recipe, seed, own, (label, image), held[0].table, folder)
-            for subject in held:
+            seeded = [SliceSampler(s.stacks, s.crop, s.mirror, seed) for s in of_way]
+            table = held_out[0].table
+            segmenter = train_segmenter(recipe, seed, seeded, (label, image), table, folder)
+            for subject in held_out:
                 assert subject.image is not None
-                found = scores(subject, segmenter.segment(subject.image, subject.label))
-                rows += [{"way": way, "seed": seed, **row} for row in found]
+                scored = scores(subject, segmenter.segment(subject.image, subject.label))
+                rows += [{"way": way, "seed": seed, **row} for row in scored]
     remarks.append(
-        f"{len(learnt)} real volumes, {len(made)} synthetic, {len(held)} held out to test on; "
-        f"{recipe.steps} steps of {recipe.batch} slices each way, {seeds} seeds"
+        f"{len(real)} real volumes, {len(synthetic)} synthetic, {len(held_out)} held out to test "
+        f"on; {recipe.steps} steps of {recipe.batch} slices each way, {seeds} seeds"
     )
     return pd.DataFrame(rows), remarks
 
 
-def synthetic(
+def training_samples(
     dataset: Dataset, recipe: SegmenterTraining, table: LabelTable
 ) -> tuple[list[Subject], list[str]]:
-    """The dataset's samples to learn from, and what was left out: those that are not accepted, and
-    those made from a held-out subject."""
-    if dataset.layout.table.names != table.names:
+    """Return the dataset's samples to learn from, and remarks on those left out.
+
+    Left out are samples that are not accepted, and those made from a held-out subject.
+
+    Raises:
+        RecipeError: If the dataset's labels are not those of `table`, or no sample is left.
+    """
+    names = dataset.layout.table.names
+    if names != table.names:
         raise RecipeError(
-            f"{dataset.path}: labels {join_names(dataset.layout.table.names)}; the training "
-            f"recipe's are {join_names(table.names)}"
+            f"{dataset.path}: labels {join_names(names)}; the training recipe's are "
+            f"{join_names(table.names)}"
         )
-    made = GeneratedImages(dataset)
-    cases, accepted = made.cases, made.accepted
-    leaking = cases["subject"].isin(recipe.subjects.hold_out)
-    remarks = made.left_out
-    if count := int((accepted & leaking).sum()):
+    generated = GeneratedImages(dataset)
+    cases, is_accepted = generated.cases, generated.is_accepted
+    is_held_out = cases["subject"].isin(recipe.subjects.hold_out)
+    remarks = generated.remarks
+    if count := int((is_accepted & is_held_out).sum()):
         remarks.append(f"{count} samples of held-out subjects were left out")
-    chosen = cases["sample"][accepted & ~leaking]
-    if chosen.empty:
+    indices = cases["sample"][is_accepted & ~is_held_out]
+    if indices.empty:
         raise RecipeError(f"{dataset.path}: no sample to learn from; {'; '.join(remarks)}")
-    return [_subject(dataset, int(index)) for index in chosen], remarks
+    return [_read_subject(dataset, int(index)) for index in indices], remarks
 
 
-def _subject(dataset: Dataset, index: int) -> Subject:
+def _read_subject(dataset: Dataset, index: int) -> Subject:
     stored = dataset.sample(index)
     label, image = stored.arrays["label"], stored.arrays["image"]
     z, y, x = stored.spacing_mm
@@ -107,18 +154,27 @@ def _subject(dataset: Dataset, index: int) -> Subject:
     return Subject(f"sample-{index}", label, grid, dataset.layout.table, image)
 
 
-def trained(
+def train_segmenter(
     recipe: SegmenterTraining,
     seed: int,
     samplers: list[SliceSampler],
-    watched: tuple[np.ndarray, np.ndarray],
+    logged: tuple[np.ndarray, np.ndarray],
     table: LabelTable,
     folder: Path,
 ) -> VolumeSegmenter:
-    """A segmenter by the recipe, from one seed, on the slices of some samplers."""
-    own = recipe.model_copy(update={"seed": seed, "name": folder.name})
-    train(own, samplers, watched, len(table.names), Run(folder))
-    model = network(own, len(table.names))
+    """Train a segmenter by a recipe, with another seed, and save it as a model.
+
+    Args:
+        recipe: The training recipe.
+        seed: The seed that replaces the recipe's.
+        samplers: The samplers of the slices to learn from.
+        logged: Label and image of held-out slices for the log, each [slice, row, column].
+        table: The labels.
+        folder: The folder of the training; the model is saved in its subfolder "model".
+    """
+    seeded = recipe.model_copy(update={"seed": seed, "name": folder.name})
+    train(seeded, samplers, logged, len(table.names), Run(folder))
+    model = network(seeded, len(table.names))
     load_state(folder / "checkpoint.safetensors", {"segmenter": model}, {})
     card = {
         "name": folder.name,
@@ -131,47 +187,52 @@ def trained(
     return VolumeSegmenter(folder / "model", torch.device("cpu"))
 
 
-def strata(subject: Subject) -> Iterator[str]:
-    """The strata a held-out subject counts in."""
+def strata_of(subject: Subject) -> Iterator[str]:
+    """Yield the strata that a held-out subject counts in."""
     yield "all"
     if pathology := subject.metadata.get("pathology"):
         yield str(pathology)
-    if (age := subject.metadata.get("gestational_age_weeks")) is not None:
-        yield (
-            f"from {MIDDLE_WEEKS:g} weeks"
-            if age >= MIDDLE_WEEKS
-            else (f"below {MIDDLE_WEEKS:g} weeks")
-        )
+    if (age_weeks := subject.metadata.get("gestational_age_weeks")) is not None:
+        side = "from" if age_weeks >= SECOND_TRIMESTER_END_WEEKS else "below"
+        yield f"{side} {SECOND_TRIMESTER_END_WEEKS:g} weeks"
 
 
-def summary(found: pd.DataFrame, held: list[Subject]) -> pd.DataFrame:
-    """A row a stratum, structure, measure and way of training but the real one: its mean over the
-    subjects, that of real, and the effect. A subject's value is its mean over the seeds: seeds are
-    no further subjects."""
+def summarise_effects(scored: pd.DataFrame, held_out: list[Subject]) -> pd.DataFrame:
+    """Return a row for each stratum, structure, measure and way of training but the real one.
+
+    The value of a subject is its mean over the seeds, since seeds are no further subjects.
+
+    Args:
+        scored: The rows of `score_trainings`.
+        held_out: The held-out subjects, for their strata.
+
+    Returns:
+        The columns of EffectRow.
+    """
     keys = ["way", "subject", "structure"]
-    each = found.groupby(keys, sort=False)[list(MEASURES)].mean().reset_index()
+    means = scored.groupby(keys, sort=False)[list(MEASURES)].mean().reset_index()
     rows = []
-    for stratum in dict.fromkeys(name for subject in held for name in strata(subject)):
-        ids = [subject.id for subject in held if stratum in strata(subject)]
-        for structure in each["structure"].unique():
-            part = each[(each["structure"] == structure) & each["subject"].isin(ids)]
+    for stratum in dict.fromkeys(name for subject in held_out for name in strata_of(subject)):
+        ids = [subject.id for subject in held_out if stratum in strata_of(subject)]
+        for structure in means["structure"].unique():
+            of_structure = means[(means["structure"] == structure) & means["subject"].isin(ids)]
             for measure in MEASURES:
-                by = part.pivot(index="subject", columns="way", values=measure)
+                by_way = of_structure.pivot(index="subject", columns="way", values=measure)
                 for way in WAYS[1:]:
-                    of = effect(by[way].to_numpy(), by["real"].to_numpy())
+                    difference = effect(by_way[way].to_numpy(), by_way["real"].to_numpy())
                     rows.append(
-                        {
-                            "stratum": stratum,
-                            "structure": structure,
-                            "measure": measure,
-                            "way": way,
-                            "mean": by[way].mean(),
-                            "real": by["real"].mean(),
-                            "n": of.n,
-                            "effect": of.mean,
-                            "ci_low": of.low,
-                            "ci_high": of.high,
-                            "p": of.p,
-                        }
+                        EffectRow(
+                            stratum=stratum,
+                            structure=structure,
+                            measure=measure,
+                            way=way,
+                            mean=by_way[way].mean(),
+                            real=by_way["real"].mean(),
+                            n=difference.n,
+                            effect=difference.mean,
+                            ci_low=difference.low,
+                            ci_high=difference.high,
+                            p=difference.p,
+                        )
                     )
     return pd.DataFrame(rows)

@@ -1,14 +1,11 @@
-"""The two sets that are held against each other: a dataset's images, and real ones.
+"""The images of a dataset as a set that can be compared with real ones.
 
-Real images come from a folder (BIDS, stacks as the M&Ms challenge lays them out, or any *.nii.gz),
-from the subjects of a render recipe, or from a training recipe. Both sets are read one at a time.
-What cannot be used is left out, and said in `remarks`.
+Samples that cannot be used are left out, and the remarks say so.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,97 +15,133 @@ from factory.evaluation.image_set import ImageSet, Volume
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import Plane, planes_of
 
-BRIGHT = 99.5
+BRIGHT_PERCENTILE = 99.5
+BRIGHTEST = 1.2
+"""Largest intensity that is compared, in multiples of the 99.5th percentile."""
 
 
 @dataclass(frozen=True)
 class GeneratedImages:
-    """A dataset's images, and what made them."""
+    """A dataset's images, and the model that made them."""
 
     dataset: Dataset
 
     @cached_property
-    def standing(self) -> list[int]:
-        """The samples to judge: the accepted ones. Raises FactoryError where there is none."""
-        found = [] if self.cases.empty else [int(i) for i in self.cases["sample"][self.accepted]]
-        if not found:
-            some = "nothing stands yet" if self.cases.empty else "no sample is accepted"
-            raise FactoryError(f"{self.dataset.path}: {some}, so there is nothing to compare")
-        return found
-
-    @property
-    def left_out(self) -> list[str]:
-        """What is said of the samples that are not judged."""
-        count, whole = int((~self.accepted).sum()), self.dataset.layout.samples
-        said = [f"left out: {count} samples that are not accepted, rejected or vacant"]
-        if not self.dataset.is_complete():
-            return [f"not complete: {len(self.cases)} of {whole} samples stand", *said[: count > 0]]
-        return said[: count > 0]
-
-    @cached_property
     def cases(self) -> pd.DataFrame:
+        """The dataset's table of cases."""
         return self.dataset.cases()
 
     @property
-    def accepted(self) -> pd.Series:
-        """bool by case: neither rejected by a gate nor a vacant place."""
+    def is_accepted(self) -> pd.Series:
+        """For each case whether it was accepted: neither rejected by a gate nor vacant."""
         if "accepted" in self.cases:
             return self.cases["accepted"].ne(False)
         return self.cases["sample"].notna()
 
     @cached_property
-    def card(self) -> dict[str, Any]:
-        """Of the model that made the images; {} where it is not here any more."""
-        spec = self.dataset.record.get("recipe", {}).get("resolved", {})
-        named = (spec.get("appearance") or spec.get("latents") or {}).get("model")
+    def accepted_samples(self) -> list[int]:
+        """The indices of the accepted samples, which are those that are compared.
+
+        Raises:
+            FactoryError: If there is none.
+        """
+        if self.cases.empty:
+            raise FactoryError(
+                f"{self.dataset.path}: no sample is finished yet, so there is nothing to compare"
+            )
+        samples = [int(index) for index in self.cases["sample"][self.is_accepted]]
+        if not samples:
+            raise FactoryError(
+                f"{self.dataset.path}: no sample is accepted, so there is nothing to compare"
+            )
+        return samples
+
+    @property
+    def remarks(self) -> list[str]:
+        """Remarks on the samples that are not compared."""
+        remarks = []
+        if not self.dataset.is_complete():
+            samples = self.dataset.layout.samples
+            remarks.append(f"not complete: {len(self.cases)} of {samples} samples are finished")
+        if count := int((~self.is_accepted).sum()):
+            remarks.append(f"left out: {count} samples that are not accepted, rejected or vacant")
+        return remarks
+
+    @cached_property
+    def resolved_recipe(self) -> JsonObject:
+        """The resolved recipe of the dataset; {} if its record has none."""
+        recipe: JsonObject = self.dataset.record.get("recipe", {}).get("resolved", {})
+        return recipe
+
+    @cached_property
+    def card(self) -> JsonObject:
+        """The card of the model that made the images; {} if it is not installed any more."""
+        section = self.resolved_recipe.get("appearance") or self.resolved_recipe.get("latents")
+        name = (section or {}).get("model")
         try:
-            return read_card(find_model(named)) if named else {}
+            return read_card(find_model(name)) if name else {}
         except (FactoryError, WeightsError):
             return {}
 
     @property
-    def spacing_mm(self) -> float:
-        """Between voxels of a plane."""
-        return float(self.dataset.sample(self.standing[0]).spacing_mm[2])
+    def training_owners(self) -> set[str]:
+        """The people that the model learnt from, by its card; empty if they are not known."""
+        return set(self.card.get("training", {}).get("subjects", ()))
+
+    @property
+    def pixel_mm(self) -> float:
+        """The distance between neighbouring voxels of a row, in mm."""
+        return float(self.dataset.sample(self.accepted_samples[0]).spacing_mm[2])
 
     def images(self, resolution: int | None = None) -> ImageSet:
-        """resolution: of slices brought to squares of as many pixels, else volumes as they are."""
-        labels = self.dataset.record.get("recipe", {}).get("resolved", {}).get("subjects") or {}
+        """Return the accepted samples as a set of images.
+
+        Args:
+            resolution: If given, samples are split into square slices of so many pixels a side;
+                else volumes stay as they are.
+        """
+        subjects = self.resolved_recipe.get("subjects") or {}
         thick = resolution is not None or self.dataset.layout.shape[0] == 1
-        thick = thick or bool(labels.get("short_axis"))
+        thick = thick or bool(subjects.get("short_axis"))
 
-        def source(index: int) -> Callable[[], list[Volume]]:
-            return lambda: self.volumes(index, resolution)
+        def make_source(index: int) -> Callable[[], list[Volume]]:
+            return lambda: self.sample_volumes(index, resolution)
 
-        sources = [source(i) for i in self.standing]
-        return ImageSet(self.dataset.path, sources, thick, remarks=dict.fromkeys(self.left_out))
+        sources = [make_source(index) for index in self.accepted_samples]
+        return ImageSet(self.dataset.path, sources, thick, remarks=dict.fromkeys(self.remarks))
 
-    def volumes(self, index: int, resolution: int | None) -> list[Volume]:
+    def sample_volumes(self, index: int, resolution: int | None) -> list[Volume]:
+        """Read one sample: a volume, or its slices if a resolution is given."""
         sample = self.dataset.sample(index)
         image, label = sample.arrays["image"], sample.arrays["label"]
         name, owner = f"sample {index}", str(sample.columns.get("subject", index))
         if resolution is None:
             inside = label > 0 if label.any() else image > 0
-            return [Volume(name, owner, bright(image, inside), inside)]
-        found = planes_of(name, image, label, resolution)
-        return [replace(v, owner=owner) for v in planes_as_volumes(found)]
+            return [Volume(name, owner, normalise_brightness(image, inside), inside)]
+        planes = planes_of(name, image, label, resolution)
+        return [replace(volume, owner=owner) for volume in volumes_of_planes(planes)]
 
 
-def bright(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The image divided by its 99.5th percentile inside, from 0 to 1.2; 0 where it is dark."""
-    unit = float(np.percentile(image[inside], BRIGHT)) if inside.any() else 0.0
-    return (np.clip(image / unit, 0, 1.2) if unit > 0 else np.zeros_like(image)).astype(np.float32)
+def normalise_brightness(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return the image divided by its 99.5th percentile inside, clipped to 0 to 1.2, float32.
+
+    An image that is dark inside becomes 0 everywhere.
+    """
+    unit = float(np.percentile(image[inside], BRIGHT_PERCENTILE)) if inside.any() else 0.0
+    scaled = np.clip(image / unit, 0, BRIGHTEST) if unit > 0 else np.zeros_like(image)
+    return scaled.astype(np.float32)
 
 
-def planes_as_volumes(planes: list[Plane]) -> list[Volume]:
-    """Slices [C, H, W] in [-1, 1] as volumes of one slice, of several channels their mean."""
-    found = []
+def volumes_of_planes(planes: list[Plane]) -> list[Volume]:
+    """Return slices [C, H, W] in [-1, 1] as volumes of one slice, the mean of their channels."""
+    volumes = []
     for number, plane in enumerate(planes):
         image = (plane.image.mean(0, keepdims=True) + 1) / 2
-        inside = (
-            image > 0 if plane.label is None or not plane.label.any() else plane.label[None] > 0
-        )
-        found.append(Volume(f"{plane.subject}, slice {number}", plane.subject, image, inside))
-    return found
+        inside = image > 0
+        if plane.label is not None and plane.label.any():
+            inside = plane.label[None] > 0
+        volumes.append(Volume(f"{plane.subject}, slice {number}", plane.subject, image, inside))
+    return volumes

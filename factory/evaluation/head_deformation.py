@@ -1,12 +1,12 @@
-"""A dataset's head planes against unpaired real ones: how far each must be deformed to become real
-(the score of Jiao et al., see factory.metrics.deformation).
+"""How far a dataset's head planes must be deformed to become real ones that are not paired.
 
-Of every volume the axial slice with the most tissue is taken, and brought into one frame by the
-ellipse of its tissue, so that size and pose do not count. Of real images, those held out are the
-references where there are any.
+The score is that of Jiao et al., see factory.metrics.deformation. Of every volume the axial slice
+with the most tissue is taken, and brought into one frame by the ellipse of its tissue, so that size
+and pose do not count. If some real images are held out, they are the references; else all are.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,61 +24,101 @@ from factory.imaging.pictures import picture_rows
 from factory.metrics.deformation import COLUMNS, Reference, among_themselves, row, to_references
 from factory.storage.subjects.head_frame import ellipse_of_mask, framed
 
-MOST_REAL = 6
-"""References; of more, evenly spread ones. Each sample is registered with each."""
+MOST_REFERENCES = 6
+"""Most real planes that each sample is registered with; of more, evenly spread ones are taken."""
 
-SHOWN = 10
-
-
-Framed = tuple[str, str, np.ndarray, np.ndarray]
-"""Id and owner of a plane; the plane in [-1, 1], -1 outside the brain; and the brain's mask."""
+PLANES_DRAWN = 10
 
 
-def compare(
-    made: GeneratedImages, real: ImageSet, output: Path, crew: Workers = SERIAL
-) -> tuple[pd.DataFrame, list[str]]:
-    """A row of COLUMNS for the samples, and for real planes against one another as the floor; and
-    what is to be said of them. Writes deformation.csv, deformation-samples.csv and deformation.png
-    into output. Raises FactoryError, StorageError.
+@dataclass(frozen=True)
+class FramedPlane:
+    """One axial plane of a head in the common frame.
+
+    Attributes:
+        id: The volume's name.
+        owner: The person it shows.
+        image: float32 [row, column] in [-1, 1]; -1 outside the brain.
+        brain: bool [row, column], the brain's mask.
     """
-    samples = made.images()
-    drawn = planes_of(samples, crew)
-    found = planes_of(real, crew)
+
+    id: str
+    owner: str
+    image: np.ndarray
+    brain: np.ndarray
+
+
+def compare_planes(
+    generated: GeneratedImages, real: ImageSet, output: Path, workers: Workers = SERIAL
+) -> tuple[pd.DataFrame, list[str]]:
+    """Score a dataset's planes; write deformation.csv, deformation-samples.csv, deformation.png.
+
+    Args:
+        generated: The dataset.
+        real: The real images, of which some may be held out.
+        output: The folder to write into.
+        workers: The processes that share the work.
+
+    Returns:
+        A row for the samples and, if there are two references or more, one for real planes against
+        one another as the floor, with the columns of factory.metrics.deformation; and the remarks.
+
+    Raises:
+        FactoryError, StorageError: In one line.
+    """
+    synthetic = generated.images()
+    samples = frame_planes(synthetic, workers)
+    references, kind = _select_references(frame_planes(real, workers), real)
     refuse_other_anatomy(real)
-    held = [plane for plane in found if plane[1] in real.held_out]
-    against, kind = (held, "held-out") if held else (found, "real")
-    chosen = np.linspace(0, len(against) - 1, min(MOST_REAL, len(against))).astype(int)
-    against = [against[i] for i in chosen]
-    references = [plane[2:] for plane in against]
-    score = partial(scorer, [plane[2] for plane in drawn], references)
-    of_samples = list(map_in_workers(score, len(drawn), crew, "registering"))
-    rows = [row(f"samples, to {kind} planes", of_samples)]
-    if len(references) > 1:
-        rows.append(row(f"{kind} planes, to one another", among_themselves(references)))
+    pairs: list[Reference] = [(plane.image, plane.brain) for plane in references]
+    images = [plane.image for plane in samples]
+    scores = list(
+        map_in_workers(partial(make_scorer, images, pairs), len(images), workers, "registering")
+    )
+    rows = [row(f"samples, to {kind} planes", scores)]
+    if len(pairs) > 1:
+        rows.append(row(f"{kind} planes, to one another", among_themselves(pairs)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    said = [
+    remarks = [
         "mean |det J - 1| / 0.5 over the brain of a B-spline deformation, control points 16 pixels "
         "apart; 0 is no change of area; not comparable with published figures",
-        f"{len(references)} {kind} planes are the references: {', '.join(p[0] for p in against)}",
+        f"{len(references)} {kind} planes are the references: "
+        f"{', '.join(plane.id for plane in references)}",
     ]
     if len(references) == 1:
-        said.append("one real plane alone: no floor of real against real")
-    said += [*samples.remarks, *real.remarks]
+        remarks.append("one real plane alone: no floor of real against real")
+    remarks += [*synthetic.remarks, *real.remarks]
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "deformation.csv", index=False)
-    names = {"sample": [p[0] for p in drawn], "subject": [p[1] for p in drawn]}
-    each = pd.DataFrame({**names, "deformation": of_samples})
-    each.to_csv(output / "deformation-samples.csv", index=False)
-    picture(output / "deformation.png", [p[2] for p in drawn], [p[0] for p in references], kind)
-    return table, said
+    by_sample = {
+        "sample": [plane.id for plane in samples],
+        "subject": [plane.owner for plane in samples],
+        "deformation": scores,
+    }
+    pd.DataFrame(by_sample).to_csv(output / "deformation-samples.csv", index=False)
+    draw_planes(output / "deformation.png", images, [plane.image for plane in references], kind)
+    return table, remarks
 
 
-def planes_of(images: ImageSet, crew: Workers) -> list[Framed]:
-    return list(images.map(lambda: plane_of, crew, f"reading {images.name}"))
+def _select_references(planes: list[FramedPlane], real: ImageSet) -> tuple[list[FramedPlane], str]:
+    """Return evenly spread planes to register with, and whether they are "held-out" or "real"."""
+    held_out = [plane for plane in planes if plane.owner in real.held_out]
+    candidates, kind = (held_out, "held-out") if held_out else (planes, "real")
+    count = min(MOST_REFERENCES, len(candidates))
+    evenly = np.linspace(0, len(candidates) - 1, count).astype(int)
+    return [candidates[i] for i in evenly], kind
 
 
-def plane_of(volume: Volume) -> Framed:
-    """Raises FactoryError where a volume's tissue is not known or too little."""
+def frame_planes(images: ImageSet, workers: Workers) -> list[FramedPlane]:
+    """Return the plane of every volume of a set."""
+    return list(images.map(lambda: frame_plane, workers, f"reading {images.name}"))
+
+
+def frame_plane(volume: Volume) -> FramedPlane:
+    """Return a volume's axial slice with the most tissue, in the common frame.
+
+    Raises:
+        FactoryError: If the tissue is too little to fit an ellipse.
+    """
     areas = volume.inside.sum(axis=(1, 2))
     z = int(areas.argmax())
     inside = ndimage.binary_fill_holes(volume.inside[z])
@@ -86,19 +126,21 @@ def plane_of(volume: Volume) -> Framed:
         ellipse = ellipse_of_mask(inside)
     except ValueError as error:
         raise FactoryError(f"{volume.id}: no head to frame: {error}") from None
-    plane = to_network(framed(np.where(inside, volume.image[z], 0), ellipse))
-    return volume.id, volume.owner, plane, framed(inside, ellipse) > 0.5
+    image = to_network(framed(np.where(inside, volume.image[z], 0), ellipse))
+    return FramedPlane(volume.id, volume.owner, image, framed(inside, ellipse) > 0.5)
 
 
-def scorer(planes: list[np.ndarray], against: Sequence[Reference]) -> Callable[[int], float]:
-    """What gives the n-th plane's score."""
-    return lambda n: to_references(planes[n], against)
+def make_scorer(
+    images: list[np.ndarray], references: Sequence[Reference]
+) -> Callable[[int], float]:
+    """Return a function from the number of an image to its score against the references."""
+    return lambda number: to_references(images[number], references)
 
 
-def picture(path: Path, made: list[np.ndarray], real: list[np.ndarray], kind: str) -> None:
-    """A PNG: some samples, and real planes over and over as far as there are columns."""
-    chosen = np.linspace(0, len(made) - 1, min(SHOWN, len(made))).astype(int)
-    of_samples = np.stack([made[i] for i in chosen])
-    others = np.stack([real[i % len(real)] for i in range(len(chosen))])
-    shown = [("samples", of_samples), (f"{kind} planes", others)]
-    picture_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in shown])
+def draw_planes(path: Path, samples: list[np.ndarray], real: list[np.ndarray], kind: str) -> None:
+    """Draw a row of samples above a row of real planes, which are repeated to fill it, as a PNG."""
+    evenly = np.linspace(0, len(samples) - 1, min(PLANES_DRAWN, len(samples))).astype(int)
+    above = np.stack([samples[i] for i in evenly])
+    below = np.stack([real[i % len(real)] for i in range(len(evenly))])
+    rows = [("samples", above), (f"{kind} planes", below)]
+    picture_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])

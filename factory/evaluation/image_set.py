@@ -13,11 +13,20 @@ from factory.storage.errors import SubjectError
 
 T = TypeVar("T")
 
+REMARKS_IN_ERROR = 3
+"""Most remarks listed in an error; a folder may hold thousands of files that are no images."""
+
 
 @dataclass(frozen=True)
 class Volume:
-    """image: float32 [z, y, x], 1 its 99.5th percentile inside. inside: bool, where tissue is.
-    owner: whose it is, or of whose labels it was made."""
+    """One image that is compared.
+
+    Attributes:
+        id: The image's name, for messages and tables.
+        owner: The person it shows, or from whose labels it was made.
+        image: float32 [z, y, x]; 1 is its 99.5th percentile inside the tissue.
+        inside: bool [z, y, x], true where there is tissue.
+    """
 
     id: str
     owner: str
@@ -25,15 +34,17 @@ class Volume:
     inside: np.ndarray
 
 
-SAID = 3
-"""Remarks in an error; a folder may hold thousands of files that are no images."""
-
-
 @dataclass
 class ImageSet:
-    """A set of images, read anew at each pass. thick: slices lie too far apart to cut across.
+    """A set of images, read anew at each pass.
 
-    remarks: what was left out or taken for granted, filled as it is read.
+    Attributes:
+        name: The folder, recipe or dataset that the images come from.
+        sources: Functions that each read one or more images.
+        thick: Whether slices lie too far apart to cut across them.
+        held_out: Owners whose images the dataset's model did not learn from.
+        remarks: What was left out or assumed, filled while the set is read; a dict to keep each
+            remark once and in order.
     """
 
     name: str
@@ -44,27 +55,31 @@ class ImageSet:
 
     def map(
         self,
-        make: Callable[[], Callable[[Volume], T]],
-        crew: Workers = SERIAL,
-        doing: str = "reading",
+        make_work: Callable[[], Callable[[Volume], T]],
+        workers: Workers = SERIAL,
+        activity: str = "reading",
     ) -> Iterator[T]:
-        """What becomes of every image, in order. make: called once in each process, makes what is
-        done to an image. Raises FactoryError where there is no image."""
-        some = False
-        for found, said in map_in_workers(
-            partial(reader, self, make), len(self.sources), crew, doing
-        ):
-            self.remarks |= dict.fromkeys(said)
-            some = some or bool(found)
-            yield from found
-        if not some:
-            said, more = list(self.remarks), len(self.remarks) - SAID
-            why = "; ".join(said[:SAID]) + (f"; and {more} more" if more > 0 else "")
-            why = why or "there is none"
-            raise FactoryError(f"{self.name}: no image that can be compared ({why})")
+        """Apply a function to every usable image, in order.
 
-    def usable(self, number: int) -> Iterator[Volume]:
-        """The images of one source that can be compared."""
+        Args:
+            make_work: Called once in each process; returns the function.
+            workers: The processes that share the work.
+            activity: The word that begins the progress lines.
+
+        Raises:
+            FactoryError: If the set has no usable image.
+        """
+        is_empty = True
+        make_reader = partial(make_source_reader, self, make_work)
+        for results, remarks in map_in_workers(make_reader, len(self.sources), workers, activity):
+            self.remarks |= dict.fromkeys(remarks)
+            is_empty = is_empty and not results
+            yield from results
+        if is_empty:
+            raise FactoryError(f"{self.name}: no image that can be compared ({self._reasons()})")
+
+    def usable_volumes(self, number: int) -> Iterator[Volume]:
+        """Yield the images of one source that can be compared, and note a remark on the others."""
         try:
             for volume in self.sources[number]():
                 if np.ptp(volume.image) > 0:
@@ -74,10 +89,22 @@ class ImageSet:
         except SubjectError as error:
             self.remarks[f"left out: {error}"] = None
 
+    def _reasons(self) -> str:
+        """Return the first remarks in one line, as reasons why no image is usable."""
+        remarks, more = list(self.remarks), len(self.remarks) - REMARKS_IN_ERROR
+        text = "; ".join(remarks[:REMARKS_IN_ERROR]) + (f"; and {more} more" if more > 0 else "")
+        return text or "there is none"
 
-def reader(
-    images: ImageSet, make: Callable[[], Callable[[Volume], T]]
+
+def make_source_reader(
+    images: ImageSet, make_work: Callable[[], Callable[[Volume], T]]
 ) -> Callable[[int], tuple[list[T], list[str]]]:
-    """A process's share of a set: what becomes of a source's images, and all remarks so far."""
-    work = make()
-    return lambda number: ([work(volume) for volume in images.usable(number)], list(images.remarks))
+    """Return a function that works on the images of the source with a given number.
+
+    It returns the results, and all remarks noted in its process so far.
+    """
+    work = make_work()
+    return lambda number: (
+        [work(volume) for volume in images.usable_volumes(number)],
+        list(images.remarks),
+    )

@@ -1,13 +1,12 @@
-"""A dataset against the real image of each of its samples, where it was made with output.original.
+"""A dataset against the real image of each of its samples, if it was made with output.original.
 
-The real image is the subject's own, carried along by whatever edits the sample underwent.
+The real image is the subject's own, carried along by the edits that the sample underwent.
 """
 
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,148 +18,188 @@ from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import boxes
 from factory.metrics.paired import FIGURES, paired_scores, profiles, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject
 from factory.subjects.registry import SOURCES
 
 PROFILES = 3
 """Samples whose intensity profiles are drawn, evenly spread."""
 
-STATED = (
+DEFINITIONS = (
     "each image divided by its 99.5th percentile inside the labels and clipped: data range 1; "
     "mask: label > 0; SSIM's window Gaussian, σ 1.5, 11 voxels a side; mi in nats, 32 bins; score "
     "(2 ssim + corr) / 3; 3D over the volume, a direction's over its slices in 2D"
 )
+"""The remark that defines the figures."""
 
 
-def compare(
-    made: GeneratedImages, output: Path, crew: Workers = SERIAL
+def compare_with_originals(
+    generated: GeneratedImages, output: Path, workers: Workers = SERIAL
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A row a sample and direction (3D, sagittal, coronal, axial) of FIGURES, and what is to be
-    said of them. Writes paired.csv, paired.md, paired.png and profiles-sample-N.png into output.
+    """Compare each sample with its own real image.
 
-    Raises FactoryError where the samples have no real image.
+    Writes paired.csv, paired.md, paired.png and profiles-sample-N.png.
+
+    Args:
+        generated: The dataset.
+        output: The folder to write into.
+        workers: The processes that share the work.
+
+    Returns:
+        A row for each sample and direction (3D, sagittal, coronal, axial), with the columns of
+        `score_sample`; and the remarks.
+
+    Raises:
+        FactoryError: If the samples have no real image.
     """
-    refuse(made)
-    thick, standing = made.images().thick, made.standing
-    shown = {standing[i] for i in np.linspace(0, len(standing) - 1, PROFILES).astype(int)}
+    check_originals(generated)
+    thick, samples = generated.images().thick, generated.accepted_samples
     output.mkdir(parents=True, exist_ok=True)
-    for index in shown if not thick else ():
-        sample = made.dataset.sample(index)
-        path = output / f"profiles-sample-{index}.png"
-        profiles(as_subject(made, sample), {"synthetic": sample.arrays["image"]}, path)
-    make = partial(scorer, made, thick)
-    found = list(map_in_workers(make, len(standing), crew, f"comparing {made.dataset.path}"))
-    rows, edited = [row for rows, _ in found for row in rows], sum(was for _, was in found)
-    table = pd.DataFrame(rows)
-    said = [STATED, *made.left_out, *remarks(table, edited, len(standing))]
+    if not thick:
+        draw_profiles(generated, output)
+    activity = f"comparing {generated.dataset.path}"
+    scored = list(
+        map_in_workers(partial(make_scorer, generated, thick), len(samples), workers, activity)
+    )
+    table = pd.DataFrame([row for rows, _ in scored for row in rows])
+    edited = sum(is_edited for _, is_edited in scored)
+    remarks = [DEFINITIONS, *generated.remarks, *figure_remarks(table, edited, len(samples))]
     table.to_csv(output / "paired.csv", index=False)
-    text = "\n".join([*markdown(summary(table)), "", *(f"- {line}" for line in said), ""])
+    summary = markdown_lines(summarise_by_direction(table))
+    text = "\n".join([*summary, "", *(f"- {line}" for line in remarks), ""])
     (output / "paired.md").write_text(text, encoding="utf-8")
     boxes(table, "direction", output / "paired.png")
-    return table, said
+    return table, remarks
 
 
-def refuse(made: GeneratedImages) -> None:
-    """Raises FactoryError where there is nothing to pair."""
-    path = made.dataset.path
-    spec = made.dataset.record.get("recipe", {}).get("resolved", {})
-    if "original" not in made.dataset.layout.arrays:
+def check_originals(generated: GeneratedImages) -> None:
+    """Raise FactoryError if the samples have no real image of what they show."""
+    path = generated.dataset.path
+    if "original" not in generated.dataset.layout.arrays:
         raise FactoryError(
             f"{path}: its samples have no real image; allowed: a dataset made with output.original "
             "true, or --real RECIPE|FOLDER"
         )
-    for name, section in (spec.get("subjects") or {}).items():
+    for name, section in (generated.resolved_recipe.get("subjects") or {}).items():
         if section and name in SOURCES and SOURCES[name].painted_from:
-            raise FactoryError(f"{path}: its originals are {name}, not what was to be made of them")
+            raise FactoryError(
+                f"{path}: its originals are {name}, from which the images were painted, so they "
+                "show something else"
+            )
 
 
-def scorer(
-    made: GeneratedImages, thick: bool
-) -> Callable[[int], tuple[list[dict[str, Any]], bool]]:
-    """What scores the n-th sample that stands: its rows, and whether it is edited."""
+def draw_profiles(generated: GeneratedImages, output: Path) -> None:
+    """Draw the intensity profiles of some samples into profiles-sample-N.png."""
+    samples = generated.accepted_samples
+    for index in {samples[i] for i in np.linspace(0, len(samples) - 1, PROFILES).astype(int)}:
+        sample = generated.dataset.sample(index)
+        path = output / f"profiles-sample-{index}.png"
+        subject = subject_with_original(generated, sample)
+        profiles(subject, {"synthetic": sample.arrays["image"]}, path)
 
-    def score(number: int) -> tuple[list[dict[str, Any]], bool]:
-        index = made.standing[number]
-        sample = made.dataset.sample(index)
-        was_edited = bool(json.loads(sample.case).get("edits"))
-        return scores(sample, index, thick, learnt(made, sample)), was_edited
+
+def make_scorer(
+    generated: GeneratedImages, thick: bool
+) -> Callable[[int], tuple[list[JsonObject], bool]]:
+    """Return a function from the number of an accepted sample to its rows, and if it is edited."""
+
+    def score(number: int) -> tuple[list[JsonObject], bool]:
+        index = generated.accepted_samples[number]
+        sample = generated.dataset.sample(index)
+        is_edited = bool(json.loads(sample.case).get("edits"))
+        return score_sample(sample, index, thick, training_role(generated, sample)), is_edited
 
     return score
 
 
-def scores(sample: StoredSample, index: int, thick: bool, labels: str) -> list[dict[str, Any]]:
-    """The rows of one sample."""
+def score_sample(sample: StoredSample, index: int, thick: bool, labels: str) -> list[JsonObject]:
+    """Return the rows of one sample: one for the volume, and one for each direction.
+
+    Columns: sample (its index), subject, labels (its `training_role`), direction ("3D", "axial",
+    "coronal", "sagittal"), and FIGURES. Where slices are thick, only the axial row is returned.
+    """
     image, real, label = (sample.arrays[name] for name in ("image", "original", "label"))
-    about = {"sample": index, "subject": sample.columns.get("subject"), "labels": labels}
-    rows = (
-        [] if thick else [{**about, "direction": "3D", **inside(paired_scores(image, real, label))}]
-    )
+    key = {"sample": index, "subject": sample.columns.get("subject"), "labels": labels}
+    rows = []
+    if not thick:
+        scores = paired_scores(image, real, label)
+        rows.append({**key, "direction": "3D", **{name: scores[name] for name in FIGURES}})
     for name in ("axial",) if thick else AXES:
-        rows.append({**about, "direction": name, **slice_scores(image, real, label, name)})
+        rows.append({**key, "direction": name, **slice_scores(image, real, label, name)})
     return rows
 
 
-def inside(found: dict[str, float]) -> dict[str, float]:
-    return {name: found[name] for name in FIGURES}
-
-
-def learnt(made: GeneratedImages, sample: StoredSample) -> str:
-    """Whether the model learnt from a sample's subject, as its card has it."""
-    training = made.card.get("training", {})
-    name = sample.columns.get("subject")
-    if name in training.get("subjects", ()):
+def training_role(generated: GeneratedImages, sample: StoredSample) -> str:
+    """Return "learnt from", "held out" or "new": what the model's card says of the subject."""
+    training = generated.card.get("training", {})
+    subject = sample.columns.get("subject")
+    if subject in training.get("subjects", ()):
         return "learnt from"
-    return "held out" if name in training.get("held_out", ()) else "new"
+    return "held out" if subject in training.get("held_out", ()) else "new"
 
 
-def as_subject(made: GeneratedImages, sample: StoredSample) -> Subject:
+def subject_with_original(generated: GeneratedImages, sample: StoredSample) -> Subject:
+    """Return a sample as a subject whose image is the real one."""
     label = sample.arrays["label"]
     z, y, x = label.shape
     dz, dy, dx = (float(s) for s in sample.spacing_mm)
     grid = Grid((z, y, x), (dz, dy, dx), np.asarray(sample.affine))
     name = str(sample.columns.get("case", sample.columns.get("subject", "")))
-    return Subject(name, label, grid, made.dataset.layout.table, sample.arrays["original"])
+    return Subject(name, label, grid, generated.dataset.layout.table, sample.arrays["original"])
 
 
-def remarks(table: pd.DataFrame, edited: int, samples: int) -> list[str]:
-    """What a reader of the figures must know."""
-    said = []
+def figure_remarks(table: pd.DataFrame, edited: int, samples: int) -> list[str]:
+    """Return what a reader of the figures must know.
+
+    Args:
+        table: The rows of all samples.
+        edited: Number of edited samples.
+        samples: Number of samples.
+    """
+    remarks = []
     if edited:
-        said.append(
+        remarks.append(
             f"{edited} of {samples} samples are edited: their real image was carried along by the "
             "edits, and is not what a scanner saw"
         )
     if samples == 1:
-        said.append("one sample alone: no standard deviation")
+        remarks.append("one sample alone: no standard deviation")
     for name in FIGURES:
         if missing := int(table[name].isna().sum()):
-            said.append(
+            remarks.append(
                 f"{name} left out of {missing} of {len(table)} rows: a constant image, or a side "
                 "shorter than SSIM's 11 voxels"
             )
-    known = set(table["labels"])
-    if known == {"new"}:
-        said.append("no subject is one that the model's card lists as learnt from or held out")
-    elif "held out" not in known:
-        said.append("no subject was held out of the training: the figures are of seen ones")
-    return said
+    roles = set(table["labels"])
+    if roles == {"new"}:
+        remarks.append("no subject is one that the model's card lists as learnt from or held out")
+    elif "held out" not in roles:
+        remarks.append(
+            "no subject was held out of the training: the figures are of subjects that the model "
+            "may have learnt from"
+        )
+    return remarks
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over samples, a row a kind of labels and direction."""
+def summarise_by_direction(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean and standard deviation over samples, a row for each `labels` and direction.
+
+    Columns: labels, direction, samples (their number), and for each of FIGURES NAME_mean and
+    NAME_sd, None where undefined.
+    """
     groups = table.groupby(["labels", "direction"], sort=False)
-    found = groups[list(FIGURES)].agg(["mean", "std"])
-    found.columns = [f"{name}_{'sd' if what == 'std' else what}" for name, what in found.columns]
-    found.insert(0, "samples", groups.size())
-    plain = found.reset_index().astype(object)
+    summary = groups[list(FIGURES)].agg(["mean", "std"])
+    summary.columns = [f"{name}_{'sd' if s == 'std' else s}" for name, s in summary.columns]
+    summary.insert(0, "samples", groups.size())
+    plain = summary.reset_index().astype(object)
     return plain.where(plain.notna(), None)
 
 
-def markdown(rows: pd.DataFrame) -> list[str]:
-    """mean ± sd as a Markdown table."""
+def markdown_lines(summary: pd.DataFrame) -> list[str]:
+    """Return mean ± standard deviation as a Markdown table."""
     lines = ["| labels | direction | samples | " + " | ".join(FIGURES) + " |"]
     lines.append("|---" * (3 + len(FIGURES)) + "|")
-    for row in rows.to_dict("records"):
+    for row in summary.to_dict("records"):
         cells = [str(row["labels"]), row["direction"], str(row["samples"])]
         for name in FIGURES:
             mean, sd = row[f"{name}_mean"], row[f"{name}_sd"]

@@ -1,4 +1,4 @@
-"""Numbered pieces of work, done in order by this process or shared among several of Ray's."""
+"""Numbered pieces of work, done in order by this process or shared among Ray processes."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,47 +10,65 @@ from factory.execution.ray.session import ray_session
 from factory.progress import Progress
 
 T = TypeVar("T")
+
 Work = Callable[[int], T]
+"""A function that does the piece of work with a given number."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who works. workers: processes; 1 is this one alone. address: of a Ray cluster to join.
-    show: whether progress is shown."""
+    """The processes that share the work.
 
-    workers: int = 1
+    Attributes:
+        processes: Number of processes; 1 is this process alone, without Ray.
+        address: Address of a Ray cluster to join; None starts Ray on this machine.
+        show_progress: Whether progress is shown on stderr.
+    """
+
+    processes: int = 1
     address: str | None = None
-    show: bool = False
+    show_progress: bool = False
 
     @contextlib.contextmanager
-    def gathered(self) -> Iterator[None]:
-        """A Ray for all that is spread while the block lasts, if one is needed."""
-        with ray_session(self.address, self.workers) if self.workers > 1 else _alone():
+    def session(self) -> Iterator[None]:
+        """Keep Ray running for all work in the block, if more than one process is used."""
+        if self.processes == 1:
             yield
+        else:
+            with ray_session(self.address, self.processes):
+                yield
 
 
 SERIAL = Workers()
+"""This process alone."""
 
 
 def map_in_workers(
-    make: Callable[[], Work[T]], count: int, crew: Workers = SERIAL, doing: str = "reading"
+    make_work: Callable[[], Work[T]],
+    count: int,
+    workers: Workers = SERIAL,
+    activity: str = "reading",
 ) -> Iterator[T]:
-    """What make()(i) gives for each i below count, in order.
+    """Yield make_work()(i) for each i below count, in order.
 
-    make: called once in each process; what loads there never travels. An error comes out as it was
-    raised. Several workers have a torch thread each.
+    Args:
+        make_work: Called once in each process; what it loads is never sent to another process.
+        count: Number of pieces of work.
+        workers: The processes; if there are several, each computes with one torch thread.
+        activity: The word that begins the progress lines.
+
+    Raises:
+        Exception: Any error of a piece of work, unchanged.
     """
-    with Progress(count, show=crew.show, activity=doing, unit="images") as progress:
-        for found in map(make(), range(count)) if crew.workers == 1 else _by_ray(make, count, crew):
+    with Progress(count, show=workers.show_progress, activity=activity, unit="images") as progress:
+        for result in _map_pieces(make_work, count, workers):
             progress.advance(1)
-            yield found
+            yield result
 
 
-def _by_ray(make: Callable[[], Work[T]], count: int, crew: Workers) -> Iterator[T]:
-    with crew.gathered():
-        yield from parallel_map(make, count, crew.workers)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    yield
+def _map_pieces(make_work: Callable[[], Work[T]], count: int, workers: Workers) -> Iterator[T]:
+    if workers.processes == 1:
+        yield from map(make_work(), range(count))
+        return
+    with workers.session():
+        yield from parallel_map(make_work, count, workers.processes)

@@ -1,15 +1,23 @@
-"""Real images that a dataset is held against: of a folder or a training recipe."""
+"""The real images that a dataset is compared with: those of a folder or of a recipe.
+
+A folder is a BIDS dataset, stacks in the layout of the M&Ms challenge, or holds any *.nii.gz. A
+render recipe gives its subjects, a training recipe the images it learns from.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from factory.config.document import read_yaml
 from factory.config.merge import read_text
 from factory.errors import FactoryError, RecipeError
-from factory.evaluation.generated_images import GeneratedImages, bright, planes_as_volumes
+from factory.evaluation.generated_images import (
+    GeneratedImages,
+    normalise_brightness,
+    volumes_of_planes,
+)
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.families.registry import load_training
 from factory.families.stylegan2.data import read as read_planes
@@ -18,6 +26,7 @@ from factory.lookup import find_recipe
 from factory.planning.compatibility import subject_warnings
 from factory.schema.render_recipe import load_recipe
 from factory.storage.errors import SubjectError
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.bids import bids_remarks, bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import finite, read_volume
@@ -29,39 +38,64 @@ from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.training.data import person_id, subject_records
 
 FAMILIES = ("spade", "stylegan2")
-"""Of training recipes that say where images are learnt from."""
+"""Families whose training recipes say where their images are."""
 
-
-LABELS = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
-"""Files that are no images, in a folder of *.nii.gz."""
-
+LABEL_FILES = ("_dseg.nii", "_mask.nii", "_gt.nii", "_seg.nii", "_label.nii")
+"""What names of files contain that are no images, in a folder of *.nii.gz."""
 
 OTHER_ANATOMY = "another anatomy, of which the dataset has no label"
-"""How a remark begins where real images show something else altogether."""
+"""How a remark begins on real images that show a different anatomy."""
 
 
-Real = tuple[ImageSet, int | None, StyleGanTraining | None]
+@dataclass(frozen=True)
+class RealImages:
+    """The real images to compare with.
+
+    Attributes:
+        images: The images; held_out are the owners that the model did not learn from.
+        resolution: Pixels a side, if they are the slices of a recipe of slices.
+        recipe: That recipe.
+    """
+
+    images: ImageSet
+    resolution: int | None = None
+    recipe: StyleGanTraining | None = None
 
 
-def real_images(name: str, made: GeneratedImages, overrides: Sequence[str] = ()) -> Real:
-    """The real images of a folder or recipe; where a stylegan2 recipe's slices, also their
-    resolution and the recipe.
+def find_real_images(
+    name: str, generated: GeneratedImages, overrides: Sequence[str] = ()
+) -> RealImages:
+    """Find the real images that a folder or recipe names.
 
-    held_out are those that a training recipe holds out, or that the card of the dataset's model
-    does not list as learnt from. overrides: of the recipe. Raises FactoryError, StorageError.
+    Args:
+        name: A folder, or the file or name of a recipe.
+        generated: The dataset, whose spacing volumes are resampled to.
+        overrides: "KEY=VALUE", changes of the recipe.
+
+    Raises:
+        FactoryError, StorageError: In one line.
     """
     if Path(name).is_dir():
         if overrides:
             raise FactoryError(f"--set {overrides[0]}: {name} is a folder; --set is for a recipe")
-        found = folder_records(Path(name))
-        return of_records(name, found, made, reader_remarks(name, None, found)), None, None
+        subjects = list_folder_records(Path(name))
+        remarks = subject_remarks(name, None, subjects)
+        return RealImages(images_of_records(name, subjects, generated, remarks))
     if Path(name).is_absolute() and not Path(name).exists():
         raise FactoryError(f"--real {name}: no such folder or recipe")
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
         loaded = load_recipe(file, overrides)
-        about = subject_warnings(loaded)
-        return of_records(name, loaded.spec.catalogue.records, made, about), None, None
+        subjects = loaded.spec.catalogue.records
+        remarks = subject_warnings(loaded)
+        return RealImages(images_of_records(name, subjects, generated, remarks))
+    return _images_of_training(name, file, generated, overrides)
+
+
+def _images_of_training(
+    name: str, file: Path, generated: GeneratedImages, overrides: Sequence[str]
+) -> RealImages:
+    """Find the images that a training recipe learns from and holds out."""
     spec = load_training(file, overrides).spec
     if spec.family not in FAMILIES:
         raise RecipeError(
@@ -69,104 +103,163 @@ def real_images(name: str, made: GeneratedImages, overrides: Sequence[str] = ())
             "recipe or a folder"
         )
     if spec.family == "spade":
-        found = subject_records(spec.subjects)
-        images = of_records(name, found, made)
-        owners = {person_id(r) for r in found}
-        images.held_out, said = held_out(name, owners, spec.subjects.hold_out, made)
-        about = reader_remarks(spec.subjects.path, spec.subjects.rec, found)
-        images.remarks = dict.fromkeys([*about, *said])
-        return images, None, None
-    planes = planes_as_volumes(read_planes(spec.slices, spec.resolution))
-    held, said = held_out(name, {p.owner for p in planes}, spec.slices.hold_out, made)
-    images = ImageSet(name, [lambda: planes], True, held, dict.fromkeys(said))
-    own = spec.slices.model_copy(update={"hold_out": tuple(sorted(held))})
-    return images, spec.resolution, spec.model_copy(update={"slices": own})
+        subjects = subject_records(spec.subjects)
+        images = images_of_records(name, subjects, generated)
+        owners = {person_id(record) for record in subjects}
+        hold_out = spec.subjects.hold_out
+        images.held_out, held_out_remarks = find_held_out(name, owners, hold_out, generated)
+        remarks = subject_remarks(spec.subjects.path, spec.subjects.rec, subjects)
+        images.remarks = dict.fromkeys([*remarks, *held_out_remarks])
+        return RealImages(images)
+    planes = volumes_of_planes(read_planes(spec.slices, spec.resolution))
+    owners = {plane.owner for plane in planes}
+    held_out, held_out_remarks = find_held_out(name, owners, spec.slices.hold_out, generated)
+    images = ImageSet(name, [lambda: planes], True, held_out, dict.fromkeys(held_out_remarks))
+    slices = spec.slices.model_copy(update={"hold_out": tuple(sorted(held_out))})
+    return RealImages(images, spec.resolution, spec.model_copy(update={"slices": slices}))
 
 
 def refuse_other_anatomy(real: ImageSet) -> None:
-    """For once a set has been read. Raises FactoryError where it shows something else."""
+    """Raise FactoryError if a set, once it has been read, turned out to show another anatomy."""
     for remark in real.remarks:
         if remark.startswith(OTHER_ANATOMY):
             raise FactoryError(f"{real.name}: {remark}; allowed: images of what the dataset shows")
 
 
-def held_out(
-    name: str, owners: set[str], by_recipe: Sequence[str], made: GeneratedImages
+def find_held_out(
+    name: str, owners: set[str], by_recipe: Sequence[str], generated: GeneratedImages
 ) -> tuple[frozenset[str], list[str]]:
-    """Whose images a dataset's model did not learn from, and what is to be said of it: as its card
-    has it where it knows any of them, else as the training recipe of that name has it."""
-    learnt = set(made.card.get("training", {}).get("subjects", ()))
-    if not learnt & owners:
+    """Find the people whose images a dataset's model did not learn from.
+
+    The model's card decides if it lists any of them; else the training recipe does.
+
+    Args:
+        name: The recipe's name, for the remark.
+        owners: The people of all real images.
+        by_recipe: Those that the recipe holds out.
+        generated: The dataset.
+
+    Returns:
+        The people, and a remark if card and recipe differ.
+    """
+    training = generated.training_owners
+    if not training & owners:
         return frozenset(by_recipe), []
-    held = frozenset(owners - learnt)
-    if held == set(by_recipe) & owners:
-        return held, []
-    return held, [f"held out are the {len(held)} that the model's card says, not those of {name}"]
+    held_out = frozenset(owners - training)
+    if held_out == set(by_recipe) & owners:
+        return held_out, []
+    remark = (
+        f"held out are the {len(held_out)} that the model's card does not list, not those of {name}"
+    )
+    return held_out, [remark]
 
 
-def folder_records(root: Path) -> list[dict[str, Any]]:
-    """What a folder holds: BIDS, stacks, or else images of which nothing more is known."""
+def list_folder_records(root: Path) -> list[JsonObject]:
+    """List the subjects of a folder: of BIDS, of stacks, or one for each image file.
+
+    Raises:
+        FactoryError: If it holds no image.
+    """
     if any(folder.is_dir() for folder in root.glob("sub-*")):
         return bids_subjects(root, None, None)
     if (root / "participants.csv").is_file():
         return short_axis_subjects(root)
-    files = [f for f in sorted(root.rglob("*.nii*")) if not any(n in f.name for n in LABELS)]
+    files = [
+        file
+        for file in sorted(root.rglob("*.nii*"))
+        if not any(part in file.name for part in LABEL_FILES)
+    ]
     if not files:
         raise FactoryError(
             f"{root}: no images; allowed: sub-* folders, stacks with participants.csv, or *.nii.gz"
         )
-    names = [f.relative_to(root).with_name(f.name.split(".")[0]).as_posix() for f in files]
-    return [{"source": "file", "id": i, "image": str(f)} for i, f in zip(names, files, strict=True)]
+    return [
+        {
+            "source": "file",
+            "id": file.relative_to(root).with_name(file.name.split(".")[0]).as_posix(),
+            "image": str(file),
+        }
+        for file in files
+    ]
 
 
-def reader_remarks(root: str, rec: str | None, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """What readers have to say of the files of a folder, one line each."""
-    left_out = bids_remarks(root, rec) if found[0]["source"] == "bids" else []
-    placed = [record for record in found if record["source"] in ("bids", "file")]
-    return (*left_out, *file_remarks(placed))
+def subject_remarks(root: str, rec: str | None, subjects: Sequence[JsonObject]) -> tuple[str, ...]:
+    """Return what the readers of files remark on, one line each.
+
+    Args:
+        root: The folder.
+        rec: The reconstruction that was selected (BIDS entity `rec`), or None.
+        subjects: The records of its subjects.
+    """
+    left_out = bids_remarks(root, rec) if subjects[0]["source"] == "bids" else []
+    from_files = [record for record in subjects if record["source"] in ("bids", "file")]
+    return (*left_out, *file_remarks(from_files))
 
 
-def of_records(
-    name: str, found: list[dict[str, Any]], made: GeneratedImages, about: Sequence[str] = ()
+def images_of_records(
+    name: str,
+    subjects: list[JsonObject],
+    generated: GeneratedImages,
+    remarks: Sequence[str] = (),
 ) -> ImageSet:
-    """Subjects at the dataset's spacing. about: remarks on their files."""
-    if not found:
-        raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
-    spacing, known = made.spacing_mm, set(made.dataset.layout.table.names)
-    images = ImageSet(name, [], found[0]["source"] == "short_axis", remarks=dict.fromkeys(about))
+    """Return the images of subjects, at the dataset's spacing.
 
-    def source(record: dict[str, Any]) -> Callable[[], list[Volume]]:
+    Args:
+        name: The folder or recipe that they come from.
+        subjects: Their records.
+        generated: The dataset.
+        remarks: Remarks on their files.
+
+    Raises:
+        FactoryError: If there is no subject.
+    """
+    if not subjects:
+        raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
+    thick = subjects[0]["source"] == "short_axis"
+    images = ImageSet(name, [], thick, remarks=dict.fromkeys(remarks))
+    spacing_mm, dataset_labels = generated.pixel_mm, set(generated.dataset.layout.table.names)
+
+    def make_source(record: JsonObject) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
-            subject = subject_of(record, spacing)
-            names = set(subject.table.names)
-            several = min(len(names), len(known)) > 2  # else labels are no more than an outline
-            if several and not names & known - {subject.table.names[0]}:
-                images.remarks[f"{OTHER_ANATOMY}: {', '.join(sorted(names - known))}"] = None
-            elif unknown := sorted(names - known):
-                images.remarks[
-                    f"other labels ({', '.join(unknown)}): no more is used of them than where "
-                    "there is any"
-                ] = None
+            subject = load_real_subject(record, spacing_mm)
+            if remark := _label_remark(subject.table, dataset_labels):
+                images.remarks[remark] = None
             assert subject.image is not None
             inside = subject.label > 0
-            return [Volume(subject.id, person_id(record), bright(subject.image, inside), inside)]
+            image = normalise_brightness(subject.image, inside)
+            return [Volume(subject.id, person_id(record), image, inside)]
 
         return read
 
-    images.sources = [source(r) for r in found]
-    learnt = set(made.card.get("training", {}).get("subjects", ()))
-    owners = {person_id(r) for r in found}
-    if learnt & owners:
-        images.held_out = frozenset(owners - learnt)
+    images.sources = [make_source(record) for record in subjects]
+    owners = {person_id(record) for record in subjects}
+    if generated.training_owners & owners:
+        images.held_out = frozenset(owners - generated.training_owners)
     else:
-        images.remarks["which images the model learnt from is not known: all are taken so"] = None
+        images.remarks[
+            "which images the model learnt from is not known, so all are treated as training images"
+        ] = None
     return images
 
 
-def subject_of(record: dict[str, Any], spacing_mm: float) -> Subject:
-    """A subject with its image at a spacing; of a file alone, tissue is what is not dark.
+def _label_remark(table: LabelTable, dataset_labels: set[str]) -> str | None:
+    """Return a remark if real images have labels that the dataset does not have."""
+    names = set(table.names)
+    unknown = ", ".join(sorted(names - dataset_labels))
+    # with two labels or fewer, one of them is an outline and not an anatomy
+    several = min(len(names), len(dataset_labels)) > 2
+    if several and not names & dataset_labels - {table.names[0]}:
+        return f"{OTHER_ANATOMY}: {unknown}"
+    if unknown:
+        return f"other labels ({unknown}): they only serve to tell tissue from background"
+    return None
 
-    Raises SubjectError where it has none or cannot be read.
+
+def load_real_subject(record: JsonObject, spacing_mm: float) -> Subject:
+    """Load a subject with its image, at a spacing; in a lone image file, tissue is what is not 0.
+
+    Raises:
+        SubjectError: If it has no image or cannot be read.
     """
     if record["image"] is None:
         raise SubjectError(f"{record['id']}: it has no image")
@@ -176,8 +269,8 @@ def subject_of(record: dict[str, Any], spacing_mm: float) -> Subject:
     image = finite(image, record["image"])
     z, y, x = image.shape
     dx, dy, dz = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
-    sides = np.array(image.shape) * [dz, dy, dx]
-    check_size(record["image"], "the field of view", sides, BODY_MM)
+    sides_mm = np.array(image.shape) * [dz, dy, dx]
+    check_size(record["image"], "the field of view", sides_mm, BODY_MM)
     label = (image > 0).astype(np.uint8)
     grid = Grid((z, y, x), (dz, dy, dx), affine)
     table = LabelTable(("background",), ((0, 0, 0),))

@@ -23,34 +23,38 @@ def score_dataset(
 ) -> EvaluateReport:
     """Score a dataset against real images; write tables and pictures to output.
 
-    Arguments:
+    It has more parameters than others since each is an option of the command line.
+
+    Args:
         dataset: A folder or URL.
-        real: "original", each sample against its own real image; or a folder or recipe, whose
-            images the set is held against.
-        overrides: "KEY=VALUE", of that recipe.
-        how: By its distribution ("dataset"); by an "audit", whether samples are copies of training
-            images; or by the "deformation" that makes head planes real.
+        real: "original", each sample against its own real image; or a folder or recipe, with whose
+            images the set is compared.
+        overrides: "KEY=VALUE", changes of that recipe.
+        how: "dataset": by its distribution; "audit": whether samples are copies of training
+            images; "deformation": how far head planes must be deformed to become real ones.
         output: A folder, by default the working folder.
-        extractor: Of features, see factory.families.feature_extractors.
-        slices: How many slices of a volume are compared in each direction.
-        workers: Processes of Ray's; 1 does without Ray.
-        address: Of a Ray cluster to join.
-        progress: Show progress on stderr.
+        extractor: Name of the extractor of features, see factory.families.feature_extractors.
+        slices: Most slices of a volume that are compared in each direction.
+        workers: Number of Ray processes; 1 works without Ray.
+        address: Address of a Ray cluster to join.
+        progress: Whether progress is shown on stderr.
 
     Raises:
         FactoryError, StorageError, WeightsError: In one line.
     """
-    from factory.evaluation.dataset import evaluate
+    from factory.evaluation.dataset import Comparison, evaluate_dataset
     from factory.evaluation.parallel import Workers
 
-    where, crew = Path(output or "."), Workers(workers, address, progress)
+    folder, processes = Path(output or "."), Workers(workers, address, progress)
     try:  # before the work, not after it
-        where.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FactoryError(f"--output {where}: {error.strerror}; allowed: a folder") from error
+        raise FactoryError(f"--output {folder}: {error.strerror}; allowed: a folder") from error
     way = "distribution" if how == "dataset" else how
-    with crew.gathered():
-        return evaluate(dataset, real, overrides, where, way, extractor, slices, crew)
+    with processes.session():
+        return evaluate_dataset(
+            dataset, Comparison(real, overrides, way, folder, extractor, slices, processes)
+        )
 
 
 def score_downstream(
@@ -63,15 +67,16 @@ def score_downstream(
 ) -> EvaluateReport:
     """Score a dataset by what it teaches a segmenter.
 
-    The training recipe of one is carried out on its real volumes, on the dataset, and on both, and
-    tested on what it holds out.
+    The segmenter's training recipe is run on its real volumes, on the dataset, and on both, and
+    the segmenters are tested on the subjects that the recipe holds out.
 
-    Arguments:
+    Args:
         dataset: A folder or URL.
-        recipe: A segmenter's training recipe, a file or name.
-        overrides: "KEY=VALUE", of that recipe.
-        seeds: Trainings of each of the three kinds.
-        output: A folder, by default the recipe's own with "-downstream"; trainings resume there.
+        recipe: The file or name of a segmenter's training recipe.
+        overrides: "KEY=VALUE", changes of that recipe.
+        seeds: Number of trainings of each of the three kinds.
+        output: A folder, by default the recipe's own with "-downstream"; interrupted trainings
+            continue there.
 
     Raises:
         FactoryError, StorageError: In one line.
@@ -83,18 +88,18 @@ def score_downstream(
         raise RecipeError(
             f"{loaded.source}: family {loaded.spec.family}; downstream takes one of segmenter"
         )
-    from factory.evaluation.downstream import compare, summary
-    from factory.evaluation.summary_file import write_about
+    from factory.evaluation.downstream import score_trainings, summarise_effects
+    from factory.evaluation.summary_file import write_summary
     from factory.storage.dataset.open import open_dataset
     from factory.training.data import held_out_subjects
 
-    written = Path(output or f"{loaded.spec.output}-downstream")
+    folder = Path(output or f"{loaded.spec.output}-downstream")
     opened = open_dataset(dataset)
-    found, remarks = compare(opened, loaded.spec, seeds, written)
-    part = loaded.spec.subjects
-    table = summary(found, held_out_subjects(part, part.spacing_mm[0]))
-    found.to_csv(written / "downstream-scores.csv", index=False)
-    table.to_csv(written / "downstream.csv", index=False)
-    write_about(written, "downstream", opened, recipe, remarks)
-    text = str(table.round(3).to_string(index=False)).splitlines()
-    return EvaluateReport(table, written, [*text, *remarks])
+    scores, remarks = score_trainings(opened, loaded.spec, seeds, folder)
+    subjects = loaded.spec.subjects
+    table = summarise_effects(scores, held_out_subjects(subjects, subjects.spacing_mm[0]))
+    scores.to_csv(folder / "downstream-scores.csv", index=False)
+    table.to_csv(folder / "downstream.csv", index=False)
+    write_summary(folder, "downstream", opened, recipe, remarks)
+    lines = str(table.round(3).to_string(index=False)).splitlines()
+    return EvaluateReport(table, folder, [*lines, *remarks])

@@ -1,4 +1,4 @@
-"""How near a dataset's slices come to real ones: FID, KID, precision and recall."""
+"""How close a dataset's slices come to real ones: FID, KID, precision and recall."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,58 +16,75 @@ from factory.families.stylegan2.snapshots import Judge
 from factory.metrics.distribution import remarks
 from factory.storage.subjects.slices import planes_of
 
-MOST = 50_000
-"""Slices that are compared; of more, evenly spread ones."""
+MOST_SLICES = 50_000
+"""Most slices that are compared; of more, evenly spread ones are selected."""
 
 
-def compare(
-    made: GeneratedImages,
+def compare_slices(
+    generated: GeneratedImages,
     recipe: StyleGanTraining,
     extractor: str | None = None,
-    crew: Workers = SERIAL,
+    workers: Workers = SERIAL,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A row against the slices that a training recipe learns from, one against those it holds
-    out where it does, one of real against real, columns as judge gives them; and what was left out.
+    """Compare a dataset's slices with those of a training recipe, by their features.
 
-    Of every sample the axial slices that hold a label are compared (all, where none does), brought
-    to the recipe's resolution. extractor: instead of the recipe's. Raises DatasetError,
-    SubjectError, FactoryError.
+    Of every sample the axial slices that hold a label are compared (all slices, if no slice holds
+    one), resampled to the recipe's resolution.
+
+    Args:
+        generated: The dataset.
+        recipe: The training recipe of slices.
+        extractor: Name of the extractor of features; None is the recipe's.
+        workers: The processes that share the work.
+
+    Returns:
+        A row for the slices that the recipe learns from, one for those that it holds out if there
+        are any, and one for real against real: the column `against`, and the columns of
+        factory.metrics.distribution.judge. Then the remarks.
+
+    Raises:
+        DatasetError, SubjectError, FactoryError: In one line.
     """
     if extractor is not None:
         metrics = recipe.metrics.model_copy(update={"extractor": extractor})
         recipe = recipe.model_copy(update={"metrics": metrics})
-    planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
-    judged = Judge(recipe, planes, table_of(recipe.slices, planes))
-    if judged.real.shape[1] > 1:
+    planes, held_out = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
+    judge = Judge(recipe, planes, table_of(recipe.slices, planes))
+    if judge.real.shape[1] > 1:
         raise FactoryError(
-            f"slices: {judged.real.shape[1]} image channels; a dataset's image has one"
+            f"slices: {judge.real.shape[1]} image channels; a dataset's image has one"
         )
-    make = partial(sample_features, made, recipe, judged.names)
-    samples = map_in_workers(make, len(made.standing), crew, f"features of {made.dataset.path}")
-    drawn = np.concatenate(list(samples))
-    drawn = drawn[np.linspace(0, len(drawn) - 1, min(MOST, len(drawn))).astype(int)]
-    table = judged.table(drawn, held)
-    said = [named(recipe.metrics.extractor), *made.left_out]
-    if len(set(judged.owners)) == 1:
-        said.append(f"no floor: one subject alone ({judged.owners[0]}) cannot be split in half")
+    make_work = partial(make_sample_extractor, generated, recipe, judge.names)
+    activity = f"features of {generated.dataset.path}"
+    samples = map_in_workers(make_work, len(generated.accepted_samples), workers, activity)
+    features = np.concatenate(list(samples))
+    evenly = np.linspace(0, len(features) - 1, min(MOST_SLICES, len(features))).astype(int)
+    table = judge.table(features[evenly], held_out)
+    notes = [named(recipe.metrics.extractor), *generated.remarks]
+    if len(set(judge.owners)) == 1:
+        notes.append(f"no floor: one subject alone ({judge.owners[0]}) cannot be split in half")
     for row in table.to_dict("records"):
-        said += [f"{row['against']}: {line}" for line in remarks(row, drawn.shape[1])]
-    return table, said
+        notes += [f"{row['against']}: {line}" for line in remarks(row, features.shape[1])]
+    return table, notes
 
 
-def sample_features(
-    made: GeneratedImages, recipe: StyleGanTraining, names: int
+def make_sample_extractor(
+    generated: GeneratedImages, recipe: StyleGanTraining, labels: int
 ) -> Callable[[int], np.ndarray]:
-    """What takes the features (slices, F) of the n-th sample that stands. Its slices are float32
-    (N, 1, H, W) in [-1, 1]; 1 is the 99.5th percentile that datasets have as 1."""
+    """Return a function from the number of an accepted sample to features [slice, feature].
+
+    Slices are float32 [slice, 1, row, column] in [-1, 1], where 1 is the 99.5th percentile that
+    datasets store as 1. `labels` is the number of labels of the recipe's slices.
+    """
     extract = extractor_of(recipe.metrics.extractor)
 
-    def features(number: int) -> np.ndarray:
-        index = made.standing[number]
-        arrays = made.dataset.sample(index).arrays
+    def extract_sample(number: int) -> np.ndarray:
+        index = generated.accepted_samples[number]
+        arrays = generated.dataset.sample(index).arrays
         planes = planes_of(str(index), arrays["image"], arrays["label"], recipe.resolution)
         images = np.stack([plane.image for plane in planes])
-        labels = np.stack([p.label for p in planes if p.label is not None])
-        return extract(pictures(images if recipe.slices.image else images[:, :0], labels, names))
+        label_maps = np.stack([plane.label for plane in planes if plane.label is not None])
+        compared = images if recipe.slices.image else images[:, :0]
+        return extract(pictures(compared, label_maps, labels))
 
-    return features
+    return extract_sample

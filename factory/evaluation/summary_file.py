@@ -1,19 +1,35 @@
-"""What is said of the scores in a folder, beside their tables: of which dataset they are, against
-what, and what a reader of the figures must know."""
+"""The JSON file that an evaluation writes beside its tables.
+
+It names the dataset that the figures belong to and what it was compared with, and holds the
+remarks that a reader of the figures must know.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.json_value import JsonValue
 
 
-def write_about(
-    output: Path, kind: str, dataset: Dataset, real: str, remarks: Sequence[str], **further: Any
+def write_summary(
+    output: Path,
+    kind: str,
+    dataset: Dataset,
+    real: str,
+    remarks: Sequence[str],
+    **further: JsonValue,
 ) -> None:
-    """Writes KIND.json. kind: paired, distribution, audit or downstream. further: what else there
-    is to keep, plain JSON."""
+    """Write KIND.json into a folder.
+
+    Args:
+        output: The folder.
+        kind: "paired", "distribution", "deformation", "audit" or "downstream".
+        dataset: The dataset that was scored.
+        real: What it was compared with, as the user named it.
+        remarks: What was left out or assumed.
+        **further: Further keys of the file.
+    """
     content = {
         "dataset": dataset.path,
         "recipe_digest": dataset.record["recipe_digest"],

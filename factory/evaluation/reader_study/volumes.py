@@ -105,7 +105,7 @@ def dataset_volumes(dataset: Dataset, whole: bool) -> Collection:
     """The images of a dataset's accepted samples, by "sample N"."""
     return {
         f"sample {index}": functools.partial(_read, dataset, index, whole)
-        for index in GeneratedImages(dataset).standing
+        for index in GeneratedImages(dataset).accepted_samples
     }
 
 

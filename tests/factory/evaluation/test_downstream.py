@@ -1,4 +1,4 @@
-"""What a dataset teaches a segmenter: who is learnt from, who is tested on, and what is said."""
+"""What a dataset teaches a segmenter: who is learnt from, who is tested on, and the effects."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from factory import cli
 from factory.config.loading import parse_document
-from factory.evaluation.downstream import WAYS, summary, synthetic
+from factory.evaluation.downstream import WAYS, summarise_effects, training_samples
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
@@ -77,19 +77,19 @@ def spec(root: Path) -> SegmenterTraining:
     return parse_document((root / "r.yaml").read_text(), "r.yaml", SegmenterTraining, ()).spec
 
 
-def test_what_is_not_accepted_or_made_from_a_held_out_subject_is_not_learnt(root: Path) -> None:
+def test_samples_that_are_rejected_or_of_held_out_subjects_are_not_learnt_from(root: Path) -> None:
     dataset: Dataset = open_dataset(str(root / "d"))
-    made, remarks = synthetic(dataset, spec(root), FETA)
-    assert [s.id for s in made] == ["sample-0", "sample-1"]
+    subjects, remarks = training_samples(dataset, spec(root), FETA)
+    assert [subject.id for subject in subjects] == ["sample-0", "sample-1"]
     assert remarks == [
         "left out: 1 samples that are not accepted, rejected or vacant",
         "1 samples of held-out subjects were left out",
     ]
-    np.testing.assert_array_equal(made[1].label, dataset.sample(1).arrays["label"])
-    assert made[1].grid.spacing == (4.0, 4.0, 4.0)
+    np.testing.assert_array_equal(subjects[1].label, dataset.sample(1).arrays["label"])
+    assert subjects[1].grid.spacing == (4.0, 4.0, 4.0)
 
 
-def test_the_command_trains_each_way_and_says_n_effect_and_interval(
+def test_the_command_trains_each_way_and_reports_n_effect_and_interval(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", "downstream", str(root / "d"), str(root / "r.yaml")]
@@ -114,16 +114,16 @@ def test_the_command_trains_each_way_and_says_n_effect_and_interval(
     ].to_dict("records")
     assert row["effect"] == pytest.approx(ventricles["both"] - ventricles["real"])
     # each way has had the same number of slices
-    seen = {way: (tmp_path / f"{way}-3" / "losses.csv").read_text()[-200:] for way in WAYS}
-    assert {text.splitlines()[-1].split(",")[0] for text in seen.values()} == {"6"}
+    logs = [(tmp_path / f"{way}-3" / "losses.csv").read_text() for way in WAYS]
+    assert {log.splitlines()[-1].split(",")[0] for log in logs} == {"6"}
 
     spade = ["evaluate", "downstream", str(root / "d"), "recipes/train/fetal-spade.yaml"]
     assert cli.main(spade) == 2
     assert "downstream takes one of segmenter" in capsys.readouterr().err
 
 
-def test_seeds_are_no_subjects_and_strata_hold_their_own(brains: list[Subject]) -> None:
-    held = [
+def test_seeds_do_not_count_as_subjects_and_each_stratum_has_its_own(brains: list[Subject]) -> None:
+    held_out = [
         Subject(f"s{i}", brains[0].label, brains[0].grid, FETA, None, {"gestational_age_weeks": a})
         for i, a in enumerate((22.0, 25.0, 27.9, 28.0, 30.0, 33.0, 34.0))
     ]
@@ -139,13 +139,13 @@ def test_seeds_are_no_subjects_and_strata_hold_their_own(brains: list[Subject]) 
         }
         for way in WAYS
         for seed in (0, 1, 2)
-        for i, subject in enumerate(held)
+        for i, subject in enumerate(held_out)
     ]
-    table = summary(pd.DataFrame(rows), held).set_index(["stratum", "measure", "way"])
-    every = table.loc[("all", "dice", "both")]
-    assert every["n"] == 7
-    assert every["effect"] == pytest.approx(0.05)
-    assert every["p"] < 0.05
+    table = summarise_effects(pd.DataFrame(rows), held_out).set_index(["stratum", "measure", "way"])
+    of_all = table.loc[("all", "dice", "both")]
+    assert of_all["n"] == 7
+    assert of_all["effect"] == pytest.approx(0.05)
+    assert of_all["p"] < 0.05
     young, old = (table.loc[(s, "dice", "synthetic")] for s in ("below 28 weeks", "from 28 weeks"))
     assert (young["n"], old["n"]) == (3, 4)
     assert np.isnan(young["p"])

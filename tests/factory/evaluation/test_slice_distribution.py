@@ -1,4 +1,4 @@
-"""A dataset's slices held against those of a training recipe."""
+"""A dataset's slices compared with those of a training recipe."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ output: {output}
 """
 
 
-def test_slices_with_labels_are_taken_else_all() -> None:
+def test_slices_with_labels_are_compared_or_all_if_there_are_none() -> None:
     image = np.random.default_rng(0).random((3, 16, 16))
     label = np.zeros((3, 16, 16), np.uint8)
     assert len(planes_of("a", image, label, 16)) == 3
@@ -35,7 +35,7 @@ def test_slices_with_labels_are_taken_else_all() -> None:
     assert np.array_equal(plane.label, label[1])
 
 
-def test_a_dataset_is_scored_beside_the_floor(
+def test_a_dataset_is_scored_beside_the_floor_of_real_slices(
     hearts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, against = tmp_path / "r.yaml", tmp_path / "t.yaml"

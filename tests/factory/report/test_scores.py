@@ -9,7 +9,7 @@ from PIL import Image
 from support.report_pages import dataset, graded, page_of
 
 from factory.errors import FactoryError
-from factory.evaluation.summary_file import write_about
+from factory.evaluation.summary_file import write_summary
 from factory.report.scores import COPIES, METRICS, read
 
 DISTRIBUTION = """against,direction,precision,fid,kid
@@ -59,8 +59,8 @@ def test_each_evaluation_has_its_tables_and_pictures(folder):
 def test_they_stand_on_the_page_with_what_their_evaluation_said(folder, tmp_path):
     made = dataset(tmp_path / "d.zarr", graded())
     score = {"area": 0.61, "low": 0.5, "high": 0.7, "learnt": 12, "held": 3}
-    write_about(folder, "paired", made, "original", ["mask: label > 0"])
-    write_about(folder, "audit", made, "real", [], membership={"pixels": score})
+    write_summary(folder, "paired", made, "original", ["mask: label > 0"])
+    write_summary(folder, "audit", made, "real", [], membership={"pixels": score})
     page, _ = page_of(made.path, tmp_path / "r.html", folder)
     assert "learnt from mean 0.5 12.3 0.0123" in page.plain
     assert "mask: label > 0" in page.plain
@@ -75,7 +75,7 @@ def test_scores_of_another_dataset_are_told(folder, tmp_path):
     made = dataset(tmp_path / "d.zarr", graded())
     other = dataset(tmp_path / "o.zarr", graded(), **{"grown_from": []})
     object.__setattr__(other, "record", {**other.record, "recipe_digest": "b" * 64})
-    write_about(folder, "distribution", other, "real", [])
+    write_summary(folder, "distribution", other, "real", [])
     page, _ = page_of(made.path, tmp_path / "r.html", folder)
     assert f"These scores are of another dataset: {other.path}." in page.plain
 

@@ -1,14 +1,14 @@
-"""Labelled synthetic medical images at any scale: a recipe in, a Zarr dataset out.
+"""Render labelled synthetic medical images from a recipe into a Zarr dataset.
 
     recipe = factory.load_recipe("hydrocephalus", {"subjects.phantom.count": 100})
     plan = factory.plan(recipe)
     factory.render(recipe, output="/data/heads.zarr")
     dataset = factory.open("/data/heads.zarr")
 
-    from factory.torch import PatchDataset, PatchLoader    # patches of it for PyTorch and MONAI
+    from factory.torch import PatchDataset, PatchLoader    # image patches for PyTorch and MONAI
 
-Everything is imported once it is used: importing a network of factory.models needs torch, numpy
-and safetensors alone.
+Each name is imported when it is first used. Therefore a network of factory.models needs only torch,
+numpy and safetensors.
 """
 
 import importlib
@@ -56,7 +56,7 @@ __all__ = [
     "verify",
 ]
 
-_PLACES = {
+_LOCATIONS = {
     "Case": "factory.case:Case",
     "Dataset": "factory.datasets.open:OpenedDataset",
     "FactoryError": "factory.errors:FactoryError",
@@ -67,11 +67,11 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, imported now."""
+def __getattr__(name: str) -> Any:  # a class or a function
+    """Import a public name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'factory' has no attribute {name!r}")
-    module, _, attribute = _PLACES.get(name, f"factory.api:{name}").partition(":")
+    module, _, attribute = _LOCATIONS.get(name, f"factory.api:{name}").partition(":")
     value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value

@@ -1,6 +1,7 @@
-"""What each verb of the command line does, for programs as for the command line.
+"""The verbs of the command line as functions.
 
-Torch and Ray are imported where they are needed, so that a mistake in a recipe is told at once.
+Torch and Ray are imported inside the functions that need them, so that a mistake in a recipe is
+reported before these slow imports.
 """
 
 import json
@@ -23,6 +24,7 @@ from factory.schema.render_recipe import Recipe
 from factory.schema.render_recipe import load_recipe as load_file
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import ObjectStore
+from factory.storage.json_value import JsonValue
 
 if TYPE_CHECKING:
     from factory.datasets.export import ExportReport
@@ -30,21 +32,22 @@ if TYPE_CHECKING:
     from factory.datasets.repair import VerifyReport
     from factory.datasets.replay import ReplayReport
 
-Changes = Mapping[str, Any] | Sequence[str]
-"""Keys of a recipe and their values, {"subjects.phantom.count": 8}; or "KEY=VALUE" as --set."""
+Changes = Mapping[str, JsonValue] | Sequence[str]
+"""Recipe keys to change: {"subjects.phantom.count": 8}, or "KEY=VALUE" lines as for --set."""
 
-How = Literal["model", "dataset", "audit", "deformation", "downstream"]
+EvaluationKind = Literal["model", "dataset", "audit", "deformation", "downstream"]
 
 
 def load_recipe(name: str, changes: Changes = ()) -> Recipe:
     """Read a render recipe.
 
-    Arguments:
+    Args:
         name: A file, or the name of a recipe here or installed, e.g. "hydrocephalus".
-        changes: Keys that are changed.
+        changes: Keys to change.
 
     Raises:
-        RecipeError: One line: file, line, key, value, what is allowed.
+        RecipeError: The recipe is wrong. The message is one line: file, line, key, value and what
+            is allowed.
     """
     return load_file(find_recipe(name), _overrides(changes))
 
@@ -52,19 +55,19 @@ def load_recipe(name: str, changes: Changes = ()) -> Recipe:
 def plan(
     recipe: Recipe | str, *, output: str | None = None, options: RunOptions = RunOptions()
 ) -> Plan:
-    """Say what `render` would make; write nothing.
+    """Plan what `render` will make, and write nothing.
 
-    Arguments:
-        recipe: What `load_recipe` gives, or its argument.
-        output: A folder or URL, instead of the recipe's.
-        options: Where it would be made.
+    Args:
+        recipe: A recipe, or the name of one for `load_recipe`.
+        output: A folder or URL that replaces the recipe's.
+        options: Where the dataset would be rendered.
 
     Returns:
-        The plan: samples, shards, bytes, memory and time projected; its `warnings` are lines.
+        The plan: samples, shards, projected bytes, memory and time, and warnings of one line each.
 
     Raises:
-        FactoryError: Where the recipe, a model or the subjects cannot be used.
-        StorageError: Where subjects or the output cannot be read.
+        FactoryError: The recipe, a model or the subjects cannot be used.
+        StorageError: The subjects or the output cannot be read.
     """
     return plan_report(recipe, output=output, options=options).plan
 
@@ -76,67 +79,78 @@ def plan_report(
     append: bool = False,
     options: RunOptions = RunOptions(),
 ) -> PlanReport:
-    """As `plan`, with what stands at the output already.
+    """Plan what `render` will make, and compare it with the dataset at the output.
 
-    append: as the dataset of the recipe before it grew would go on.
+    Args:
+        recipe: A recipe, or the name of one for `load_recipe`.
+        output: A folder or URL that replaces the recipe's.
+        append: Whether a dataset of an earlier version of the recipe would grow.
+        options: Where the dataset would be rendered.
+
+    Raises:
+        FactoryError: The recipe, a model or the subjects cannot be used.
+        StorageError: The subjects or the output cannot be read.
     """
     from factory.rendering.preflight import label_warnings
 
-    recipe = _written_to(recipe, output)
+    recipe = _resolve_recipe(recipe, output)
     networks = ModelSet.of(recipe)
-    made = plan_for_machine(recipe, networks, options)
-    outside = label_warnings(recipe, networks.card)
-    made = replace(made, warnings=(*made.warnings, *outside))
+    projection = plan_for_machine(recipe, networks, options)
+    warnings = (*projection.warnings, *label_warnings(recipe, networks.card))
+    projection = replace(projection, warnings=warnings)
     dataset = existing_dataset(recipe.spec.output.path)
-    if dataset is None:  # nothing there yet
-        return PlanReport(made)
-    made = with_shard_size_of(made, dataset)
+    if dataset is None:
+        return PlanReport(projection)
+    projection = with_shard_size_of(projection, dataset)
     if dataset.record["recipe_digest"] == recipe.digest:
-        made = replace(made, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
-        made = replace(made, finished_shards=dataset.done(made.shards()))
+        projection = replace(
+            projection, earlier_recipes=earlier_recipes(dataset.record, dataset.path)
+        )
+        projection = replace(projection, finished_shards=dataset.done(projection.shards()))
         complete = dataset.is_complete()
-        return PlanReport(made, complete, dataset.digest() if complete else None)
+        return PlanReport(projection, complete, dataset.digest() if complete else None)
     if append:
-        made = plan_append(made, dataset)
+        projection = plan_append(projection, dataset)
         return PlanReport(
-            replace(made, finished_shards=dataset.done(made.shards(), failed_too=True))
+            replace(projection, finished_shards=dataset.done(projection.shards(), failed_too=True))
         )
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
         "--append where this one only adds to it"
     )
-    return PlanReport(replace(made, warnings=(*made.warnings, other)))
+    return PlanReport(replace(projection, warnings=(*projection.warnings, other)))
 
 
 def render(
     recipe: Recipe | str, *, output: str | None = None, options: RenderOptions = RenderOptions()
 ) -> RenderReport:
-    """Make a recipe's dataset, or go on with it where a run left off, and seal it.
+    """Render the dataset of a recipe, or continue an interrupted run, and seal the dataset.
 
-    Arguments:
-        recipe: What `load_recipe` gives, or its argument.
-        output: A folder or URL, instead of the recipe's.
-        options: What may be done, and where.
+    Args:
+        recipe: A recipe, or the name of one for `load_recipe`.
+        output: A folder or URL that replaces the recipe's.
+        options: What the run may do, and where.
 
     Raises:
-        FactoryError, StorageError, WeightsError: In one line, before anything is made.
-        ShardsFailed: Where some shards could not be rendered; the others stand.
+        FactoryError, StorageError, WeightsError: Something is wrong. The message is one line and
+            comes before anything is rendered.
+        ShardsFailed: Some shards could not be rendered. All other shards are complete.
     """
     from factory.datasets.montage.montage import montage
     from factory.rendering.device import device_for
 
-    recipe, run = _written_to(recipe, output), options.run
+    recipe, run = _resolve_recipe(recipe, output), options.run
     networks = ModelSet.of(recipe)
-    made = plan_for_machine(recipe, networks, run)
+    projection = plan_for_machine(recipe, networks, run)
     if run.progress:
-        for warning in made.warnings:
+        for warning in projection.warnings:
             print(f"factory: warning: {warning}", file=sys.stderr)
     device = device_for(run.device, run.address)
-    made = made.for_device(device, options.overlap)
+    projection = projection.for_device(device, options.overlap)
     lease = Lease(ObjectStore(recipe.spec.output.path), options.beside)
     lease.refuse()  # before anything is replaced
-    dataset, made = start_dataset(
-        made,
+    dataset, projection = start_dataset(
+        projection,
         networks,
         device,
         overwrite=options.overwrite,
@@ -144,7 +158,9 @@ def render(
         allow_mixed=options.allow_mixed,
     )
     with lease:
-        report = render_shards(made, dataset, networks, device, run, keep_going=options.keep_going)
+        report = render_shards(
+            projection, dataset, networks, device, run, keep_going=options.keep_going
+        )
         dataset.seal()
     preview = None
     if dataset.folder.is_local:
@@ -164,16 +180,16 @@ def render(
 def open(
     path: str, *, cache: str | None = None, unsealed: bool = False, unaccepted: bool = False
 ) -> "OpenedDataset":
-    """Open a finished dataset, to look into it, filter it and train from it.
+    """Open a dataset to inspect it, to filter it or to train from it.
 
-    Arguments:
+    Args:
         path: A folder or URL.
-        cache: For a bucket, a folder of this machine where what was read is kept.
-        unsealed: Open one that is not finished, too, as far as it stands.
-        unaccepted: With the samples whose column `accepted` is False.
+        cache: For a dataset in a bucket, a local folder that keeps what has been read.
+        unsealed: Whether to open an unfinished dataset as well, with its finished samples.
+        unaccepted: Whether to include the samples whose column `accepted` is False.
 
     Raises:
-        DatasetError: One line, where there is none or it is damaged.
+        DatasetError: There is no dataset, or it is damaged.
     """
     from factory.datasets.open import opened
 
@@ -188,24 +204,24 @@ def train(
     workers: int | None = None,
     options: RunOptions = RunOptions(),
 ) -> TrainReport:
-    """Train a recipe's model, or go on with it from its last checkpoint.
+    """Train the model of a recipe, or continue from its last checkpoint.
 
-    Arguments:
-        recipe: A training recipe's file or name.
-        changes: Keys of it that are changed.
-        output: A folder, instead of the recipe's.
-        workers: Training processes, instead of the recipe's.
-        options: Where it is done.
+    Args:
+        recipe: The file or name of a training recipe.
+        changes: Keys to change.
+        output: A folder that replaces the recipe's.
+        workers: A number of training processes that replaces the recipe's.
+        options: Where the training runs.
 
     Raises:
-        FactoryError, StorageError, WeightsError: In one line.
+        FactoryError, StorageError, WeightsError: Something is wrong. The message is one line.
     """
     from factory.families.registry import FAMILIES, load_training
 
     overrides = _overrides(changes)
-    overrides = [*overrides, *_changed("output", output), *_changed("workers", workers)]
+    overrides = [*overrides, *_override("output", output), *_override("workers", workers)]
     loaded = load_training(find_recipe(recipe), overrides)
-    from factory.execution import training_job  # and torch with it, once the recipe is sound
+    from factory.execution import training_job  # imports torch, so only after the recipe's checks
 
     uses = FAMILIES[loaded.spec.family].uses
     layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
@@ -214,7 +230,7 @@ def train(
 
 
 def evaluate(
-    how: How,
+    how: EvaluationKind,
     what: str,
     against: str | None = None,
     *,
@@ -224,22 +240,25 @@ def evaluate(
 ) -> EvaluateReport:
     """Score a model or a dataset.
 
-    Arguments:
-        how: "model": the model of the training recipe `what`, on the subjects that it held out.
-            The others score the dataset `what`. "dataset": against real images, by what
-            `against` says: "original", each sample beside its own real image, or the images of a
-            folder or recipe, by FID, KID, precision and recall. "audit": whether samples are
-            copies of the images of `against`. "deformation": how far head planes must be deformed
-            to become those of `against`. "downstream": what it teaches the segmenter of the
-            training recipe `against`.
+    Args:
+        how: The kind of evaluation. "model" scores the model of the training recipe `what` on its
+            held-out subjects. All others score the dataset `what`:
+            "dataset" compares it with real images. If `against` is "original", each sample is
+            compared with its own real image; if it is a folder or a recipe, the two sets are
+            compared by FID, KID, precision and recall.
+            "audit" tests whether samples are copies of the images of `against`.
+            "deformation" measures how far head planes must be deformed to match those of `against`.
+            "downstream" measures how well the segmenter of the training recipe `against` performs
+            when it is trained on the dataset.
         what: A training recipe or a dataset.
-        against: See above; for "model" a model's name or folder, by default the recipe's own.
-        changes: Keys of the recipe that are changed.
-        output: A folder for tables and pictures.
-        options: Further arguments of factory.evaluation.scores.
+        against: What to compare with, see `how`. For "model" the name or folder of a model, by
+            default the recipe's own.
+        changes: Keys of the recipe to change.
+        output: A folder for tables and images.
+        options: Further arguments of the functions in factory.evaluation.scores.
 
     Raises:
-        FactoryError, StorageError, WeightsError: In one line.
+        FactoryError, StorageError, WeightsError: Something is wrong. The message is one line.
     """
     from factory.evaluation import scores
 
@@ -247,7 +266,7 @@ def evaluate(
     if how == "model":
         return score_model(what, overrides, model=against, output=output)
     if against is None:
-        raise FactoryError(f"evaluate: {how} needs what to hold {what} against")
+        raise FactoryError(f"evaluate: {how} needs what to compare {what} with")
     if how == "downstream":
         return scores.score_downstream(what, against, overrides, output=output, **options)
     return scores.score_dataset(what, against, overrides, how=how, output=output, **options)
@@ -260,32 +279,37 @@ def score_model(
     model: str | None = None,
     output: str | None = None,
 ) -> EvaluateReport:
-    """Score a training recipe's model on the subjects that it held out, as they are stored.
+    """Score the model of a training recipe on its held-out subjects.
 
-    model: a name or folder, by default the recipe's own output. Raises FactoryError, StorageError,
-    WeightsError.
+    Args:
+        name: The file or name of the training recipe.
+        overrides: "KEY=VALUE" lines.
+        model: The name or folder of a model, by default the recipe's own output.
+        output: A folder for tables and images, by default the recipe's.
+
+    Raises:
+        FactoryError, StorageError, WeightsError: Something is wrong. The message is one line.
     """
     from factory.families.registry import FAMILIES, load_training
 
     loaded = load_training(find_recipe(name), overrides)
-    own = Path(loaded.spec.output) / "model"
-    folder = own if model is None else find_model(model)
+    folder = Path(loaded.spec.output) / "model" if model is None else find_model(model)
     job = FAMILIES[loaded.spec.family].job
-    written = Path(output or loaded.spec.output)
-    table = job.score(folder, loaded.spec, written)
+    output_folder = Path(output or loaded.spec.output)
+    table = job.score(folder, loaded.spec, output_folder)
     if table is None:
         raise RecipeError(f"{loaded.source}: subjects.hold_out is empty; nothing to score")
-    return EvaluateReport(table, written, job.text(table))
+    return EvaluateReport(table, output_folder, job.text(table))
 
 
 def verify(dataset: str) -> "VerifyReport":
-    """Read all of a dataset, and name whatever is damaged or missing.
+    """Read a whole dataset and list what is damaged or missing.
 
-    Arguments:
+    Args:
         dataset: A folder or URL.
 
     Raises:
-        DatasetError: Where there is none, or it cannot be read.
+        DatasetError: There is no dataset, or it cannot be read.
     """
     from factory.datasets.repair import verify_dataset
 
@@ -295,17 +319,17 @@ def verify(dataset: str) -> "VerifyReport":
 def repair(
     dataset: str, *, allow_mixed: bool = False, options: RunOptions = RunOptions()
 ) -> "VerifyReport":
-    """Make again what is damaged or missing of a dataset, and nothing else: the same bytes.
+    """Render the damaged or missing parts of a dataset again, byte for byte, and nothing else.
 
-    Arguments:
+    Args:
         dataset: A folder or URL.
-        allow_mixed: Also in another environment than it was made in.
-        options: Where it is done.
+        allow_mixed: Whether to repair it in an environment that differs from the original one.
+        options: Where the repair runs.
 
     Raises:
-        DatasetError: Where record and seal are both damaged, or environment and weights are not
-            those that made it.
-        FactoryError, ShardsFailed: As `render`.
+        DatasetError: Record and seal are both damaged, or the environment or the weights differ
+            from the original ones.
+        FactoryError, ShardsFailed: As for `render`.
     """
     from factory.datasets.repair import repair_dataset
 
@@ -315,41 +339,41 @@ def repair(
 def replay(
     dataset: str, sample: int, output: str, changes: Changes = (), *, allow_mixed: bool = False
 ) -> "ReplayReport":
-    """Make one sample again from its own record; with changes, as it would be otherwise.
+    """Render one sample again from its record, unchanged or with other parameters.
 
-    Arguments:
+    Args:
         dataset: A folder or URL.
-        sample: Its index.
-        output: Where it is written, as a dataset of one sample.
-        changes: Parameters that are changed, {"grade": 3}.
-        allow_mixed: Also in another environment than it was made in.
+        sample: The index of the sample.
+        output: Where to write it, as a dataset of one sample.
+        changes: Parameters to change, e.g. {"grade": 3}.
+        allow_mixed: Whether to render it in an environment that differs from the original one.
 
     Raises:
-        FactoryError, StorageError, WeightsError: In one line.
+        FactoryError, StorageError, WeightsError: Something is wrong. The message is one line.
     """
-    from factory.datasets.replay import replay as make_again
+    from factory.datasets.replay import replay as replay_sample
 
-    return make_again(dataset, sample, output, _overrides(changes), allow_mixed=allow_mixed)
+    return replay_sample(dataset, sample, output, _overrides(changes), allow_mixed=allow_mixed)
 
 
 def export(dataset: str, to: str, output: str | None = None, **options: Any) -> "ExportReport":
-    """Write a complete dataset in another format, or go on with that.
+    """Write a complete dataset in another format, or continue an interrupted export.
 
-    Arguments:
+    Args:
         dataset: A folder or URL.
-        to: "nnunet", "bids", "ome-zarr", "croissant", or another that `factory export --help`
-            lists.
-        output: A folder of this machine; a description lies in the dataset's own by default.
-        options: Further arguments of factory.datasets.export.export: which samples, what licence.
+        to: "nnunet", "bids", "ome-zarr", "croissant", or another format that `factory export
+            --help` lists.
+        output: A local folder. Descriptions such as "croissant" are by default written into the
+            folder of the dataset.
+        options: Further arguments of factory.datasets.export.export: which samples, which licence.
 
     Raises:
-        FactoryError: For a format that is none, or a worker that died.
-        StorageError: Where the dataset is not complete or damaged, or the folder holds something
-            else.
+        FactoryError: The format is unknown, or a worker process died.
+        StorageError: The dataset is incomplete or damaged, or the folder has other content.
     """
-    from factory.datasets.export import export as write
+    from factory.datasets.export import export as export_dataset
 
-    return write(dataset, to, output, **options)
+    return export_dataset(dataset, to, output, **options)
 
 
 def submit(
@@ -359,43 +383,43 @@ def submit(
     *,
     address: str = "http://127.0.0.1:8265",
 ) -> int:
-    """Render a recipe as a job on a Ray cluster, and follow its log until it ends.
+    """Render a recipe as a job on a Ray cluster, and print its log until it ends.
 
-    Arguments:
-        recipe: A recipe's file or name.
-        changes: Keys of it that are changed.
-        arguments: More of those of `factory render`, e.g. "--keep-going".
-        address: The cluster's job server.
+    Args:
+        recipe: The file or name of a recipe.
+        changes: Keys to change.
+        arguments: Further arguments of `factory render`, e.g. "--keep-going".
+        address: The job server of the cluster.
 
     Returns:
-        The exit code of `factory render` there.
+        The exit code of `factory render` on the cluster.
 
     Raises:
-        FactoryError: Where the recipe cannot be sent, or no job server answers.
+        FactoryError: The recipe cannot be sent, or no job server answers.
     """
-    from factory.execution.submit import submit as send
+    from factory.execution.submit import submit as submit_job
 
-    return send(recipe, _overrides(changes), arguments, address=address)
+    return submit_job(recipe, _overrides(changes), arguments, address=address)
 
 
-def _written_to(recipe: Recipe | str, output: str | None) -> Recipe:
-    """The recipe, with another output."""
+def _resolve_recipe(recipe: Recipe | str, output: str | None) -> Recipe:
+    """Return a recipe, loaded if only its name is given, with its output replaced."""
     if isinstance(recipe, str):
-        return load_recipe(recipe, _changed("output.path", output))
+        return load_recipe(recipe, _override("output.path", output))
     if output is None:
         return recipe
     path = recipe.spec.output.model_copy(update={"path": output})
-    overrides = (*recipe.overrides, *_changed("output.path", output))
+    overrides = (*recipe.overrides, *_override("output.path", output))
     return Recipe(recipe.spec.model_copy(update={"output": path}), recipe.source, overrides)
 
 
 def _overrides(changes: Changes) -> list[str]:
-    """Changes as "KEY=VALUE"."""
+    """Return changes as "KEY=VALUE" lines."""
     if isinstance(changes, Mapping):
-        return [change for key, value in changes.items() for change in _changed(key, value)]
+        return [line for key, value in changes.items() for line in _override(key, value)]
     return list(changes)
 
 
-def _changed(key: str, value: Any) -> list[str]:
-    """A changed key as "KEY=VALUE", or nothing where it is None."""
+def _override(key: str, value: JsonValue) -> list[str]:
+    """Return a change as one "KEY=VALUE" line, or no line if the value is None."""
     return [] if value is None else [f"{key}={json.dumps(value)}"]

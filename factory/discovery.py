@@ -1,6 +1,6 @@
-"""What a package's folders hold: edits, families, sources and export formats are found, not listed.
+"""Find the edits, families, sources and export formats by the modules of their packages.
 
-To add one of a kind is to add its folder or module; nothing that stands is edited for it.
+A new one is added as a folder or module; no existing file has to change.
 """
 
 import importlib
@@ -12,12 +12,13 @@ from typing import Any
 
 
 def discover(package: str, attribute: str, *, folders: bool = True) -> Mapping[str, Any]:
-    """What every folder of a package, or every module, defines under one name.
+    """Import the members of a package and return what each of them defines under one name.
 
-    Arguments:
+    Args:
         package: The import name of a package.
-        attribute: The name that each of them defines, e.g. "OPERATOR".
-        folders: Take sub-packages alone, so that plain modules may stand beside them.
+        attribute: The name that each member defines, e.g. "OPERATOR".
+        folders: Whether only sub-packages are members, so that the package may also have plain
+            modules.
 
     Returns:
         The definitions by the name of their folder or module, in alphabetical order.
@@ -29,16 +30,16 @@ def discover(package: str, attribute: str, *, folders: bool = True) -> Mapping[s
 
 
 def member_names(package: str, *, folders: bool = True) -> list[str]:
-    """The names that `discover` finds, in alphabetical order; none of them is imported."""
+    """Return the names that `discover` finds, in alphabetical order, and import none of them."""
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
     return sorted(module.name for module in modules if module.ispkg or not folders)
 
 
 def add_folder(package: str, folder: Path) -> None:
-    """Let a package have the members of one more folder, too, before any of them is looked for.
+    """Let `discover` also find the members of one more folder; call it before `discover`.
 
-    Arguments:
-        package: As for `discover`.
-        folder: Holds modules or packages such as the package's own.
+    Args:
+        package: The import name of a package.
+        folder: A folder of modules or packages like those of the package.
     """
     importlib.import_module(package).__path__.append(str(folder))

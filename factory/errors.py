@@ -1,11 +1,11 @@
-"""What the factory raises, and what the command line turns into exit codes.
+"""The exceptions of the factory. The command line turns each into an exit code.
 
     FactoryError                one clear line for the user; exit code 2
-    ├── RecipeError             a recipe says something it may not: place, key, value, allowed
-    ├── PlanError               a plan that cannot be carried out here: the number that does not fit
-    ├── AnatomyError            an edit or a measurement that this label map does not allow
-    └── RenderError             a case that cannot be rendered
-    ShardsFailed                finished, with failures; exit code 3
+    ├── RecipeError             a recipe has a key or value that is not allowed
+    ├── PlanError               a plan cannot be carried out on this machine or with this model
+    ├── AnatomyError            a label map does not allow an edit or a measurement
+    └── RenderError             a case cannot be rendered
+    ShardsFailed                the run is over and some shards failed; exit code 3
 
 factory.storage.errors.StorageError and factory.models.checkpoint.WeightsError also end in exit code
 2.
@@ -13,19 +13,19 @@ factory.storage.errors.StorageError and factory.models.checkpoint.WeightsError a
 
 
 class FactoryError(Exception):
-    """Base of everything a user can mend; its text is one line."""
+    """Base class of all errors that a user can correct. The text is one line."""
 
 
 class RecipeError(FactoryError):
-    """The recipe is wrong. The text names file, line, column, key, value, what is allowed."""
+    """A recipe is wrong. The text states file, line, column, key, value and what is allowed."""
 
 
 class PlanError(FactoryError):
-    """The plan does not fit: memory, disk, labels a network does not know."""
+    """A plan does not fit the machine, or a network does not know a label of the plan."""
 
 
 class AnatomyError(FactoryError):
-    """An edit or measurement cannot be made on this label map."""
+    """An edit or measurement is not possible on a label map."""
 
 
 class RenderError(FactoryError):
@@ -33,4 +33,4 @@ class RenderError(FactoryError):
 
 
 class ShardsFailed(Exception):
-    """The run is over and some shards failed; those that stand are complete."""
+    """The run is over and some shards failed. All other shards are complete."""

@@ -1,90 +1,111 @@
-"""Names to places: recipes and models, from the working folder first, then the installed ones."""
+"""Find recipes, models and scanners by name: in the working folder first, then as installed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
 from factory.errors import FactoryError
 from factory.storage.nearest_name import nearest_name_hint
+from factory.text import join_names
 
 CARD = "card.json"
 
 
 def find_recipe(name: str) -> Path:
-    """A recipe's file: a path as it stands, or one of the installed recipes.
+    """Find the file of a recipe.
 
     "recipes/hydrocephalus.yaml", "hydrocephalus.yaml" and "hydrocephalus" all find the installed
-    recipe where the working folder has no such file. Raises FactoryError naming those there are.
+    recipe if the working folder has no such file.
+
+    Args:
+        name: A path, or the name of a recipe in the folder "recipes" here or as installed.
+
+    Raises:
+        FactoryError: There is no such recipe. The message lists the existing ones.
     """
-    here = Path(name)
-    if _is(Path.is_file, here):
-        return here
-    if _is(Path.is_dir, here):
+    path = Path(name)
+    if _is_file(path):
+        return path
+    if _is_folder(path):
         raise FactoryError(f"{name or '.'}: a folder; allowed: the file of a recipe")
-    installed = _installed("recipes")
-    inside = here.relative_to("recipes") if here.parts[:1] == ("recipes",) else here
-    for candidate in (inside, Path(f"{inside}.yaml")):
-        if not inside.is_absolute() and ".." not in inside.parts and inside.parts:
-            for root in (Path("recipes"), installed):
-                if _is(Path.is_file, root / candidate):
+    roots = (Path("recipes"), _installed_folder("recipes"))
+    relative = path.relative_to("recipes") if path.parts[:1] == ("recipes",) else path
+    if relative.parts and not relative.is_absolute() and ".." not in relative.parts:
+        for candidate in (relative, Path(f"{relative}.yaml")):
+            for root in roots:
+                if _is_file(root / candidate):
                     return root / candidate
-    there = {
-        p.relative_to(root).as_posix()
-        for root in (Path("recipes"), installed)
-        for p in (*root.glob("*.yaml"), *root.glob("train/*.yaml"))
+    existing = {
+        file.relative_to(root).as_posix()
+        for root in roots
+        for file in (*root.glob("*.yaml"), *root.glob("train/*.yaml"))
     }
-    raise FactoryError(f"{name}: no such recipe{_there(str(inside), there)}")
+    raise FactoryError(f"{name}: no such recipe{_existing_names_hint(str(relative), existing)}")
 
 
 def find_model(name: str, key: str = "appearance.model") -> Path:
-    """A model's folder: a path to one, or a name among models/weights here or installed.
+    """Find the folder of a model.
 
-    key: what names it in a recipe. Raises FactoryError naming those there are.
+    Args:
+        name: A path, or the name of a model in the folder models/weights here or as installed.
+        key: The recipe key that names the model, for the message.
+
+    Raises:
+        FactoryError: There is no such model. The message lists the existing ones.
     """
-    here = Path(name)
-    roots = _weights()
-    named = [root / name for root in roots] if len(here.parts) == 1 else []
-    for folder in (here, *named):
-        if _is(Path.is_file, folder / CARD):
+    path = Path(name)
+    roots = _weight_folders()
+    named = [root / name for root in roots] if len(path.parts) == 1 else []
+    for folder in (path, *named):
+        if _is_file(folder / CARD):
             return folder
-    if name and _is(Path.is_dir, here):
+    if name and _is_folder(path):
         raise FactoryError(f"{name}: a folder without {CARD}, so not a model")
-    there = {p.parent.name for root in roots for p in root.glob(f"*/{CARD}")}
-    raise FactoryError(f"{key}: {name}: no such model{_there(name, there)}")
+    existing = {card.parent.name for root in roots for card in root.glob(f"*/{CARD}")}
+    raise FactoryError(f"{key}: {name}: no such model{_existing_names_hint(name, existing)}")
 
 
 def model_folders() -> list[Path]:
-    """Every model in models/weights here and installed, by name; of one name the first."""
-    found: dict[str, Path] = {}
-    for root in _weights():
+    """Return the folders of all models, sorted by name.
+
+    If a model in models/weights here and an installed one have the same name, the one here counts.
+    """
+    folders: dict[str, Path] = {}
+    for root in _weight_folders():
         for card in sorted(root.glob(f"*/{CARD}")):
-            found.setdefault(card.parent.name, card.parent)
-    return [found[name] for name in sorted(found)]
-
-
-def _weights() -> tuple[Path, ...]:
-    return Path("models/weights"), _installed("models") / "weights"
+            folders.setdefault(card.parent.name, card.parent)
+    return [folders[name] for name in sorted(folders)]
 
 
 def scanner_files() -> dict[str, Path]:
-    """The scanners that may be named, with their files: those here before the installed ones."""
-    roots = (_installed("recipes"), Path("recipes"))
+    """Return the files of the scanners by name. One in recipes/ here replaces an installed one."""
+    roots = (_installed_folder("recipes"), Path("recipes"))
     return {file.stem: file for root in roots for file in sorted(root.glob("scanners/*.yaml"))}
 
 
-def _installed(package: str) -> Path:
-    """The folder of a package of data inside this one, in a checkout or a wheel."""
+def _weight_folders() -> tuple[Path, ...]:
+    return Path("models/weights"), _installed_folder("models") / "weights"
+
+
+def _installed_folder(package: str) -> Path:
+    """Return the folder of a data package inside this package, in a checkout or a wheel."""
     return Path(str(resources.files("factory").joinpath(package)))
 
 
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+def _is_file(path: Path) -> bool:
     try:
-        return kind(path)
-    except (OSError, ValueError):  # a name too long for the system, or with a NUL
+        return path.is_file()
+    except (OSError, ValueError):  # the name is too long for the system, or contains a NUL
         return False
 
 
-def _there(name: str, names: Iterable[str]) -> str:
-    known = sorted(names)
-    hint = nearest_name_hint(name, known)
-    return f"; there are {', '.join(known) or 'none'}{hint}"
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # the name is too long for the system, or contains a NUL
+        return False
+
+
+def _existing_names_hint(name: str, names: Iterable[str]) -> str:
+    existing = sorted(names)
+    return f"; there are {join_names(existing) or 'none'}{nearest_name_hint(name, existing)}"

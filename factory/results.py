@@ -1,36 +1,48 @@
-"""What each verb of the command line has to say: as JSON, and as lines to read."""
+"""The reports of the commands, as JSON and as lines of text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from factory.planning.grid import voxel_text
 from factory.planning.plan import Plan
 from factory.schema.gate import gate_text
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.text import duration_text, size_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A plan, and what to say of it. complete, digest: of what stands at the output already."""
+    """The report of `factory plan`.
+
+    Attributes:
+        plan: The plan.
+        complete: Whether the dataset at the output is complete already.
+        digest: The digest of that dataset, if it is complete.
+    """
 
     plan: Plan
     complete: bool = False
     digest: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the plan as JSON, with the state of the dataset at the output."""
         return {**self.plan.to_json(), "complete": self.complete, "digest": self.digest}
 
     def lines(self) -> list[str]:
+        """Return the plan as lines of text."""
         p, layout = self.plan, self.plan.layout
         size = " × ".join(map(str, layout.shape))
         return [
             f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
             f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
             f"samples  {layout.samples} of {size} voxels, {voxel_text(p.recipe)} (z, y, x)",
-            *_stacks(p),
+            *_stack_lines(p),
             f"layout   {layout.samples_per_shard} a shard, in bricks of "
             f"{' × '.join(map(str, layout.brick_of('image')))} voxels",
             f"shards   {layout.shards}, of which {len(p.finished_shards)} are done"
@@ -40,15 +52,22 @@ class PlanReport:
             f"of {size_text(p.memory_per_actor)}, {p.threads} thread each"
             + (", label edits and writing beside it" if p.overlap else ""),
             f"time     about {duration_text(p.seconds)}",
-            *_gate(p),
+            *_gate_lines(p),
             *(f"warning  {warning}" for warning in p.warnings),
         ]
 
 
 @dataclass(frozen=True)
 class RenderReport:
-    """A finished dataset. preview: the picture written beside it. failures: samples that could not
-    be rendered, and why. rejected: samples that never passed the gate, and why.
+    """The report of `factory render`.
+
+    Attributes:
+        dataset: The finished dataset.
+        rendered: How many samples this run has rendered.
+        seconds: The time of this run.
+        preview: The path of the preview image beside the dataset, if it is a local one.
+        failures: The reason for each sample that could not be rendered, by its index.
+        rejected: The reason for each sample that did not pass the gate, by its index.
     """
 
     dataset: Dataset
@@ -58,7 +77,8 @@ class RenderReport:
     failures: dict[int, str] = field(default_factory=dict)
     rejected: Mapping[int, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the attributes, with the path, size and digest of the dataset."""
         return {
             "path": self.dataset.path,
             "complete": self.dataset.is_complete(),
@@ -72,32 +92,39 @@ class RenderReport:
         }
 
     def lines(self) -> list[str]:
+        """Return the report as lines of text, with commands to open and inspect the dataset."""
         path, layout = self.dataset.path, self.dataset.layout
-        opened = f"import zarr; g = zarr.open('{path}'); print(g['image'][0], g['label'][0])"
+        python = f"import zarr; g = zarr.open('{path}'); print(g['image'][0], g['label'][0])"
         return [
             f"{layout.samples} samples, {self.rendered} of them made now "
             f"in {duration_text(self.seconds)}",
             *failure_lines(self.failures),
-            *_rejected(self.rejected),
+            *_rejection_lines(self.rejected),
             f"dataset  {path}",
             *([f"preview  {self.preview}  (any picture viewer)"] if self.preview else []),
-            f'open     python -c "{opened}"',
+            f'open     python -c "{python}"',
             f"look     factory inspect {path}",
         ]
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """A finished training. model: the folder of its weights and card. use: how a render recipe
-    takes it."""
+    """The report of `factory train`.
+
+    Attributes:
+        model: The folder of the weights and the card.
+        use: How a render recipe names the model, as a format string that takes the folder.
+    """
 
     model: Path
     use: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the folder of the model as JSON."""
         return {"model": str(self.model), "complete": True}
 
     def lines(self) -> list[str]:
+        """Return the folder of the model and a command that uses it."""
         lines = [f"model    {self.model}"]
         if self.use:
             lines.append(f"use      factory render {self.use.format(self.model)}")
@@ -106,29 +133,38 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """Scores of a model or dataset. table: of its own making, and text: its lines. folder: where
-    pictures and tables were written. remarks: what was left out or taken for granted. further: what
-    else JSON holds. share: of samples that are close to a training image, where that was asked."""
+    """The report of `factory evaluate`.
 
-    table: Any
+    Attributes:
+        table: The scores. Each kind of evaluation has its own columns.
+        folder: Where images and tables were written.
+        text: The scores as lines of text.
+        remarks: What was left out or assumed, one line each.
+        further: Further keys of the JSON report.
+        share: For an audit, the share of samples that are close to a training image.
+    """
+
+    table: "pd.DataFrame"
     folder: Path
     text: list[str]
     remarks: Sequence[str] = ()
-    further: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, JsonValue] = field(default_factory=dict)
     share: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the table as rows, with missing values as null."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        said = {"remarks": list(self.remarks)} if self.remarks else {}
-        return {"rows": rows, "folder": str(self.folder), **said, **self.further}
+        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
+        return {"rows": rows, "folder": str(self.folder), **remarks, **self.further}
 
     def lines(self) -> list[str]:
+        """Return the scores, the remarks and the folder as lines of text."""
         return [*self.text, *(f"note     {r}" for r in self.remarks), f"written  {self.folder}"]
 
 
-def _stacks(made: Plan) -> list[str]:
-    """The stacks of a plan, a line each."""
-    layout, acquisition = made.layout, made.recipe.spec.acquisition
+def _stack_lines(plan: Plan) -> list[str]:
+    """Return one line for each stack of a plan."""
+    layout, acquisition = plan.layout, plan.recipe.spec.acquisition
     if acquisition is None or acquisition.stacks is None:
         return []
     return [
@@ -138,36 +174,36 @@ def _stacks(made: Plan) -> list[str]:
     ]
 
 
-def failures_json(failures: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Samples that could not be rendered, as reports print them."""
+def failures_json(failures: Mapping[int, str]) -> list[JsonObject]:
+    """Return the samples that could not be rendered, and why, as JSON objects."""
     return [{"sample": sample, "why": why} for sample, why in sorted(failures.items())]
 
 
 def failure_lines(failures: Mapping[int, str]) -> list[str]:
-    """Samples that could not be rendered, a line each, twenty at most."""
+    """Return one line for each sample that could not be rendered, at most twenty."""
     if not failures:
         return []
-    shown = [f"failed   sample {sample}: {why}" for sample, why in sorted(failures.items())]
+    lines = [f"failed   sample {sample}: {why}" for sample, why in sorted(failures.items())]
     return [
-        *shown[:20],
-        *([f"failed   and {len(shown) - 20} more"] if len(shown) > 20 else []),
+        *lines[:20],
+        *([f"failed   and {len(lines) - 20} more"] if len(lines) > 20 else []),
         "         each has a vacant place, accepted = false; the same render tries them again",
     ]
 
 
-def _gate(made: Plan) -> list[str]:
-    """What the gate asks for, and what it may cost."""
-    if (gate := made.recipe.spec.gate) is None:
+def _gate_lines(plan: Plan) -> list[str]:
+    """Return a line with the limits of the gate and the time that its repetitions may take."""
+    if (gate := plan.recipe.spec.gate) is None:
         return []
-    again = "what misses it is not painted again"
-    if made.retry_seconds:
-        most = duration_text(made.seconds_at_most)
-        again = f"up to {gate.tries} times painted, {most} if all are"
-    return [f"gate     {gate.model}: {gate_text(gate)}; {again}"]
+    repetitions = "what misses it is not painted again"
+    if plan.retry_seconds:
+        longest = duration_text(plan.seconds_at_most)
+        repetitions = f"up to {gate.tries} times painted, {longest} if all are"
+    return [f"gate     {gate.model}: {gate_text(gate)}; {repetitions}"]
 
 
 def rejected_samples(dataset: Dataset) -> dict[int, str]:
-    """Samples of a dataset that never passed its recipe's gate, and why."""
+    """Return the reason for each sample that did not pass the gate, by its index."""
     table = dataset.cases()
     if "why" not in table or "accepted" not in table:
         return {}
@@ -175,13 +211,13 @@ def rejected_samples(dataset: Dataset) -> dict[int, str]:
     return {int(i): str(why) for i, why in zip(missed["sample"], missed["why"], strict=True)}
 
 
-def _rejected(rejected: Mapping[int, str]) -> list[str]:
-    """Samples that never passed the gate, a line each, twenty at most."""
+def _rejection_lines(rejected: Mapping[int, str]) -> list[str]:
+    """Return one line for each sample that did not pass the gate, at most twenty."""
     if not rejected:
         return []
-    shown = [f"rejected sample {sample}: {why}" for sample, why in sorted(rejected.items())]
+    lines = [f"rejected sample {sample}: {why}" for sample, why in sorted(rejected.items())]
     return [
-        *shown[:20],
-        *([f"rejected and {len(shown) - 20} more"] if len(shown) > 20 else []),
+        *lines[:20],
+        *([f"rejected and {len(lines) - 20} more"] if len(lines) > 20 else []),
         "         each stays in its place, accepted = false in cases.parquet",
     ]

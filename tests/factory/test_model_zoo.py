@@ -31,13 +31,13 @@ def test_a_folder_of_ones_own_is_listed_by_path_and_refused_once_changed(tmp_pat
     own = tmp_path / "own"
     shutil.copytree(SHIPPED, own)
     [entry] = list_models([str(own)]).models
-    assert entry["usable"]
+    assert entry.usable
     weights = own / "axial.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     report = list_models([str(own)])
-    assert not report.models[0]["usable"]
+    assert not report.models[0].usable
     assert report.lines()[0].endswith("REFUSED")
     assert "axial.safetensors: its sha256 differs" in report.lines()[0]
     weights.unlink()

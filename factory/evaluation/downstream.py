@@ -18,10 +18,10 @@ import torch
 from factory.errors import RecipeError
 from factory.evaluation.generated_images import GeneratedImages
 from factory.families.segmenter.inference import VolumeSegmenter
-from factory.families.segmenter.job import samplers_of
+from factory.families.segmenter.job import slice_samplers
 from factory.families.segmenter.recipe import SegmenterTraining
-from factory.families.segmenter.scoring import scores
-from factory.families.segmenter.train import network, train
+from factory.families.segmenter.scoring import structure_scores
+from factory.families.segmenter.train import build_network, train
 from factory.metrics.effect import effect
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.dataset.dataset import Dataset
@@ -94,11 +94,11 @@ def score_trainings(
         raise RecipeError("subjects.hold_out is empty; nothing to test on")
     real = training_subjects(recipe.subjects, spacing_mm)
     synthetic, remarks = training_samples(dataset, recipe, real[0].table)
-    of_real, of_synthetic = samplers_of(recipe, real), samplers_of(recipe, synthetic)
+    of_real, of_synthetic = slice_samplers(recipe, real), slice_samplers(recipe, synthetic)
     # both: real and synthetic slices alternate, however many there are of each
     of_both = [sampler for pair in zip(of_real, of_synthetic, strict=True) for sampler in pair]
     samplers = dict(zip(WAYS, (of_real, of_synthetic, of_both), strict=True))
-    batches = [sampler.batch(0, LOGGED_SLICES) for sampler in samplers_of(recipe, held_out)]
+    batches = [sampler.batch(0, LOGGED_SLICES) for sampler in slice_samplers(recipe, held_out)]
     label, image = (np.concatenate(slices) for slices in zip(*batches, strict=True))
     rows = []
     for seed in range(recipe.seed, recipe.seed + seeds):
@@ -109,7 +109,7 @@ def score_trainings(
             segmenter = train_segmenter(recipe, seed, seeded, (label, image), table, folder)
             for subject in held_out:
                 assert subject.image is not None
-                scored = scores(subject, segmenter.segment(subject.image, subject.label))
+                scored = structure_scores(subject, segmenter.segment(subject.image, subject.label))
                 rows += [{"way": way, "seed": seed, **row} for row in scored]
     remarks.append(
         f"{len(real)} real volumes, {len(synthetic)} synthetic, {len(held_out)} held out to test "
@@ -174,7 +174,7 @@ def train_segmenter(
     """
     seeded = recipe.model_copy(update={"seed": seed, "name": folder.name})
     train(seeded, samplers, logged, len(table.names), Run(folder))
-    model = network(seeded, len(table.names))
+    model = build_network(seeded, len(table.names))
     load_state(folder / "checkpoint.safetensors", {"segmenter": model}, {})
     card = {
         "name": folder.name,

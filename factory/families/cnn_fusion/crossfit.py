@@ -1,12 +1,14 @@
-"""Volumes that SPADE painted for subjects it has not learnt from: cross-fitting in blocks of age.
+"""Volumes that SPADE painted for subjects it was not trained on: cross-fitting in blocks of age.
 
-OUTPUT/fold-K/                 a SPADE training that holds out one block, and its model
-OUTPUT/volumes/ID_Smm.safetensors   what it painted of a subject of that block, at a spacing of S
+Files in the output folder of the training:
+
+OUTPUT/fold-K/                      a SPADE training that holds out one block, and its model
+OUTPUT/volumes/ID_Smm.safetensors   what that model painted of a subject of the block, at a spacing
+                                    of S mm
 """
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,31 +27,35 @@ from factory.imaging.intensities import RANGE, normalise
 from factory.imaging.orientations import cut, grown
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.load import load_subject
 from factory.training.data import person_id, subject_records
 from factory.training.run import Run
 
 
-def learning_records(recipe: CnnFusionTraining) -> list[dict[str, Any]]:
-    """Records of the subjects that are not held out, the youngest first."""
-    learnt = [
+def training_records(recipe: CnnFusionTraining) -> list[JsonObject]:
+    """List the records of the subjects that are not held out, the youngest first."""
+    records = [
         r for r in subject_records(recipe.subjects) if person_id(r) not in recipe.subjects.hold_out
     ]
-    return sorted(learnt, key=lambda r: (r.get("gestational_age_weeks") or 0.0, r["id"]))
+    return sorted(records, key=lambda r: (r.get("gestational_age_weeks") or 0.0, r["id"]))
 
 
-def unseen_by(recipe: CnnFusionTraining, fold: int) -> list[dict[str, Any]]:
-    """Records of the block that fold 1, 2, … holds out; fold 1 holds out the oldest."""
-    learnt = learning_records(recipe)
-    blocks = np.array_split(np.arange(len(learnt)), recipe.spade.folds)
-    return [learnt[i] for i in blocks[-fold]]
+def block_records(recipe: CnnFusionTraining, fold: int) -> list[JsonObject]:
+    """List the records of the block that a fold holds out; fold 1 holds out the oldest subjects."""
+    records = training_records(recipe)
+    blocks = np.array_split(np.arange(len(records)), recipe.spade.folds)
+    return [records[i] for i in blocks[-fold]]
 
 
 def fold_recipe(
     recipe: CnnFusionTraining, fold: int, output: Path
 ) -> CheckedDocument[SpadeTraining]:
-    """The SPADE recipe on all subjects but the held-out ones and the fold's own block."""
-    block = [person_id(record) for record in unseen_by(recipe, fold)]
+    """Return the recipe of a fold's SPADE training.
+
+    It trains on all subjects but the held-out ones and the fold's block.
+    """
+    block = [person_id(record) for record in block_records(recipe, fold)]
     subjects = recipe.subjects.model_dump(mode="json", exclude_none=True)
     subjects["hold_out"] = [*recipe.subjects.hold_out, *block]
     changes = {"subjects": subjects, "output": str(output), "workers": recipe.workers}
@@ -58,16 +64,29 @@ def fold_recipe(
 
 
 def paint_pair(
-    painter: SpadePainter, record: dict[str, Any], spacing_mm: float, patch: int, folder: Path
+    painter: SpadePainter, record: JsonObject, spacing_mm: float, patch: int, folder: Path
 ) -> Path:
-    """Write what a model paints of a subject beside the subject's own image; returns the file.
+    """Write the volumes that a model paints of a subject, and the subject's own image.
 
-    Both are cut to the brain's box and half a patch about it, in units of the brain's 99.5th
-    percentile. A file that the same weights painted is left as it is.
+    All are cut to the brain's box and half a patch around it, in units of the brain's 99.5th
+    percentile. An existing file is kept if the same weights painted it.
+
+    Args:
+        painter: The model.
+        record: The subject's record.
+        spacing_mm: Voxel size.
+        patch: Side of the training patches in voxels.
+        folder: Where the file is written.
+
+    Returns:
+        The file.
+
+    Raises:
+        FactoryError: The subject has no image.
     """
     path = folder / f"{record['id']}_{spacing_mm:g}mm.safetensors"
     origin = json.dumps({"patch": patch, "weights": painter.card["sha256"]}, sort_keys=True)
-    if path.exists() and origin_of(path) == origin:
+    if path.exists() and read_origin(path) == origin:
         return path
     subject = load_subject(record, spacing_mm)
     if subject.image is None:
@@ -86,53 +105,79 @@ def paint_pair(
     return path
 
 
-def origin_of(path: Path) -> str:
+def read_origin(path: Path) -> str:
+    """Return what a pair's file says of the weights that painted it."""
     with safe_open(path, "pt") as file:
-        return file.metadata()["origin"]
+        origin: str = file.metadata()["origin"]
+    return origin
 
 
-def read_pair(path: Path, tone: float) -> Pair:
-    """What paint_pair wrote; its image without the tone smoother than so many voxels, if not 0."""
+def read_pair(path: Path, tone_voxels: float) -> Pair:
+    """Read a pair that `paint_pair` wrote.
+
+    Args:
+        path: The file.
+        tone_voxels: Differences between the image and the painted volumes that are smoother than
+            this are removed from the image; 0 keeps them.
+    """
     with safe_open(path, "pt") as file:
         volumes, image, inside = (
             file.get_tensor(key).numpy() for key in ("volumes", "image", "inside")
         )
-    if tone:
+    if tone_voxels:
         painted = volumes.mean(0, dtype=np.float32)
-        image = untoned(image.astype(np.float32), painted, inside, tone).astype(np.float16)
+        image = match_tone(image.astype(np.float32), painted, inside, tone_voxels)
+        image = image.astype(np.float16)
     return Pair(volumes, image, inside)
 
 
-def untoned(image: np.ndarray, painted: np.ndarray, inside: np.ndarray, tone: float) -> np.ndarray:
-    """The image with the tone of a painted one: their difference inside a mask, smoothed by a
-    Gaussian of so many voxels, is taken off."""
-    difference = gaussian_filter((image - painted) * inside, tone)
-    weight = gaussian_filter(inside.astype(np.float32), tone)
+def match_tone(
+    image: np.ndarray, painted: np.ndarray, inside: np.ndarray, tone_voxels: float
+) -> np.ndarray:
+    """Give an image the tone of a painted one, by subtracting their smoothed difference.
+
+    Args:
+        image: The real image, [z, y, x].
+        painted: The painted image, [z, y, x].
+        inside: Mask in which the difference is taken, [z, y, x].
+        tone_voxels: Standard deviation of the Gaussian that smooths the difference.
+    """
+    difference = gaussian_filter((image - painted) * inside, tone_voxels)
+    weight = gaussian_filter(inside.astype(np.float32), tone_voxels)
     return image - inside * difference / np.maximum(weight, 1e-3)
 
 
-def pairs_of(
-    model: Path, subjects: list[dict[str, Any]], recipe: CnnFusionTraining, folder: Path, run: Run
+def load_pairs(
+    model: Path, records: list[JsonObject], recipe: CnnFusionTraining, folder: Path, run: Run
 ) -> list[Pair]:
-    """What a model paints of subjects at every spacing, each worker painting its part of them.
+    """Paint subjects at every spacing of the recipe, shared among the workers, and read the pairs.
 
-    Every worker must ask for the same. Raises FactoryError where the model has learnt from one of
-    them, and the recipe is no demonstration on the same subject.
+    Every worker must call this with the same arguments.
+
+    Args:
+        model: Folder of the SPADE model that paints.
+        records: Records of the subjects.
+        recipe: The training recipe.
+        folder: Where the painted volumes are written.
+        run: The worker's rank and device.
+
+    Raises:
+        FactoryError: The model was trained on one of the subjects, and the recipe is no
+            demonstration on the same subject.
     """
     painter = SpadePainter(model, run.device)
-    seen = [r["id"] for r in subjects if r["id"] in painter.card["training"]["subjects"]]
-    if seen and not recipe.same_subject:
+    leaked = [r["id"] for r in records if r["id"] in painter.card["training"]["subjects"]]
+    if leaked and not recipe.same_subject:
         raise FactoryError(
-            f"{model}: has learnt from {', '.join(seen)}; fusion is learnt from, and scored on, "
+            f"{model}: has learnt from {', '.join(leaked)}; fusion is learnt from, and scored on, "
             "volumes of subjects that SPADE has not seen"
         )
-    wanted = [(record, spacing) for record in subjects for spacing in recipe.subjects.spacing_mm]
-    ours = wanted[run.rank :: run.world]
-    for record, spacing in ours:
+    tasks = [(record, spacing) for record in records for spacing in recipe.subjects.spacing_mm]
+    for record, spacing in tasks[run.rank :: run.world]:
         paint_pair(painter, record, spacing, recipe.model.patch, folder)
     run.wait()
-    read = []
-    for record, spacing in wanted:  # painted by now, every one of them
+    pairs = []
+    for record, spacing in tasks:  # by now all of them are painted
         path = paint_pair(painter, record, spacing, recipe.model.patch, folder)
-        read.append(read_pair(path, recipe.tone_mm / spacing))
-    return read
+        pairs.append(read_pair(path, recipe.tone_mm / spacing))
+    return pairs

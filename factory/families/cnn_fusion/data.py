@@ -1,6 +1,6 @@
 """Pairs of painted and real volumes as a seeded stream of training patches.
 
-What a step sees is a function of (seed, step) alone, as in factory.training.slices.
+The batch of a step is a function of (seed, step) alone, as in factory.training.slices.
 """
 
 import itertools
@@ -13,7 +13,13 @@ from factory.imaging.orientations import AXES
 
 @dataclass(frozen=True)
 class Pair:
-    """volumes: float16 [orientation, z, y, x]; image: float16 and inside: bool [z, y, x]."""
+    """The painted volumes of a subject and its real image.
+
+    Attributes:
+        volumes: float16 [orientation, z, y, x].
+        image: float16 [z, y, x].
+        inside: Brain mask, bool [z, y, x].
+    """
 
     volumes: np.ndarray
     image: np.ndarray
@@ -21,38 +27,47 @@ class Pair:
 
 
 class PatchSampler:
-    """Draws global batches of patches of `patch`³ that hold tissue, half a patch apart.
-
-    Each is as likely as every other. turned: each is seen from a side drawn for it (see `turn`).
-    least_error: what the volumes err by is scaled by a factor drawn from here to 1, for networks
-    that err less than those that painted them.
-    """
+    """Draws global batches of cubic patches that contain tissue, each equally likely."""
 
     def __init__(
         self, pairs: list[Pair], patch: int, turned: bool, seed: int, least_error: float = 1.0
     ) -> None:
+        """List the patches of the pairs; neighbours are half a patch apart.
+
+        Args:
+            pairs: Volumes and images.
+            patch: Side of the patches in voxels.
+            turned: Whether patches are flipped and their axes permuted at random; see `turn`.
+            seed: Seed of the stream.
+            least_error: The error of the volumes is scaled by a random factor from here to 1, so
+                that the fusion suits networks that err less than those that painted the volumes.
+        """
         self.pairs, self.patch, self.turned, self.seed = pairs, patch, turned, seed
         self.least_error = least_error
-        self.where = [
+        self.positions = [
             (i, box)
             for i, pair in enumerate(pairs)
-            for box in boxes(pair.inside.shape, patch)
+            for box in patch_boxes(pair.inside.shape, patch)
             if pair.inside[box].any()
         ]
 
     def __len__(self) -> int:
-        """Patches that hold tissue: one epoch."""
-        return len(self.where)
+        """Return the number of patches with tissue: one epoch."""
+        return len(self.positions)
 
     def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The global batch of a step: volumes float32 (B, C, D, H, W), images float32 and inside
-        bool (B, D, H, W)."""
+        """Draw the global batch of a step.
+
+        Returns:
+            Volumes float32 [size, orientation, z, y, x]; images float32 and brain masks bool
+            [size, z, y, x].
+        """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        drawn = [self.cut(int(i)) for i in rng.integers(len(self.where), size=size)]
+        pairs = [self.cut(int(i)) for i in rng.integers(len(self.positions), size=size)]
         if self.turned:
-            drawn = [turn(pair, rng) for pair in drawn]
+            pairs = [turn(pair, rng) for pair in pairs]
         volumes, images, inside = (
-            np.stack([getattr(pair, name) for pair in drawn])
+            np.stack([getattr(pair, name) for pair in pairs])
             for name in ("volumes", "image", "inside")
         )
         scale = rng.uniform(self.least_error, 1, (size, 1, 1, 1, 1)).astype(np.float32)
@@ -61,17 +76,18 @@ class PatchSampler:
         return real[:, None] + scale * error, real, inside
 
     def cut(self, index: int) -> Pair:
-        which, box = self.where[index]
-        pair = self.pairs[which]
+        """Cut the patch of an index from its pair."""
+        pair_index, box = self.positions[index]
+        pair = self.pairs[pair_index]
         return Pair(pair.volumes[:, *box], pair.image[box], pair.inside[box])
 
 
 def turn(pair: Pair, rng: np.random.Generator) -> Pair:
-    """A pair with its axes flipped, and exchanged where there is a volume stacked on each: the
-    volumes are exchanged with them, so that each is stacked on the axis that it was.
+    """Flip the axes of a pair at random and, if it has a volume for each axis, permute them.
 
-    What can be learnt of patches so turned is how volumes painted slice by slice err, whichever
-    way up, and not how one network does in one place: that is what passes to other networks.
+    The volumes are permuted together with the axes, so that each is still stacked along its own
+    axis. What remains to be learnt is how volumes that are painted slice by slice err in general,
+    and not how one network errs in one place: only the former applies to other networks.
     """
     count = len(pair.volumes)
     order = rng.permutation(3) if count == 3 else np.arange(3)
@@ -84,8 +100,8 @@ def turn(pair: Pair, rng: np.random.Generator) -> Pair:
     return Pair(volumes, image, inside)
 
 
-def boxes(shape: tuple[int, ...], patch: int) -> list[tuple[slice, ...]]:
-    """Boxes half a patch apart over a volume; the last of a side ends with it."""
+def patch_boxes(shape: tuple[int, ...], patch: int) -> list[tuple[slice, ...]]:
+    """List the boxes of a volume's patches, half a patch apart; the last of a side ends with it."""
     sides = []
     for n in shape:
         starts = [*range(0, n - patch, patch // 2), max(n - patch, 0)]

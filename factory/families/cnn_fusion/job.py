@@ -1,31 +1,38 @@
-"""The CNN fusion for `factory train`: folds of SPADE, what they paint unseen, and the network."""
+"""The CNN fusion for `factory train`: SPADE trained in folds, then the network that fuses."""
 
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
-from factory.families.cnn_fusion.crossfit import fold_recipe, learning_records, pairs_of, unseen_by
+from factory.families.cnn_fusion.crossfit import (
+    block_records,
+    fold_recipe,
+    load_pairs,
+    training_records,
+)
 from factory.families.cnn_fusion.data import PatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
-from factory.families.cnn_fusion.train import Patches, network, train
+from factory.families.cnn_fusion.train import Patches, build_network, train
 from factory.families.spade import job as spade_job
 from factory.lookup import find_model
-from factory.models.checkpoint import load_state, read_card, save_model
-from factory.training.cards import remove_paths
+from factory.models.checkpoint import read_card, save_model
+from factory.storage.json_value import JsonObject
+from factory.training.cards import curve_summary, origin_entry
 from factory.training.data import held_out_subjects, person_id, subject_records, training_subjects
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run
 
 HELD_OUT_PATCHES = 48
-"""Held-out patches scored while training."""
+"""Held-out patches that are scored during the training."""
 
 FUSION = "fusion"
-"""The last part: the network itself."""
+"""The last part: the network that fuses."""
 
 
 def check(recipe: CnnFusionTraining) -> None:
+    """Check that a recipe can be trained, and its folds of SPADE. See factory.families.base.Job."""
     if recipe.niter + recipe.niter_decay == 0:
         raise RecipeError("niter and niter_decay are both 0: nothing to train")
     card = read_card(find_model(recipe.spade.model, "spade.model"))
@@ -33,19 +40,19 @@ def check(recipe: CnnFusionTraining) -> None:
         raise RecipeError(
             f"spade.model: {recipe.spade.model}: family {card['family']!r}; allowed: a SPADE model"
         )
-    seen = set(recipe.subjects.hold_out) & set(card["training"]["subjects"])
-    if seen:
+    leaked = set(recipe.subjects.hold_out) & set(card["training"]["subjects"])
+    if leaked:
         raise RecipeError(
-            f"spade.model: {recipe.spade.model} has learnt from {', '.join(sorted(seen))}, which "
+            f"spade.model: {recipe.spade.model} has learnt from {', '.join(sorted(leaked))}, which "
             "subjects.hold_out keeps from it"
         )
-    learnt = learning_records(recipe)
-    if len(learnt) < recipe.spade.folds:
+    records = training_records(recipe)
+    if len(records) < recipe.spade.folds:
         raise RecipeError(
-            f"spade.folds: {recipe.spade.folds} blocks of {len(learnt)} subjects; "
-            f"allowed: at most {len(learnt)}"
+            f"spade.folds: {recipe.spade.folds} blocks of {len(records)} subjects; "
+            f"allowed: at most {len(records)}"
         )
-    for fold in folds(recipe):
+    for fold in fold_numbers(recipe):
         spade = fold_recipe(recipe, fold, Path(recipe.output)).spec
         spade_job.check(spade)
         if spade.batch % recipe.workers:
@@ -55,23 +62,24 @@ def check(recipe: CnnFusionTraining) -> None:
             )
 
 
-def folds(recipe: CnnFusionTraining) -> range:
+def fold_numbers(recipe: CnnFusionTraining) -> range:
+    """Return the numbers of the folds, from 1; none in a demonstration on the same subject."""
     return range(0) if recipe.same_subject else range(1, recipe.spade.folds + 1)
 
 
 def parts(recipe: CnnFusionTraining) -> list[str]:
-    """fold-1/sagittal, fold-1/coronal, …, fusion."""
-    found = []
-    for fold in folds(recipe):
+    """List the parts: fold-1/sagittal, fold-1/coronal, …, fusion."""
+    names = []
+    for fold in fold_numbers(recipe):
         spade = fold_recipe(recipe, fold, Path(recipe.output)).spec
-        found += [f"fold-{fold}/{part}" for part in spade_job.parts(spade)]
-    return [*found, FUSION]
+        names += [f"fold-{fold}/{orientation}" for orientation in spade_job.parts(spade)]
+    return [*names, FUSION]
 
 
 def work(recipe: CnnFusionTraining, part: str, run: Run) -> None:
-    """One worker's share of one orientation of a fold, or of the fusion."""
+    """Train one orientation of a fold, or the fusion, as one of the workers."""
     if part == FUSION:
-        work_on_fusion(recipe, run)
+        train_fusion(recipe, run)
         return
     name, orientation = part.split("/")
     output = run.folder.parents[1]
@@ -80,19 +88,20 @@ def work(recipe: CnnFusionTraining, part: str, run: Run) -> None:
         spade_job.work(spade.spec, orientation, run)
 
 
-def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
+def train_fusion(recipe: CnnFusionTraining, run: Run) -> None:
+    """Export the folds' models, let each paint its block, and train the fusion on the pairs."""
     output = run.folder.parent
     pairs = []
     if recipe.same_subject:
         model = find_model(recipe.spade.model, "spade.model")
-        pairs = pairs_of(model, learning_records(recipe), recipe, output / "volumes", run)
-    for fold in folds(recipe):
+        pairs = load_pairs(model, training_records(recipe), recipe, output / "volumes", run)
+    for fold in fold_numbers(recipe):
         folder = output / f"fold-{fold}"
         model = folder / "model"
         if run.rank == 0 and not (model / "card.json").exists():
             spade_job.export(fold_recipe(recipe, fold, output), folder)
         run.wait()
-        pairs += pairs_of(model, unseen_by(recipe, fold), recipe, output / "volumes", run)
+        pairs += load_pairs(model, block_records(recipe, fold), recipe, output / "volumes", run)
     sampler = PatchSampler(
         pairs, recipe.model.patch, turned=True, seed=recipe.seed, least_error=recipe.least_error
     )
@@ -100,27 +109,38 @@ def work_on_fusion(recipe: CnnFusionTraining, run: Run) -> None:
 
 
 def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run) -> Patches:
-    """Patches to watch the training by: of held-out subjects painted by the model that the fusion
-    is for; of what is learnt from, where none is held out."""
-    held = [r for r in subject_records(recipe.subjects) if person_id(r) in recipe.subjects.hold_out]
-    if held:
+    """Return patches that are scored during the training.
+
+    They are of held-out subjects, painted by the model for which the fusion is trained. If the
+    recipe holds none out, they are training patches from the sampler.
+    """
+    records = [r for r in subject_records(recipe.subjects) if is_held_out(r, recipe)]
+    if records:
         folder = run.folder.parent / "volumes"
-        pairs = pairs_of(find_model(recipe.spade.model, "spade.model"), held, recipe, folder, run)
+        model = find_model(recipe.spade.model, "spade.model")
+        pairs = load_pairs(model, records, recipe, folder, run)
         sampler = PatchSampler(pairs, recipe.model.patch, turned=False, seed=recipe.seed)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
 
+def is_held_out(record: JsonObject, recipe: CnnFusionTraining) -> bool:
+    """Return whether the recipe holds out the person of a record."""
+    return person_id(record) in recipe.subjects.hold_out
+
+
 def export(loaded: CheckedDocument[CnnFusionTraining], output: Path) -> Path:
-    """Write OUTPUT/model: cnn.safetensors and its card; returns that folder."""
+    """Write the model folder from the checkpoint, and return it."""
     recipe = loaded.spec
     spade = read_card(find_model(recipe.spade.model, "spade.model"))
-    cnn = network(recipe, len(spade["orientations"]))
+    cnn = build_network(recipe, len(spade["orientations"]))
     folder = output / FUSION
-    state = load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
-    curve = Run(folder).loss_curve(points=10**9)
-    described = remove_paths(loaded.data)
-    described["spade"] |= {"recipe": Path(recipe.spade.recipe).name, "model": spade["name"]}
-    learnt = learning_records(recipe)
+    state = load_checkpoint(folder, {"cnn": cnn})
+    origin = origin_entry(loaded.data)
+    origin["recipe"]["spade"] = {
+        **origin["recipe"]["spade"],
+        "recipe": Path(recipe.spade.recipe).name,
+        "model": spade["name"],
+    }
     spacings = recipe.subjects.spacing_mm
     card = {
         "name": recipe.name,
@@ -130,23 +150,19 @@ def export(loaded: CheckedDocument[CnnFusionTraining], output: Path) -> Path:
         "orientations": spade["orientations"],
         "licence": recipe.licence,
         "training": {
-            "subjects": [r["id"] for r in learnt],
+            "subjects": [r["id"] for r in training_records(recipe)],
             "held_out": list(recipe.subjects.hold_out),
             "unseen_by_fold": {
-                f"fold-{fold}": [r["id"] for r in unseen_by(recipe, fold)] for fold in folds(recipe)
+                f"fold-{fold}": [r["id"] for r in block_records(recipe, fold)]
+                for fold in fold_numbers(recipe)
             },
             "same_subject": recipe.same_subject,
             "spacing_mm": [min(spacings), max(spacings)],
             "patches_a_step": recipe.batch,
             "steps": state["step"],
             "hours": round(state["hours"], 3),
-            "scores": {
-                "start": curve[0],
-                "middle": curve[len(curve) // 2],
-                "end": curve[-1],
-            },
-            "recipe": described,
-            "torch": torch.__version__,
+            "scores": curve_summary(Run(folder).loss_curve(points=10**9)),
+            **origin,
         },
         "loss_curve": Run(folder).loss_curve(),
     }
@@ -155,8 +171,11 @@ def export(loaded: CheckedDocument[CnnFusionTraining], output: Path) -> Path:
 
 
 def score(folder: Path, recipe: CnnFusionTraining, output: Path) -> pd.DataFrame | None:
-    """The fusion against the mean of the same networks on held-out subjects, as stored; on those
-    it has learnt from in a demonstration on the same subject."""
+    """Compare the fusion with the mean of the same networks on held-out subjects.
+
+    A demonstration on the same subject that holds none out is scored on its training subjects. See
+    factory.families.base.Job.
+    """
     from factory.families.cnn_fusion.scoring import evaluate
 
     subjects, title = held_out_subjects(recipe.subjects), ""
@@ -168,6 +187,7 @@ def score(folder: Path, recipe: CnnFusionTraining, output: Path) -> pd.DataFrame
 
 
 def text(table: pd.DataFrame) -> list[str]:
+    """Return the lines of a table of scores, as Markdown."""
     from factory.families.cnn_fusion.scoring import markdown
 
     return markdown(table).splitlines()

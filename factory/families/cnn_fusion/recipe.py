@@ -1,4 +1,4 @@
-"""What a training recipe of the CNN fusion may say."""
+"""The training recipe of the CNN fusion."""
 
 from typing import Annotated, Literal
 
@@ -16,9 +16,14 @@ Patch = Annotated[int, Field(ge=8, multiple_of=2), allowed("an even number of vo
 
 
 class Spade(Section):
-    """Whose volumes are fused. recipe: how SPADE is trained on each fold. model: the one trained
-    on all of the subjects, which the fusion is made for. folds: contiguous blocks of age; 1 lets
-    the model itself paint the subjects it has learnt from: a demonstration, marked as such."""
+    """The SPADE networks whose volumes are fused.
+
+    Attributes:
+        recipe: How SPADE is trained on each fold.
+        model: The model for which the fusion is trained; it was trained on all training subjects.
+        folds: Number of blocks of consecutive ages. With 1, the model itself paints the subjects
+            that it was trained on: a demonstration, which the card marks as such.
+    """
 
     recipe: Text
     model: Text
@@ -26,7 +31,7 @@ class Spade(Section):
 
 
 class Cnn(Section):
-    """The network: see factory.models.cnn_fusion.CnnFusionConfig."""
+    """The network; see factory.models.cnn_fusion.CnnFusionConfig."""
 
     width: Count = 16
     depth: Depth = 5
@@ -34,21 +39,29 @@ class Cnn(Section):
 
 
 class Adam(Section):
+    """The optimiser."""
+
     lr: Rate = 1e-3
 
 
 class CnnFusionTraining(Training):
-    """`factory train` for the CNN fusion, its folds of SPADE first.
+    """The training recipe: folds of SPADE first, then the network that fuses their volumes.
 
-    tone_mm: differences between the real volume and the mean of the painted ones that are smoother
-    than this are left out of what is learnt; 0 learns them too, as in the paper. SPADE's tone on a
-    subject that it has not seen is off by another amount on each, and what is learnt of it on some
-    is wrong on others.
-    least_error: what the painted volumes err by is scaled by a factor drawn from here to 1 for
-    each patch, since the model that the fusion is for has seen more than its folds, and errs less.
-    niter, niter_decay: epochs at a constant and at a linearly falling rate; one epoch shows as
-    many patches as hold tissue, half a patch apart. subjects stand in place of those of the
-    SPADE recipe.
+    Attributes:
+        subjects: The subjects to train on; they replace those of the SPADE recipe.
+        spade: The SPADE networks whose volumes are fused.
+        model: The network that fuses.
+        optimiser: The optimiser of that network.
+        tone_mm: Differences between the real volume and the mean of the painted ones that are
+            smoother than this are not learnt; 0 learns them too, as in the paper. SPADE's tone
+            errs by a different amount on each unseen subject, so what is learnt of it on some
+            subjects is wrong on others.
+        least_error: The error of the painted volumes is scaled by a random factor from here to 1,
+            drawn for each patch: the model for which the fusion is trained has seen more subjects
+            than its folds, and errs less.
+        niter: Epochs at a constant learning rate; an epoch shows as many patches as contain tissue,
+            half a patch apart.
+        niter_decay: Epochs at a linearly falling learning rate.
     """
 
     family: Annotated[Literal["cnn_fusion"], one_of(("cnn_fusion",))]
@@ -63,5 +76,5 @@ class CnnFusionTraining(Training):
 
     @property
     def same_subject(self) -> bool:
-        """Whether what is painted has been seen in training."""
+        """Whether SPADE paints the subjects that it was trained on."""
         return self.spade.folds == 1

@@ -1,4 +1,4 @@
-"""Image volume -> label volume: one network on the slices of every direction, and their mean."""
+"""From an image volume to a label volume: one network segments slices of all orientations."""
 
 from pathlib import Path
 from typing import cast
@@ -16,19 +16,29 @@ from factory.models.segmenter import STRIDE, Segmenter, SegmenterConfig
 FAMILY = "segmenter"
 
 BATCH = 8
-"""Slices a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+"""Slices of a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
 MARGIN = 4
-"""Voxels kept about the brain's box."""
+"""Background voxels around the brain's box that are segmented too."""
 
 
 class VolumeSegmenter:
-    """The segmenter of a model folder, loaded once.
+    """The segmenter of a model folder.
 
-    card: its JSON card. Raises WeightsError where the folder holds no segmenter.
+    Attributes:
+        card: The model's JSON card.
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
+        """Load a segmenter.
+
+        Args:
+            folder: The model folder.
+            device: Where the network computes.
+
+        Raises:
+            WeightsError: The folder holds no usable segmenter.
+        """
         self.card, self.device = read_card(folder), device
         if self.card["family"] != FAMILY:
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected {FAMILY!r}")
@@ -38,30 +48,43 @@ class VolumeSegmenter:
 
     @torch.inference_mode()
     def segment(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Labels uint8 [z, y, x] of an image float32 [z, y, x].
+        """Segment an image by the mean of the network's probabilities over the orientations.
 
-        label: what is held to be there. Only its outline's box and the brightness scale within its
-        outline are taken from it, both as in training. Raises ValueError where it is empty.
+        Args:
+            image: float32 [z, y, x].
+            label: The expected label map, [z, y, x]. As in training, its outline determines the box
+                that is segmented and the voxels by which intensities are scaled; nothing else of
+                it is used.
+
+        Returns:
+            Labels uint8 [z, y, x]; 0 outside the box.
+
+        Raises:
+            ValueError: The label map is empty.
         """
         box = tuple(grown(side, MARGIN, STRIDE) for side in tissue_slices(label))
-        bright = cut(to_network(normalise(image, label)), box, fill=-1.0)
-        shares = torch.zeros(self.network.config.labels, *bright.shape)
+        scaled = cut(to_network(normalise(image, label)), box, fill=-1.0)
+        sums = torch.zeros(self.network.config.labels, *scaled.shape)
         for orientation in self.card["orientations"]:
-            for share, one in zip(shares, self.shares(bright, orientation), strict=True):
-                share += one
-        made = np.zeros(label.shape, np.uint8)
-        paste(made, box, shares.argmax(0).numpy().astype(np.uint8))
-        return made
+            probabilities = self.label_probabilities(scaled, orientation)
+            for total, probability in zip(sums, probabilities, strict=True):
+                total += probability
+        segmented = np.zeros(label.shape, np.uint8)
+        paste(segmented, box, sums.argmax(0).numpy().astype(np.uint8))
+        return segmented
 
     def features(self, grey_N1HW: torch.Tensor) -> torch.Tensor:
-        """Features (N, F) of slices in [-1, 1], by which sets of images are compared. They are
-        padded, dark on the right and below, to sides that the network takes."""
-        height, width = grey_N1HW.shape[-2:]
-        whole = F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
-        return self.network.pooled(whole)
+        """Return features (N, F) of slices in [-1, 1], by which sets of images are compared.
 
-    def shares(self, bright: np.ndarray, orientation: str) -> torch.Tensor:
-        """Softmax (K, z, y, x) of a volume in [-1, 1], seen in one direction."""
-        image = torch.from_numpy(np.ascontiguousarray(slices(bright, orientation)))[:, None]
-        runs = [self.network(run.to(self.device)).softmax(1).cpu() for run in image.split(BATCH)]
-        return torch.cat(runs).transpose(0, 1).movedim(1, 1 + AXES[orientation])
+        The slices are padded, dark on the right and below, to sides that the network can take.
+        """
+        height, width = grey_N1HW.shape[-2:]
+        padded = F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
+        return self.network.pooled(padded)
+
+    def label_probabilities(self, scaled: np.ndarray, orientation: str) -> torch.Tensor:
+        """Return the softmax (K, z, y, x) of a volume in [-1, 1] from slices of one orientation."""
+        image = torch.from_numpy(np.ascontiguousarray(slices(scaled, orientation)))[:, None]
+        batches = image.split(BATCH)
+        probabilities = [self.network(b.to(self.device)).softmax(1).cpu() for b in batches]
+        return torch.cat(probabilities).transpose(0, 1).movedim(1, 1 + AXES[orientation])

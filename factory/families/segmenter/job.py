@@ -1,36 +1,38 @@
-"""The segmenter for `factory train`: one part, its card, its scores."""
+"""The segmenter for `factory train`: one network, its card and its scores."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
+from factory.families.scores import table_lines
 from factory.families.segmenter.recipe import SegmenterTraining
-from factory.families.segmenter.train import network, train
+from factory.families.segmenter.train import Slices, build_network, train
 from factory.lookup import find_model
-from factory.models.checkpoint import load_state, read_card, save_model
+from factory.models.checkpoint import read_card, save_model
 from factory.storage.subjects.types import Subject
-from factory.training.cards import remove_paths
+from factory.training.cards import label_table_entry, origin_entry, subjects_entry
 from factory.training.data import (
     held_out_subjects,
     scoring_spacing_mm,
-    subject_ranges,
     subject_records,
     training_subjects,
+    training_subjects_at_all_spacings,
 )
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run
 from factory.training.slices import SliceSampler, cut_stack
 
 PART = "segmenter"
 
-WATCHED = 12
-"""Held-out slices of each orientation that are scored while training."""
+HELD_OUT_SLICES = 12
+"""Held-out slices of each orientation that are scored during the training."""
 
 
 def check(recipe: SegmenterTraining) -> None:
+    """Check that a recipe can be trained. See factory.families.base.Job."""
     subject_records(recipe.subjects)
     if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
         raise RecipeError(
@@ -42,12 +44,15 @@ def check(recipe: SegmenterTraining) -> None:
 
 
 def parts(recipe: SegmenterTraining) -> tuple[str, ...]:
+    """List the only part: one network for the slices of all orientations."""
     return (PART,)
 
 
-def samplers_of(recipe: SegmenterTraining, subjects: list[Subject]) -> list[SliceSampler]:
-    """One an orientation. Sagittal slices are not mirrored: that would swap front and back; nor
-    are hearts, whose ventricles it would swap."""
+def slice_samplers(recipe: SegmenterTraining, subjects: list[Subject]) -> list[SliceSampler]:
+    """Build a sampler of the subjects' slices for each orientation of the recipe.
+
+    Sagittal slices and hearts are not mirrored: that would swap front and back, or the ventricles.
+    """
     hearts = recipe.subjects.layout == "short_axis"
     return [
         SliceSampler(
@@ -60,65 +65,77 @@ def samplers_of(recipe: SegmenterTraining, subjects: list[Subject]) -> list[Slic
     ]
 
 
+def first_slices(samplers: list[SliceSampler], count: int) -> Slices:
+    """Draw the same `count` slices of each sampler at every call, and join them."""
+    batches = [sampler.batch(0, count) for sampler in samplers]
+    label, image = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return label, image
+
+
 def work(recipe: SegmenterTraining, part: str, run: Run) -> None:
-    """One worker's share. Where nobody is held out, learnt slices are watched instead."""
-    learnt: list[Subject] = []
-    for spacing in recipe.subjects.spacing_mm:
-        learnt += training_subjects(recipe.subjects, spacing)
-    held = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0]) or learnt
-    watched = [sampler.batch(0, WATCHED) for sampler in samplers_of(recipe, held)]
-    label, image = (np.concatenate(slices) for slices in zip(*watched, strict=True))
-    labels = len(learnt[0].table.names)
-    train(recipe, samplers_of(recipe, learnt), (label, image), labels, run)
+    """Train the network as one of the workers.
+
+    The slices that are scored during the training are of held-out subjects, or of training subjects
+    if the recipe holds none out.
+    """
+    subjects = training_subjects_at_all_spacings(recipe.subjects)
+    held_out = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0]) or subjects
+    slices = first_slices(slice_samplers(recipe, held_out), HELD_OUT_SLICES)
+    labels = len(subjects[0].table.names)
+    train(recipe, slice_samplers(recipe, subjects), slices, labels, run)
 
 
 def export(loaded: CheckedDocument[SegmenterTraining], output: Path) -> Path:
-    """Write OUTPUT/model from the checkpoint; returns that folder."""
+    """Write the model folder from the checkpoint, and return it."""
     recipe = loaded.spec
-    learnt = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
-    table = learnt[0].table
-    model = network(recipe, len(table.names))
+    subjects = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
+    table = subjects[0].table
+    network = build_network(recipe, len(table.names))
     folder = output / PART
-    state = load_state(folder / "checkpoint.safetensors", {PART: model}, {})
-    ids = [s.id for s in learnt]
+    state = load_checkpoint(folder, {PART: network})
     card = {
         "name": recipe.name,
         "family": "segmenter",
         "config": {"labels": len(table.names), **recipe.model.model_dump()},
         "orientations": list(recipe.orientations),
-        "label_table": {"names": list(table.names), "colours": [list(c) for c in table.colours]},
+        "label_table": label_table_entry(table),
         "licence": recipe.licence,
         "training": {
-            **subject_ranges(learnt),
-            "spacing_mm": [min(recipe.subjects.spacing_mm), max(recipe.subjects.spacing_mm)],
-            "subjects": ids,
-            "held_out": list(recipe.subjects.hold_out),
+            **subjects_entry(recipe.subjects, subjects),
             "images": "real",
             "images_a_step": recipe.batch,
             "steps": state["step"],
             "hours": round(state["hours"], 3),
-            "recipe": remove_paths(loaded.data),
-            "torch": torch.__version__,
+            **origin_entry(loaded.data),
         },
-        "shared_with": shared_with(recipe.judges, ids),
+        "shared_with": shared_subjects(recipe.judges, [s.id for s in subjects]),
         "loss_curve": Run(folder).loss_curve(),
     }
-    save_model(output / "model", {PART: model}, card)
+    save_model(output / "model", {PART: network}, card)
     return output / "model"
 
 
-def shared_with(judged: str | None, ids: list[str]) -> dict[str, list[str]]:
-    """The subjects that a generator learnt from too, under its name: where the two agree on one of
-    them, that is no second opinion."""
-    if judged is None:
+def shared_subjects(generator: str | None, ids: list[str]) -> dict[str, list[str]]:
+    """List the training subjects that a generator was trained on too.
+
+    Where the segmenter agrees with the generator on one of them, it is no second opinion.
+
+    Args:
+        generator: The name or folder of the generator that is to be judged; None if there is none.
+        ids: The segmenter's training subjects.
+
+    Returns:
+        The ids under the generator's name; empty without a generator.
+    """
+    if generator is None:
         return {}
-    card = read_card(find_model(judged, "judges"))
-    theirs = card.get("training", {}).get("subjects", ())
-    return {str(card.get("name", judged)): [one for one in ids if one in theirs]}
+    card = read_card(find_model(generator, "judges"))
+    others = card.get("training", {}).get("subjects", ())
+    return {str(card.get("name", generator)): [subject for subject in ids if subject in others]}
 
 
 def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame | None:
-    """Scores on held-out subjects; pictures and tables to output."""
+    """Score a model on the held-out subjects. See factory.families.base.Job."""
     from factory.families.segmenter.scoring import evaluate
 
     subjects = held_out_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
@@ -126,4 +143,5 @@ def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame
 
 
 def text(table: pd.DataFrame) -> list[str]:
-    return [line.rstrip() for line in table.to_string(index=False).splitlines()]
+    """Return the lines of a table of scores."""
+    return table_lines(table)

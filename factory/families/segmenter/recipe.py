@@ -1,4 +1,4 @@
-"""What the training recipe of a segmenter may say."""
+"""The training recipe of a segmenter."""
 
 from typing import Annotated, Literal
 
@@ -10,15 +10,20 @@ from factory.training.recipe import Augment, Count, Training, TrainingSubjects
 
 
 class SegmenterModel(Section):
-    """See factory.models.segmenter.SegmenterConfig."""
+    """The network; see factory.models.segmenter.SegmenterConfig."""
 
     width: Count = 16
 
 
 class SegmenterAugment(Augment):
-    """Turns, zooms and shifts in the plane; and of the image alone, as normal deviations about
-    none: gamma (of its logarithm), gain (likewise), and noise, in units of the brain's 99.5th
-    percentile."""
+    """Random rotations, zooms and shifts in the plane, and random changes of the intensities.
+
+    Attributes:
+        gamma: Standard deviation of the logarithm of the exponent.
+        gain: Standard deviation of the logarithm of the factor.
+        noise: Standard deviation of the noise's own standard deviation, in units of the 99.5th
+            percentile inside the brain.
+    """
 
     gamma: Weight = 0.0
     gain: Weight = 0.0
@@ -26,11 +31,18 @@ class SegmenterAugment(Augment):
 
 
 class SegmenterTraining(Training):
-    """`factory train` for the segmenter: one network for slices of every orientation.
+    """The training recipe: one network for slices of all orientations.
 
-    judges: the generator whose images it is to judge, by its name or folder; the card then lists
-    the subjects that both learnt from. crop: side of the training slices. steps: at half of them
-    the rate begins to fall to 0.
+    Attributes:
+        subjects: The subjects to train on.
+        judges: The name or folder of the generator whose images the segmenter will judge. The card
+            lists the subjects that both were trained on.
+        orientations: The orientations of the slices.
+        crop: Side of the training slices in pixels.
+        model: The network.
+        augment: Random changes of the training slices.
+        learning_rate: Constant for the first half of the steps, then falling to 0.
+        steps: Length of the training.
     """
 
     family: Annotated[Literal["segmenter"], one_of(("segmenter",))]

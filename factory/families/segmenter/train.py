@@ -1,56 +1,71 @@
-"""The segmenter's training loop, one straight line."""
+"""The segmenter's training loop."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from factory.families.segmenter.recipe import SegmenterAugment, SegmenterTraining
 from factory.imaging.pictures import picture_rows
 from factory.metrics.overlap import label_dice
-from factory.models.checkpoint import load_state, save_state
 from factory.models.segmenter import Segmenter, SegmenterConfig, dice_loss, initialise
 from factory.training.augmentation import transform_in_plane
+from factory.training.loop import TrainingLoop
 from factory.training.run import Run
-from factory.training.schedules import cosine_after_half
+from factory.training.schedules import cosine_after_half, set_learning_rate
 from factory.training.slices import SliceSampler
 
 BATCH = 8
-"""Slices a forward pass where nothing is learnt."""
+"""Slices of a forward pass without gradients."""
 
-SHOWN = 9
+GRID_COLUMNS = 9
 """Held-out slices in a sample grid."""
 
 Slices = tuple[np.ndarray, np.ndarray]
-"""Labels uint8 and images float32 in [-1, 1], each (B, H, W)."""
+"""Labels uint8 and images float32 in [-1, 1], each [slice, row, column]."""
 
 
-def network(recipe: SegmenterTraining, labels: int) -> Segmenter:
-    """The same initial weights on every worker."""
-    made = Segmenter(SegmenterConfig(labels, **recipe.model.model_dump()))
-    initialise(made, torch.Generator().manual_seed(recipe.seed))
-    return made
+def build_network(recipe: SegmenterTraining, labels: int) -> Segmenter:
+    """Build the network with its initial weights, the same on every worker.
+
+    Args:
+        recipe: Width and seed of the network.
+        labels: Number of labels, including the background.
+    """
+    network = Segmenter(SegmenterConfig(labels, **recipe.model.model_dump()))
+    initialise(network, torch.Generator().manual_seed(recipe.seed))
+    return network
 
 
-def batch(samplers: list[SliceSampler], step: int, recipe: SegmenterTraining) -> Slices:
-    """The global batch of a step, a function of (seed, step) alone: one orientation's slices, the
-    next step's of the next orientation."""
+def draw_batch(samplers: list[SliceSampler], step: int, recipe: SegmenterTraining) -> Slices:
+    """Draw the augmented global batch of a step, a function of (seed, step) alone.
+
+    Args:
+        samplers: One for each orientation; successive steps use successive orientations.
+        step: Index of the step, from 0.
+        recipe: Batch size, augmentation and seed.
+    """
     labels, images = samplers[step % len(samplers)].batch(step, recipe.batch)
-    made = [
-        augmented(label, image, recipe.augment, (recipe.seed, step * recipe.batch + i))
+    pairs = [
+        augment_slice(label, image, recipe.augment, (recipe.seed, step * recipe.batch + i))
         for i, (label, image) in enumerate(zip(labels, images, strict=True))
     ]
-    return np.stack([label for label, _ in made]), np.stack([image for _, image in made])
+    return np.stack([label for label, _ in pairs]), np.stack([image for _, image in pairs])
 
 
-def augmented(
+def augment_slice(
     label: np.ndarray, image: np.ndarray, augment: SegmenterAugment, key: tuple[int, int]
 ) -> Slices:
-    """A slice moved, its labels with it, and its intensities changed, by a seed's draws."""
+    """Transform a label map and its image alike, and change the image's intensities.
+
+    Args:
+        label: uint8 [row, column].
+        image: float32 [row, column], in [-1, 1].
+        augment: How strong the changes are.
+        key: Seed of the random numbers.
+    """
 
     def rng(stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
@@ -70,29 +85,31 @@ def train(
     held_out: Slices,
     labels: int,
     run: Run,
-) -> dict[str, Any]:
-    """Train from where the folder left off; returns the last state's plain values.
+) -> None:
+    """Train the network, from the checkpoint in the run's folder if there is one.
 
-    samplers: one an orientation. held_out: scored and drawn, never learnt from. Writes
-    checkpoint.safetensors, losses.csv and samples/ in run.folder.
+    Writes checkpoint.safetensors, losses.csv and samples/ into the folder.
+
+    Args:
+        recipe: The training recipe.
+        samplers: Draw the training slices, one sampler for each orientation.
+        held_out: Slices that are segmented and scored, but never trained on.
+        labels: Number of labels, including the background.
+        run: The worker's rank, device and folder.
+
+    Raises:
+        TrainingDiverged: A loss is not finite.
     """
-    model = network(recipe, labels).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    modules: dict[str, nn.Module] = {"segmenter": model}
-    optimisers = {"optimiser": torch.optim.Adam(model.parameters(), recipe.learning_rate)}
-    checkpoint = run.folder / "checkpoint.safetensors"
-    state: dict[str, Any] = {"step": 0, "hours": 0.0}
-    if checkpoint.exists():
-        state = load_state(checkpoint, modules, optimisers)
-        run.truncate_losses(state["step"] * recipe.batch)
-    step, hours_before = state["step"], state["hours"]
-    forward: nn.Module = DistributedDataParallel(model) if run.world > 1 else model
+    model = build_network(recipe, labels).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(model.parameters(), recipe.learning_rate)
+    optimisers = {"optimiser": optimiser}
+    loop = TrainingLoop(recipe, run, {"segmenter": model}, optimisers, recipe.steps)
+    forward, autocast = run.distribute(model), run.autocast(recipe.mixed_precision)
     share = run.share(recipe.batch)
-    autocast = torch.autocast(run.device.type, torch.bfloat16, enabled=recipe.mixed_precision)
 
-    while step < recipe.steps:
-        for group in optimisers["optimiser"].param_groups:
-            group["lr"] = recipe.learning_rate * cosine_after_half(step, recipe.steps)
-        label, image = batch(samplers, step, recipe)
+    for step in loop.steps():
+        set_learning_rate(optimiser, recipe.learning_rate * cosine_after_half(step, recipe.steps))
+        label, image = draw_batch(samplers, step, recipe)
         label_BHW = torch.from_numpy(label[share]).to(run.device)
         image_B1HW = torch.from_numpy(image[share])[:, None].to(run.device)
         with autocast:
@@ -101,53 +118,46 @@ def train(
             "cross_entropy": F.cross_entropy(logits_BKHW.float(), label_BHW.long()),
             "dice": dice_loss(logits_BKHW.float(), label_BHW),
         }
-        optimisers["optimiser"].zero_grad()
+        optimiser.zero_grad()
         (losses["cross_entropy"] + losses["dice"]).backward()
-        optimisers["optimiser"].step()
-        step += 1
+        optimiser.step()
 
-        last = step == recipe.steps
-        if step == 1 or step % recipe.log_every == 0 or last:
-            values = run.mean_losses(losses, step)
-            values["held_out_dice"] = held_out_dice(model, held_out, run)
-            run.log(recipe.name, step * recipe.batch, recipe.steps * recipe.batch, values)
-        if run.rank == 0 and (step % recipe.sample_every == 0 or last):
-            draw(model, held_out, run, step)
-        if step % recipe.checkpoint_every == 0 or last:
-            run.mean_losses(losses, step)
-            state = {"step": step, "hours": hours_before + run.hours()}
-            if run.rank == 0:
-                save_state(checkpoint, modules, optimisers, state)
-    return state
+        if step == 0 or loop.is_due(recipe.log_every):
+            values = loop.mean_losses(losses)
+            loop.log(values | {"held_out_dice": held_out_dice(model, held_out, run)})
+        if run.rank == 0 and loop.is_due(recipe.sample_every):
+            draw_sample_grid(model, held_out, run, loop.step)
+        if loop.is_due(recipe.checkpoint_every):
+            loop.save(losses)
 
 
 @torch.no_grad()
-def segmented(model: nn.Module, image_BHW: np.ndarray, device: torch.device) -> np.ndarray:
-    """Labels uint8 (B, H, W) by the network as it stands."""
+def segment_slices(model: nn.Module, image_BHW: np.ndarray, device: torch.device) -> np.ndarray:
+    """Segment images float32 (B, H, W) with the current weights; returns labels uint8 (B, H, W)."""
     model.eval()
-    runs = torch.from_numpy(image_BHW)[:, None].split(BATCH)
-    made = torch.cat([model(run.to(device)).argmax(1).cpu() for run in runs])
+    batches = torch.from_numpy(image_BHW)[:, None].split(BATCH)
+    label_BHW = torch.cat([model(batch.to(device)).argmax(1).cpu() for batch in batches])
     model.train()
-    return made.numpy().astype(np.uint8)
+    return label_BHW.numpy().astype(np.uint8)
 
 
 def held_out_dice(model: nn.Module, held_out: Slices, run: Run) -> float:
-    """The mean Dice of the structures over all held-out slices together."""
+    """Return the mean Dice of the structures, each over all held-out slices together."""
     label, image = held_out
-    made = segmented(model, image, run.device)
-    overlaps = [label_dice(made, label, v) for v in np.unique(label) if v]
+    segmented = segment_slices(model, image, run.device)
+    overlaps = [label_dice(segmented, label, value) for value in np.unique(label) if value]
     return float(np.mean(overlaps)) if overlaps else 0.0
 
 
-def draw(model: nn.Module, held_out: Slices, run: Run, step: int) -> None:
-    """A sample grid: held-out images, their labels, and what the network takes them for."""
+def draw_sample_grid(model: nn.Module, held_out: Slices, run: Run, step: int) -> None:
+    """Write a picture of held-out images, their labels and their segmentations."""
     label, image = held_out
-    chosen = np.linspace(0, len(label) - 1, min(SHOWN, len(label))).astype(int)
-    label, image = label[chosen], image[chosen]
-    made, most = segmented(model, image, run.device), float(label.max())
+    columns = np.linspace(0, len(label) - 1, min(GRID_COLUMNS, len(label))).astype(int)
+    label, image = label[columns], image[columns]
+    segmented, highest = segment_slices(model, image, run.device), float(label.max())
     rows = [
         ("image, held out", image, "gray", -1.0, 1.0),
-        ("label", label, "nipy_spectral", 0.0, most),
-        ("segmented", made, "nipy_spectral", 0.0, most),
+        ("label", label, "nipy_spectral", 0.0, highest),
+        ("segmented", segmented, "nipy_spectral", 0.0, highest),
     ]
-    picture_rows(run.folder / "samples" / f"step-{step:06d}.png", rows)
+    picture_rows(run.sample_file(step), rows)

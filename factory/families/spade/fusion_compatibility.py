@@ -1,25 +1,30 @@
-"""Whether a trained fusion is one, and of which SPADE model. Knows no torch."""
+"""Whether a trained fusion fits a SPADE model. This module does not import torch."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from factory.errors import FactoryError
+from factory.storage.json_value import JsonValue
 
 
-def check_fusion(name: str, card: Mapping[str, Any], spade: Mapping[str, Any]) -> None:
-    """Raises FactoryError, one line, where a model is no CNN fusion or is another model's.
+def check_fusion(name: str, card: Mapping[str, JsonValue], spade: Mapping[str, JsonValue]) -> None:
+    """Check that a model is a CNN fusion, and was trained for the SPADE model of a recipe.
 
-    name: what the recipe calls it. card: its card. spade: that of the model whose volumes it is
-    to fuse.
+    Args:
+        name: The name of the fusion in the recipe.
+        card: The fusion's card.
+        spade: The card of the SPADE model whose volumes are to be fused.
+
+    Raises:
+        FactoryError: It is no CNN fusion, or belongs to another model; the message is one line.
     """
     if card["family"] != "cnn_fusion":
         raise FactoryError(
             f"appearance.fuse.cnn: {name}: family {card['family']!r}; allowed: 'cnn_fusion'"
         )
-    its = card["spade"]["name"]
-    if its != spade.get("name"):
+    fused_model = card["spade"]["name"]
+    if fused_model != spade.get("name"):
         raise FactoryError(
-            f"appearance.fuse.cnn: {name}: fuses what {its} paints; appearance.model is "
+            f"appearance.fuse.cnn: {name}: fuses what {fused_model} paints; appearance.model is "
             f"{spade.get('name')}"
         )
     if set(card["orientations"]) != set(spade["orientations"]):
@@ -29,8 +34,15 @@ def check_fusion(name: str, card: Mapping[str, Any], spade: Mapping[str, Any]) -
         )
 
 
-def fusion_warnings(card: Mapping[str, Any], spade: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where a fusion learnt from another training of the same model."""
+def fusion_warnings(
+    card: Mapping[str, JsonValue], spade: Mapping[str, JsonValue]
+) -> tuple[str, ...]:
+    """Return a warning if a fusion was trained for other weights of the same model.
+
+    Args:
+        card: The fusion's card.
+        spade: The card of the SPADE model whose volumes are to be fused.
+    """
     if card["spade"]["sha256"] == spade["sha256"]:
         return ()
     return (

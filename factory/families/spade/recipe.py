@@ -1,4 +1,4 @@
-"""What a training recipe of SPADE may say."""
+"""The training recipe of SPADE."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from factory.training.recipe import Count, Optimiser, Training, TrainingSubjects
 
 
 class Model(Section):
-    """The generator: see factory.models.spade.network.SpadeConfig."""
+    """The generator; see factory.models.spade.network.SpadeConfig."""
 
     width: Count = 64
     hidden: Count = 128
@@ -19,13 +19,22 @@ class Model(Section):
 
 
 class Discriminator(Section):
+    """The discriminator; see factory.models.spade.network.MultiScaleDiscriminator."""
+
     width: Count = 64
     scales: Count = 2
 
 
 class Loss(Section):
-    """Weights beside the hinge loss. reconstruction (L1 on the image) is not in the SPADE paper:
-    it stands in for the perceptual loss where no pretrained features are at hand."""
+    """Weights of the losses, relative to the hinge loss.
+
+    Attributes:
+        feature_matching: L1 between the discriminator's features of real and fake images.
+        perceptual: L1 between VGG features of real and fake images.
+        reconstruction: L1 between real and fake images. It is not in the SPADE paper; it replaces
+            the perceptual loss where no pretrained features are installed.
+        kl: KL divergence of the style codes from their prior.
+    """
 
     feature_matching: Weight = 10.0
     perceptual: Weight = 0.0
@@ -34,10 +43,18 @@ class Loss(Section):
 
 
 class SpadeTraining(Training):
-    """`factory train` for SPADE: one network an orientation.
+    """The training recipe: one network for each orientation.
 
-    crop: side of the training slices, a multiple of 32. niter, niter_decay: epochs at a constant
-    and at a linearly falling rate; one epoch shows as many slices as hold tissue.
+    Attributes:
+        subjects: The subjects to train on.
+        orientations: The orientations that are trained.
+        crop: Side of the training slices in pixels, a multiple of 32.
+        model: The generator.
+        discriminator: The discriminator.
+        loss: Weights of the losses.
+        optimiser: Learning rates and moments of Adam.
+        niter: Epochs at a constant learning rate; an epoch shows as many slices as contain tissue.
+        niter_decay: Epochs at a linearly falling learning rate.
     """
 
     family: Annotated[Literal["spade"], one_of(("spade",))]

@@ -1,12 +1,11 @@
-"""A SPADE model on the subjects that its training held out, beside painting by class means.
+"""Scores of a SPADE model on the subjects that its training held out, beside class means.
 
-This is interpolation between subjects like those it learnt from (for an atlas: between ages of
+This is interpolation between subjects like those of the training (for an atlas: between ages of
 one population average), not a test on unseen people.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -18,14 +17,15 @@ from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import boxes
 from factory.metrics.paired import comparable, flicker, paired_scores
 from factory.models import fusion_rules as fusion
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 CLASS_MEANS = "class means"
-"""The baseline. It is held against the real volume in the real volume's own units: divided by its
-own 99.5th percentile, as the others are, it would be too bright and score worse."""
+"""The baseline. It is compared with the real volume in the real volume's units: divided by its own
+99.5th percentile, as the other versions are, it would be too bright and score worse."""
 
 FUSIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mean": fusion.mean,
@@ -35,29 +35,37 @@ FUSIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndarray]:
-    """Every image the model can make of a subject's labels, and class-mean painting, by name."""
-    made = {}
+def paint_versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndarray]:
+    """Paint a subject's labels in every way: class means, each orientation, and each fusion.
+
+    Returns:
+        Images float32 [z, y, x] by the name of the version.
+    """
+    versions = {}
     means = painter.card.get("class_means")
     if means is not None:
         assert subject.image is not None
         unit = np.percentile(subject.image[subject.label > 0], 99.5)
-        made[CLASS_MEANS] = (np.asarray(means) * unit)[subject.label].astype(np.float32)
+        versions[CLASS_MEANS] = (np.asarray(means) * unit)[subject.label].astype(np.float32)
     volumes = painter.paint_all(subject.label, style_seed=0)
-    names = [o for o in AXES if o in painter.networks]
-    made |= {name: v.numpy() for name, v in zip(names, volumes, strict=True)}
+    names = [orientation for orientation in AXES if orientation in painter.networks]
+    versions |= {name: v.numpy() for name, v in zip(names, volumes, strict=True)}
     if len(volumes) == 3:
-        made |= {name: rule(volumes).numpy() for name, rule in FUSIONS.items()}
-    return made
+        versions |= {name: rule(volumes).numpy() for name, rule in FUSIONS.items()}
+    return versions
 
 
 def held_out_scores(painter: SpadePainter, subjects: list[Subject]) -> pd.DataFrame:
-    """A row a subject and version: scores inside the brain and over the whole volume, and the
-    flicker along z, y and x held against the real volume's (1 is as smooth as real)."""
-    rows: list[dict[str, Any]] = []
+    """Score each version of each subject.
+
+    Returns:
+        A row for each subject and version: scores inside the brain and over the whole volume, and
+        the flicker along z, y and x relative to the real volume's (1 is as smooth as real).
+    """
+    rows: list[JsonObject] = []
     for subject in subjects:
         assert subject.image is not None
-        for name, image in versions(painter, subject).items():
+        for name, image in paint_versions(painter, subject).items():
             ratios = {
                 f"flicker_{axis}": flicker(image, subject.label, i)
                 / flicker(subject.image, subject.label, i)
@@ -71,7 +79,7 @@ def held_out_scores(painter: SpadePainter, subjects: list[Subject]) -> pd.DataFr
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table a subject at a time, as Markdown; figures inside the brain, then whole-volume."""
+    """Return a table of scores as Markdown, one table for each subject."""
     columns = ["ssim", "mse", "corr", "score", "whole_ssim", "whole_corr", "flicker_z", "flicker_x"]
     lines = []
     for subject, rows in table.groupby("subject", sort=True):
@@ -84,17 +92,17 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> None:
-    """A PNG: each held-out subject's middle slices, real, fused and by class means."""
+def draw_picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> None:
+    """Draw the middle slices of each subject: real, fused and by class means."""
     figure, axes = plt.subplots(3 * len(subjects), 3, figsize=(8.4, 8.4 * len(subjects)))
     for rows, subject in zip(axes.reshape(len(subjects), 3, 3), subjects, strict=True):
         assert subject.image is not None
-        made = versions(painter, subject)
-        shown = {"real": subject.image, "mean of three": made["mean"]}
-        shown[CLASS_MEANS] = made[CLASS_MEANS]
+        versions = paint_versions(painter, subject)
+        images = {"real": subject.image, "mean of three": versions["mean"]}
+        images[CLASS_MEANS] = versions[CLASS_MEANS]
         centre = [int(np.median(v)) for v in np.nonzero(subject.label)]
         for row, (orientation, axis) in zip(rows, AXES.items(), strict=True):
-            for cell, (name, image) in zip(row, shown.items(), strict=True):
+            for cell, (name, image) in zip(row, images.items(), strict=True):
                 plane = comparable(image, subject.label).take(centre[axis], axis)
                 cell.imshow(plane, cmap="gray", vmin=0, vmax=1, origin="lower")
                 cell.set_title(f"{subject.id}  {orientation}  {name}", fontsize=7)
@@ -105,14 +113,21 @@ def picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> None:
 
 
 def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame:
-    """Score a model on subjects with images; writes held_out.csv, .md, .png and box plots into
-    output."""
+    """Score a model on subjects with images, and return the table of `held_out_scores`.
+
+    Writes held_out.csv, held_out.md, held_out.png and held_out_boxes.png into output.
+
+    Args:
+        model: The model folder.
+        subjects: Held-out subjects with images.
+        output: Where the tables and the pictures are written.
+    """
     painter = SpadePainter(model, torch.device("cpu"))
     table = held_out_scores(painter, subjects)
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "held_out.csv", index=False)
     (output / "held_out.md").write_text(markdown(table), encoding="utf-8")
     if len(painter.networks) == len(AXES):
-        picture(painter, subjects, output / "held_out.png")
+        draw_picture(painter, subjects, output / "held_out.png")
     boxes(table, "version", output / "held_out_boxes.png")
     return table

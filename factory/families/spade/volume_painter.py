@@ -1,4 +1,4 @@
-"""Label volume -> image volume: three SPADE networks, one a slicing direction, and their fusion."""
+"""From a label volume to an image volume: a network for each orientation, and their fusion."""
 
 from pathlib import Path
 from typing import cast
@@ -17,26 +17,39 @@ from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
 from factory.models.spade.network import STRIDE, SpadeConfig, SpadeGenerator
 from factory.models.spade.stack import SpadeStack
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
 MARGIN = 2
-"""Voxels of background kept about the brain's box."""
+"""Background voxels around the brain's box that are painted too."""
 
 
 class SpadePainter:
-    """The networks of one model folder, loaded once, and of a trained fusion if one is given.
+    """The networks of a model folder and, if requested, a trained fusion.
 
-    card: the model's JSON card. Raises WeightsError where the folder is not a SPADE model,
-    FactoryError where the fusion is none, or another model's.
+    Attributes:
+        card: The model's JSON card.
+        networks: The network of each orientation.
     """
 
     def __init__(self, folder: Path, device: torch.device, fusion: Path | None = None) -> None:
+        """Load the networks.
+
+        Args:
+            folder: The model folder.
+            device: Where the networks compute.
+            fusion: The model folder of a CNN fusion.
+
+        Raises:
+            WeightsError: A folder holds no usable model of its family.
+            FactoryError: The fusion was trained for another model.
+        """
         self.card = read_card(folder)
         if self.card["family"] != "spade":
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'spade'")
         self.config = SpadeConfig(**self.card["config"])
         self.device = device
-        self.networks = {name: self.loaded(folder, name) for name in self.card["orientations"]}
+        self.networks = {name: self.load_stack(folder, name) for name in self.card["orientations"]}
         self.cnn: CnnFusion | None = None
         if fusion is not None:
             card = read_card(fusion)
@@ -44,12 +57,13 @@ class SpadePainter:
             cnn = CnnFusion(CnnFusionConfig(**card["config"]))
             self.cnn = cast(CnnFusion, load_weights(fusion, "cnn", cnn, card).to(device))
 
-    def loaded(self, folder: Path, name: str) -> SpadeStack:
-        network = load_weights(folder, name, SpadeGenerator(self.config), self.card)
+    def load_stack(self, folder: Path, orientation: str) -> SpadeStack:
+        """Load the network of one orientation."""
+        network = load_weights(folder, orientation, SpadeGenerator(self.config), self.card)
         return SpadeStack(cast(SpadeGenerator, network), self.device)
 
-    def styles(self, seed: int) -> torch.Tensor | None:
-        """A style code (1, Z) drawn from its prior, or None where the model has no latent."""
+    def style_from(self, seed: int) -> torch.Tensor | None:
+        """Sample a style code (1, Z) from the prior; None if the model has no latent."""
         if not self.config.latent:
             return None
         rng = torch.Generator().manual_seed(seed)
@@ -58,57 +72,86 @@ class SpadePainter:
     def paint_volume(
         self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
     ) -> np.ndarray:
-        """One network's volume float32 [z, y, x], in units of the brain's 99.5th percentile.
+        """Paint a volume slice by slice in one orientation.
 
-        The planes are cropped to the brain's box, padded to the network's stride; slices without
-        tissue are not drawn, and what lies outside the box is 0.
+        The planes are cropped to the brain's box and padded to the network's stride. Slices without
+        tissue are not painted. Voxels outside the box are 0.
+
+        Args:
+            label: uint8 [z, y, x].
+            orientation: Whose network paints.
+            style_seed: Seed of the style code, if the model has a latent.
+            mixed_precision: Whether convolutions compute in bfloat16.
+
+        Returns:
+            float32 [z, y, x], in units of the brain's 99.5th percentile.
         """
         stack = slices(label, orientation)
         _, rows, columns = (grown(side, MARGIN, STRIDE) for side in tissue_slices(stack))
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
-        drawn = np.full(stack.shape, -1.0, np.float32)
-        plane = (slice(0, len(filled)), rows, columns)
-        into = drawn[filled]
-        images = self.draw(cut(stack[filled], plane), orientation, style_seed, mixed_precision)
-        paste(into, plane, images)
-        drawn[filled] = into
-        return volume(from_network(drawn), orientation)
+        image = np.full(stack.shape, -1.0, np.float32)
+        box = (slice(0, len(filled)), rows, columns)
+        planes = image[filled]
+        painted = self.draw(cut(stack[filled], box), orientation, style_seed, mixed_precision)
+        paste(planes, box, painted)
+        image[filled] = planes
+        return volume(from_network(image), orientation)
 
     def draw(
         self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
     ) -> np.ndarray:
-        """One network's images in [-1, 1] of label maps, both [slice, rows, columns]."""
-        style = self.styles(style_seed)
-        of_all = None if style is None else style.expand(len(label), -1)
-        return self.networks[orientation].draw(label, of_all, mixed_precision)
+        """Draw the images in [-1, 1] of label maps by one network, both [slice, row, column]."""
+        style = self.style_from(style_seed)
+        styles = None if style is None else style.expand(len(label), -1)
+        return self.networks[orientation].draw(label, styles, mixed_precision)
 
     def paint_all(
         self, label: np.ndarray, style_seed: int, mixed_precision: bool = False
     ) -> torch.Tensor:
-        """The volumes of all orientations, stacked: (3, z, y, x)."""
-        named = [name for name in AXES if name in self.networks]
-        volumes = [self.paint_volume(label, name, style_seed, mixed_precision) for name in named]
+        """Paint a volume in all orientations; see `paint_volume`.
+
+        Returns:
+            float32 [orientation, z, y, x].
+        """
+        names = [name for name in AXES if name in self.networks]
+        volumes = [self.paint_volume(label, name, style_seed, mixed_precision) for name in names]
         return torch.from_numpy(np.stack(volumes))
 
     def render(
         self, label: np.ndarray, appearance: CaseAppearance
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The fused image and, where uncertainty is asked for, the disagreement of its three
-        volumes; float32 [z, y, x]."""
+        """Paint a volume in all orientations and fuse them.
+
+        Args:
+            label: uint8 [z, y, x].
+            appearance: Style, fusion and precision.
+
+        Returns:
+            The image and, if requested, the disagreement of the orientations; float32 [z, y, x].
+        """
         volumes = self.paint_all(label, appearance.style_seed, appearance.mixed_precision)
         fused = self.fuse(volumes, label, appearance.fuse)
-        apart = fusion.disagreement(volumes).numpy() if appearance.uncertainty else None
-        return fused.numpy(), apart
+        uncertainty = fusion.disagreement(volumes).numpy() if appearance.uncertainty else None
+        return fused.numpy(), uncertainty
 
     def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """See factory.families.base.Painter."""
+        """Paint a case. See factory.families.base.Painter."""
         return self.render(label, case.appearance)
 
-    def fuse(self, volumes: torch.Tensor, label: np.ndarray, rule: str | dict) -> torch.Tensor:
-        """By a rule of factory.models.fusion_rules, or within the brain's box by the trained
-        network.
+    def fuse(
+        self, volumes: torch.Tensor, label: np.ndarray, rule: str | JsonObject
+    ) -> torch.Tensor:
+        """Fuse volumes by a rule, or by the trained network within the brain's box.
+
+        Args:
+            volumes: [orientation, z, y, x].
+            label: uint8 [z, y, x].
+            rule: A rule of factory.models.fusion_rules, or {"cnn": name} for the network.
+
+        Raises:
+            WeightsError: The rule asks for a network, and none was loaded.
         """
         if not (isinstance(rule, dict) and "cnn" in rule):
             return fusion.fuse(volumes, rule)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factory.families.cnn_fusion.scoring import markdown, scores
+from factory.families.cnn_fusion.scoring import markdown, score_versions
 from factory.imaging.intensities import normalise
 from factory.metrics.paired import profiles
 from factory.storage.subjects.phantom import phantom
@@ -27,7 +27,7 @@ def test_an_image_scores_as_itself_and_a_darker_one_only_by_its_own_percentile(
 ) -> None:
     assert subject.image is not None
     itself = normalise(subject.image, subject.label)
-    same, darker = scores(subject, {"mean": itself, "cnn": itself * 0.9})
+    same, darker = score_versions(subject, {"mean": itself, "cnn": itself * 0.9})
     for row in (same, darker):
         assert row["ssim"] == pytest.approx(1, abs=1e-4)
         assert row["psnr"] > 60

@@ -10,11 +10,11 @@ from scipy.ndimage import gaussian_filter
 from support.kill_training import Mortal, killed
 
 from factory.config.loading import parse_document
-from factory.families.cnn_fusion.crossfit import untoned
-from factory.families.cnn_fusion.data import Pair, PatchSampler, boxes, turn
+from factory.families.cnn_fusion.crossfit import match_tone
+from factory.families.cnn_fusion.data import Pair, PatchSampler, patch_boxes, turn
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
-from factory.families.cnn_fusion.train import network, train
-from factory.models.checkpoint import load_state
+from factory.families.cnn_fusion.train import build_network, train
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run, TrainingDiverged
 
 RECIPE = """
@@ -95,8 +95,8 @@ def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(losses(undisturbed), losses(resumed))
     states = []
     for folder in (undisturbed, resumed):
-        cnn = network(recipe(), 3)
-        load_state(folder / "checkpoint.safetensors", {"cnn": cnn}, {})
+        cnn = build_network(recipe(), 3)
+        load_checkpoint(folder, {"cnn": cnn})
         states.append(cnn.state_dict())
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
@@ -114,7 +114,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None
     spoilt = Spoiling(good.pairs, 8, True, seed=1)
     with pytest.raises(TrainingDiverged, match="step 4: loss mse is nan"):
         train(spec, spoilt, good.batch(0, 2), Run(tmp_path))
-    assert load_state(tmp_path / "checkpoint.safetensors", {}, {})["step"] == 3
+    assert load_checkpoint(tmp_path, {})["step"] == 3
 
 
 def test_tone_is_taken_off_and_detail_stays() -> None:
@@ -124,8 +124,8 @@ def test_tone_is_taken_off_and_detail_stays() -> None:
     painted = rng.random(inside.shape) * inside
     detail = rng.normal(0, 0.1, inside.shape) * inside
     tone = 0.2 * inside
-    np.testing.assert_allclose(untoned(painted + tone, painted, inside, 3), painted, atol=1e-6)
-    left = untoned(painted + tone + detail, painted, inside, 3) - painted
+    np.testing.assert_allclose(match_tone(painted + tone, painted, inside, 3), painted, atol=1e-6)
+    left = match_tone(painted + tone + detail, painted, inside, 3) - painted
     assert np.corrcoef(left[inside], detail[inside])[0, 1] > 0.98
     assert not left[~inside].any()
 
@@ -162,7 +162,7 @@ def test_errors_are_made_smaller_and_nothing_else() -> None:
 
 def test_patches_cover_the_tissue_and_follow_from_seed_and_step() -> None:
     covered = np.zeros((24, 17, 8), int)
-    for box in boxes(covered.shape, 8):
+    for box in patch_boxes(covered.shape, 8):
         covered[box] += 1
     assert covered.min() >= 1
     drawn = sampler(1)

@@ -14,11 +14,12 @@ from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
-from factory.families.segmenter.job import samplers_of
+from factory.families.segmenter.job import slice_samplers
 from factory.families.segmenter.recipe import SegmenterTraining
-from factory.families.segmenter.train import augmented, batch, network, train
-from factory.models.checkpoint import load_state, read_card, write_card
+from factory.families.segmenter.train import augment_slice, build_network, draw_batch, train
+from factory.models.checkpoint import read_card, write_card
 from factory.training.data import training_subjects
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run, TrainingDiverged
 from factory.training.slices import SliceSampler
 
@@ -88,9 +89,8 @@ def test_a_killed_training_goes_on_as_if_undisturbed(small: Recipe, tmp_path: Pa
     np.testing.assert_array_equal(losses(undisturbed), losses(resumed))
     states = []
     for folder in (undisturbed, resumed):
-        model = network(small().spec, 8)
-        file = folder / "segmenter" / "checkpoint.safetensors"
-        load_state(file, {"segmenter": model}, {})
+        model = build_network(small().spec, 8)
+        load_checkpoint(folder / "segmenter", {"segmenter": model})
         states.append(model.state_dict())
     for weight, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][weight], rtol=0, atol=0)
@@ -106,12 +106,12 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(small: Recipe, tmp_path
             return label, image * (np.nan if step == 3 else 1)
 
     samplers = [
-        Spoiling(one.stacks, one.crop, one.mirror, one.seed) for one in samplers_of(spec, learnt)
+        Spoiling(one.stacks, one.crop, one.mirror, one.seed) for one in slice_samplers(spec, learnt)
     ]
     held_out = samplers[0].batch(0, 2)
     with pytest.raises(TrainingDiverged, match=r"step 4: loss cross_entropy is nan"):
         train(spec, samplers, held_out, 8, Run(tmp_path / "segmenter"))
-    assert load_state(tmp_path / "segmenter" / "checkpoint.safetensors", {}, {})["step"] == 3
+    assert load_checkpoint(tmp_path / "segmenter", {})["step"] == 3
 
 
 def test_the_command_trains_scores_and_says_what_it_shares(small: Recipe, tmp_path: Path) -> None:
@@ -150,14 +150,14 @@ def test_stacks_are_segmented_in_the_direction_of_their_slices(small: Recipe, he
 
 def test_batches_follow_from_seed_and_step_and_go_round_the_orientations(small: Recipe) -> None:
     spec = small().spec
-    samplers = samplers_of(spec, training_subjects(spec.subjects, 4.0))
+    samplers = slice_samplers(spec, training_subjects(spec.subjects, 4.0))
     for step in range(4):
-        (label, image), (again, same) = (batch(samplers, step, spec) for _ in range(2))
+        (label, image), (again, same) = (draw_batch(samplers, step, spec) for _ in range(2))
         np.testing.assert_array_equal(label, again)
         np.testing.assert_array_equal(image, same)
     plain = spec.model_copy(update={"augment": type(spec.augment)()})
     for step in range(4):
-        label, image = batch(samplers, step, plain)
+        label, image = draw_batch(samplers, step, plain)
         expected = samplers[step % 3].batch(step, spec.batch)
         np.testing.assert_array_equal(label, expected[0])
         np.testing.assert_allclose(image, expected[1], atol=1e-5)
@@ -170,6 +170,6 @@ def test_labels_and_image_move_together(small: Recipe) -> None:
     label[12:30, 16:36] = 1
     image = np.where(label, 1.0, -1.0).astype(np.float32)
     for i in range(5):
-        moved, shown = augmented(label, image, augment, (7, i))
+        moved, shown = augment_slice(label, image, augment, (7, i))
         assert not np.array_equal(moved, label)
         assert ((shown > 0) == (moved > 0)).mean() > 0.99

@@ -15,8 +15,9 @@ from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.training_job import work
 from factory.families.spade.recipe import SpadeTraining
-from factory.families.spade.train import networks, train
-from factory.models.checkpoint import load_state, read_card
+from factory.families.spade.train import build_networks, train
+from factory.models.checkpoint import read_card
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run, TrainingDiverged
 from factory.training.schedules import constant_then_linear
 from factory.training.slices import SliceSampler, SliceStack
@@ -67,8 +68,8 @@ def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: P
     np.testing.assert_array_equal(losses(undisturbed / "axial"), losses(resumed / "axial"))
     states = []
     for folder in (undisturbed, resumed):
-        modules = networks(recipe().spec, 8, 0)
-        load_state(folder / "axial" / "checkpoint.safetensors", modules, {})
+        modules = build_networks(recipe().spec, 8, 0)
+        load_checkpoint(folder / "axial", modules)
         states.append(modules["generator"].state_dict())
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
@@ -89,7 +90,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
     run = Run(tmp_path / "axial")
     with pytest.raises(TrainingDiverged, match=r"step 4: loss \w+ is nan"):
         train(spec, "axial", spoilt, good.batch(0, 2), 8, run)
-    state = load_state(tmp_path / "axial" / "checkpoint.safetensors", networks(spec, 8, 0), {})
+    state = load_checkpoint(tmp_path / "axial", build_networks(spec, 8, 0))
     assert state["step"] == 3
 
 

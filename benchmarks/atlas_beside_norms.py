@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from factory.anatomy.measures import measure
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.growth_curves import (
     ATRIAL_WIDTH_MM,
     ATRIAL_WIDTH_SD_MM,
@@ -55,7 +55,7 @@ def grade(width: float | None) -> str:
 
 def rows(folder: Path) -> list[Row]:
     found = []
-    for record in bids_subjects(folder, None, None):
+    for record in list_bids_subjects(folder, None, None):
         subject = load_subject(record, None)
         columns = measure(subject.label, subject.grid.spacing, subject.table)
         weeks = record["gestational_age_weeks"]

@@ -25,7 +25,7 @@ from scipy import ndimage
 from factory.storage.dataset.layout import Layout, brick_length, quantise
 from factory.storage.dataset.layout import _volume as volume_spec
 from factory.storage.subjects.phantom import phantom, phantom_extent_mm
-from factory.storage.subjects.resample import fit
+from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import FETA
 
 SIZES = (32, 48, 64)
@@ -42,7 +42,7 @@ def volumes(
     shape = tuple(16 * -(-round(mm / spacing + 8) // 16) for mm in extent)
     images, labels = [], []
     for seed in range(samples):
-        label = fit(phantom(30.0, seed, spacing, f"p{seed}"), shape).label
+        label = crop_to_shape(phantom(30.0, seed, spacing, f"p{seed}"), shape).label
         texture = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 1.0)
         image = np.where(label > 0, ndimage.gaussian_filter(TONES[label], 0.7) + 0.1 * texture, 0)
         images.append(quantise(image, 0.0, 1.2)[0])

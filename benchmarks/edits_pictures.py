@@ -27,11 +27,11 @@ from factory.anatomy.edits.registry import OPERATORS
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_of
 from factory.schema.label_table import extended_table
-from factory.storage.subjects.bids import bids_subjects
-from factory.storage.subjects.label_mappings import NAMED, apply
+from factory.storage.subjects.bids import list_bids_subjects
+from factory.storage.subjects.label_mappings import NAMED_MAPPINGS, apply_mapping
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
-from factory.storage.subjects.resample import fit
+from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
 
 LESION = extended_table([{"name": "lesion", "looks_like": "white_matter"}])
@@ -61,16 +61,16 @@ def operator_of(name: str) -> str:
 
 
 def real_subject(folder: Path, participant: str, with_callosum: bool) -> Subject:
-    mapping = NAMED["spina-bifida-atlas"] | ({8: CALLOSUM} if with_callosum else {})
-    (record,) = bids_subjects(folder / "fetal-spina-bifida", None, mapping, [participant])
-    return fit(load_subject(record, 0.8), (144, 160, 128))
+    mapping = NAMED_MAPPINGS["spina-bifida-atlas"] | ({8: CALLOSUM} if with_callosum else {})
+    (record,) = list_bids_subjects(folder / "fetal-spina-bifida", None, mapping, [participant])
+    return crop_to_shape(load_subject(record, 0.8), (144, 160, 128))
 
 
 def adult_subject(folder: Path) -> Subject:
     path = folder / "adult-brain" / "sub-01_dseg.nii.gz"
     values = np.asarray(nib.load(path).dataobj).astype(int)
     # Its header says RAS, its voxels run to the left, down and to the front.
-    label = apply(values[::-1, ::-1].transpose(1, 2, 0), {0: "background"} | ADULT, path)
+    label = apply_mapping(values[::-1, ::-1].transpose(1, 2, 0), {0: "background"} | ADULT, path)
     grid = Grid.centred(label.shape, (1.0, 1.0, 1.0))
     return Subject("adult", label, grid, FETA_WITH_CALLOSUM)
 
@@ -81,7 +81,7 @@ def subjects_for(name: str, folder: Path, participant: str) -> list[Subject]:
     real = real_subject(folder, participant, with_callosum)
     if with_callosum:
         return [real, adult_subject(folder)]
-    both = [real, fit(phantom(28, 1, 0.8), (144, 160, 128))]
+    both = [real, crop_to_shape(phantom(28, 1, 0.8), (144, 160, 128))]
     if operator_of(name) == "lesion":
         return [replace(subject, table=LESION) for subject in both]
     return both

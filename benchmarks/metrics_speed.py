@@ -24,7 +24,7 @@ from factory.metrics.distribution import density_coverage, fid, kid, precision_r
 from factory.metrics.paired import paired_scores, slice_scores
 from factory.models.checkpoint import WeightsError
 from factory.storage.subjects.phantom import phantom
-from factory.storage.subjects.resample import fit
+from factory.storage.subjects.resample import crop_to_shape
 
 TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
 SLICES, SHOWN = 1000, 24
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.Generator(np.random.Philox(5))
-    label = fit(phantom(30.0, seed=0, spacing_mm=1.0), (112, 128, 96)).label
+    label = crop_to_shape(phantom(30.0, seed=0, spacing_mm=1.0), (112, 128, 96)).label
     real = TONES[label]
     made = real + rng.normal(0, 0.05, real.shape).astype(np.float32) * (label > 0)
     planes = 2 * made[44 : 44 + SHOWN, None] - 1

@@ -26,7 +26,7 @@ import numpy as np
 from factory.anatomy.edits.ventriculomegaly.edit import MODES, ventriculomegaly
 from factory.anatomy.measures import atrial_width_mm, components, euler_number, volumes_ml
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, Subject
@@ -83,7 +83,7 @@ def case(number: int, options: argparse.Namespace) -> dict[str, Any]:
 
 def drawn_subject(number: int, weeks: int, seed: int, options: argparse.Namespace) -> Subject:
     if number % 8 in (3, 6) and options.data.is_dir():
-        real = bids_subjects(options.data, None, None, None)
+        real = list_bids_subjects(options.data, None, None, None)
         return load_subject(real[number // 4 % len(real)], options.spacing)
     return phantom(weeks, seed, options.spacing)
 

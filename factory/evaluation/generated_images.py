@@ -16,7 +16,7 @@ from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.slices import Plane, planes_of
+from factory.storage.subjects.slices import Plane, cut_planes
 
 BRIGHT_PERCENTILE = 99.5
 BRIGHTEST = 1.2
@@ -121,7 +121,7 @@ class GeneratedImages:
         if resolution is None:
             inside = label > 0 if label.any() else image > 0
             return [Volume(name, owner, normalise_brightness(image, inside), inside)]
-        planes = planes_of(name, image, label, resolution)
+        planes = cut_planes(name, image, label, resolution)
         return [replace(volume, owner=owner) for volume in volumes_of_planes(planes)]
 
 

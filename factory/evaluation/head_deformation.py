@@ -22,7 +22,7 @@ from factory.evaluation.real_images import refuse_other_anatomy
 from factory.imaging.intensities import to_network
 from factory.imaging.pictures import picture_rows
 from factory.metrics.deformation import COLUMNS, Reference, among_themselves, row, to_references
-from factory.storage.subjects.head_frame import ellipse_of_mask, framed
+from factory.storage.subjects.head_frame import mask_ellipse, resample_to_frame
 
 MOST_REFERENCES = 6
 """Most real planes that each sample is registered with; of more, evenly spread ones are taken."""
@@ -123,11 +123,11 @@ def frame_plane(volume: Volume) -> FramedPlane:
     z = int(areas.argmax())
     inside = ndimage.binary_fill_holes(volume.inside[z])
     try:
-        ellipse = ellipse_of_mask(inside)
+        ellipse = mask_ellipse(inside)
     except ValueError as error:
         raise FactoryError(f"{volume.id}: no head to frame: {error}") from None
-    image = to_network(framed(np.where(inside, volume.image[z], 0), ellipse))
-    return FramedPlane(volume.id, volume.owner, image, framed(inside, ellipse) > 0.5)
+    image = to_network(resample_to_frame(np.where(inside, volume.image[z], 0), ellipse))
+    return FramedPlane(volume.id, volume.owner, image, resample_to_frame(inside, ellipse) > 0.5)
 
 
 def make_scorer(

@@ -27,13 +27,13 @@ from factory.planning.compatibility import subject_warnings
 from factory.schema.render_recipe import load_recipe
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.bids import bids_remarks, bids_subjects
+from factory.storage.subjects.bids import list_bids_remarks, list_bids_subjects
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.nifti import finite, read_volume
+from factory.storage.subjects.nifti import read_volume, to_finite_float32
 from factory.storage.subjects.nifti_header import BODY_MM, check_size
-from factory.storage.subjects.remarks import file_remarks
+from factory.storage.subjects.remarks import list_file_remarks
 from factory.storage.subjects.resample import resample
-from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.training.data import person_id, subject_records
 
@@ -161,9 +161,9 @@ def list_folder_records(root: Path) -> list[JsonObject]:
         FactoryError: If it holds no image.
     """
     if any(folder.is_dir() for folder in root.glob("sub-*")):
-        return bids_subjects(root, None, None)
+        return list_bids_subjects(root, None, None)
     if (root / "participants.csv").is_file():
-        return short_axis_subjects(root)
+        return list_short_axis_subjects(root)
     files = [
         file
         for file in sorted(root.rglob("*.nii*"))
@@ -191,9 +191,9 @@ def subject_remarks(root: str, rec: str | None, subjects: Sequence[JsonObject]) 
         rec: The reconstruction that was selected (BIDS entity `rec`), or None.
         subjects: The records of its subjects.
     """
-    left_out = bids_remarks(root, rec) if subjects[0]["source"] == "bids" else []
+    left_out = list_bids_remarks(root, rec) if subjects[0]["source"] == "bids" else []
     from_files = [record for record in subjects if record["source"] in ("bids", "file")]
-    return (*left_out, *file_remarks(from_files))
+    return (*left_out, *list_file_remarks(from_files))
 
 
 def images_of_records(
@@ -266,7 +266,7 @@ def load_real_subject(record: JsonObject, spacing_mm: float) -> Subject:
     if record["source"] != "file":
         return load_subject(record, spacing_mm)
     image, affine = read_volume(Path(record["image"]))
-    image = finite(image, record["image"])
+    image = to_finite_float32(image, record["image"])
     z, y, x = image.shape
     dx, dy, dz = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
     sides_mm = np.array(image.shape) * [dz, dy, dx]

@@ -14,7 +14,7 @@ from factory.families.stylegan2.data import read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.snapshots import Judge
 from factory.metrics.distribution import remarks
-from factory.storage.subjects.slices import planes_of
+from factory.storage.subjects.slices import cut_planes
 
 MOST_SLICES = 50_000
 """Most slices that are compared; of more, evenly spread ones are selected."""
@@ -81,7 +81,7 @@ def make_sample_extractor(
     def extract_sample(number: int) -> np.ndarray:
         index = generated.accepted_samples[number]
         arrays = generated.dataset.sample(index).arrays
-        planes = planes_of(str(index), arrays["image"], arrays["label"], recipe.resolution)
+        planes = cut_planes(str(index), arrays["image"], arrays["label"], recipe.resolution)
         images = np.stack([plane.image for plane in planes])
         label_maps = np.stack([plane.label for plane in planes if plane.label is not None])
         compared = images if recipe.slices.image else images[:, :0]

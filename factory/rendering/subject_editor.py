@@ -10,7 +10,7 @@ from factory.case import Case
 from factory.errors import AnatomyError
 from factory.families.base import StyleEnds
 from factory.schema.label_table import dataset_table
-from factory.storage.subjects.resample import fit
+from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import Subject
 from factory.subjects.registry import source_of
 
@@ -28,7 +28,7 @@ class SubjectEditor:
         key = (case.subject, case.grid, case.labels, replicate)
         if self.last is None or self.last[0] != key:
             whole = source.load(case.subject, case.grid.spacing_mm, replicate)
-            fitted = whole if source.is_drawn else fit(whole, case.grid.shape)
+            fitted = whole if source.is_drawn else crop_to_shape(whole, case.grid.shape)
             table = dataset_table(whole.table, case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]

@@ -8,7 +8,7 @@ from factory.errors import RecipeError
 from factory.subjects.registry import SOURCES, section_of
 from factory.subjects.source import Record, Source
 from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
-from factory.subjects.sources.interpolated import interpolated_records
+from factory.subjects.sources.interpolated import list_interpolated_records
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SubjectCatalogue:
         if (section := section_of(INTERPOLATED, recipe)) is not None:
             ends = [record for one in found for record in one.records]
             spacing = recipe.output.spacing_mm
-            records = tuple(interpolated_records(section, ends, recipe.seed, spacing))
+            records = tuple(list_interpolated_records(section, ends, recipe.seed, spacing))
             found = [SourceSubjects(INTERPOLATED, section, len(records), records)]
         _refuse_repeated(found)
         return SubjectCatalogue(tuple(found))

@@ -11,7 +11,12 @@ from pydantic import Discriminator, Tag
 from factory.config.section import one_of
 from factory.config.types import LabelValue
 from factory.storage.subjects.growth_curves import intracranial_mm
-from factory.storage.subjects.label_mappings import NAMED, TISSUES, resolve, table_of
+from factory.storage.subjects.label_mappings import (
+    NAMED_MAPPINGS,
+    TISSUES,
+    mapping_table,
+    resolve_mapping,
+)
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.subjects.source import Extent, Record, Source
@@ -19,7 +24,7 @@ from factory.text import count_text
 
 Mapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
-    | Annotated[str, one_of(tuple(NAMED), "{value: tissue, ...}"), Tag("<name>")],
+    | Annotated[str, one_of(tuple(NAMED_MAPPINGS), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
 
@@ -43,12 +48,12 @@ class FileSource(Source):
 
 def mapping_tissues(mapping: Any) -> set[str]:
     """Names of the labels that a mapping gives; without one any that FETA has."""
-    return set(FETA.names if mapping is None else resolve(mapping).values())
+    return set(FETA.names if mapping is None else resolve_mapping(mapping).values())
 
 
 def mapping_labels(mapping: Any) -> Iterable[tuple[str, str]]:
     """The label that a mapping keeps apart from FETA's, and what it is painted as."""
-    return [(CALLOSUM, "white_matter")] if table_of(mapping) is not FETA else []
+    return [(CALLOSUM, "white_matter")] if mapping_table(mapping) is not FETA else []
 
 
 @functools.lru_cache(maxsize=4096)

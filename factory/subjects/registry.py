@@ -9,9 +9,9 @@ from factory.storage.nearest_name import nearest_name_hint
 from factory.subjects.source import Record, Source
 from factory.text import join_names
 
-_found: Mapping[str, Source] = discover("factory.subjects.sources", "SOURCE", folders=False)
+_sources: Mapping[str, Source] = discover("factory.subjects.sources", "SOURCE", folders=False)
 SOURCES: Mapping[str, Source] = dict(
-    sorted(_found.items(), key=lambda item: (item[1].is_listed, item[0]))
+    sorted(_sources.items(), key=lambda item: (item[1].is_listed, item[0]))
 )
 """Those that are made come before those that are listed from files; each by name. The order of a
 dataset's samples follows it."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from factory.errors import RecipeError
 from factory.imaging.label_ranges import label_sizes
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.bids import bids_subjects
-from factory.storage.subjects.label_mappings import table_of
+from factory.storage.subjects.bids import list_bids_subjects
+from factory.storage.subjects.label_mappings import mapping_table
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.training.recipe import TrainingSubjects
 
@@ -57,10 +57,10 @@ def subject_records(section: TrainingSubjects) -> list[JsonObject]:
         RecipeError: `hold_out` names an unknown person or everybody, or the labels are unsuitable.
     """
     if section.layout == "short_axis":
-        records = short_axis_subjects(section.path)
+        records = list_short_axis_subjects(section.path)
     else:
-        records = bids_subjects(section.path, section.rec, section.mapping)
-    if table_of(section.mapping) is not FETA:
+        records = list_bids_subjects(section.path, section.rec, section.mapping)
+    if mapping_table(section.mapping) is not FETA:
         raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
     persons = list(dict.fromkeys(person_id(record) for record in records))
     for name in section.hold_out:

@@ -21,7 +21,7 @@ from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects import label_mappings as mappings
 
-NAMED = 12
+MAX_NAMES = 12
 """How many of those that are left out are named."""
 
 
@@ -38,7 +38,7 @@ class Visit:
         return "_".join(filter(None, (self.participant, self.session)))
 
 
-def bids_subjects(
+def list_bids_subjects(
     root: str | Path,
     rec: str | None,
     mapping: str | mappings.LabelMapping | None,
@@ -59,25 +59,25 @@ def bids_subjects(
     missing.
     """
     root = Path(root)
-    visits = _visits(root, participants)
-    json_mapping = mappings.to_json(_mapping(root, mapping))
-    labels = {visit: _labels(visit, rec) for visit in visits}
+    visits = _list_visits(root, participants)
+    json_mapping = mappings.mapping_to_json(_read_mapping(root, mapping))
+    labels = {visit: _find_labels(visit, rec) for visit in visits}
     if participants is not None:
-        _refuse_missing(participants, labels, rec)
-    about = _about(root / "participants.tsv", "participant_id")
+        _check_labels_exist(participants, labels, rec)
+    about = _read_table(root / "participants.tsv", "participant_id")
     records = []
     for visit, files in labels.items():
-        known = about.get(visit.participant, {}) | _of_session(root, visit)
+        known = about.get(visit.participant, {}) | _read_session(root, visit)
         for label in files:
-            run = f"run-{_entity(label, 'run')}" if len(files) > 1 else None
+            run = f"run-{_entity_value(label, 'run')}" if len(files) > 1 else None
             id = "_".join(filter(None, (visit.id, run)))
             records.append(
                 {
                     "source": "bids",
                     "id": id,
                     "label": str(label),
-                    "image": str(_image_of(label)),
-                    "rec": _entity(label, "rec"),
+                    "image": str(_find_image(label)),
+                    "rec": _entity_value(label, "rec"),
                     "mapping": json_mapping,
                     "gestational_age_weeks": None,
                     "pathology": None,
@@ -86,7 +86,7 @@ def bids_subjects(
                 }
             )
     if not records:
-        there = sorted({str(r) for v in visits for r in _reconstructions(v) if r})
+        there = sorted({str(r) for v in visits for r in _group_by_reconstruction(v) if r})
         asked = f"rec {rec!r}" if rec else "a label file *_dseg.nii.gz"
         raise SubjectError(
             f"{root}: no subject has {asked}; there are {', '.join(there) or 'none'}"
@@ -94,24 +94,24 @@ def bids_subjects(
     return records
 
 
-def bids_remarks(
+def list_bids_remarks(
     root: str | Path, rec: str | None, participants: list[str] | None = None
 ) -> list[str]:
     """What bids_subjects leaves out or takes for granted, one line each; it raises as that does."""
     root = Path(root)
-    visits = _visits(root, participants)
-    without = [visit.id for visit in visits if not _labels(visit, rec)]
+    visits = _list_visits(root, participants)
+    without = [visit.id for visit in visits if not _find_labels(visit, rec)]
     remarks = []
     if without:
-        names = ", ".join(without[:NAMED]) + (", …" if len(without) > NAMED else "")
+        names = ", ".join(without[:MAX_NAMES]) + (", …" if len(without) > MAX_NAMES else "")
         which = f"label file of rec {rec}" if rec else "label file *_dseg.nii.gz"
         remarks.append(
             f"{root}: {len(without)} of {len(visits)} participants or sessions are left out, "
             f"without a {which}: {names}"
         )
-    about = _about(root / "participants.tsv", "participant_id")
+    about = _read_table(root / "participants.tsv", "participant_id")
     for name in dict.fromkeys(visit.participant for visit in visits if visit.session):
-        ages = [_of_session(root, v) for v in visits if v.participant == name]
+        ages = [_read_session(root, v) for v in visits if v.participant == name]
         undated = sum("gestational_age_weeks" not in age for age in ages)
         if undated > 1 and about.get(name, {}).get("gestational_age_weeks"):
             remarks.append(
@@ -121,7 +121,7 @@ def bids_remarks(
     return remarks
 
 
-def _visits(root: Path, participants: list[str] | None) -> list[Visit]:
+def _list_visits(root: Path, participants: list[str] | None) -> list[Visit]:
     """The visits of a dataset, or of the participants that are asked for, sorted by id."""
     folders = {path.name: path for path in sorted(root.glob("sub-*")) if path.is_dir()}
     if not folders:
@@ -137,7 +137,7 @@ def _visits(root: Path, participants: list[str] | None) -> list[Visit]:
     known = {name: None for visit in every for name in (visit.participant, visit.id)}
     wanted = set()
     for asked in participants:
-        name = _full(asked)
+        name = _participant_id(asked)
         if name not in known:
             hint = nearest_name_hint(name, known) or f"; it has {', '.join(folders)}"
             raise SubjectError(f"{root}: no participant {name}{hint}")
@@ -145,26 +145,26 @@ def _visits(root: Path, participants: list[str] | None) -> list[Visit]:
     return [visit for visit in every if wanted & {visit.participant, visit.id}]
 
 
-def _full(asked: str) -> str:
+def _participant_id(asked: str) -> str:
     return asked if asked.startswith("sub-") else f"sub-{asked}"
 
 
-def _refuse_missing(
+def _check_labels_exist(
     participants: list[str], labels: dict[Visit, list[Path]], rec: str | None
 ) -> None:
     """Raise SubjectError where one that is asked for has no labels."""
-    for name in map(_full, participants):
+    for name in map(_participant_id, participants):
         visits = [visit for visit in labels if name in (visit.participant, visit.id)]
         if any(labels[visit] for visit in visits):
             continue
-        there = sorted({str(r) for visit in visits for r in _reconstructions(visit)})
+        there = sorted({str(r) for visit in visits for r in _group_by_reconstruction(visit)})
         of_rec = f" of rec {rec}; there is rec {', '.join(there)}" if rec and there else ""
         raise SubjectError(
             f"{visits[0].folder}: {name} is asked for and has no label file *_dseg.nii.gz{of_rec}"
         )
 
 
-def _image_of(label: Path) -> Path:
+def _find_image(label: Path) -> Path:
     """The image beside a label file, T2w before T1w. Raises SubjectError where there is none."""
     image, t1w = (
         label.with_name(label.name.replace("_dseg.nii", f"_{weighting}.nii"))
@@ -177,39 +177,39 @@ def _image_of(label: Path) -> Path:
     return image
 
 
-def _mapping(
+def _read_mapping(
     root: Path, mapping: str | mappings.LabelMapping | None
 ) -> str | mappings.LabelMapping:
     if mapping is not None:
-        mappings.resolve(mapping)
+        mappings.resolve_mapping(mapping)
         return mapping
     table = root / "dseg.tsv"
     if not table.is_file():
         raise SubjectError(
             f"{table}: no such file, so the labels' mapping must be named: one of "
-            f"{', '.join(mappings.NAMED)}, or value: tissue"
+            f"{', '.join(mappings.NAMED_MAPPINGS)}, or value: tissue"
         )
-    return {str(value): tissue for value, tissue in mappings.from_dseg(table).items()}
+    return {str(value): tissue for value, tissue in mappings.read_dseg(table).items()}
 
 
-def _reconstructions(visit: Visit) -> dict[str | None, list[Path]]:
+def _group_by_reconstruction(visit: Visit) -> dict[str | None, list[Path]]:
     """The label files of a visit by reconstruction; None where the name has no rec-."""
     found: dict[str | None, list[Path]] = {}
     for suffix in ("nii", "nii.gz"):
         for path in sorted(visit.folder.glob(f"{visit.participant}_*dseg.{suffix}")):
-            found.setdefault(_entity(path, "rec"), []).append(path)
+            found.setdefault(_entity_value(path, "rec"), []).append(path)
     return found
 
 
-def _entity(path: Path, key: str) -> str | None:
+def _entity_value(path: Path, key: str) -> str | None:
     """The value of a BIDS entity in a file name: rec of sub-01_rec-mial_dseg.nii.gz is mial."""
     parts = (part.partition("-") for part in path.name.split("_"))
     return next((value for name, _, value in parts if name == key), None)
 
 
-def _labels(visit: Visit, rec: str | None) -> list[Path]:
+def _find_labels(visit: Visit, rec: str | None) -> list[Path]:
     """The label files of a visit: none, one, or one a run."""
-    found = _reconstructions(visit)
+    found = _group_by_reconstruction(visit)
     if rec is None and len(found) > 1:
         raise SubjectError(
             f"{visit.id} has several reconstructions ({', '.join(sorted(map(str, found)))}): say "
@@ -217,7 +217,7 @@ def _labels(visit: Visit, rec: str | None) -> list[Path]:
         )
     labels = next(iter(found.values()), []) if rec is None else found.get(rec, [])
     labels = sorted(labels, key=lambda path: path.name)
-    runs = {_entity(path, "run") for path in labels}
+    runs = {_entity_value(path, "run") for path in labels}
     if len(labels) > 1 and (None in runs or len(runs) < len(labels)):
         raise SubjectError(
             f"{visit.id} has several label files: {', '.join(p.name for p in labels)}"
@@ -225,16 +225,16 @@ def _labels(visit: Visit, rec: str | None) -> list[Path]:
     return labels
 
 
-def _of_session(root: Path, visit: Visit) -> dict[str, Any]:
+def _read_session(root: Path, visit: Visit) -> dict[str, Any]:
     """What the table of a participant's sessions says of a visit."""
     if visit.session is None:
         return {}
     path = root / visit.participant / f"{visit.participant}_sessions.tsv"
-    known = _about(path, "session_id").get(visit.session, {})
+    known = _read_table(path, "session_id").get(visit.session, {})
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _about(path: Path, key: str) -> dict[str, dict[str, Any]]:
+def _read_table(path: Path, key: str) -> dict[str, dict[str, Any]]:
     """Age and pathology by participant or session; nothing where there is no such file."""
     if not path.is_file():
         return {}
@@ -250,7 +250,7 @@ def _about(path: Path, key: str) -> dict[str, dict[str, Any]]:
             age = known.get("gestational_age") or known.get("gestational_age_weeks", "")
             where = f"{path}, line {rows.line_num}"
             said = {
-                "gestational_age_weeks": _age(age, where),
+                "gestational_age_weeks": _parse_age_weeks(age, where),
                 "pathology": known.get("pathology") or None,
             }
             if about.setdefault(known[key], said) != said:
@@ -260,7 +260,7 @@ def _about(path: Path, key: str) -> dict[str, dict[str, Any]]:
     return about
 
 
-def _age(text: str, where: str) -> float | None:
+def _parse_age_weeks(text: str, where: str) -> float | None:
     if text.lower() in ("", "n/a", "nan"):
         return None
     try:

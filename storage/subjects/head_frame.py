@@ -35,7 +35,7 @@ class Ellipse:
         return math.pi * (self.long + self.short) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
 
 
-def ellipse_of_outline(outline: np.ndarray) -> tuple[Ellipse, float]:
+def fit_ellipse(outline: np.ndarray) -> tuple[Ellipse, float]:
     """The ellipse through the true pixels of a mask [row, column], which need not close, and the
     root mean square distance of those pixels from it. Raises ValueError where none fits."""
     from skimage.measure import EllipseModel  # slow to load, and few need it
@@ -47,11 +47,11 @@ def ellipse_of_outline(outline: np.ndarray) -> tuple[Ellipse, float]:
     axes = [float(a) for a in model.axis_lengths]
     angle = float(model.theta) + (0 if axes[0] >= axes[1] else math.pi / 2)
     centre = (float(model.center[0]), float(model.center[1]))
-    ellipse = Ellipse(centre, max(axes), min(axes), _upright(angle))
-    return ellipse, float(np.sqrt(np.mean(_distances(points, ellipse) ** 2)))
+    ellipse = Ellipse(centre, max(axes), min(axes), _normalise_angle(angle))
+    return ellipse, float(np.sqrt(np.mean(_distances_to_ellipse(points, ellipse) ** 2)))
 
 
-def _distances(points: np.ndarray, ellipse: Ellipse) -> np.ndarray:
+def _distances_to_ellipse(points: np.ndarray, ellipse: Ellipse) -> np.ndarray:
     """Of points (N, 2) from an ellipse, to first order (Sampson 1982)."""
     cos, sin = math.cos(ellipse.angle), math.sin(ellipse.angle)
     along = (points - ellipse.centre) @ np.array([[cos, -sin], [sin, cos]])
@@ -60,7 +60,7 @@ def _distances(points: np.ndarray, ellipse: Ellipse) -> np.ndarray:
     return ((along * scaled).sum(1) - 1) / np.maximum(slope, 1e-9)
 
 
-def ellipse_of_mask(mask: np.ndarray) -> Ellipse:
+def mask_ellipse(mask: np.ndarray) -> Ellipse:
     """The ellipse of the same centre and second moments as a filled mask [row, column]."""
     points = np.argwhere(mask).astype(float)
     if len(points) < 3:
@@ -73,23 +73,23 @@ def ellipse_of_mask(mask: np.ndarray) -> Ellipse:
         (float(centre[0]), float(centre[1])),
         float(long),
         float(short),
-        _upright(math.atan2(column, row)),
+        _normalise_angle(math.atan2(column, row)),
     )
 
 
-def _upright(angle: float) -> float:
+def _normalise_angle(angle: float) -> float:
     return (angle + math.pi / 2) % math.pi - math.pi / 2
 
 
-def pixel_size(ellipse: Ellipse, length: float = LENGTH) -> float:
+def frame_pixel_width(ellipse: Ellipse, length: float = LENGTH) -> float:
     """Source pixels that one pixel of the frame spans."""
     return 2 * ellipse.long / length
 
 
-def framed(plane: np.ndarray, ellipse: Ellipse, length: float = LENGTH) -> np.ndarray:
+def resample_to_frame(plane: np.ndarray, ellipse: Ellipse, length: float = LENGTH) -> np.ndarray:
     """A plane [row, column] brought into the frame, linearly, blurred first where that is coarser:
     float32 (SIDE, SIDE), 0 beyond the plane's edge. length: pixels of the long axis there."""
-    step = pixel_size(ellipse, length)
+    step = frame_pixel_width(ellipse, length)
     sigma = math.sqrt(max(step**2 - 1, 0)) / 2.355
     smooth = ndimage.gaussian_filter(plane.astype(np.float32), sigma, mode="nearest")
     cos, sin = math.cos(ellipse.angle), math.sin(ellipse.angle)
@@ -100,7 +100,7 @@ def framed(plane: np.ndarray, ellipse: Ellipse, length: float = LENGTH) -> np.nd
     return np.asarray(made, np.float32)
 
 
-def framed_ellipse(ellipse: Ellipse) -> np.ndarray:
+def frame_mask(ellipse: Ellipse) -> np.ndarray:
     """The inside of the ellipse in the frame: bool (SIDE, SIDE)."""
     rows, columns = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
     long = LENGTH / 2

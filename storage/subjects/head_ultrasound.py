@@ -20,10 +20,10 @@ import numpy as np
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.head_frame import (
     SIDE,
-    ellipse_of_outline,
-    framed,
-    framed_ellipse,
-    pixel_size,
+    fit_ellipse,
+    frame_mask,
+    frame_pixel_width,
+    resample_to_frame,
 )
 from factory.storage.subjects.pictures import read_drawing, read_grey
 from factory.storage.subjects.types import Grid, LabelTable, Subject
@@ -31,15 +31,19 @@ from factory.storage.subjects.types import Grid, LabelTable, Subject
 HEAD = LabelTable(names=("background", "head"), colours=((0, 0, 0), (86, 180, 233)))
 
 TABLE = "pixel_size_and_HC.csv"
-NAME, PIXEL, CIRCUMFERENCE = "filename", "pixel size(mm)", "head circumference (mm)"
-FIT = 3.0
+NAME_COLUMN, PIXEL_SIZE_COLUMN, CIRCUMFERENCE_COLUMN = (
+    "filename",
+    "pixel size(mm)",
+    "head circumference (mm)",
+)
+MAX_RESIDUAL_PIXELS = 3.0
 """Pixels by which an outline may stray, root mean square, from the ellipse it should be."""
 
-ROUND = 0.1
+CIRCUMFERENCE_TOLERANCE = 0.1
 """How far the drawn circumference may be from that of the table: more is another unit."""
 
 
-def head_ultrasounds(
+def list_head_ultrasounds(
     root: str | Path, circumference_mm: tuple[float, float] = (0.0, math.inf)
 ) -> list[dict[str, Any]]:
     """Records of a folder's images, sorted by id; no image is read.
@@ -56,9 +60,11 @@ def head_ultrasounds(
         raise SubjectError(f"{path}: no such file, so not a folder of head ultrasounds")
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        if missing := {NAME, PIXEL, CIRCUMFERENCE} - set(reader.fieldnames or ()):
+        if missing := {NAME_COLUMN, PIXEL_SIZE_COLUMN, CIRCUMFERENCE_COLUMN} - set(
+            reader.fieldnames or ()
+        ):
             raise SubjectError(f"{path}: needs the column {', '.join(sorted(missing))}")
-        records = [_record(root, row, line) for line, row in enumerate(reader, start=2)]
+        records = [_read_record(root, row, line) for line, row in enumerate(reader, start=2)]
     low, high = circumference_mm
     wanted = [r for r in records if low <= r["circumference_mm"] <= high]
     if not wanted:
@@ -68,14 +74,17 @@ def head_ultrasounds(
     return sorted(wanted, key=lambda r: r["id"])
 
 
-def _record(root: Path, row: dict[str, str], line: int) -> dict[str, Any]:
-    name = Path(row[NAME] or "").stem
+def _read_record(root: Path, row: dict[str, str], line: int) -> dict[str, Any]:
+    name = Path(row[NAME_COLUMN] or "").stem
     image, outline = root / f"{name}.png", root / f"{name}_Annotation.png"
     for path in (image, outline):
         if not path.is_file():
             raise SubjectError(f"{path}: no such file, though {TABLE} names it")
     sizes = {}
-    for key, column in (("pixel_mm", PIXEL), ("circumference_mm", CIRCUMFERENCE)):
+    for key, column in (
+        ("pixel_mm", PIXEL_SIZE_COLUMN),
+        ("circumference_mm", CIRCUMFERENCE_COLUMN),
+    ):
         try:
             sizes[key] = float(row[column])
         except (TypeError, ValueError):
@@ -106,23 +115,25 @@ def load_head_ultrasound(record: dict[str, Any]) -> Subject:
             f"{record['image']}: {image.shape} pixels, but its outline {outline.shape}"
         )
     try:
-        ellipse, residual = ellipse_of_outline(outline)
+        ellipse, residual = fit_ellipse(outline)
     except ValueError as error:
         raise SubjectError(f"{record['outline']}: {error}; allowed: one ellipse") from None
-    if residual > FIT:
+    if residual > MAX_RESIDUAL_PIXELS:
         raise SubjectError(
-            f"{record['outline']}: strays {residual:.1f} pixels from an ellipse; at most {FIT:g}"
+            f"{record['outline']}: the outline strays {residual:.1f} pixels from an ellipse; "
+            f"allowed: at most {MAX_RESIDUAL_PIXELS:g}"
         )
     drawn, told = ellipse.circumference * record["pixel_mm"], record["circumference_mm"]
-    if abs(drawn / told - 1) > ROUND:
+    if abs(drawn / told - 1) > CIRCUMFERENCE_TOLERANCE:
         raise SubjectError(
             f"{record['outline']}: the head is {drawn:.4g} mm round by its pixel size, {told:.4g} "
-            f"mm by its circumference in {TABLE}; allowed: within {ROUND:.0%} of one another"
+            f"mm by its circumference in {TABLE}; allowed: within {CIRCUMFERENCE_TOLERANCE:.0%} "
+            "of one another"
         )
-    label = framed_ellipse(ellipse)[None]
-    mm = pixel_size(ellipse) * record["pixel_mm"]
+    label = frame_mask(ellipse)[None]
+    mm = frame_pixel_width(ellipse) * record["pixel_mm"]
     grid = Grid.centred((1, SIDE, SIDE), (mm, mm, mm))
     about = {key: record[key] for key in ("person", "circumference_mm")}
-    grey = framed(image, ellipse)[None] / np.iinfo(image.dtype).max
+    grey = resample_to_frame(image, ellipse)[None] / np.iinfo(image.dtype).max
     pixels = np.where(label, grey, 0).astype(np.float32)
     return Subject(record["id"], label.astype(np.uint8), grid, HEAD, pixels, about)

@@ -21,7 +21,7 @@ LabelMapping = Mapping[int, str] | Mapping[str, str]
 TISSUES = FETA_WITH_CALLOSUM.names
 """What a value may be."""
 
-NAMED: dict[str, dict[int, str]] = {
+NAMED_MAPPINGS: dict[str, dict[int, str]] = {
     "feta": dict(enumerate(FETA.names)),
     "spina-bifida-atlas": {
         0: "background",
@@ -51,18 +51,18 @@ SYNONYMS = {
 } | {name.replace("_", " "): name for name in FETA.names}
 
 
-def resolve(mapping: str | LabelMapping) -> dict[int, str]:
+def resolve_mapping(mapping: str | LabelMapping) -> dict[int, str]:
     """A mapping's name, or a dict with values as numbers or digits, to {value: tissue}.
 
     Raises SubjectError for an unknown mapping, a value that is no whole number, an unknown tissue.
     """
     if isinstance(mapping, str):
-        if mapping not in NAMED:
+        if mapping not in NAMED_MAPPINGS:
             raise SubjectError(
-                f"no label mapping {mapping!r}; there are {', '.join(NAMED)}"
-                f"{nearest_name_hint(mapping, NAMED)}"
+                f"no label mapping {mapping!r}; there are {', '.join(NAMED_MAPPINGS)}"
+                f"{nearest_name_hint(mapping, NAMED_MAPPINGS)}"
             )
-        return NAMED[mapping]
+        return NAMED_MAPPINGS[mapping]
     resolved = {0: "background"}
     for value, tissue in mapping.items():
         if not re.fullmatch(r"-?\d+", str(value)):
@@ -76,20 +76,20 @@ def resolve(mapping: str | LabelMapping) -> dict[int, str]:
     return resolved
 
 
-def table_of(mapping: str | LabelMapping | None) -> LabelTable:
+def mapping_table(mapping: str | LabelMapping | None) -> LabelTable:
     """FETA's table, with the corpus callosum after it where a mapping names that."""
     apart = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
     return FETA_WITH_CALLOSUM if apart else FETA
 
 
-def to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
+def mapping_to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
     """The mapping as a subject's record keeps it: its name, or a dict with digits for keys."""
     if isinstance(mapping, str):
         return mapping
-    return {str(value): tissue for value, tissue in sorted(resolve(mapping).items())}
+    return {str(value): tissue for value, tissue in sorted(resolve_mapping(mapping).items())}
 
 
-def from_dseg(path: Path) -> dict[int, str]:
+def read_dseg(path: Path) -> dict[int, str]:
     """The mapping that a BIDS dseg.tsv (columns index and name) spells out.
 
     Raises SubjectError naming the line whose name is no tissue known here.
@@ -106,7 +106,7 @@ def from_dseg(path: Path) -> dict[int, str]:
             if not index.isdecimal() or tissue is None:
                 raise SubjectError(
                     f"{path}, line {rows.line_num}: cannot tell which tissue {index} {name!r} is; "
-                    f"name a mapping ({', '.join(NAMED)}) or give one as value: tissue"
+                    f"name a mapping ({', '.join(NAMED_MAPPINGS)}) or give one as value: tissue"
                 )
             if mapping.setdefault(int(index), tissue) != tissue:
                 raise SubjectError(
@@ -116,7 +116,7 @@ def from_dseg(path: Path) -> dict[int, str]:
     return mapping
 
 
-def apply(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
+def apply_mapping(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
     """Label values of a file, whole numbers of any dtype, to uint8 indices of `table_of`.
 
     Raises SubjectError naming the file, the values the mapping does not have, and those it has.

@@ -12,7 +12,7 @@ from factory.storage.subjects.short_axis import load_short_axis
 from factory.storage.subjects.types import Subject
 
 SOURCES = ("phantom", "bids", "nifti", "short_axis", "ultrasound")
-ABOUT = ("gestational_age_weeks", "pathology", "rec")
+METADATA_KEYS = ("gestational_age_weeks", "pathology", "rec")
 
 
 def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
@@ -39,7 +39,7 @@ def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
         return load_short_axis(record, spacing_mm)
     if source == "ultrasound":
         return load_head_ultrasound(record)
-    metadata = {key: record[key] for key in ABOUT if record.get(key) is not None}
+    metadata = {key: record[key] for key in METADATA_KEYS if record.get(key) is not None}
     subject = load_nifti_pair(
         record["image"], record["label"], record["mapping"], record["id"], metadata
     )

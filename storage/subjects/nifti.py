@@ -14,11 +14,15 @@ from nibabel.spatialimages import HeaderDataError
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects import label_mappings as mappings
-from factory.storage.subjects.nifti_header import HEAD_MM, check_size, in_mm
-from factory.storage.subjects.resample import axis_aligned, label_onto, onto
+from factory.storage.subjects.nifti_header import HEAD_MM, check_size, convert_to_mm
+from factory.storage.subjects.resample import (
+    axis_aligned_grid,
+    resample_image_onto,
+    resample_label_onto,
+)
 from factory.storage.subjects.types import Grid, Subject
 
-MOST_OBLIQUE_DEGREES = 1.0
+MAX_OBLIQUE_DEGREES = 1.0
 
 
 def load_nifti_pair(
@@ -42,7 +46,9 @@ def load_nifti_pair(
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
-    label = mappings.apply(whole_numbers(values, label_path), mappings.resolve(mapping), label_path)
+    label = mappings.apply_mapping(
+        to_whole_numbers(values, label_path), mappings.resolve_mapping(mapping), label_path
+    )
     if not label.any():
         raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
@@ -50,17 +56,17 @@ def load_nifti_pair(
     check_size(label_path, "the labelled head", box * lengths[::-1], HEAD_MM)
     image = None
     if image_path is not None:
-        image = _image_on(Path(image_path), label_path, label, affine)
+        image = _read_image(Path(image_path), label_path, label, affine)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     z, y, x = label.shape
     grid = Grid((z, y, x), (dz, dy, dx), affine)
     cosines = np.diag(affine[:3, :3]) / lengths
-    if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
-        grid = axis_aligned(label.shape, affine)
-        label = label_onto(label, affine, grid)
-        image = None if image is None else onto(image, affine, grid)
+    if cosines.min() < np.cos(np.radians(MAX_OBLIQUE_DEGREES)):
+        grid = axis_aligned_grid(label.shape, affine)
+        label = resample_label_onto(label, affine, grid)
+        image = None if image is None else resample_image_onto(image, affine, grid)
     name = subject_id or label_path.name.split(".")[0]
-    return Subject(name, label, grid, mappings.table_of(mapping), image, dict(metadata or {}))
+    return Subject(name, label, grid, mappings.mapping_table(mapping), image, dict(metadata or {}))
 
 
 def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -71,14 +77,14 @@ def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarr
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
-    brain = whole_numbers(values, label_path) != 0
-    image = _image_on(Path(image_path), label_path, brain, affine)
+    brain = to_whole_numbers(values, label_path) != 0
+    image = _read_image(Path(image_path), label_path, brain, affine)
     if not (image[brain] > 0).mean() > 0.005:
         raise SubjectError(f"{image_path}: no voxel is bright where {label_path} has labels")
     return image, brain
 
 
-def nifti_subjects(
+def list_nifti_subjects(
     root: str | Path,
     label_pattern: str,
     image_pattern: str | None,
@@ -99,8 +105,8 @@ def nifti_subjects(
     for key, pattern in (("label", label_pattern), ("image", image_pattern)):
         if pattern is not None and "{subject}" not in pattern:
             raise SubjectError(f"{key} pattern {pattern!r} lacks {{subject}}")
-    mappings.resolve(mapping)
-    regex = _pattern_regex(label_pattern)
+    mappings.resolve_mapping(mapping)
+    regex = _compile_pattern(label_pattern)
     labels: dict[str, Path] = {}
     for path in sorted(root.glob(label_pattern.replace("{subject}", "*").lstrip("/"))):
         match = regex.fullmatch(path.relative_to(root).as_posix())
@@ -119,14 +125,14 @@ def nifti_subjects(
             "source": "nifti",
             "id": name,
             "label": str(labels[name]),
-            "image": None if image_pattern is None else _only_image(root, image_pattern, name),
-            "mapping": mappings.to_json(mapping),
+            "image": None if image_pattern is None else _find_image(root, image_pattern, name),
+            "mapping": mappings.mapping_to_json(mapping),
         }
         for name in sorted(labels)
     ]
 
 
-def _pattern_regex(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     first, *others = re.split(r"\{subject\}", pattern.lstrip("/"))
     parts = [
         re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
@@ -135,7 +141,7 @@ def _pattern_regex(pattern: str) -> re.Pattern[str]:
     return re.compile(parts[0] + "(?P<subject>[^/]+?)" + "(?P=subject)".join(parts[1:]))
 
 
-def _only_image(root: Path, pattern: str, name: str) -> str:
+def _find_image(root: Path, pattern: str, name: str) -> str:
     found = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
     if len(found) != 1:
         has = "several images: " + ", ".join(p.name for p in found) if found else "no image"
@@ -161,22 +167,22 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
         _check_affine(path, image.affine)
         if canonical:
             image = nib.as_closest_canonical(image)
-        affine = in_mm(image.affine, image.header, path)
+        affine = convert_to_mm(image.affine, image.header, path)
         voxels = np.asarray(image.dataobj)
     except FileNotFoundError:
         raise SubjectError(f"{path}: no such file") from None
     except PermissionError:
         raise SubjectError(f"{path}: no permission to read it") from None
     except (ImageFileError, HeaderDataError) as error:
-        raise SubjectError(f"{path}: not a NIfTI file ({_line(error)})") from None
+        raise SubjectError(f"{path}: not a NIfTI file ({_one_line(error)})") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise SubjectError(f"{path}: cut short or damaged ({_line(error)})") from None
+        raise SubjectError(f"{path}: cut short or damaged ({_one_line(error)})") from None
     if not (np.issubdtype(voxels.dtype, np.integer) or np.issubdtype(voxels.dtype, np.floating)):
         raise SubjectError(f"{path}: voxels are {voxels.dtype}, not plain numbers")
     return np.ascontiguousarray(voxels.T), affine
 
 
-def _line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -187,7 +193,7 @@ def _check_affine(path: Path, affine: np.ndarray) -> None:
         raise SubjectError(f"{path}: the affine is singular: {axes.round(4).tolist()}")
 
 
-def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+def to_whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
     """Label values of any dtype. Raises SubjectError where one is no whole number."""
     if np.issubdtype(values.dtype, np.integer):
         return values
@@ -200,14 +206,14 @@ def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _image_on(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def _read_image(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The image of a label map, float32, on its grid."""
     values, image_affine = read_volume(path)
     check_same_grid(path, values, image_affine, label_path, label, affine)
-    return finite(values, path)
+    return to_finite_float32(values, path)
 
 
-def finite(values: np.ndarray, path: str | Path) -> np.ndarray:
+def to_finite_float32(values: np.ndarray, path: str | Path) -> np.ndarray:
     """The voxels of an image as float32. Raises SubjectError where one is NaN or infinite."""
     image = values.astype(np.float32)
     bad = int(image.size - np.isfinite(image).sum())

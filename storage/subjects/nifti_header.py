@@ -14,7 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from factory.storage.errors import SubjectError
 
-MM_A_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 """Millimetres by the code of a unit: metre, millimetre, micrometre. A file that names none is in
 millimetres, as all software takes it."""
 
@@ -27,21 +27,21 @@ HEART_MM = (20.0, 300.0)
 BODY_MM = (10.0, 2500.0)
 """The longest side of a field of view without labels."""
 
-TURNED_DEGREES, LARGER = 1.0, 0.01
+TURN_TOLERANCE_DEGREES, SIZE_TOLERANCE = 1.0, 0.01
 """How much two transforms may differ and still place a head alike."""
 
 
-def in_mm(affine: np.ndarray, header: nib.Nifti1Header, path: Path) -> np.ndarray:
+def convert_to_mm(affine: np.ndarray, header: nib.Nifti1Header, path: Path) -> np.ndarray:
     """The affine in millimetres. Raises SubjectError where the header's unit of space is none."""
     code = int(header["xyzt_units"]) & 7
     if code == 0:
         return affine
-    if code not in MM_A_UNIT:
+    if code not in UNIT_MM:
         raise SubjectError(
             f"{path}: xyzt_units has the unit of space {code}; allowed: 0 (none said), 1 (metre), "
             "2 (millimetre), 3 (micrometre)"
         )
-    scale = MM_A_UNIT[code]
+    scale = UNIT_MM[code]
     return affine if scale == 1 else np.diag([scale, scale, scale, 1.0]) @ affine
 
 
@@ -81,38 +81,42 @@ def orientation_remark(path: Path) -> str | None:
     sform, qform = int(header["sform_code"]), int(header["qform_code"])
     if not sform and not qform:
         return (
-            "neither sform nor qform is given (codes 0), so nothing says which side is left; "
-            "taken is pixdim, with the first axis from right to left"
+            "neither an sform nor a qform is given (both codes are 0), so the file does not say "
+            "which side is left; the voxel sizes (pixdim) are used, and the first axis is taken to "
+            "run from right to left"
         )
     if not sform or not qform:
         return None
     try:
-        differ = _difference(header.get_sform(), header.get_qform())
+        difference = _describe_difference(header.get_sform(), header.get_qform())
     except HeaderDataError:  # a quaternion that is none, beside an sform that is taken
         return None
-    if differ is None:
+    if difference is None:
         return None
-    return f"sform ({_code(sform)}) and qform ({_code(qform)}) differ: {differ}; taken is the sform"
+    return (
+        f"the sform ({_describe_code(sform)}) and the qform ({_describe_code(qform)}) differ: "
+        f"{difference}; the sform is used"
+    )
 
 
-def _code(code: int) -> str:
+def _describe_code(code: int) -> str:
     known = code in xform_codes.value_set("code")
     return f"code {code}, {xform_codes.label[code]}" if known else f"code {code}"
 
 
-def _difference(sform: np.ndarray, qform: np.ndarray) -> str | None:
+def _describe_difference(sform: np.ndarray, qform: np.ndarray) -> str | None:
     """How two affines place a volume differently, in words."""
     sides = ["".join(nib.aff2axcodes(affine)) for affine in (sform, qform)]
     if sides[0] != sides[1]:
-        return f"axes run {sides[0]} and {sides[1]}"
+        return f"their axes run {sides[0]} and {sides[1]}"
     lengths = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform, qform)]
     directions = [a[:3, :3] / n for a, n in zip((sform, qform), lengths, strict=True)]
     cosines = (directions[0] * directions[1]).sum(axis=0).clip(-1, 1)
     turned = float(np.degrees(np.arccos(cosines)).max())
-    if turned > TURNED_DEGREES:
+    if turned > TURN_TOLERANCE_DEGREES:
         return f"they are turned by {turned:.1f}° against one another"
     ratios = lengths[0] / lengths[1]
     larger = ratios[np.abs(ratios - 1).argmax()]
-    if abs(larger - 1) > LARGER:
+    if abs(larger - 1) > SIZE_TOLERANCE:
         return f"voxels are {larger:.3g} times as large"
     return None

@@ -7,10 +7,10 @@ from PIL import Image
 
 from factory.storage.errors import SubjectError
 
-DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
+MODES_16_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes of 16 bits a pixel."""
 
-MOST_LABEL = 255
+MAX_LABEL = 255
 """The largest number that a label may have."""
 
 
@@ -20,8 +20,8 @@ def read_picture(path: str | Path) -> np.ndarray:
     Grey is [row, column], colours are [row, column, RGB]. A palette gives its colours, and grey
     where all of them are; alpha is dropped. Raises SubjectError, in one line that names the file.
     """
-    picture = _opened(path)
-    if picture.mode in DEEP:
+    picture = _open_picture(path)
+    if picture.mode in MODES_16_BIT:
         return np.asarray(picture).astype(np.uint16)
     if picture.mode in ("1", "L", "LA"):
         return np.asarray(picture.convert("L"))
@@ -34,8 +34,8 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 def read_grey(path: str | Path) -> np.ndarray:
     """Likewise, and colours as their brightness: uint8 or uint16 [row, column]."""
-    picture = _opened(path)
-    if picture.mode in DEEP:
+    picture = _open_picture(path)
+    if picture.mode in MODES_16_BIT:
         return np.asarray(picture).astype(np.uint16)
     return np.asarray(picture.convert("L"))
 
@@ -46,7 +46,7 @@ def read_labels(path: str | Path) -> np.ndarray:
 
     Raises SubjectError, in one line that names the file, for colours and for numbers above 255.
     """
-    picture = _opened(path)
+    picture = _open_picture(path)
     if picture.mode in ("P", "PA"):
         return np.asarray(picture if picture.mode == "P" else picture.getchannel(0))
     if picture.mode == "1":
@@ -60,12 +60,12 @@ def read_labels(path: str | Path) -> np.ndarray:
             )
         return channels[..., 0]
     if picture.mode in ("L", "LA"):
-        return np.asarray(picture.convert("L")) // _step(Path(path), picture)
+        return np.asarray(picture.convert("L")) // _grey_step(Path(path), picture)
     values = np.asarray(picture)
-    if picture.mode not in (*DEEP, "I") or values.min() < 0 or values.max() > MOST_LABEL:
+    if picture.mode not in (*MODES_16_BIT, "I") or values.min() < 0 or values.max() > MAX_LABEL:
         raise SubjectError(
             f"{path}: label {values.max()} ({picture.mode}); allowed: whole numbers from 0 to "
-            f"{MOST_LABEL}"
+            f"{MAX_LABEL}"
         )
     return values.astype(np.uint8)
 
@@ -73,12 +73,12 @@ def read_labels(path: str | Path) -> np.ndarray:
 def read_drawing(path: str | Path) -> np.ndarray:
     """Where something was drawn, bool [row, column]: what has not the background's value, which is
     the most frequent one."""
-    picture = _opened(path)
+    picture = _open_picture(path)
     values = np.asarray(picture) if picture.mode == "P" else read_grey(path)
     return values != np.bincount(values.ravel()).argmax()
 
 
-def _opened(path: str | Path) -> Image.Image:
+def _open_picture(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             picture.load()
@@ -88,7 +88,7 @@ def _opened(path: str | Path) -> Image.Image:
         raise SubjectError(f"{path}: cannot be read: not a readable picture: {said}") from None
 
 
-def _step(path: Path, picture: Image.Image) -> int:
+def _grey_step(path: Path, picture: Image.Image) -> int:
     """What Pillow multiplies grey values by, so that 2 or 4 bits a pixel fill the range of 8."""
     if picture.format != "PNG":
         return 1

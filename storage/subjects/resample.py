@@ -7,11 +7,11 @@ from scipy import ndimage
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.label_resampling import (
-    ALIKE,
+    SAME_SPACING,
     SMOOTHING,
-    beats,
-    labels_onto,
-    meeting,
+    align_middle,
+    nearly_whole_ratio,
+    resample_label_map,
 )
 from factory.storage.subjects.types import Grid, Subject
 
@@ -27,7 +27,7 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     """
     old = np.array(subject.grid.spacing)
     factor = spacing_mm / old
-    alike = np.abs(factor - 1) <= ALIKE
+    alike = np.abs(factor - 1) <= SAME_SPACING
     if alike.all():
         return subject
     factor[alike] = 1
@@ -35,8 +35,8 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     start = (np.array(subject.grid.shape) - 1 - (shape - 1) * factor) / 2
     # On whole voxels, halving the resolution meets no tie that would shift labels half a voxel.
     start = np.where(factor > 1, np.round(start), start)
-    uneven = beats(factor)
-    start = np.where(uneven, meeting(start, factor, shape), start)
+    uneven = nearly_whole_ratio(factor)
+    start = np.where(uneven, align_middle(start, factor, shape), start)
     affine = subject.grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start[::-1]
     affine[:3, :3] *= factor[::-1]
@@ -44,9 +44,9 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
     if uneven.any():
         smoothing = SMOOTHING * np.maximum(factor, 1)
-        label = labels_onto(subject.label, np.diag(factor), start, grid.shape, smoothing)
+        label = resample_label_map(subject.label, np.diag(factor), start, grid.shape, smoothing)
     else:
-        label = _nearest(subject.label, factor, start, shape)
+        label = _nearest_neighbour(subject.label, factor, start, shape)
     image = subject.image
     if image is not None:
         width = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
@@ -57,7 +57,7 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     return replace(subject, label=label, image=image, grid=grid)
 
 
-def _nearest(
+def _nearest_neighbour(
     label: np.ndarray, factor: np.ndarray, start: np.ndarray, shape: np.ndarray
 ) -> np.ndarray:
     """The nearest voxel at start + factor · index."""
@@ -68,7 +68,7 @@ def _nearest(
     return label[np.ix_(*nearest)]
 
 
-def fit(subject: Subject, shape: tuple[int, int, int]) -> Subject:
+def crop_to_shape(subject: Subject, shape: tuple[int, int, int]) -> Subject:
     """The subject cropped and padded by whole voxels, its brain's box centred in shape (z, y, x).
 
     Raises SubjectError where the brain does not fit, naming its box and the least shape.
@@ -81,20 +81,21 @@ def fit(subject: Subject, shape: tuple[int, int, int]) -> Subject:
     if (size > shape).any():
         spacing = " × ".join(f"{s:g}" for s in subject.grid.spacing)
         raise SubjectError(
-            f"subject {subject.id}: the brain's box, {_words(size)} voxels (z, y, x) at {spacing} "
-            f"mm, does not fit a grid of {_words(shape)}; the smallest that does is {_words(size)}"
+            f"subject {subject.id}: the brain's box, {_size_text(size)} voxels (z, y, x) at "
+            f"{spacing} mm, does not fit a grid of {_size_text(shape)}; the smallest that does is "
+            f"{_size_text(size)}"
         )
     start = low - (np.array(shape) - size) // 2
     z, y, x = (int(n) for n in start)
     return replace(
         subject,
-        label=_window(subject.label, start, shape),
-        image=None if subject.image is None else _window(subject.image, start, shape),
+        label=_crop(subject.label, start, shape),
+        image=None if subject.image is None else _crop(subject.image, start, shape),
         grid=subject.grid.moved((z, y, x), shape),
     )
 
 
-def axis_aligned(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
+def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
     """The grid along the world's axes, at an oblique grid's spacing, that covers all of it.
 
     shape (z, y, x) and affine describe a grid already in closest RAS+ order.
@@ -112,25 +113,25 @@ def axis_aligned(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
     return Grid((z, y, x), (dz, dy, dx), aligned)
 
 
-def onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
+def resample_image_onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
     """An image [z, y, x] on its affine, sampled linearly on a grid; 0 beyond its edges."""
-    matrix, offset = _steps(affine, grid)
+    matrix, offset = _relative_transform(affine, grid)
     return ndimage.affine_transform(image, matrix, offset, grid.shape, order=1)
 
 
-def label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
+def resample_label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
     """A label map [z, y, x] on its affine, read on a grid with every label's volume kept."""
-    matrix, offset = _steps(affine, grid)
-    return labels_onto(label, matrix, offset, grid.shape)
+    matrix, offset = _relative_transform(affine, grid)
+    return resample_label_map(label, matrix, offset, grid.shape)
 
 
-def _steps(affine: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _relative_transform(affine: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """A grid's steps (3×3) and first voxel, [z, y, x], in voxels of another's affine."""
     voxel = np.linalg.inv(affine) @ grid.affine
     return voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
 
 
-def _window(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def _crop(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """array[start : start + shape], zero where that lies outside."""
     out = np.zeros(shape, array.dtype)
     source, target = [], []
@@ -142,5 +143,5 @@ def _window(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -
     return out
 
 
-def _words(shape: tuple[int, ...] | np.ndarray) -> str:
+def _size_text(shape: tuple[int, ...] | np.ndarray) -> str:
     return " × ".join(str(int(n)) for n in shape)

@@ -19,13 +19,13 @@ from scipy import ndimage
 from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.label_resampling import (
-    ALIKE,
+    SAME_SPACING,
     SMOOTHING,
-    labels_onto,
-    meeting,
-    nearly_one,
+    align_middle,
+    nearly_same_spacing,
+    resample_label_map,
 )
-from factory.storage.subjects.nifti import check_same_grid, finite, read_volume
+from factory.storage.subjects.nifti import check_same_grid, read_volume, to_finite_float32
 from factory.storage.subjects.nifti_header import HEART_MM, check_size
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 
@@ -40,7 +40,7 @@ SIDE = 128
 """Voxels a side of the square about the heart."""
 
 
-def short_axis_subjects(
+def list_short_axis_subjects(
     root: str | Path, participants: list[str] | None = None
 ) -> list[dict[str, Any]]:
     """Records of a folder's stacks, one a person and phase, sorted by id; no voxel is read.
@@ -52,7 +52,7 @@ def short_axis_subjects(
     missing, or nobody is left.
     """
     root = Path(root)
-    vendors = _participants(root / "participants.csv")
+    vendors = _read_vendors(root / "participants.csv")
     for name in participants or ():
         if name not in vendors:
             hint = nearest_name_hint(name, vendors) or f"; it has {', '.join(vendors)}"
@@ -81,7 +81,7 @@ def short_axis_subjects(
     return records
 
 
-def _participants(path: Path) -> dict[str, str]:
+def _read_vendors(path: Path) -> dict[str, str]:
     """The scanner's vendor by person."""
     if not path.is_file():
         raise SubjectError(f"{path}: no such file, so not a folder of stacks")
@@ -117,22 +117,28 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
     check_size(record["label"], "the labelled heart", sides, HEART_MM)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     mm = in_plane_mm or dy
-    label, image = apex_first(label.astype(np.uint8), finite(image, record["image"]))
+    label, image = turn_apex_first(
+        label.astype(np.uint8), to_finite_float32(image, record["image"])
+    )
     needed = max(np.ptp(b) + 1 for b in box) * max(dx, dy) / mm
     if needed > side:
         raise SubjectError(
             f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; at most {side}"
         )
     factor = np.array([mm / dy, mm / dx])
-    factor[np.abs(factor - 1) <= ALIKE] = 1
+    factor[np.abs(factor - 1) <= SAME_SPACING] = 1
     middle = np.array([(b[0] + b[-1]) / 2 for b in box])
     start = middle - factor * (side - 1) / 2
     # Halfway between two voxels their labels would tie.
     start = np.where(factor > 1, start, np.round(start))
-    uneven = nearly_one(factor)
-    start = np.where(uneven, meeting(start, factor, side), start)
+    uneven = nearly_same_spacing(factor)
+    start = np.where(uneven, align_middle(start, factor, side), start)
     window = (factor, start, side)
-    planes = _kept_labels(label, *window) if uneven.any() else _labels(label, *window)
+    planes = (
+        _resample_keeping_areas(label, *window)
+        if uneven.any()
+        else _resample_labels(label, *window)
+    )
     grid = Grid.centred((len(label), side, side), (dz, mm, mm))
     about = {key: record[key] for key in ("person", "phase", "vendor")}
     return Subject(
@@ -140,12 +146,12 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
         planes,
         grid,
         HEART,
-        np.maximum(_planes(image, *window), 0),
+        np.maximum(_resample_planes(image, *window), 0),
         about,
     )
 
 
-def apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+def turn_apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
     """label and its companions [z, y, x] turned so that z runs from the apex to the base: the
     half of the heart's slices with the smaller LV pool comes first."""
     pool = (label == 1).sum(axis=(1, 2))
@@ -155,22 +161,28 @@ def apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]
     return tuple(a[:: -1 if reverse else 1] for a in (label, *others))
 
 
-def _labels(label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:
+def _resample_labels(
+    label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
+) -> np.ndarray:
     """The label that has the greatest share of each voxel, in planes read as `_planes` does."""
     masks = [(label == value).astype(np.float32) for value in (1, 2, 3)]
-    shares = [_planes(mask, factor, start, side) for mask in masks]
+    shares = [_resample_planes(mask, factor, start, side) for mask in masks]
     background = 1 - np.sum(shares, axis=0)  # and what lies outside the file
     return np.argmax([background, *shares], axis=0).astype(np.uint8)
 
 
-def _kept_labels(label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:
+def _resample_keeping_areas(
+    label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
+) -> np.ndarray:
     """Likewise, where the two spacings nearly agree: volumes are kept, slices stay apart."""
     matrix, offset = np.diag([1, *factor]), np.array([0, *start])
     smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
-    return labels_onto(label, matrix, offset, (len(label), side, side), smoothing)
+    return resample_label_map(label, matrix, offset, (len(label), side, side), smoothing)
 
 
-def _planes(volume: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int) -> np.ndarray:
+def _resample_planes(
+    volume: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
+) -> np.ndarray:
     """Each plane sampled linearly at start + factor · index, blurred first if that is coarser."""
     sigma = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
     smooth = ndimage.gaussian_filter(volume, (0, *sigma), mode="nearest")

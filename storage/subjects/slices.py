@@ -14,14 +14,23 @@ import numpy as np
 from skimage.transform import resize
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.chaos_pairs import in_order, paired
-from factory.storage.subjects.label_resampling import SMOOTHING, labels_onto, nearly_one
-from factory.storage.subjects.nifti import check_same_grid, finite, read_volume, whole_numbers
-from factory.storage.subjects.pictures import MOST_LABEL, read_labels, read_picture
-from factory.storage.subjects.short_axis import HEART, load_short_axis, short_axis_subjects
+from factory.storage.subjects.chaos_pairs import pair_label_maps, sort_by_number
+from factory.storage.subjects.label_resampling import (
+    SMOOTHING,
+    nearly_same_spacing,
+    resample_label_map,
+)
+from factory.storage.subjects.nifti import (
+    check_same_grid,
+    read_volume,
+    to_finite_float32,
+    to_whole_numbers,
+)
+from factory.storage.subjects.pictures import MAX_LABEL, read_labels, read_picture
+from factory.storage.subjects.short_axis import HEART, list_short_axis_subjects, load_short_axis
 from factory.storage.subjects.types import LabelTable
 
-BRIGHTEST = 99.5
+BRIGHT_PERCENTILE = 99.5
 """Percentile of a volume that becomes 1."""
 
 CHAOS = LabelTable(
@@ -41,7 +50,9 @@ class Plane:
     label: np.ndarray | None
 
 
-def png_planes(root: str | Path, resolution: int, labels: str | Path | None = None) -> list[Plane]:
+def read_png_planes(
+    root: str | Path, resolution: int, labels: str | Path | None = None
+) -> list[Plane]:
     """Every PNG of a folder, all with as many channels as the first. The subject is its file's
     name up to the last run of digits ("p07_012.png" is of p07), or its sub-folder's name.
 
@@ -68,7 +79,7 @@ def png_planes(root: str | Path, resolution: int, labels: str | Path | None = No
         if label is not None:
             _check_shape(label_file, label, picture)
             values |= set(np.unique(label).tolist())
-        planes.append(_plane(_owner(file, root), pixels / most, label, resolution))
+        planes.append(_make_plane(_subject_name(file, root), pixels / most, label, resolution))
     if labels and all(plane.label is None for plane in planes):
         missing = Path(labels) / files[0].relative_to(root)
         raise SubjectError(f"{missing}: no such file, and no other slice of {root} has a label map")
@@ -85,24 +96,28 @@ def _check_shape(path: Path | None, label: np.ndarray, image: np.ndarray) -> Non
         raise SubjectError(f"{path}: {label.shape}, but its image is {image.shape[:2]}")
 
 
-def short_axis_planes(
+def read_short_axis_planes(
     root: str | Path, resolution: int, spacing_mm: float, participants: list[str] | None = None
 ) -> list[Plane]:
     """The slices of short-axis stacks (factory.storage.subjects.short_axis) that hold some heart,
     resolution² voxels of spacing_mm about it. The subject is the person: both phases belong
     together."""
     planes = []
-    for record in short_axis_subjects(root, participants):
+    for record in list_short_axis_subjects(root, participants):
         stack = load_short_axis(record, spacing_mm, resolution)
         assert stack.image is not None
-        bright = np.percentile(stack.image, BRIGHTEST)
+        bright = np.percentile(stack.image, BRIGHT_PERCENTILE)
         for image, label in zip(stack.image, stack.label, strict=True):
             if label.any():
-                planes.append(_plane(record["person"], image[None] / bright, label, resolution))
+                planes.append(
+                    _make_plane(record["person"], image[None] / bright, label, resolution)
+                )
     return planes
 
 
-def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: int) -> list[Plane]:
+def read_nifti_planes(
+    root: str | Path, images: str, labels: str | None, resolution: int
+) -> list[Plane]:
     """Axial slices of every volume root/images, where `images` holds {subject}; `labels` alike.
     Empty slices are left out. Raises SubjectError where nothing matches."""
     root = Path(root)
@@ -115,42 +130,42 @@ def nifti_planes(root: str | Path, images: str, labels: str | None, resolution: 
             continue
         subject = found["subject"]
         volume, affine = read_volume(file)
-        finite(volume, file)
+        to_finite_float32(volume, file)
         drawn = None
         if labels:
             label_file = root / labels.replace("{subject}", subject)
             drawn, label_affine = read_volume(label_file)
             check_same_grid(file, volume, affine, label_file, drawn, label_affine)
-            drawn = _numbers(drawn, label_file)
-        bright = max(float(np.percentile(volume, BRIGHTEST)), 1e-6)
+            drawn = _to_uint8_labels(drawn, label_file)
+        bright = max(float(np.percentile(volume, BRIGHT_PERCENTILE)), 1e-6)
         for z, image in enumerate(volume):
             if image.any():
                 label = None if drawn is None else drawn[z]
-                planes.append(_plane(subject, image[None] / bright, label, resolution))
+                planes.append(_make_plane(subject, image[None] / bright, label, resolution))
     if not planes:
         raise SubjectError(f"{root}: no file matches {images}")
     return planes
 
 
-def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
+def _to_uint8_labels(values: np.ndarray, path: Path) -> np.ndarray:
     """A volume's labels as uint8. Raises SubjectError where they are no numbers of labels."""
-    whole = whole_numbers(values, path)
-    if whole.min() < 0 or whole.max() > MOST_LABEL:
+    whole = to_whole_numbers(values, path)
+    if whole.min() < 0 or whole.max() > MAX_LABEL:
         raise SubjectError(
-            f"{path}: labels from {whole.min()} to {whole.max()}; allowed: 0 to {MOST_LABEL}"
+            f"{path}: labels from {whole.min()} to {whole.max()}; allowed: 0 to {MAX_LABEL}"
         )
     return whole.astype(np.uint8)
 
 
-def planes_of(subject: str, image: np.ndarray, label: np.ndarray, resolution: int) -> list[Plane]:
+def cut_planes(subject: str, image: np.ndarray, label: np.ndarray, resolution: int) -> list[Plane]:
     """The axial slices of a volume [z, y, x], 1 its 99.5th percentile, that hold a label; all of
     them where none does."""
     filled = label.any(axis=(1, 2))
     chosen = np.flatnonzero(filled if filled.any() else ~filled)
-    return [_plane(subject, image[z][None], label[z], resolution) for z in chosen]
+    return [_make_plane(subject, image[z][None], label[z], resolution) for z in chosen]
 
 
-def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -> list[Plane]:
+def read_chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -> list[Plane]:
     """MR/<id>/T1DUAL/DICOM_anon/<contrast>/*.dcm with T1DUAL/Ground/*.png, as in the CHAOS
     challenge: paired as factory.storage.subjects.chaos_pairs has it, in the order of the numbers
     in their names. Slices of series without Ground have no label.
@@ -160,18 +175,18 @@ def chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -
     root = Path(root)
     planes = []
     for series in sorted(root.glob(f"MR/*/T1DUAL/DICOM_anon/{contrast}")):
-        files = in_order(series.glob("*.dcm"))
+        files = sort_by_number(series.glob("*.dcm"))
         if not files:
             raise SubjectError(f"{series}: no .dcm in this folder")
         slices = [_read_dicom(path) for path in files]
-        ground = in_order((series.parents[1] / "Ground").glob("*.png"))
+        ground = sort_by_number((series.parents[1] / "Ground").glob("*.png"))
         numbers = [number for _, number in slices]
-        masks = paired(series, files, numbers, ground) if ground else {}
+        masks = pair_label_maps(series, files, numbers, ground) if ground else {}
         low, high = min(p.min() for p, _ in slices), max(p.max() for p, _ in slices)
         for file, (pixels, _) in zip(files, slices, strict=True):
-            label = _chaos_label(masks[file], pixels) if ground else None
+            label = _read_chaos_label(masks[file], pixels) if ground else None
             image = (pixels - low) / max(high - low, 1e-6)
-            planes.append(_plane(series.parents[2].name, image[None], label, resolution))
+            planes.append(_make_plane(series.parents[2].name, image[None], label, resolution))
     if not planes:
         raise SubjectError(f"{root}: no MR/<id>/T1DUAL/DICOM_anon/{contrast} here")
     return planes
@@ -198,7 +213,7 @@ def _read_dicom(path: Path) -> tuple[np.ndarray, int | None]:
     return -pixels if inverted else pixels, number
 
 
-def _chaos_label(path: Path, image: np.ndarray) -> np.ndarray:
+def _read_chaos_label(path: Path, image: np.ndarray) -> np.ndarray:
     values = read_labels(path)
     _check_shape(path, values, image)
     unknown = sorted(set(np.unique(values).tolist()) - set(CHAOS_VALUES))
@@ -208,51 +223,53 @@ def _chaos_label(path: Path, image: np.ndarray) -> np.ndarray:
     return np.searchsorted(CHAOS_VALUES, values).astype(np.uint8)
 
 
-def _owner(file: Path, root: Path) -> str:
+def _subject_name(file: Path, root: Path) -> str:
     inside = file.relative_to(root)
     if len(inside.parts) > 1:
         return inside.parts[0]
     return re.sub(r"[-_]?\d+$", "", file.stem) or file.stem
 
 
-def _plane(subject: str, image_01: np.ndarray, label: np.ndarray | None, resolution: int) -> Plane:
+def _make_plane(
+    subject: str, image_01: np.ndarray, label: np.ndarray | None, resolution: int
+) -> Plane:
     """Padded to a square, resampled to resolution² and taken to [-1, 1]."""
     size = (resolution, resolution)
-    image = np.stack([_resized(_square(c), size) for c in np.clip(image_01, 0, 1)])
+    image = np.stack([_resize(_pad_to_square(c), size) for c in np.clip(image_01, 0, 1)])
     drawn = None
     if label is not None:
-        drawn = _resized_labels(_square(label), resolution)
+        drawn = _resize_labels(_pad_to_square(label), resolution)
     return Plane(subject, (image * 2 - 1).astype(np.float32), drawn)
 
 
-def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     plane = plane.astype(np.float32)
     if plane.shape == size:
         return plane
     return resize(plane, size, order=1, anti_aliasing=plane.shape[0] > size[0])
 
 
-def _resized_labels(label: np.ndarray, resolution: int) -> np.ndarray:
+def _resize_labels(label: np.ndarray, resolution: int) -> np.ndarray:
     """The label that has the greatest share of each pixel; areas are kept where the two
     resolutions nearly agree."""
     factor = np.full(2, len(label) / resolution)
-    if nearly_one(factor).any():
+    if nearly_same_spacing(factor).any():
         matrix, offset = np.diag([1, *factor]), np.array([0, *(factor - 1) / 2])
         smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
         shape = (1, resolution, resolution)
-        return labels_onto(label[None], matrix, offset, shape, smoothing)[0]
+        return resample_label_map(label[None], matrix, offset, shape, smoothing)[0]
     size = (resolution, resolution)
-    shares = [_resized(label == value, size) for value in range(int(label.max()) + 1)]
+    shares = [_resize(label == value, size) for value in range(int(label.max()) + 1)]
     return np.argmax(shares, axis=0).astype(np.uint8)
 
 
-def _square(plane: np.ndarray) -> np.ndarray:
+def _pad_to_square(plane: np.ndarray) -> np.ndarray:
     side = max(plane.shape)
     missing = [side - n for n in plane.shape]
     return np.pad(plane, [(m // 2, m - m // 2) for m in missing])
 
 
-def subjects_of(planes: list[Plane]) -> Iterator[str]:
+def plane_subjects(planes: list[Plane]) -> Iterator[str]:
     """Each subject once, in order."""
     return iter(dict.fromkeys(plane.subject for plane in planes))
 

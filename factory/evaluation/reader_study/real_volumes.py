@@ -17,17 +17,21 @@ from factory.evaluation.reader_study.volumes import (
 from factory.evaluation.reader_study.volumes import volume_of as of_subject
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.head_ultrasound import TABLE as HEADS
-from factory.storage.subjects.head_ultrasound import head_ultrasounds
+from factory.storage.subjects.head_ultrasound import list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import (
-    MOST_OBLIQUE_DEGREES,
+    MAX_OBLIQUE_DEGREES,
     check_same_grid,
     read_volume,
 )
 from factory.storage.subjects.nifti_header import BODY_MM, check_size
-from factory.storage.subjects.resample import axis_aligned, label_onto, onto
-from factory.storage.subjects.short_axis import short_axis_subjects
-from factory.storage.subjects.slices import Plane, chaos_planes, png_planes
+from factory.storage.subjects.resample import (
+    axis_aligned_grid,
+    resample_image_onto,
+    resample_label_onto,
+)
+from factory.storage.subjects.short_axis import list_short_axis_subjects
+from factory.storage.subjects.slices import Plane, read_chaos_planes, read_png_planes
 
 LABELS = ("dseg", "seg", "segmentation", "labels", "label", "gt", "aseg", "brainmask", "mask")
 """How names of label maps and masks end; the first of them that lies beside an image is taken."""
@@ -49,9 +53,9 @@ def real_volumes(folder: str, like: Dataset, whole: bool) -> Collection:
     if not root.is_dir():
         raise FactoryError(f"{folder}: no such folder of real volumes")
     if (root / "participants.csv").is_file():
-        return _subjects(short_axis_subjects(root), whole)
+        return _subjects(list_short_axis_subjects(root), whole)
     if (root / HEADS).is_file():
-        return _subjects(head_ultrasounds(root), whole)
+        return _subjects(list_head_ultrasounds(root), whole)
     found = _nifti(root, whole)
     if not found and like.layout.shape[0] == 1:
         found = _planes(root, like, whole)
@@ -115,10 +119,10 @@ def _read_nifti(file: Path, label_file: Path | None, id: str, whole: bool) -> Vo
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     check_size(file, "the field of view", image.shape * lengths[::-1], BODY_MM)
     cosines = np.diag(affine[:3, :3]) / lengths
-    if cosines.min() < np.cos(np.radians(MOST_OBLIQUE_DEGREES)):
-        grid = axis_aligned(image.shape, affine)
-        image = onto(image, affine, grid)
-        label = None if label is None else label_onto(label, affine, grid)
+    if cosines.min() < np.cos(np.radians(MAX_OBLIQUE_DEGREES)):
+        grid = axis_aligned_grid(image.shape, affine)
+        image = resample_image_onto(image, affine, grid)
+        label = None if label is None else resample_label_onto(label, affine, grid)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     return volume(id, image, label, (dz, dy, dx), whole)
 
@@ -126,7 +130,7 @@ def _read_nifti(file: Path, label_file: Path | None, id: str, whole: bool) -> Vo
 def _planes(root: Path, like: Dataset, whole: bool) -> Collection:
     """Slices without a size in mm, read as the training of slices reads them."""
     resolution = like.layout.shape[1]
-    read = chaos_planes if next(root.glob("MR/*"), None) else png_planes
+    read = read_chaos_planes if next(root.glob("MR/*"), None) else read_png_planes
     dz, dy, dx = (float(s) for s in like.sample(0).spacing_mm)
 
     def load(plane: Plane, id: str) -> Volume:

@@ -3,7 +3,7 @@ well two such maps agree."""
 
 import numpy as np
 
-from factory.storage.subjects.resample import fit
+from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import Subject
 
 
@@ -14,8 +14,8 @@ def maps(subject: Subject, shape: tuple[int, ...]) -> np.ndarray:
     Raises SubjectError where the labels do not fit.
     """
     if len(shape) == 3 and "phase" not in subject.metadata:
-        return fit(subject, (shape[0], shape[1], shape[2])).label[None]
-    label = fit(subject, (len(subject.label), shape[-2], shape[-1])).label
+        return crop_to_shape(subject, (shape[0], shape[1], shape[2])).label[None]
+    label = crop_to_shape(subject, (len(subject.label), shape[-2], shape[-1])).label
     filled = np.flatnonzero(label.any(axis=(1, 2)))
     slices = label[filled[0] : filled[-1] + 1]
     # A stack's depth is its number of slices, not millimetres.

@@ -12,10 +12,10 @@ from factory.models.stylegan2.network import soft_labels
 from factory.storage.subjects.slices import (
     TABLES,
     Plane,
-    chaos_planes,
-    nifti_planes,
-    png_planes,
-    short_axis_planes,
+    read_chaos_planes,
+    read_nifti_planes,
+    read_png_planes,
+    read_short_axis_planes,
 )
 from factory.storage.subjects.types import LabelTable
 
@@ -29,13 +29,15 @@ def read(part: Slices, resolution: int) -> list[Plane]:
 def _source(part: Slices, resolution: int) -> list[Plane]:
     if part.short_axis:
         who = list(part.short_axis.participants) if part.short_axis.participants else None
-        return short_axis_planes(part.short_axis.path, resolution, part.short_axis.spacing_mm, who)
+        return read_short_axis_planes(
+            part.short_axis.path, resolution, part.short_axis.spacing_mm, who
+        )
     if part.png:
-        return png_planes(part.png.path, resolution, part.png.labels)
+        return read_png_planes(part.png.path, resolution, part.png.labels)
     if part.nifti:
-        return nifti_planes(part.nifti.path, part.nifti.images, part.nifti.labels, resolution)
+        return read_nifti_planes(part.nifti.path, part.nifti.images, part.nifti.labels, resolution)
     assert part.chaos is not None
-    return chaos_planes(part.chaos.path, resolution, part.chaos.contrast)
+    return read_chaos_planes(part.chaos.path, resolution, part.chaos.contrast)
 
 
 def usable(part: Slices, planes: list[Plane]) -> list[Plane]:

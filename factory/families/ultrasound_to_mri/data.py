@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.imaging.intensities import normalise, to_network
-from factory.storage.subjects.head_frame import LENGTH, ellipse_of_mask, framed
+from factory.storage.subjects.head_frame import LENGTH, mask_ellipse, resample_to_frame
 from factory.storage.subjects.types import Subject
 from factory.training.augmentation import transform_in_plane
 from factory.training.recipe import Augment
@@ -43,15 +43,18 @@ def mri_planes(subject: Subject, reach: float = REACH) -> tuple[np.ndarray, np.n
     if subject.image is None or not thalami.any():
         raise ValueError(f"{subject.id}: no image, or no deep grey matter to find the plane by")
     middle = round(float(np.flatnonzero(thalami.any(axis=(1, 2))) @ _share(thalami)))
-    ellipse = ellipse_of_mask(ndimage.binary_fill_holes(subject.label[middle] > 0))
+    ellipse = mask_ellipse(ndimage.binary_fill_holes(subject.label[middle] > 0))
     dz, dy, _ = subject.grid.spacing
     planes = round(reach * 2 * ellipse.long * dy / dz)
     chosen = range(max(middle - planes, 0), min(middle + planes + 1, len(subject.label)))
     length = INSIDE_SKULL * LENGTH
     brain = subject.label > 0
     image = np.where(brain, normalise(subject.image, subject.label), 0)
-    drawn = [to_network(framed(image[z], ellipse, length)) for z in chosen]
-    masks = [framed(ndimage.binary_fill_holes(brain[z]), ellipse, length) > 0.5 for z in chosen]
+    drawn = [to_network(resample_to_frame(image[z], ellipse, length)) for z in chosen]
+    masks = [
+        resample_to_frame(ndimage.binary_fill_holes(brain[z]), ellipse, length) > 0.5
+        for z in chosen
+    ]
     return np.stack(drawn), np.stack(masks)
 
 

@@ -14,7 +14,7 @@ from factory.families.ultrasound_to_mri.recipe import Heads, UltrasoundToMriTrai
 from factory.families.ultrasound_to_mri.train import SNAPSHOTS, train
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.subjects.head_frame import LENGTH, SIDE
-from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds
+from factory.storage.subjects.head_ultrasound import HEAD, list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
 from factory.training.cards import remove_paths
@@ -48,7 +48,7 @@ def check(recipe: UltrasoundToMriTraining) -> None:
 
 def head_records(part: Heads) -> tuple[list[dict], list[dict]]:
     """Records of the ultrasounds to learn from, and of those held out."""
-    found = head_ultrasounds(part.path, part.circumference_mm)
+    found = list_head_ultrasounds(part.path, part.circumference_mm)
     persons = sorted({r["person"] for r in found})
     every = part.hold_out_every
     held = set(persons[every - 1 :: every]) if every else set()

@@ -24,10 +24,12 @@ class BidsSource(FileSource):
     Section: ClassVar[type[Section]] = Bids
 
     def records(self, section: Bids) -> list[Record]:
-        from factory.storage.subjects.bids import bids_subjects
+        from factory.storage.subjects.bids import list_bids_subjects
 
         mapping: Any = section.mapping
-        return bids_subjects(section.path, section.rec, mapping, _wanted(section))
+        return list_bids_subjects(
+            section.path, section.rec, mapping, _requested_participants(section)
+        )
 
     def tissues(self, section: Bids) -> set[str]:
         return mapping_tissues(section.mapping)
@@ -36,14 +38,14 @@ class BidsSource(FileSource):
         return mapping_labels(section.mapping)
 
     def remarks(self, section: Bids, records: Sequence[Record]) -> Iterable[str]:
-        from factory.storage.subjects.bids import bids_remarks
-        from factory.storage.subjects.remarks import file_remarks
+        from factory.storage.subjects.bids import list_bids_remarks
+        from factory.storage.subjects.remarks import list_file_remarks
 
-        left_out = bids_remarks(section.path, section.rec, _wanted(section))
-        return [*left_out, *file_remarks(records)]
+        left_out = list_bids_remarks(section.path, section.rec, _requested_participants(section))
+        return [*left_out, *list_file_remarks(records)]
 
 
-def _wanted(section: Bids) -> list[str] | None:
+def _requested_participants(section: Bids) -> list[str] | None:
     return None if section.participants is None else list(section.participants)
 
 

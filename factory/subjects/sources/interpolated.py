@@ -85,12 +85,12 @@ class InterpolatedSource(Source):
         from factory.families.label_vae.inference import at, within
 
         assert spacing_mm is not None
-        latents = latents_of(record["model"])
-        first = _end(record["first"], spacing_mm)
+        latents = load_codec(record["model"])
+        first = _load_end(record["first"], spacing_mm)
         slices, method = record["slices"], record["method"]
         if record["last"] is None:
             return within(latents, first, slices, method)
-        last = _end(record["last"], spacing_mm)
+        last = _load_end(record["last"], spacing_mm)
         return at(latents, first, last, record["t"], slices, method)
 
     def table(self, section: Any) -> LabelTable:
@@ -101,8 +101,8 @@ class InterpolatedSource(Source):
 
     def style_ends(self, record: Record, spacing_mm: float) -> StyleEnds:
         """Its two ends, so that appearance passes from one to the other with the anatomy."""
-        first = _end(record["first"], spacing_mm)
-        return first, _end(record["last"] or record["first"], spacing_mm), record["t"]
+        first = _load_end(record["first"], spacing_mm)
+        return first, _load_end(record["last"] or record["first"], spacing_mm), record["t"]
 
     def has_own_style(self) -> bool:
         return True
@@ -127,7 +127,7 @@ class InterpolatedSource(Source):
 SOURCE = InterpolatedSource()
 
 
-def interpolated_records(
+def list_interpolated_records(
     section: Interpolate, found: Sequence[Record], seed: int, spacing_mm: float
 ) -> list[Record]:
     """The interpolated subjects of a recipe. found: records of the subjects it names.
@@ -150,12 +150,12 @@ def interpolated_records(
             "last": b,
             "t": k / (section.steps + 1),
         }
-        for a, b in pairs_of(section, found, seed, spacing_mm)
+        for a, b in select_pairs(section, found, seed, spacing_mm)
         for k in range(1, section.steps + 1)
     ]
 
 
-def pairs_of(
+def select_pairs(
     section: Interpolate, found: Sequence[Record], seed: int, spacing_mm: float
 ) -> list[tuple[Record, Record]]:
     """The pairs of records between which to go."""
@@ -178,37 +178,37 @@ def pairs_of(
     if section.pairs.random:
         every.sort(key=lambda pair: derive_seed(seed, pair[0]["id"], pair[1]["id"], "pair"))
     else:
-        far = distances(section, found, spacing_mm)
+        far = code_distances(section, found, spacing_mm)
         every.sort(key=lambda pair: far[pair[0]["id"], pair[1]["id"]])
     return every[:wanted]
 
 
-def distances(
+def code_distances(
     section: Interpolate, found: Sequence[Record], spacing_mm: float
 ) -> dict[tuple[str, str], float]:
     """Root mean square distance of the codes of two subjects, brought to one number of slices."""
     codes = {}
     for record in found:
-        subject = _end(record, spacing_mm)
-        codes[subject.id] = latents_of(section.model).codes(subject, section.slices, section.method)
+        subject = _load_end(record, spacing_mm)
+        codes[subject.id] = load_codec(section.model).codes(subject, section.slices, section.method)
     return {
         (a, b): float((codes[a] - codes[b]).square().mean().sqrt())
         for a, b in itertools.combinations(codes, 2)
     }
 
 
-def _end(record: Record, spacing_mm: float) -> Subject:
-    return _loaded(json.dumps(record, sort_keys=True), spacing_mm)
+def _load_end(record: Record, spacing_mm: float) -> Subject:
+    return _load_record(json.dumps(record, sort_keys=True), spacing_mm)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(record_json: str, spacing_mm: float) -> Subject:
+def _load_record(record_json: str, spacing_mm: float) -> Subject:
     """A subject that is interpolated; kept, since the steps of a path follow one another."""
     return load_subject(json.loads(record_json), spacing_mm)
 
 
 @functools.lru_cache(maxsize=2)
-def latents_of(model: str) -> "LabelVaeCodec":
+def load_codec(model: str) -> "LabelVaeCodec":
     from factory.families.label_vae.inference import LabelVaeCodec
 
     return LabelVaeCodec(find_model(model, "interpolate.model"))

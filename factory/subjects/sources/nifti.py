@@ -34,10 +34,10 @@ class NiftiSource(FileSource):
     Section: ClassVar[type[Section]] = Nifti
 
     def records(self, section: Nifti) -> list[Record]:
-        from factory.storage.subjects.nifti import nifti_subjects
+        from factory.storage.subjects.nifti import list_nifti_subjects
 
         mapping: Any = section.mapping
-        return nifti_subjects(section.path, section.labels, section.images, mapping)
+        return list_nifti_subjects(section.path, section.labels, section.images, mapping)
 
     def tissues(self, section: Nifti) -> set[str]:
         return mapping_tissues(section.mapping)
@@ -46,9 +46,9 @@ class NiftiSource(FileSource):
         return mapping_labels(section.mapping)
 
     def remarks(self, section: Nifti, records: Sequence[Record]) -> Iterable[str]:
-        from factory.storage.subjects.remarks import file_remarks
+        from factory.storage.subjects.remarks import list_file_remarks
 
-        return file_remarks(records)
+        return list_file_remarks(records)
 
     def lacks_images(self, section: Nifti) -> str | None:
         return "nifti without images" if section.images is None else None

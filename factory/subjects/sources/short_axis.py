@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 from factory.imaging.types import Shape
-from factory.storage.subjects.short_axis import HEART, SIDE, short_axis_subjects
+from factory.storage.subjects.short_axis import HEART, SIDE, list_short_axis_subjects
 from factory.storage.subjects.types import LabelTable
 from factory.subjects.files import FileSource
 from factory.subjects.source import Record
@@ -30,7 +30,7 @@ class ShortAxisSource(FileSource):
 
     def records(self, section: ShortAxis) -> list[Record]:
         wanted = None if section.participants is None else list(section.participants)
-        return short_axis_subjects(section.path, wanted)
+        return list_short_axis_subjects(section.path, wanted)
 
     def table(self, section: Any) -> LabelTable:
         return HEART

@@ -9,7 +9,7 @@ from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 from factory.imaging.types import Shape
 from factory.storage.subjects.head_frame import SIDE
-from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds
+from factory.storage.subjects.head_ultrasound import HEAD, list_head_ultrasounds
 from factory.storage.subjects.types import LabelTable
 from factory.subjects.files import FileSource
 from factory.subjects.source import Record
@@ -37,7 +37,7 @@ class UltrasoundSource(FileSource):
     painted_from: ClassVar[str | None] = "the ultrasound"
 
     def records(self, section: Ultrasound) -> list[Record]:
-        return head_ultrasounds(section.path, section.circumference_mm)
+        return list_head_ultrasounds(section.path, section.circumference_mm)
 
     def table(self, section: Any) -> LabelTable:
         return HEAD

@@ -39,9 +39,9 @@ from factory.storage.subjects.phantom.cortex import folding
 from factory.storage.subjects.phantom.shapes import (
     Lattice,
     distance,
-    halved,
+    halve_field,
     intersection,
-    refined,
+    refine_field,
     resample,
     union,
 )
@@ -60,11 +60,11 @@ def phantom(
     The same arguments give the same bytes. Raises SubjectError for an age outside 20–38 weeks or
     a spacing that is not in (0, 4] mm.
     """
-    weeks = _checked_age(gestational_age_weeks)
+    weeks = _check_age(gestational_age_weeks)
     if not 0 < spacing_mm <= 4:
         raise SubjectError(f"phantom: spacing_mm is {spacing_mm}; allowed is above 0, up to 4 mm")
-    fields, lattice = _anatomy(weeks, seed)
-    label = _labels(fields, lattice, _tight(fields["outer"], lattice, spacing_mm))
+    fields, lattice = _build_fields(weeks, seed)
+    label = _sample_labels(fields, lattice, _tight_lattice(fields["outer"], lattice, spacing_mm))
     grid = Grid.centred(label.shape, (float(spacing_mm),) * 3)
     metadata = {"gestational_age_weeks": weeks, "seed": int(seed), "pathology": "none"}
     return Subject(id or f"phantom-{seed}", label, grid, FETA, None, metadata)
@@ -75,7 +75,7 @@ def phantom_extent_mm(gestational_age_weeks: float) -> tuple[float, float, float
 
     Raises SubjectError for an age outside 20–38 weeks.
     """
-    weeks = _checked_age(gestational_age_weeks)
+    weeks = _check_age(gestational_age_weeks)
     width, length = intracranial_mm(weeks)
     csf = subarachnoid_mm(weeks)
     most = 1.13
@@ -83,7 +83,7 @@ def phantom_extent_mm(gestational_age_weeks: float) -> tuple[float, float, float
     return most * height + 4, most * length + 4, most * width + 4
 
 
-def _checked_age(weeks: float) -> float:
+def _check_age(weeks: float) -> float:
     if not MIN_WEEKS <= weeks <= MAX_WEEKS:
         raise SubjectError(
             f"phantom: gestational_age_weeks is {weeks}; allowed is {MIN_WEEKS:g} to {MAX_WEEKS:g}"
@@ -91,7 +91,7 @@ def _checked_age(weeks: float) -> float:
     return float(weeks)
 
 
-def _lattice(weeks: float, build: Build) -> Lattice:
+def _brain_lattice(weeks: float, build: Build) -> Lattice:
     """The lattice that holds the brain, with its origin at the reference brain's."""
     size = np.array(phantom_extent_mm(weeks)) + 6
     middle = np.array([(VERTEX + BASE) / 2 * build.scale[2], 0.0, 0.0])
@@ -100,17 +100,17 @@ def _lattice(weeks: float, build: Build) -> Lattice:
     return Lattice(tuple(float(f) for f in first), tuple(int(n) for n in shape), LATTICE_MM)
 
 
-def _anatomy(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
+def _build_fields(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
     """The brain as fields in mm, negative inside."""
     streams = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in (0, 1, 1, 2)]
     build = draw_build(weeks, streams[0])
-    lattice = _lattice(weeks, build)
+    lattice = _brain_lattice(weeks, build)
     coarse = lattice.every_second()
     frame, rough = Frame(build, lattice, streams[1]), Frame(build, coarse, streams[2])
 
     def smooth(organ: Callable[[Frame], np.ndarray]) -> np.ndarray:
         """An organ without fine detail, worked out on the coarse lattice."""
-        return refined(organ(rough), lattice)
+        return refine_field(organ(rough), lattice)
 
     body, stem, small, deep = map(smooth, (envelope, brainstem, cerebellum, deep_grey))
     fossa, cavity = smooth(sylvian), ventricles(frame, rough)
@@ -150,13 +150,13 @@ def _meninges(brain: np.ndarray, csf: float, lattice: Lattice) -> np.ndarray:
     """The outer bound of the external CSF: `csf` mm off the brain, cisterns bridged."""
     bridge, margin = 4.5, 6
     spacing = 2 * lattice.spacing
-    body = np.pad(halved(brain, 0.8), margin, mode="edge")
+    body = np.pad(halve_field(brain, 0.8), margin, mode="edge")
     grown = distance(distance(body, spacing) - csf - bridge, spacing)
     grown = ndimage.gaussian_filter(grown, 1.0)[(slice(margin, -margin),) * 3]
-    return refined(grown + bridge, lattice)
+    return refine_field(grown + bridge, lattice)
 
 
-def _tight(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
+def _tight_lattice(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
     """A lattice of the given spacing about the brain with three voxels of background."""
     inside = outer < 0
     box = []
@@ -168,9 +168,9 @@ def _tight(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
     return Lattice(tuple(b[0] for b in box), tuple(b[1] for b in box), spacing)
 
 
-def _labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> np.ndarray:
+def _sample_labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> np.ndarray:
     # Only signs matter, and interpolation must not overshoot from values far off.
-    at = {name: _sampled(np.clip(f, -4, 4), source, target) for name, f in fields.items()}
+    at = {name: _sample_field(np.clip(f, -4, 4), source, target) for name, f in fields.items()}
     label = np.zeros(target.shape, np.uint8)
 
     def fill(where: np.ndarray, tissue: str) -> None:
@@ -185,10 +185,10 @@ def _labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> 
     fill(at["cerebellum"] < 0, "cerebellum")
     fill(brain & (at["third"] < 0), "external_csf")
     fill((at["stem"] < 0) & (at["deep"] > 0) & (at["ventricles"] > 0), "brainstem")
-    return _in_one_piece(label, at["left"])
+    return _relabel_fragments(label, at["left"])
 
 
-def _sampled(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
+def _sample_field(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
     """A field that is 4 everywhere but about an organ, at the target's points."""
     sampled = np.full(target.shape, 4, field.dtype)
     box = []
@@ -202,7 +202,7 @@ def _sampled(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
     return sampled
 
 
-def _in_one_piece(label: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _relabel_fragments(label: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Crumbs that sampling split off their tissue take the label of what is nearest."""
     left = x < 0
     crumbs = label > 0

@@ -22,7 +22,7 @@ from factory.storage.subjects.phantom.shapes import (
     Lattice,
     cone,
     curve,
-    doubled,
+    double_mask,
     ellipsoid,
     intersection,
     resample,
@@ -260,11 +260,14 @@ def ventricles(frame: Frame, rough: Frame) -> np.ndarray:
     rough: the frame of every second point, by which places are found that are so far off that
     how far does not matter; those hold 1000.
     """
-    far = ndimage.minimum_filter(_tubes(rough, np.ones(rough.lattice.shape, bool)), 3) > FAR_MM
-    return _tubes(frame, doubled(~far, frame.lattice.shape))
+    far = (
+        ndimage.minimum_filter(_ventricle_field(rough, np.ones(rough.lattice.shape, bool)), 3)
+        > FAR_MM
+    )
+    return _ventricle_field(frame, double_mask(~far, frame.lattice.shape))
 
 
-def _tubes(frame: Frame, near: np.ndarray) -> np.ndarray:
+def _ventricle_field(frame: Frame, near: np.ndarray) -> np.ndarray:
     """Their walls as a field; 1000 where it is not near."""
     build, field = frame.build, np.full(frame.lattice.shape, 1e3, np.float32)
     s = build.mean_scale

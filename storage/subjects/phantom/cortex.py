@@ -14,9 +14,9 @@ from factory.storage.subjects.phantom.shapes import (
     Lattice,
     band_noise,
     curve,
-    doubled,
-    halved,
-    refined,
+    double_mask,
+    halve_field,
+    refine_field,
 )
 
 SULCI: dict[str, tuple[float, float, list[tuple[float, float, float]]]] = {
@@ -66,15 +66,15 @@ def folding(
     foot = surface.foot(shell)
 
     def everywhere(values: np.ndarray, far: float) -> np.ndarray:
-        return refined(_fill(values, shell, far), frame.lattice)
+        return refine_field(_scatter(values, shell, far), frame.lattice)
 
     # Where sulci may be: what the shell reaches by interpolation, but for what is kept clear.
-    reached = doubled(ndimage.maximum_filter(shell, 5), hull.shape)
+    reached = double_mask(ndimage.maximum_filter(shell, 5), hull.shape)
     at = np.flatnonzero(np.pad(reached[1:-1, 1:-1, 1:-1], 1))
     calm = np.clip((inner.ravel()[at] - frame.build.ribbon - 1) / 3, 0, 1)
     at, calm = at[calm > 0], calm[calm > 0]
     calm *= np.clip((frame.z.ravel()[at] + 14) / 12, 0.3, 1)  # shallower under the brain
-    primary = _primary(frame.build, surface, foot, jitter)
+    primary = _primary_sulci(frame.build, surface, foot, jitter)
     squared, depth = (
         everywhere(f, far).ravel()[at] for f, far in zip(primary, (400, 0), strict=True)
     )
@@ -83,15 +83,15 @@ def folding(
         # Later sulci keep clear of the primary ones and fade in and out along their course.
         places = (foot / frame.build.scale[::-1] / NOISE_CELL).T
         clear = 1 - np.exp(-squared / (6.0 * scale) ** 2)
-        vary = everywhere(_noise_at(noises[3], places), 0).ravel()[at]
+        vary = everywhere(_sample_noise(noises[3], places), 0).ravel()[at]
         presence = np.clip(0.9 + 0.4 * vary, 0.3, 1.2) * clear * calm
         # Alike on both sides, never equal.
         mirrored = np.stack([*places[:2], np.abs(places[2])])
-        second = 0.85 * _noise_at(noises[0], mirrored) + 0.5 * _noise_at(noises[1], places)
+        second = 0.85 * _sample_noise(noises[0], mirrored) + 0.5 * _sample_noise(noises[1], places)
         trench = _trench(everywhere(second, 3), at, frame.lattice.spacing, 1.6)
         folds = np.maximum(folds, 8.5 * scale * _ramp(weeks, 26.5, 9) * presence * trench)
     if weeks > 31:
-        third = _noise_at(noises[2], places)
+        third = _sample_noise(noises[2], places)
         trench = _trench(everywhere(third, 3), at, frame.lattice.spacing, 1.3)
         folds = np.maximum(folds, 5.0 * scale * _ramp(weeks, 31, 8) * presence * trench)
     folding = np.zeros(hull.shape, np.float32)
@@ -104,7 +104,7 @@ class Surface:
 
     def __init__(self, hull: np.ndarray, coarse: Lattice) -> None:
         self.lattice = coarse
-        self.phi = halved(hull, 1.5)
+        self.phi = halve_field(hull, 1.5)
         slope = np.gradient(self.phi, coarse.spacing)
         steep = np.sqrt(sum(g * g for g in slope)) + 1e-3
         self.normal = [g / steep for g in slope]
@@ -128,7 +128,7 @@ class Surface:
         return points
 
 
-def _fill(values: np.ndarray, where: np.ndarray, far: float) -> np.ndarray:
+def _scatter(values: np.ndarray, where: np.ndarray, far: float) -> np.ndarray:
     field = np.full(where.shape, far, np.float32)
     field[where] = values
     return field
@@ -151,7 +151,7 @@ def _trench(noise: np.ndarray, at: np.ndarray, spacing: float, width: float) -> 
     return np.exp(-(flat[at] ** 2) / here / width**2) * np.clip(2.5 * here / usual, 0, 1)
 
 
-def _primary(
+def _primary_sulci(
     build: Build, surface: Surface, foot: np.ndarray, jitter: dict[tuple[str, int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Squared distance (mm²) to the nearest primary sulcus, and its depth (reference mm)."""
@@ -176,6 +176,6 @@ def _primary(
     return squared, depth
 
 
-def _noise_at(noise: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _sample_noise(noise: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Noise at places (its samples), [3, n]."""
     return ndimage.map_coordinates(noise, places, order=3, mode="grid-wrap")

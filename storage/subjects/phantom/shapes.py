@@ -45,22 +45,24 @@ def resample(
     Beyond the source's ends its outermost values hold. No BLAS: the same bits on any thread count.
     A plane at a time, which the processor's cache holds.
     """
-    along_z, along_y, along_x = (_taps(source, target, axis, box[axis]) for axis in range(3))
+    along_z, along_y, along_x = (
+        _neighbour_weights(source, target, axis, box[axis]) for axis in range(3)
+    )
 
     @functools.cache
     def plane(z: int) -> np.ndarray:
-        rows = _weighted((field[z].take(near, 1), weight) for near, weight in along_x)
-        return _weighted((rows.take(near, 0), weight[:, None]) for near, weight in along_y)
+        rows = _weighted_sum((field[z].take(near, 1), weight) for near, weight in along_x)
+        return _weighted_sum((rows.take(near, 0), weight[:, None]) for near, weight in along_y)
 
     return np.stack(
         [
-            _weighted((plane(int(near[i])), weight[i]) for near, weight in along_z)
+            _weighted_sum((plane(int(near[i])), weight[i]) for near, weight in along_z)
             for i in range(len(along_z[0][0]))
         ]
     )
 
 
-def refined(field: np.ndarray, target: Lattice) -> np.ndarray:
+def refine_field(field: np.ndarray, target: Lattice) -> np.ndarray:
     """A field on every second point of the target at all of them: what `resample` gives, in a
     third of the time."""
     for axis in (2, 1, 0):
@@ -76,14 +78,14 @@ def refined(field: np.ndarray, target: Lattice) -> np.ndarray:
     return np.ascontiguousarray(field)
 
 
-def doubled(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def double_mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A mask of every second point as one of all."""
     for axis in range(3):
         mask = mask.repeat(2, axis)
     return mask[tuple(slice(n) for n in shape)]
 
 
-def halved(field: np.ndarray, sigma: float) -> np.ndarray:
+def halve_field(field: np.ndarray, sigma: float) -> np.ndarray:
     """Every second point of the field blurred by a Gaussian of so many points."""
     for axis in range(3):
         blurred = ndimage.gaussian_filter1d(field, sigma, axis)
@@ -91,7 +93,7 @@ def halved(field: np.ndarray, sigma: float) -> np.ndarray:
     return field
 
 
-def _taps(
+def _neighbour_weights(
     source: Lattice, target: Lattice, axis: int, part: slice
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each of the four neighbours of the target's points along an axis: which of the source's
@@ -110,7 +112,7 @@ def _taps(
     return [(np.clip(base + k, 0, last), w) for k, w in zip((-1, 0, 1, 2), weights, strict=True)]
 
 
-def _weighted(taps: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _weighted_sum(taps: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """The sum of values times weights."""
     return functools.reduce(np.add, (values * weight for values, weight in taps))
 

@@ -7,7 +7,7 @@ import pytest
 
 from factory.acquisition.acquire import AcquiredImage, acquire_stacks
 from factory.imaging.intensities import normalise
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA, Subject
 
@@ -17,7 +17,7 @@ ORIENTATIONS = ["coronal", "axial"]
 @pytest.fixture(scope="module")
 def fetus(real_data: Path) -> Subject:
     root = real_data / "fetal-spina-bifida"
-    record = bids_subjects(root, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
+    record = list_bids_subjects(root, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
     return load_subject(record, 1.6)
 
 

@@ -16,7 +16,7 @@ from support.export_checks import TURNED, serial, write
 from factory.datasets.export import export
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import quantise
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 
 
@@ -104,7 +104,7 @@ def test_bids_comes_back_as_subjects_to_paint(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "b", where="grade == 2")
     for file in (tmp_path / "b").rglob("*stack0_dseg*"):
         file.unlink()  # of two label files a subject's reader does not know which is meant
-    (record,) = bids_subjects(tmp_path / "b", None, None)
+    (record,) = list_bids_subjects(tmp_path / "b", None, None)
     subject, stored = load_subject(record, None), dataset.sample(2)
     np.testing.assert_array_equal(subject.label, stored.arrays["label"])
     np.testing.assert_allclose(subject.image, stored.arrays["image"], atol=1e-6)

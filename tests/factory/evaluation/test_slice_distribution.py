@@ -10,7 +10,7 @@ from support.tiny_stylegan import gan
 
 from factory import cli
 from factory.storage.dataset.open import open_dataset
-from factory.storage.subjects.slices import planes_of
+from factory.storage.subjects.slices import cut_planes
 
 RECIPE = """
 family: stylegan2
@@ -28,9 +28,9 @@ output: {output}
 def test_slices_with_labels_are_compared_or_all_if_there_are_none() -> None:
     image = np.random.default_rng(0).random((3, 16, 16))
     label = np.zeros((3, 16, 16), np.uint8)
-    assert len(planes_of("a", image, label, 16)) == 3
+    assert len(cut_planes("a", image, label, 16)) == 3
     label[1, 4:8, 4:8] = 2
-    [plane] = planes_of("a", image, label, 16)
+    [plane] = cut_planes("a", image, label, 16)
     np.testing.assert_allclose(plane.image[0], image[1] * 2 - 1, atol=1e-6)
     assert np.array_equal(plane.label, label[1])
 

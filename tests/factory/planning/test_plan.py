@@ -204,7 +204,7 @@ def test_what_readers_remark_is_one_warning_a_line(tmp_path) -> None:
         f"{tmp_path}: 1 of 2 participants or sessions are left out, without a label file "
         "*_dseg.nii.gz: sub-02"
     )
-    assert sides.startswith(f"{folder}/sub-01_dseg.nii.gz and 1 more file: neither sform nor qform")
+    assert sides.startswith(f"{folder}/sub-01_dseg.nii.gz and 1 more file: neither an sform nor")
     assert f"warning  {sides}" in PlanReport(made).lines()
     assert made.to_json()["warnings"] == [left_out, sides]
     source = f"{{path: {folder}, labels: '{{subject}}_dseg.nii.gz'}}"

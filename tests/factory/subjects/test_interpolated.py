@@ -13,13 +13,13 @@ from factory.families.spade.slice_painter import SlicePainter
 from factory.models.checkpoint import WeightsError, save_model
 from factory.models.label_vae import LabelVae, LabelVaeConfig
 from factory.models.spade.network import SpadeConfig, SpadeGenerator, StyleEncoder
-from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.subjects.sources.interpolated import (
     SOURCE,
     Interpolate,
-    distances,
-    interpolated_records,
-    pairs_of,
+    code_distances,
+    list_interpolated_records,
+    select_pairs,
 )
 
 MM = 3.0
@@ -52,9 +52,9 @@ def asked(vae: str, **keys: object) -> Interpolate:
 
 
 def test_between_goes_from_each_to_the_next(vae: str, hearts: Path) -> None:
-    found = short_axis_subjects(hearts)
+    found = list_short_axis_subjects(hearts)
     part = asked(vae, between=["P0-ED", "P1-ED", "P2-ES"], steps=3)
-    made = interpolated_records(part, found, seed=1, spacing_mm=MM)
+    made = list_interpolated_records(part, found, seed=1, spacing_mm=MM)
     assert [r["t"] for r in made] == [0.25, 0.5, 0.75] * 2
     assert made[3]["id"] == "P1-ED-to-P2-ES-1of3"
     assert len({r["id"] for r in made}) == 6
@@ -62,7 +62,9 @@ def test_between_goes_from_each_to_the_next(vae: str, hearts: Path) -> None:
 
 
 def test_without_pairs_every_subject_is_made_anew(vae: str, hearts: Path) -> None:
-    made = interpolated_records(asked(vae), short_axis_subjects(hearts), seed=1, spacing_mm=MM)
+    made = list_interpolated_records(
+        asked(vae), list_short_axis_subjects(hearts), seed=1, spacing_mm=MM
+    )
     assert len(made) == 12
     subject = SOURCE.load(made[0], MM)
     assert subject.label.shape == (7, 32, 32)
@@ -70,11 +72,11 @@ def test_without_pairs_every_subject_is_made_anew(vae: str, hearts: Path) -> Non
 
 
 def test_random_pairs_are_the_seeds_and_stay_when_subjects_join(vae: str, hearts: Path) -> None:
-    found = short_axis_subjects(hearts)
+    found = list_short_axis_subjects(hearts)
     part = asked(vae, pairs={"random": 4})
 
     def names(some: list, seed: int) -> list[tuple[str, str]]:
-        return [(a["id"], b["id"]) for a, b in pairs_of(part, some, seed, MM)]
+        return [(a["id"], b["id"]) for a, b in select_pairs(part, some, seed, MM)]
 
     chosen = names(found, 1)
     assert chosen == names(found, 1) != names(found, 2)
@@ -86,17 +88,17 @@ def test_random_pairs_are_the_seeds_and_stay_when_subjects_join(vae: str, hearts
 
 
 def test_nearest_pairs_are_the_least_distances(vae: str, hearts: Path) -> None:
-    found = short_axis_subjects(hearts)[:8]
-    far = distances(asked(vae), found, MM)
-    chosen = pairs_of(asked(vae, pairs={"nearest": 3}), found, 0, MM)
+    found = list_short_axis_subjects(hearts)[:8]
+    far = code_distances(asked(vae), found, MM)
+    chosen = select_pairs(asked(vae, pairs={"nearest": 3}), found, 0, MM)
     allowed = sorted(d for (a, b), d in far.items() if a[:2] != b[:2] and a[-2:] == b[-2:])
     assert [far[a["id"], b["id"]] for a, b in chosen] == allowed[:3]
 
 
 def test_the_style_goes_with_the_anatomy(vae: str, hearts: Path, painter: SlicePainter) -> None:
-    found = short_axis_subjects(hearts)
+    found = list_short_axis_subjects(hearts)
     part = asked(vae, between=["P0-ED", "P1-ED"], steps=3)
-    made = interpolated_records(part, found, seed=1, spacing_mm=MM)
+    made = list_interpolated_records(part, found, seed=1, spacing_mm=MM)
 
     def style(t: float) -> torch.Tensor:
         return painter.style_between(SOURCE.style_ends({**made[0], "t": t}, MM))
@@ -128,11 +130,11 @@ def test_a_painter_needs_a_style_encoder(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_paired_is_one_line(vae: str, hearts: Path) -> None:
-    found = short_axis_subjects(hearts)
+    found = list_short_axis_subjects(hearts)
     with pytest.raises(RecipeError, match="no subject 'P0-EX'; did you mean P0-E"):
-        interpolated_records(asked(vae, between=["P0-EX", "P1-ED"]), found, 1, MM)
+        list_interpolated_records(asked(vae, between=["P0-EX", "P1-ED"]), found, 1, MM)
     with pytest.raises(RecipeError, match="99 asked for; there are 30"):
-        interpolated_records(asked(vae, pairs={"random": 99}), found, 1, MM)
+        list_interpolated_records(asked(vae, pairs={"random": 99}), found, 1, MM)
     for keys, message in (
         ({"between": ["A", "B"], "pairs": {"random": 1}}, "both between and pairs"),
         ({"pairs": {}}, "one of nearest, random"),

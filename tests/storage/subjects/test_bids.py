@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.bids import bids_remarks, bids_subjects
+from factory.storage.subjects.bids import list_bids_remarks, list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA
 
@@ -33,7 +33,7 @@ def test_listing_is_sorted_plain_json_and_reads_no_voxel(tmp_path: Path) -> None
     root = dataset(tmp_path, {"sub-03": ["irtk"], "sub-01": ["mial"], "sub-02": ["mial"]})
     for path in root.glob("*/anat/*"):
         path.write_bytes(b"")
-    records = bids_subjects(root, None, "feta")
+    records = list_bids_subjects(root, None, "feta")
     assert json.loads(json.dumps(records)) == records
     assert [r["id"] for r in records] == ["sub-01", "sub-02", "sub-03"]
     assert records[2] == {
@@ -52,29 +52,29 @@ def test_an_age_is_found_as_our_own_exports_name_it(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"]})
     table = root / "participants.tsv"
     table.write_text(table.read_text().replace("Gestational age", "gestational_age_weeks"))
-    assert bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 21.5
+    assert list_bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 21.5
 
 
 def test_a_reconstruction_chooses_its_subjects(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial", "irtk"], "sub-02": ["irtk"]})
-    assert [r["id"] for r in bids_subjects(root, "mial", "feta")] == ["sub-01"]
-    assert [r["rec"] for r in bids_subjects(root, "irtk", "feta")] == ["irtk", "irtk"]
+    assert [r["id"] for r in list_bids_subjects(root, "mial", "feta")] == ["sub-01"]
+    assert [r["rec"] for r in list_bids_subjects(root, "irtk", "feta")] == ["irtk", "irtk"]
     with pytest.raises(SubjectError, match=r"sub-01 has several .*irtk, mial"):
-        bids_subjects(root, None, "feta")
+        list_bids_subjects(root, None, "feta")
     with pytest.raises(SubjectError, match=r"no subject has rec 'svrtk'; there are irtk, mial"):
-        bids_subjects(root, "svrtk", "feta")
+        list_bids_subjects(root, "svrtk", "feta")
 
 
 def test_participants_are_chosen_by_id(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["mial"]})
-    assert [r["id"] for r in bids_subjects(root, "mial", "feta", ["02"])] == ["sub-02"]
+    assert [r["id"] for r in list_bids_subjects(root, "mial", "feta", ["02"])] == ["sub-02"]
     with pytest.raises(SubjectError, match=r"no participant sub-03; did you mean sub-0"):
-        bids_subjects(root, "mial", "feta", ["03"])
+        list_bids_subjects(root, "mial", "feta", ["03"])
 
 
 def test_a_record_loads_with_its_metadata(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"]})
-    subject = load_subject(bids_subjects(root, "mial", {3: "cerebellum"})[0], None)
+    subject = load_subject(list_bids_subjects(root, "mial", {3: "cerebellum"})[0], None)
     assert subject.id == "sub-01"
     assert set(np.unique(subject.label)) == {0, FETA.index("cerebellum")}
     assert subject.metadata == {
@@ -87,41 +87,41 @@ def test_a_record_loads_with_its_metadata(tmp_path: Path) -> None:
 def test_the_mapping_is_read_from_dseg_tsv_by_its_names(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"]})
     with pytest.raises(SubjectError, match=r"dseg.tsv: no such file.*feta"):
-        bids_subjects(root, "mial", None)
+        list_bids_subjects(root, "mial", None)
     table = root / "dseg.tsv"
     table.write_text("index\tname\n0\tBackground\n3\tCortical gray matter\n8\tCorpus-callosum\n")
-    record = bids_subjects(root, "mial", None)[0]
+    record = list_bids_subjects(root, "mial", None)[0]
     assert record["mapping"] == {"0": "background", "3": "grey_matter", "8": "white_matter"}
     assert set(np.unique(load_subject(record, None).label)) == {0, FETA.index("grey_matter")}
     table.write_text("index\tname\n0\tBackground\n3\tLeft kidney\n")
     with pytest.raises(SubjectError, match=r"dseg.tsv, line 3: cannot tell .* 3 'Left kidney'"):
-        bids_subjects(root, "mial", None)
+        list_bids_subjects(root, "mial", None)
 
 
 def test_listing_errors(tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match=r"no folder sub-\*"):
-        bids_subjects(tmp_path, None, "feta")
+        list_bids_subjects(tmp_path, None, "feta")
     root = dataset(tmp_path, {"sub-01": ["mial"]})
     with pytest.raises(SubjectError, match=r"no label mapping 'fetta'; .*did you mean feta"):
-        bids_subjects(root, None, "fetta")
+        list_bids_subjects(root, None, "fetta")
     (root / "participants.tsv").write_text("participant_id\tGestational age\nsub-01\ttwenty\n")
     with pytest.raises(SubjectError, match=r"line 2: Gestational age 'twenty'"):
-        bids_subjects(root, None, "feta")
+        list_bids_subjects(root, None, "feta")
     (root / "participants.tsv").write_text("name\nsub-01\n")
     with pytest.raises(SubjectError, match="needs the column participant_id"):
-        bids_subjects(root, None, "feta")
+        list_bids_subjects(root, None, "feta")
     (root / "participants.tsv").unlink()
-    assert bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] is None
+    assert list_bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] is None
     (root / "sub-01/anat/sub-01_rec-mial_T2w.nii.gz").unlink()
     with pytest.raises(SubjectError, match=r"sub-01_rec-mial_T2w\.nii\.gz: no such file"):
-        bids_subjects(root, None, "feta")
+        list_bids_subjects(root, None, "feta")
 
 
 def test_the_real_atlas_by_its_own_table_and_by_name(real_data: Path) -> None:
     atlas = real_data / "fetal-spina-bifida"
-    records = bids_subjects(atlas, "svrtk", None)
+    records = list_bids_subjects(atlas, "svrtk", None)
     assert len(records) == 15
-    named = bids_subjects(atlas, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
+    named = list_bids_subjects(atlas, None, "spina-bifida-atlas", ["sub-ga28op"])[0]
     read = next(r for r in records if r["id"] == "sub-ga28op")
     by_table, by_name = load_subject(read, None), load_subject(named, 0.8)
     np.testing.assert_array_equal(by_table.label, by_name.label)
@@ -155,7 +155,7 @@ def test_sessions_and_runs_are_subjects_of_one_person(tmp_path: Path) -> None:
     (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text(
         "session_id\tgestational_age\nses-01\tn/a\nses-02\t31.5\n"
     )
-    records = bids_subjects(tmp_path, None, "feta")
+    records = list_bids_subjects(tmp_path, None, "feta")
     assert {r["id"]: r.get("person") for r in records} == {
         "sub-01_ses-01": "sub-01",
         "sub-01_ses-02": "sub-01",
@@ -167,21 +167,21 @@ def test_sessions_and_runs_are_subjects_of_one_person(tmp_path: Path) -> None:
     }
     assert [r["gestational_age_weeks"] for r in records[:3]] == [24, 31.5, None]
     assert load_subject(records[1], None).id == "sub-01_ses-02"
-    assert bids_remarks(tmp_path, None) == []
-    one = bids_subjects(tmp_path, None, "feta", ["01_ses-02", "sub-04"])
+    assert list_bids_remarks(tmp_path, None) == []
+    one = list_bids_subjects(tmp_path, None, "feta", ["01_ses-02", "sub-04"])
     assert [r["id"] for r in one] == ["sub-01_ses-02", "sub-04"]
     with pytest.raises(SubjectError, match=r"no participant sub-01_ses-03; did you mean sub-01_"):
-        bids_subjects(tmp_path, None, "feta", ["sub-01_ses-03"])
+        list_bids_subjects(tmp_path, None, "feta", ["sub-01_ses-03"])
     file_at(tmp_path / "sub-04" / "anat" / "sub-04_desc-x_run-1")
     with pytest.raises(SubjectError, match=r"sub-04 has several label files: sub-04_desc-x_run-1"):
-        bids_subjects(tmp_path, None, "feta")
+        list_bids_subjects(tmp_path, None, "feta")
 
 
 def test_sessions_that_share_an_age_are_told(tmp_path: Path) -> None:
     for session in ("ses-01", "ses-02"):
         file_at(tmp_path / "sub-01" / session / "anat" / f"sub-01_{session}")
     (tmp_path / "participants.tsv").write_text("participant_id\tGestational age\nsub-01\t24\n")
-    [said] = bids_remarks(tmp_path, None)
+    [said] = list_bids_remarks(tmp_path, None)
     assert said == (
         f"{tmp_path}: 2 sessions of sub-01 have one gestational age, that of participants.tsv; "
         "sub-01_sessions.tsv may give each its own"
@@ -192,29 +192,32 @@ def test_a_table_that_says_two_things_of_one_is_refused(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"]})
     table = root / "participants.tsv"
     table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t24\n")
-    assert bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 24
+    assert list_bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 24
     table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t31\n")
     with pytest.raises(SubjectError, match=r"participants.tsv, line 3: sub-01 again, as another"):
-        bids_subjects(root, None, "feta")
+        list_bids_subjects(root, None, "feta")
     (root / "dseg.tsv").write_text("index\tname\n3\twhite matter\n3\tcerebellum\n")
     with pytest.raises(SubjectError, match=r"line 3: 3 is cerebellum, and white_matter before"):
-        bids_subjects(root, None, None)
+        list_bids_subjects(root, None, None)
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
     file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
     file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
-    assert [r["id"] for r in bids_subjects(root, "mial", "feta")] == ["sub-01", "sub-04_ses-01"]
-    assert bids_remarks(root, "mial") == [
+    assert [r["id"] for r in list_bids_subjects(root, "mial", "feta")] == [
+        "sub-01",
+        "sub-04_ses-01",
+    ]
+    assert list_bids_remarks(root, "mial") == [
         f"{root}: 3 of 5 participants or sessions are left out, without a label file of rec mial: "
         "sub-02, sub-03, sub-04_ses-02"
     ]
-    assert bids_remarks(root, None) == [
+    assert list_bids_remarks(root, None) == [
         f"{root}: 2 of 5 participants or sessions are left out, without a label file *_dseg.nii.gz:"
         " sub-03, sub-04_ses-02"
     ]
-    assert bids_remarks(root, None, ["01"]) == []
+    assert list_bids_remarks(root, None, ["01"]) == []
 
 
 @pytest.mark.parametrize(
@@ -232,5 +235,5 @@ def test_what_is_asked_for_and_is_not_there_is_refused(
     file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
     file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
     with pytest.raises(SubjectError, match=says) as caught:
-        bids_subjects(root, rec, "feta", ["01", asked])
+        list_bids_subjects(root, rec, "feta", ["01", asked])
     assert "\n" not in str(caught.value)

@@ -15,12 +15,16 @@ from factory.storage.subjects.head_frame import (
     LENGTH,
     SIDE,
     Ellipse,
-    ellipse_of_mask,
-    ellipse_of_outline,
-    framed,
-    framed_ellipse,
+    fit_ellipse,
+    frame_mask,
+    mask_ellipse,
+    resample_to_frame,
 )
-from factory.storage.subjects.head_ultrasound import HEAD, head_ultrasounds, load_head_ultrasound
+from factory.storage.subjects.head_ultrasound import (
+    HEAD,
+    list_head_ultrasounds,
+    load_head_ultrasound,
+)
 from factory.storage.subjects.load import load_subject
 
 
@@ -54,23 +58,23 @@ def same(found: Ellipse, wanted: Ellipse, within: float) -> None:
 @given(ellipses())
 def test_an_ellipse_is_found_from_its_outline_and_from_its_inside(wanted: Ellipse) -> None:
     outline = np.abs(inside(wanted) - 1) * wanted.short < 0.7
-    found, residual = ellipse_of_outline(outline)
+    found, residual = fit_ellipse(outline)
     same(found, wanted, 0.5)
     assert residual < 1
-    same(ellipse_of_mask(inside(wanted) <= 1), wanted, 0.5)
+    same(mask_ellipse(inside(wanted) <= 1), wanted, 0.5)
 
 
 def test_an_outline_cut_by_the_edge_is_still_an_ellipse() -> None:
     wanted = Ellipse((60.0, 20.0), 50.0, 40.0, 0.3)
-    found, _ = ellipse_of_outline(np.abs(inside(wanted) - 1) * 40 < 0.7)
+    found, _ = fit_ellipse(np.abs(inside(wanted) - 1) * 40 < 0.7)
     same(found, wanted, 0.5)
 
 
 @settings(max_examples=15, deadline=None)
 @given(ellipses())
 def test_every_head_comes_to_lie_upright_at_one_length(ellipse: Ellipse) -> None:
-    image = framed((inside(ellipse) <= 1).astype(float), ellipse)
-    label = framed_ellipse(ellipse)
+    image = resample_to_frame((inside(ellipse) <= 1).astype(float), ellipse)
+    label = frame_mask(ellipse)
     assert image.shape == label.shape == (SIDE, SIDE)
     assert np.ptp(np.flatnonzero(label.any(axis=1))) + 1 == LENGTH
     assert np.mean((image > 0.5) != label) < 0.02  # half a pixel of small sources
@@ -82,7 +86,7 @@ def test_what_lies_along_the_head_comes_to_lie_along_the_rows() -> None:
     ellipse = Ellipse((60.0, 70.0), 50.0, 38.0, 0.6)
     spot = np.zeros((120, 140))
     spot[round(60 + 40 * math.cos(0.6)), round(70 + 40 * math.sin(0.6))] = 1
-    row, column = np.unravel_index(framed(spot, ellipse).argmax(), (SIDE, SIDE))
+    row, column = np.unravel_index(resample_to_frame(spot, ellipse).argmax(), (SIDE, SIDE))
     assert abs(row - (SIDE - 1) / 2 - 40 * LENGTH / 100) < 1.5
     assert abs(column - (SIDE - 1) / 2) < 1.5
 
@@ -93,7 +97,7 @@ def test_circumference_of_a_circle_and_of_a_line() -> None:
 
 
 def test_records_and_subjects(ultrasounds: Path) -> None:
-    records = head_ultrasounds(ultrasounds)
+    records = list_head_ultrasounds(ultrasounds)
     assert [r["id"] for r in records] == [
         "001_HC", "002_2HC", "002_HC", "003_HC", "004_HC", "005_HC"
     ]  # fmt: skip
@@ -109,9 +113,9 @@ def test_records_and_subjects(ultrasounds: Path) -> None:
 
 
 def test_the_ellipse_is_as_long_round_as_the_table_says(real_data: Path) -> None:
-    for record in head_ultrasounds(real_data / "fetal-ultrasound-hc18")[::30]:
+    for record in list_head_ultrasounds(real_data / "fetal-ultrasound-hc18")[::30]:
         with Image.open(record["outline"]) as image:
-            ellipse, _ = ellipse_of_outline(np.asarray(image) > 0)
+            ellipse, _ = fit_ellipse(np.asarray(image) > 0)
         measured = ellipse.circumference * record["pixel_mm"]
         assert measured == pytest.approx(record["circumference_mm"], rel=1e-3)
 
@@ -158,11 +162,11 @@ def test_what_cannot_be_read_is_told_in_one_line(
     shutil.copytree(ultrasounds, root)
     said = spoilt(root, how)
     with pytest.raises(SubjectError, match=said) as error:
-        load_head_ultrasound(head_ultrasounds(root)[0])
+        load_head_ultrasound(list_head_ultrasounds(root)[0])
     assert "\n" not in str(error.value)
 
 
 def test_heads_of_other_sizes_are_left_out_or_refused(ultrasounds: Path) -> None:
-    assert len(head_ultrasounds(ultrasounds, (270, 300))) == 3
+    assert len(list_head_ultrasounds(ultrasounds, (270, 300))) == 3
     with pytest.raises(SubjectError, match="no head of 1 to 2 mm; they span 267"):
-        head_ultrasounds(ultrasounds, (1, 2))
+        list_head_ultrasounds(ultrasounds, (1, 2))

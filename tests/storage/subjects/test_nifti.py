@@ -8,7 +8,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.nifti import load_nifti_pair, nifti_subjects
+from factory.storage.subjects.nifti import list_nifti_subjects, load_nifti_pair
 from factory.storage.subjects.phantom import phantom
 
 SPACING = (3.0, 3.2, 3.4)  # x, y, z
@@ -224,7 +224,7 @@ def test_a_folder_is_listed_by_pattern(tmp_path: Path) -> None:
         write(tmp_path / name / f"{name}_seg.nii.gz", values())
         write(tmp_path / name / f"{name}_rec-x_t2.nii.gz", values().astype(np.float32))
     write(tmp_path / "a1" / "other_seg.nii.gz", values())
-    records = nifti_subjects(
+    records = list_nifti_subjects(
         tmp_path, "{subject}/{subject}_seg.nii.gz", "{subject}/{subject}_*_t2.nii.gz", "feta"
     )
     assert [r["id"] for r in records] == ["a1", "b2", "c3"]
@@ -239,17 +239,17 @@ def test_listing_errors(tmp_path: Path) -> None:
     write(tmp_path / "a" / "a_1.nii.gz", values())
     write(tmp_path / "a" / "a_2.nii.gz", values())
     with pytest.raises(SubjectError, match="no such folder"):
-        nifti_subjects(tmp_path / "x", "{subject}.nii.gz", None, "feta")
+        list_nifti_subjects(tmp_path / "x", "{subject}.nii.gz", None, "feta")
     with pytest.raises(SubjectError, match=r"lacks \{subject\}"):
-        nifti_subjects(tmp_path, "*.nii.gz", None, "feta")
+        list_nifti_subjects(tmp_path, "*.nii.gz", None, "feta")
     with pytest.raises(SubjectError, match="no file matches the label pattern"):
-        nifti_subjects(tmp_path, "{subject}_seg.nii.gz", None, "feta")
+        list_nifti_subjects(tmp_path, "{subject}_seg.nii.gz", None, "feta")
     with pytest.raises(SubjectError, match="subject a has two label files"):
-        nifti_subjects(tmp_path, "{subject}/a_*.nii.gz", None, "feta")
+        list_nifti_subjects(tmp_path, "{subject}/a_*.nii.gz", None, "feta")
     with pytest.raises(SubjectError, match="subject a has no image"):
-        nifti_subjects(tmp_path, "{subject}/a_1.nii.gz", "{subject}_t2.nii.gz", "feta")
+        list_nifti_subjects(tmp_path, "{subject}/a_1.nii.gz", "{subject}_t2.nii.gz", "feta")
     with pytest.raises(SubjectError, match="subject a has several images: a_1"):
-        nifti_subjects(tmp_path, "{subject}/a_1.nii.gz", "{subject}/a_*.nii.gz", "feta")
+        list_nifti_subjects(tmp_path, "{subject}/a_1.nii.gz", "{subject}/a_*.nii.gz", "feta")
 
 
 def test_an_unknown_source_names_the_nearest() -> None:

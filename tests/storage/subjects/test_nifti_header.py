@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.nifti_header import orientation_remark
-from factory.storage.subjects.short_axis import load_short_axis, short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects, load_short_axis
 
 LABEL = np.zeros((40, 44, 36), np.uint8)
 LABEL[5:35, 6:40, 4:30] = 3
@@ -74,7 +74,7 @@ def test_a_unit_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("voxel", [0.1, 1500.0])
 def test_a_size_that_no_heart_has_is_refused(hearts: Path, tmp_path: Path, voxel: float) -> None:
-    record = dict(short_axis_subjects(hearts)[0])
+    record = dict(list_short_axis_subjects(hearts)[0])
     for key in ("label", "image"):
         values = np.asarray(nib.load(record[key]).dataobj)
         path = tmp_path / f"{key}.nii"
@@ -85,7 +85,7 @@ def test_a_size_that_no_heart_has_is_refused(hearts: Path, tmp_path: Path, voxel
 
 
 def test_a_heart_in_metres_is_the_heart_in_millimetres(hearts: Path, tmp_path: Path) -> None:
-    record = short_axis_subjects(hearts)[0]
+    record = list_short_axis_subjects(hearts)[0]
     metres = dict(record)
     for key in ("label", "image"):
         image = nib.Nifti1Image(np.asarray(nib.load(record[key]).dataobj), None)
@@ -135,12 +135,12 @@ def test_what_says_a_side_and_agrees_is_read_without_a_word(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("case", "says", "left_is_low"),
     [
-        ((NATIVE, 4, LEFT, 1), "code 4, mni) and qform (code 1, scanner) differ: axes run RAS and "
-         "LAS; taken is the sform", True),
-        ((LEFT, 2, NATIVE, 1), "axes run LAS and RAS; taken is the sform", False),
+        ((NATIVE, 4, LEFT, 1), "code 4, mni) and qform (code 1, scanner) differ: their axes run RAS and "
+         "LAS; the sform is used", True),
+        ((LEFT, 2, NATIVE, 1), "axes run LAS and RAS; the sform is used", False),
         ((turned(NATIVE, 7), 4, NATIVE, 1), "turned by 7.0° against one another", True),
         ((turned(NATIVE, 0, 1.1), 4, NATIVE, 1), "voxels are 1.1 times as large", True),
-        ((None, 0, None, 0), "neither sform nor qform is given (codes 0)", False),
+        ((None, 0, None, 0), "neither an sform nor a qform is given", False),
     ],
 )  # fmt: skip
 def test_which_transform_is_taken_is_told_where_it_matters(

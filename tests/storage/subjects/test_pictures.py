@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.head_ultrasound import head_ultrasounds, load_head_ultrasound
+from factory.storage.subjects.head_ultrasound import list_head_ultrasounds, load_head_ultrasound
 from factory.storage.subjects.pictures import read_drawing, read_grey, read_labels, read_picture
-from factory.storage.subjects.slices import png_planes
+from factory.storage.subjects.slices import read_png_planes
 
 LABEL = np.zeros((12, 13), np.uint8)
 LABEL[2:5], LABEL[5:8], LABEL[8:11] = 1, 2, 3
@@ -81,7 +81,7 @@ def test_labels_are_the_numbers_that_are_stored(tmp_path: Path, kind: str) -> No
     np.testing.assert_array_equal(read, expected)
     (tmp_path / "i").mkdir()
     Image.fromarray(LABEL).save(tmp_path / "i" / "a_1.png")
-    [plane] = png_planes(tmp_path / "i", 13, tmp_path / "l")
+    [plane] = read_png_planes(tmp_path / "i", 13, tmp_path / "l")
     assert plane.label is not None
     assert plane.label.max() == expected.max()  # so many labels will a model have
 
@@ -104,10 +104,10 @@ def test_masks_of_black_and_white_are_no_labels(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         Image.fromarray(values).save(tmp_path / name / "a_1.png")
     with pytest.raises(SubjectError, match="label maps of 0 and 255; allowed: the labels' numbers"):
-        png_planes(tmp_path / "i", 13, tmp_path / "l")
+        read_png_planes(tmp_path / "i", 13, tmp_path / "l")
     (tmp_path / "l" / "a_1.png").rename(tmp_path / "l" / "b_1.png")
     with pytest.raises(SubjectError, match=r"l/a_1\.png: no such file, and no other slice of"):
-        png_planes(tmp_path / "i", 13, tmp_path / "l")
+        read_png_planes(tmp_path / "i", 13, tmp_path / "l")
 
 
 def test_pictures_keep_their_range_and_their_colours(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_pictures_keep_their_range_and_their_colours(tmp_path: Path) -> None:
     for name in ("8", "16", "alpha", "grey palette"):
         (tmp_path / name).mkdir()
         (tmp_path / f"{name}.png").rename(tmp_path / name / "a_1.png")
-        [plane] = png_planes(tmp_path / name, 16)
+        [plane] = read_png_planes(tmp_path / name, 16)
         np.testing.assert_allclose(plane.image[0], ramp / 255 * 2 - 1, atol=1e-6)
 
 
@@ -142,7 +142,7 @@ def test_pictures_keep_their_range_and_their_colours(tmp_path: Path) -> None:
 def test_an_ultrasound_is_the_same_head_in_any_mode(
     ultrasounds: Path, tmp_path: Path, kind: str
 ) -> None:
-    record = head_ultrasounds(ultrasounds)[0]
+    record = list_head_ultrasounds(ultrasounds)[0]
     other = dict(record)
     for key in ("image", "outline"):
         with Image.open(record[key]) as opened:
@@ -176,6 +176,6 @@ def test_a_drawing_is_what_is_not_its_background(tmp_path: Path) -> None:
 
 
 def test_a_pixel_size_in_another_unit_is_refused(ultrasounds: Path, tmp_path: Path) -> None:
-    record = {**head_ultrasounds(ultrasounds)[0], "pixel_mm": 0.08}
+    record = {**list_head_ultrasounds(ultrasounds)[0], "pixel_mm": 0.08}
     with pytest.raises(SubjectError, match=r"the head is 26\.\d+ mm round .* 26\d\.\d mm by its"):
         load_head_ultrasound(record)

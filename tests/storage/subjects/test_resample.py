@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.resample import fit, resample
+from factory.storage.subjects.resample import crop_to_shape, resample
 from factory.storage.subjects.types import FETA, Grid, Subject
 
 
@@ -100,7 +100,7 @@ def test_downsampling_does_not_alias() -> None:
 @given(shape=st.tuples(*[st.integers(26, 60)] * 3))
 def test_fit_centres_the_brain_and_moves_nothing_in_the_world(shape: tuple[int, int, int]) -> None:
     before = ball((1.0, 1.0, 1.0), (28, 33, 27))
-    after = fit(before, shape)
+    after = crop_to_shape(before, shape)
     assert after.label.shape == after.grid.shape == shape
     assert after.image is not None
     for value in (3, 4):
@@ -116,7 +116,7 @@ def test_fit_centres_the_brain_and_moves_nothing_in_the_world(shape: tuple[int, 
 def test_a_brain_that_does_not_fit_says_what_would() -> None:
     subject = ball((1.0, 1.0, 1.0), (28, 33, 27))
     with pytest.raises(SubjectError, match=r"20 × 23 × 17 voxels .*20 × 20 × 20; the smallest"):
-        fit(subject, (20, 20, 20))
+        crop_to_shape(subject, (20, 20, 20))
     empty = Subject("e", subject.label * 0, subject.grid, FETA)
     with pytest.raises(SubjectError, match="empty"):
-        fit(empty, (40, 40, 40))
+        crop_to_shape(empty, (40, 40, 40))

@@ -12,21 +12,21 @@ from factory.storage.errors import SubjectError
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.short_axis import (
     HEART,
-    apex_first,
+    list_short_axis_subjects,
     load_short_axis,
-    short_axis_subjects,
+    turn_apex_first,
 )
 
 
 def test_a_person_has_two_records_and_a_vendor(hearts: Path) -> None:
-    records = short_axis_subjects(hearts)
+    records = list_short_axis_subjects(hearts)
     assert [r["id"] for r in records[:3]] == ["P0-ED", "P0-ES", "P1-ED"]
     assert {r["vendor"] for r in records} == {"Siemens", "Philips"}
-    assert {r["person"] for r in short_axis_subjects(hearts, ["P3"])} == {"P3"}
+    assert {r["person"] for r in list_short_axis_subjects(hearts, ["P3"])} == {"P3"}
 
 
 def test_planes_are_resampled_and_centred_on_the_heart_and_slices_kept(hearts: Path) -> None:
-    [record, _] = short_axis_subjects(hearts, ["P1"])
+    [record, _] = list_short_axis_subjects(hearts, ["P1"])
     raw = np.asarray(nib.load(record["label"]).dataobj).T
     subject = load_subject(record, 1.5)
     assert subject.label.shape == (len(raw), 128, 128)
@@ -44,7 +44,7 @@ def test_planes_are_resampled_and_centred_on_the_heart_and_slices_kept(hearts: P
 
 
 def test_at_its_own_spacing_a_label_map_keeps_its_voxels(hearts: Path) -> None:
-    record = short_axis_subjects(hearts)[0]
+    record = list_short_axis_subjects(hearts)[0]
     raw = np.asarray(nib.load(record["label"]).dataobj).T
     subject = load_short_axis(record, None)
     assert [(subject.label == v).sum() for v in (1, 2, 3)] == pytest.approx(
@@ -82,10 +82,10 @@ def test_areas_are_kept_where_a_file_has_nearly_the_spacing_asked_for(
 
 
 def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
-    label = load_short_axis(short_axis_subjects(hearts)[0], None).label
+    label = load_short_axis(list_short_axis_subjects(hearts)[0], None).label
     index = np.arange(len(label))
     for stored in (label, label[::-1]):
-        turned, order = apex_first(stored, index)
+        turned, order = turn_apex_first(stored, index)
         assert np.array_equal(turned, label)
         assert order[0] == (0 if stored is label else len(label) - 1)
 
@@ -99,7 +99,7 @@ def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
     ],
 )
 def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: str) -> None:
-    record = short_axis_subjects(hearts)[0]
+    record = list_short_axis_subjects(hearts)[0]
     values = np.asarray(nib.load(record["label"]).dataobj)
     path = tmp_path / "x_gt.nii.gz"
     nib.save(nib.Nifti1Image(spoil(values), np.eye(4)), path)
@@ -110,21 +110,21 @@ def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: s
 
 def test_what_is_not_there_is_named(hearts: Path, tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match="no such file, so not a folder of stacks"):
-        short_axis_subjects(tmp_path)
+        list_short_axis_subjects(tmp_path)
     with pytest.raises(SubjectError, match="no participant P33; did you mean P3"):
-        short_axis_subjects(hearts, ["P33"])
+        list_short_axis_subjects(hearts, ["P33"])
     with pytest.raises(SubjectError, match=r"the heart is \d+ voxels of 0.3 mm wide; at most 128"):
-        load_short_axis(short_axis_subjects(hearts)[4], 0.3)
+        load_short_axis(list_short_axis_subjects(hearts)[4], 0.3)
     (tmp_path / "participants.csv").write_text("External code,VendorName\nQ,Siemens\n")
     with pytest.raises(SubjectError, match=r"Q_ED_sa\.nii\.gz: no such file"):
-        short_axis_subjects(tmp_path)
+        list_short_axis_subjects(tmp_path)
 
 
 def test_the_real_stacks_load(real_data: Path) -> None:
     root = real_data / "cardiac-mnms"
     if not root.is_dir():
         pytest.skip(f"no {root}")
-    records = short_axis_subjects(root)
+    records = list_short_axis_subjects(root)
     assert len(records) == 80
     subject = load_short_axis(records[0], 1.5)
     assert subject.label.shape[1:] == (128, 128)

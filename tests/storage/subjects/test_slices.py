@@ -16,11 +16,11 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.slices import (
     CHAOS,
-    chaos_planes,
-    nifti_planes,
-    png_planes,
-    short_axis_planes,
-    subjects_of,
+    plane_subjects,
+    read_chaos_planes,
+    read_nifti_planes,
+    read_png_planes,
+    read_short_axis_planes,
 )
 
 LABEL = np.zeros((24, 24), np.uint8)
@@ -65,7 +65,7 @@ def chaos(tmp_path: Path) -> Path:
 
 
 def test_chaos_series_are_scaled_as_a_whole_and_labels_told(chaos: Path) -> None:
-    planes = chaos_planes(chaos, 24)
+    planes = read_chaos_planes(chaos, 24)
     assert [p.subject for p in planes] == ["1"] * 3 + ["15"] * 2
     assert [p.label is None for p in planes] == [False] * 3 + [True] * 2
     assert np.array_equal(planes[0].label, LABEL)  # 63 and 126 are liver and right kidney
@@ -75,26 +75,26 @@ def test_chaos_series_are_scaled_as_a_whole_and_labels_told(chaos: Path) -> None
     assert min(i.min() for i in first) == -1
     assert max(i.max() for i in first) == 1
     assert first[0].min() < first[1].min() < first[2].min()  # one scale a series, not a slice
-    assert chaos_planes(chaos, 12)[0].image.shape == (1, 12, 12)
+    assert read_chaos_planes(chaos, 12)[0].image.shape == (1, 12, 12)
 
 
 def test_what_is_no_chaos_is_one_line(chaos: Path, tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match="no MR/<id>/T1DUAL/DICOM_anon/OutPhase here"):
-        chaos_planes(chaos, 24, "OutPhase")
+        read_chaos_planes(chaos, 24, "OutPhase")
     ground = chaos / "MR" / "1" / "T1DUAL" / "Ground"
     write_png(ground / "IMG-00000.png", LABEL * np.uint8(60))
     with pytest.raises(SubjectError, match="label 60; allowed: 0, 63, 126, 189, 252"):
-        chaos_planes(chaos, 24)
+        read_chaos_planes(chaos, 24)
     (ground / "IMG-00000.png").unlink()
     with pytest.raises(SubjectError, match="3 slices, but 2 label maps"):
-        chaos_planes(chaos, 24)
+        read_chaos_planes(chaos, 24)
     dicom = chaos / "MR" / "15" / "T1DUAL" / "DICOM_anon" / "InPhase" / "IMG-00000.dcm"
     write_png(ground / "IMG-00000.png", LABEL)
     for file in ground.iterdir():
         write_png(file, LABEL * np.uint8(63))
     dicom.write_bytes(b"not a DICOM file")
     with pytest.raises(SubjectError, match="a slice cannot be read"):
-        chaos_planes(chaos, 24)
+        read_chaos_planes(chaos, 24)
 
 
 def numbered(
@@ -116,7 +116,7 @@ def numbered(
 
 def check_pairs(root: Path, count: int, contrast: str = "InPhase") -> None:
     """Every label is where its slice is bright, and slices come in the order of their numbers."""
-    planes = chaos_planes(root, 24, contrast)
+    planes = read_chaos_planes(root, 24, contrast)
     heights = [int((p.image[0, :, 0] > 0).sum()) for p in planes]
     assert heights == sorted(heights)
     assert len(planes) == count
@@ -135,7 +135,7 @@ def test_slices_find_their_label_maps_by_the_numbers_in_their_headers(tmp_path: 
     slices = {f"IM-0001-{70 - n:04d}": n for n in range(1, 12)}
     masks = {f"IM-0001-{n:04d}": n for n in range(1, 12)}
     numbered(tmp_path, slices, masks)
-    planes = chaos_planes(tmp_path, 24)
+    planes = read_chaos_planes(tmp_path, 24)
     assert len(planes) == 11
     for plane in planes:
         np.testing.assert_array_equal(plane.label > 0, plane.image[0] > 0)
@@ -188,14 +188,14 @@ def test_slices_without_a_certain_partner_are_refused(
 ) -> None:
     numbered(tmp_path, slices, masks)
     with pytest.raises(SubjectError, match=says) as caught:
-        chaos_planes(tmp_path, 24)
+        read_chaos_planes(tmp_path, 24)
     assert "\n" not in str(caught.value)
 
 
 def test_a_label_map_of_another_size_is_refused(chaos: Path) -> None:
     write_png(chaos / "MR" / "1" / "T1DUAL" / "Ground" / "IMG-00001.png", LABEL[:-1])
     with pytest.raises(SubjectError, match=r"IMG-00001\.png: \(23, 24\), but its image is"):
-        chaos_planes(chaos, 24)
+        read_chaos_planes(chaos, 24)
 
 
 def test_a_slice_whose_least_value_is_white_is_turned(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_slice_whose_least_value_is_white_is_turned(tmp_path: Path) -> None:
         for path in series.glob("*.dcm"):
             path.unlink()
         write_dicom(series / f"{name}.dcm", pixels, 1, shown)
-        [plane] = chaos_planes(tmp_path, 24)
+        [plane] = read_chaos_planes(tmp_path, 24)
         np.testing.assert_array_equal(plane.image[0], LABEL - 1.0)
 
 
@@ -216,7 +216,7 @@ def test_a_compression_that_cannot_be_undone_is_told_with_its_file(chaos: Path) 
     found["PixelData"].VR = "OB"
     found.save_as(path)
     with pytest.raises(SubjectError, match=r"IMG-00000.dcm: a slice cannot be read"):
-        chaos_planes(chaos, 24)
+        read_chaos_planes(chaos, 24)
 
 
 def test_pngs_belong_to_whom_their_names_say(tmp_path: Path) -> None:
@@ -225,32 +225,32 @@ def test_pngs_belong_to_whom_their_names_say(tmp_path: Path) -> None:
         write_png(tmp_path / name, grey)
     write_png(tmp_path / "images/anna/scan.png", grey)
     write_png(tmp_path / "labels/p07_2.png", LABEL)
-    planes = png_planes(tmp_path / "images", 24, tmp_path / "labels")
-    assert sorted(subjects_of(planes)) == ["anna", "p07", "p08"]
+    planes = read_png_planes(tmp_path / "images", 24, tmp_path / "labels")
+    assert sorted(plane_subjects(planes)) == ["anna", "p07", "p08"]
     assert [p.label is not None for p in planes].count(True) == 1
     np.testing.assert_allclose(planes[0].image[0], grey / 255 * 2 - 1, atol=1e-6)
 
 
 def test_pngs_of_several_channels_bits_and_shapes(tmp_path: Path) -> None:
     write_png(tmp_path / "a" / "x_1.png", np.full((8, 16, 3), 255, np.uint8))
-    [plane] = png_planes(tmp_path / "a", 16)
+    [plane] = read_png_planes(tmp_path / "a", 16)
     assert plane.image.shape == (3, 16, 16)
     assert (plane.image[:, 6:10] == 1).all()
     assert (plane.image[:, 0] == -1).all()  # padded to a square
     write_png(tmp_path / "b" / "x_1.png", np.full((8, 8), 65535, np.uint16))
-    assert (png_planes(tmp_path / "b", 8)[0].image == 1).all()
+    assert (read_png_planes(tmp_path / "b", 8)[0].image == 1).all()
 
 
 def test_pictures_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match=r"no \.png in this folder"):
-        png_planes(tmp_path, 8)
+        read_png_planes(tmp_path, 8)
     (tmp_path / "x_1.png").write_bytes(b"text")
     with pytest.raises(SubjectError, match="not a readable picture"):
-        png_planes(tmp_path, 8)
+        read_png_planes(tmp_path, 8)
     write_png(tmp_path / "x_1.png", np.zeros((8, 8), np.uint8))
     write_png(tmp_path / "x_2.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(SubjectError, match=r"3 channels, but x_1\.png has 1"):
-        png_planes(tmp_path, 8)
+        read_png_planes(tmp_path, 8)
 
 
 def test_nifti_volumes_are_cut_into_their_filled_slices(tmp_path: Path) -> None:
@@ -263,20 +263,22 @@ def test_nifti_volumes_are_cut_into_their_filled_slices(tmp_path: Path) -> None:
                 nib.Nifti1Image(np.ascontiguousarray(data.T), np.eye(4)),
                 tmp_path / who / f"{name}.nii.gz",
             )
-    planes = nifti_planes(tmp_path, "{subject}/t2.nii.gz", "{subject}/seg.nii.gz", 24)
+    planes = read_nifti_planes(tmp_path, "{subject}/t2.nii.gz", "{subject}/seg.nii.gz", 24)
     assert [p.subject for p in planes] == ["s1"] * 3 + ["s2"] * 3
     assert np.array_equal(planes[0].label, LABEL)
-    assert all(p.label is None for p in nifti_planes(tmp_path, "{subject}/t2.nii.gz", None, 24))
+    assert all(
+        p.label is None for p in read_nifti_planes(tmp_path, "{subject}/t2.nii.gz", None, 24)
+    )
     with pytest.raises(SubjectError, match="no file matches"):
-        nifti_planes(tmp_path, "{subject}/t1.nii.gz", None, 24)
+        read_nifti_planes(tmp_path, "{subject}/t1.nii.gz", None, 24)
 
 
 def test_stacks_belong_to_persons_and_show_their_hearts(hearts: Path) -> None:
-    planes = short_axis_planes(hearts, 32, 3.0)
+    planes = read_short_axis_planes(hearts, 32, 3.0)
     assert len({p.subject for p in planes}) == 6
     assert all(p.image.shape == (1, 32, 32) and p.label.any() for p in planes)
     assert all(p.image.min() >= -1 and p.image.max() <= 1 for p in planes)
-    only = short_axis_planes(hearts, 32, 3.0, ["P2"])
+    only = read_short_axis_planes(hearts, 32, 3.0, ["P2"])
     assert {p.subject for p in only} == {"P2"}
 
 
@@ -293,7 +295,7 @@ def test_areas_are_kept_at_nearly_the_same_resolution(
     folder = tmp_path_factory.mktemp("discs")
     for name in ("i", "l"):
         write_png(folder / name / "x_1.png", disc)
-    [plane] = png_planes(folder / "i", 128, folder / "l")
+    [plane] = read_png_planes(folder / "i", 128, folder / "l")
     assert plane.label is not None
     assert plane.label.mean() == pytest.approx(disc.mean(), rel=0.01)
 
@@ -312,11 +314,11 @@ def test_volumes_whose_values_or_places_cannot_be_used_are_refused(tmp_path: Pat
         nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "a_t2.nii")
         nib.save(nib.Nifti1Image(label, affine), tmp_path / "a_seg.nii")
         with pytest.raises(SubjectError, match=says):
-            nifti_planes(tmp_path, "{subject}_t2.nii", "{subject}_seg.nii", 24)
+            read_nifti_planes(tmp_path, "{subject}_t2.nii", "{subject}_seg.nii", 24)
 
 
 def test_labels_survive_halving(tmp_path: Path) -> None:
     write_png(tmp_path / "i" / "x_1.png", LABEL)
     write_png(tmp_path / "l" / "x_1.png", LABEL)
-    [plane] = png_planes(tmp_path / "i", 12, tmp_path / "l")
+    [plane] = read_png_planes(tmp_path / "i", 12, tmp_path / "l")
     assert np.array_equal(plane.label, LABEL[::2, ::2])

@@ -15,7 +15,7 @@ from support.heads import head
 from factory.anatomy.edits.cortical_thinning.edit import GAINS, cortical_thinning
 from factory.anatomy.measures.cortical_thickness import cortical_thickness_mm
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA, LabelTable
 
@@ -148,7 +148,7 @@ def test_tissues_that_are_missing_are_named() -> None:
 
 
 def test_a_real_cortex_gets_the_thickness_asked_for(real_data: Path) -> None:
-    [record] = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
+    [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
     subject = load_subject(record, None)
     for gains in GAINS:
         label, _, record = cortical_thinning(

@@ -11,7 +11,7 @@ from scipy import ndimage
 from factory.anatomy import measures as m
 from factory.anatomy.edits.deform.edit import deform
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, LabelTable
@@ -148,7 +148,7 @@ def test_a_head_that_leaves_the_array_is_refused() -> None:
 
 
 def test_the_real_atlas_keeps_its_topology_and_its_image_follows(real_data: Path) -> None:
-    (record,) = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga24pre"])
+    (record,) = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga24pre"])
     subject = load_subject(record, 1.5)
     label, image, _ = deform(
         subject.label,

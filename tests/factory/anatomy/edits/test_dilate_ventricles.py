@@ -11,7 +11,7 @@ from support.heads import coordinates, head, tube
 from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, LabelTable
@@ -185,7 +185,7 @@ def test_tables_and_maps_without_ventricles_are_refused() -> None:
 def test_the_real_atlas_gives_its_lateral_ventricles(real_data: Path) -> None:
     """Weeks young and old: what is taken away is midline, small, and mostly not by white matter."""
     atlas = real_data / "fetal-spina-bifida"
-    for record in bids_subjects(atlas, None, None, ["ga21pre", "ga28op", "ga33op"]):
+    for record in list_bids_subjects(atlas, None, None, ["ga21pre", "ga28op", "ga33op"]):
         subject = load_subject(record, None)
         spacing = subject.grid.spacing
         lateral = lateral_ventricles(subject.label, spacing, FETA)

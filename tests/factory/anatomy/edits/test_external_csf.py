@@ -15,7 +15,7 @@ from support.heads import head
 from factory.anatomy.edits.external_csf.edit import external_csf
 from factory.anatomy.measures import biparietal_mm, occipito_frontal_mm
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA, LabelTable
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
 
 
 def test_a_real_head_with_hardly_any_csf_gets_some_all_round(real_data: Path) -> None:
-    [record] = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga22pre"])
+    [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga22pre"])
     subject = load_subject(record, None)
     padded, spacing = np.pad(subject.label, 8), subject.grid.spacing
     label, _, record = external_csf(padded, spacing, FETA, 3.0)

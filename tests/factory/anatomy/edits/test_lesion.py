@@ -13,7 +13,7 @@ from support.heads import head
 
 from factory.anatomy.edits.lesion.edit import EDGE_MM, lesion, shaded
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA, LabelTable
 
@@ -167,7 +167,7 @@ def test_intensity_comes_in_from_the_edge(factor: float) -> None:
 
 
 def test_a_real_head_takes_several(real_data: Path) -> None:
-    [record] = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
+    [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
     subject = load_subject(record, None)
     new, _, record = lesion(
         subject.label, subject.grid.spacing, TABLE, 7, 3.0, ["white_matter"], number=4

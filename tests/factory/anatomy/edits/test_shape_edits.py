@@ -19,7 +19,7 @@ from factory.anatomy.edits.microcephaly.edit import microcephaly
 from factory.anatomy.regions import CEREBRUM
 from factory.errors import AnatomyError
 from factory.storage.subjects import growth_curves as growth
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, LabelTable, Subject
@@ -262,7 +262,7 @@ def test_what_cannot_be_is_refused_in_a_line(edit: Any, parameters: Any, words: 
 
 @pytest.fixture(scope="module")
 def atlas(real_data: Path) -> Subject:
-    (record,) = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga28op"])
+    (record,) = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga28op"])
     return load_subject(record, 1.0)
 
 

@@ -17,7 +17,7 @@ from factory.anatomy.deformation.root_finding import EVALUATIONS, solve
 from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
 from factory.anatomy.edits.ventriculomegaly.flow import Flow
 from factory.errors import AnatomyError
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, LabelTable
@@ -241,7 +241,7 @@ def test_a_side_with_no_ventricle_and_a_table_with_none_are_refused() -> None:
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
 def test_the_real_atlas_takes_it_and_its_image_follows(real_data: Path, mode: str) -> None:
-    (record,) = bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga25pre"])
+    (record,) = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga25pre"])
     subject = load_subject(record, 1.25)
     spacing = subject.grid.spacing
     present = max(m.atrial_width_mm(subject.label, spacing, FETA).values())

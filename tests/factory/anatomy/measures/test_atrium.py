@@ -8,7 +8,7 @@ from support.heads import head
 
 from factory.anatomy import measures as m
 from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import FETA
 
@@ -78,7 +78,7 @@ def test_lateral_volume_leaves_the_third_and_fourth_out() -> None:
 
 def test_the_real_atlas_widens_steadily_as_its_ventricles_grow(real_data: Path) -> None:
     atlas = real_data / "fetal-spina-bifida"
-    for record in bids_subjects(atlas, None, None, ["ga22pre", "ga34op"]):
+    for record in list_bids_subjects(atlas, None, None, ["ga22pre", "ga34op"]):
         subject = load_subject(record, 1.0)
         widths = []
         for radius in (0, 1, 3):

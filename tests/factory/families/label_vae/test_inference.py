@@ -18,7 +18,7 @@ from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import WeightsError, save_model
 from factory.models.label_vae import LabelVae, LabelVaeConfig
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.storage.subjects.types import Subject
 
 
@@ -33,7 +33,9 @@ def model(folder: Path, shape: tuple[int, ...]) -> LabelVaeCodec:
 
 @pytest.fixture
 def pair(hearts: Path) -> tuple[Subject, Subject]:
-    first, last = (load_subject(short_axis_subjects(hearts, [p])[0], 3.0) for p in ("P0", "P1"))
+    first, last = (
+        load_subject(list_short_axis_subjects(hearts, [p])[0], 3.0) for p in ("P0", "P1")
+    )
     assert len(first.label) != len(last.label)
     return first, last
 

@@ -20,7 +20,7 @@ from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.families.label_vae.train import beta_at, network, train
 from factory.models.checkpoint import load_state, read_card
 from factory.storage.subjects.load import load_subject
-from factory.storage.subjects.short_axis import short_axis_subjects
+from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.training.augmentation import transform_in_plane
 from factory.training.recipe import Augment
 from factory.training.run import Run, TrainingDiverged
@@ -169,7 +169,7 @@ def test_the_kl_is_annealed(recipe: Recipe) -> None:
 
 
 def test_what_is_augmented_moves_in_its_planes_and_keeps_its_labels(hearts: Path) -> None:
-    label = maps(load_subject(short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
+    label = maps(load_subject(list_short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
     rng = np.random.Generator(np.random.Philox(key=1))
     assert np.array_equal(transform_in_plane(label, Augment(), rng), label)
     turned = transform_in_plane(label, Augment(rotate_degrees=20, zoom=0.2, shift_voxels=2), rng)

@@ -10,7 +10,7 @@ from factory.families.spade.scoring_volumes import CLASS_MEANS, FUSIONS, held_ou
 from factory.families.spade.volume_painter import SpadePainter
 from factory.imaging.orientations import AXES
 from factory.models.checkpoint import read_card
-from factory.storage.subjects.bids import bids_subjects
+from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
 
 WEIGHTS = places.WEIGHTS / "fetal-spade"
@@ -23,7 +23,7 @@ def test_the_fused_networks_beat_class_mean_painting(real_data: Path, name: str)
     root = real_data / "fetal-spina-bifida"
     if not root.is_dir():
         pytest.skip(f"no {root}")
-    [record] = bids_subjects(root, "svrtk", "spina-bifida-atlas", [name])
+    [record] = list_bids_subjects(root, "svrtk", "spina-bifida-atlas", [name])
     painter = SpadePainter(WEIGHTS, torch.device("cpu"))
     table = held_out_scores(painter, [load_subject(record, None)]).set_index("version")
     assert list(table.index) == [CLASS_MEANS, *AXES, *FUSIONS]

@@ -12,8 +12,8 @@ from factory.families.ultrasound_to_mri.data import (
     mri_planes,
     ultrasound_plane,
 )
-from factory.storage.subjects.head_frame import LENGTH, SIDE, ellipse_of_mask
-from factory.storage.subjects.head_ultrasound import head_ultrasounds
+from factory.storage.subjects.head_frame import LENGTH, SIDE, mask_ellipse
+from factory.storage.subjects.head_ultrasound import list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.types import Subject
 from factory.training.recipe import Augment
@@ -28,7 +28,7 @@ def test_mr_of_any_size_has_the_length_of_a_brain_in_the_frame(volume: Subject) 
     planes, masks = mri_planes(volume, reach=0)
     assert planes.shape == masks.shape == (1, SIDE, SIDE)
     assert planes[~masks].mean() < -0.95
-    found = ellipse_of_mask(masks[0])
+    found = mask_ellipse(masks[0])
     assert 2 * found.long == pytest.approx(INSIDE_SKULL * LENGTH, rel=0.02)
     assert abs(found.angle) < 0.1
     assert found.centre == pytest.approx([(SIDE - 1) / 2] * 2, abs=1)
@@ -52,7 +52,7 @@ def test_a_volume_without_thalami_or_image_is_refused(volume: Subject) -> None:
 
 
 def test_an_ultrasound_is_black_outside_the_head(ultrasounds: Path) -> None:
-    subject = load_subject(head_ultrasounds(ultrasounds)[0], None)
+    subject = load_subject(list_head_ultrasounds(ultrasounds)[0], None)
     plane = ultrasound_plane(subject)
     assert plane.shape == (SIDE, SIDE)
     assert (plane[subject.label[0] == 0] == -1).all()

@@ -1,6 +1,6 @@
-"""What a scanner does to an image: stacks of thick slices, motion, k-space, noise.
+"""Simulate what a scanner does to an image: stacks of thick slices, motion, k-space, noise.
 
-numpy and scipy alone: TorchIO and MONAI have a bias field, noise and gamma, each of which is ten
-lines here and comes with a truth they do not report (what was applied, slice by slice); neither
-has slice profiles, slice-wise motion or echo trains.
+The package uses numpy and scipy only. TorchIO and MONAI also have a bias field, noise and gamma,
+but they do not report what they applied to each slice, and they have no slice profiles, no motion
+of single slices and no echo trains.
 """

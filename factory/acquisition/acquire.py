@@ -1,19 +1,19 @@
-"""A volume as a scanner would have it: one acquisition, of one or several stacks."""
+"""Scan a painted volume: one acquisition, which gives one stack of slices or several."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from factory.acquisition import bias_field
-from factory.acquisition.geometry import stack_grids, volume_slices
-from factory.acquisition.stack import RECORDED, scan_stack
+from factory.acquisition.geometry import StackGrid, stack_grids, volume_slices
+from factory.acquisition.stack import RECORDED, PaintedVolume, scan_stack
 from factory.acquisition.streams import random_stream
 from factory.acquisition.tone import adjust_tone
 from factory.errors import RenderError
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, LabelTable
 
-DEFAULTS: dict[str, dict[str, Any]] = {
+DEFAULTS: dict[str, JsonObject] = {
     "stacks": {
         "orientations": ["axial", "coronal", "sagittal"],
         "thickness_mm": 3.0,
@@ -28,16 +28,21 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "noise": {"snr": None},
     "bias_field": {"order": 3, "strength": 0.0},
 }
-"""What a section says where it is silent: without defects."""
+"""The values of keys and sections that are not given. They add no defect."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Thick slices with their own place in the world.
+    """Thick slices with their own position in the world.
 
-    image: float32 [z, y, x], slices first. label: uint8, the same shape: the anatomy as each
-    slice saw it, motion applied; of missing slices too, whose image is 0. affine: 4×4, voxel
-    (x, y, z, 1) to RAS+ mm of where the scanner took the slice to be. spacing: mm (z, y, x).
+    Attributes:
+        image: float32 [slice, row, column]. A missing slice is 0.
+        label: uint8 of the same shape: the anatomy as each slice saw it, with motion applied.
+            Missing slices have it too.
+        affine: 4×4, from the voxel (column, row, slice, 1) to RAS+ mm, where the scanner assumed
+            the slice to be, that is, without the motion.
+        spacing: mm between slices, rows and columns.
+        orientation: "axial", "coronal" or "sagittal".
     """
 
     image: np.ndarray
@@ -49,14 +54,18 @@ class Stack:
 
 @dataclass(frozen=True)
 class AcquiredImage:
-    """image: float32 [z, y, x] on the volume's grid. stacks: none where the volume was acquired.
+    """The result of an acquisition.
 
-    record: what was really applied, of the sections that were asked for. A list with one entry a
-    stack (one where the volume was acquired): motion_mean_mm, motion_max_mm, motion_mean_degrees,
-    motion_max_degrees over the slices; dropped_count, dropped_slices (indices); void_count; snr,
-    the magnitude's mean in white matter over the root mean square of what noise changed there
-    (None where no brain is seen). Plain numbers: bias_min and bias_max in the brain, as the field
-    is one for all stacks.
+    Attributes:
+        image: float32 [z, y, x] on the volume's grid.
+        stacks: The stacks; empty if the volume itself was acquired.
+        record: What was really applied, for the sections that were asked for. Most values are lists
+            with one entry for each stack (one entry if the volume was acquired):
+            motion_mean_mm, motion_max_mm, motion_mean_degrees and motion_max_degrees over the
+            slices; dropped_count and dropped_slices (indices); void_count; snr, the mean magnitude
+            in white matter over the root mean square of the change that the noise made there (None
+            if no brain is seen). bias_min and bias_max, the field's range in the brain, are single
+            numbers, since all stacks share one field.
     """
 
     image: np.ndarray
@@ -69,24 +78,36 @@ def acquire_stacks(
     label: np.ndarray,
     grid: Grid,
     table: LabelTable,
-    parameters: dict[str, Any],
+    parameters: JsonObject,
     seed: int,
 ) -> AcquiredImage:
-    """An image float32 and its label uint8, both [z, y, x] on grid, seen through a scanner.
+    """Scan an image.
 
-    In order: motion, slice profile and sampling; bias field, voids, missing slices; k-space and
-    the echo train's decay; complex noise, magnitude; then gamma, contrast and histogram.
-    With "stacks", the image stays clean but for the last three, which it and each stack get from
-    their own brain's values. Without, the volume is acquired as one axial stack of its own
-    slices; the label it belongs to is not touched, so that motion parts the two.
-    seed: 0 ≤ seed < 2**64. Raises RenderError for an empty label map or an unknown orientation.
+    The defects are applied in this order: motion, slice profile and sampling; bias field, voids,
+    missing slices; k-space and the decay of the echo train; complex noise, magnitude; then gamma,
+    contrast and histogram.
+
+    With "stacks", the image itself gets only gamma, contrast and histogram; it and each stack
+    take the statistics of their own brain for these. Without "stacks", the volume is acquired as
+    one axial stack of its own slices. Its label is not changed, so motion separates the two.
+
+    Args:
+        image: float32 [z, y, x] on grid.
+        label: uint8 of the same shape.
+        grid: The volume's grid.
+        table: The names of the labels.
+        parameters: The keys of `factory.acquisition.section.DEFECTS` that are asked for.
+        seed: 0 ≤ seed < 2**64.
+
+    Raises:
+        RenderError: If the label map is empty or an orientation is unknown.
     """
     if not label.any():
         raise RenderError("acquisition: the label map is empty; a brain is needed")
     sections = parameters | {
-        name: silent | parameters.get(name, {}) for name, silent in DEFAULTS.items()
+        name: defaults | parameters.get(name, {}) for name, defaults in DEFAULTS.items()
     }
-    record: dict[str, Any] = {}
+    record: JsonObject = {}
     field = None
     if "bias_field" in parameters:
         rng = random_stream(seed, 0, "bias_field")
@@ -94,20 +115,22 @@ def acquire_stacks(
             **sections["bias_field"], brain=label > 0, spacing=grid.spacing, rng=rng
         )
         record = {"bias_min": field.least, "bias_max": field.most}
-    thick = "stacks" in parameters
-    taken = stack_grids(grid, sections["stacks"]) if thick else [volume_slices(grid)]
+    has_stacks = "stacks" in parameters
+    stack_lattices: list[StackGrid] = (
+        stack_grids(grid, sections["stacks"]) if has_stacks else [volume_slices(grid)]
+    )
+    volume = PaintedVolume(image, label, grid.spacing, table)
     scans = [
-        scan_stack(image, label, grid.spacing, table, raster, field, sections, seed, index)
-        for index, raster in enumerate(taken)
+        scan_stack(volume, lattice, field, sections, seed, index)
+        for index, lattice in enumerate(stack_lattices)
     ]
     for section in RECORDED.keys() & parameters.keys():
-        record |= {key: [each[key] for *_, each in scans] for key in RECORDED[section]}
-    if not thick:
-        return AcquiredImage(scans[0][0], (), record)
+        record |= {key: [scan.record[key] for scan in scans] for key in RECORDED[section]}
+    if not has_stacks:
+        return AcquiredImage(scans[0].image, (), record)
     stacks = tuple(
-        Stack(seen, its_label, raster.affine(grid), raster.spacing, raster.orientation)
-        for (seen, its_label, _), raster in zip(scans, taken, strict=True)
+        Stack(scan.image, scan.label, lattice.affine(grid), lattice.spacing, lattice.orientation)
+        for scan, lattice in zip(scans, stack_lattices, strict=True)
     )
-    return AcquiredImage(
-        adjust_tone(image.astype(np.float32), label > 0, parameters), stacks, record
-    )
+    toned = adjust_tone(image.astype(np.float32), label > 0, parameters)
+    return AcquiredImage(toned, stacks, record)

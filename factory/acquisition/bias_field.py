@@ -1,7 +1,7 @@
-"""The receive coils' sensitivity: smooth, positive, of mean 1 in the brain.
+"""The sensitivity of the receive coils: a smooth, positive field whose mean in the brain is 1.
 
-The exponential of a polynomial, as in TorchIO's RandomBiasField; here scaled to a stated
-strength.
+The field is the exponential of a polynomial, as in TorchIO's RandomBiasField; here it is scaled to
+a given strength.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,16 @@ from scipy import optimize
 
 @dataclass(frozen=True)
 class BiasField:
-    """exp(p) / scale, where p is a polynomial over the volume's box, each side mapped to [-1, 1].
+    """The field exp(p) / scale, where p is a polynomial over the volume's box.
 
-    coefficients: of Legendre products [z, y, x]. extent: mm between the box's outermost voxels'
-    centres (z, y, x). least and most: the field's bounds within the brain.
+    Each side of the box is mapped to [-1, 1].
+
+    Attributes:
+        coefficients: Coefficients of p for the products of Legendre polynomials [z, y, x].
+        scale: The mean of exp(p) in the brain.
+        extent: mm between the centres of the first and the last voxel along (z, y, x).
+        least: The field's minimum in the brain.
+        most: The field's maximum in the brain.
     """
 
     coefficients: np.ndarray
@@ -26,8 +32,13 @@ class BiasField:
     most: float
 
     def at(self, lines: list[np.ndarray]) -> np.ndarray:
-        """float64 [z, y, x] on a lattice of positions in mm, one array an axis (z, y, x)."""
-        return np.exp(_polynomial(self.coefficients, lines, self.extent)) / self.scale
+        """Return the field, float64 [z, y, x], on a lattice.
+
+        Args:
+            lines: The lattice's positions in mm from the first voxel, one array each for z, y, x.
+        """
+        field: np.ndarray = np.exp(_evaluate_polynomial(self.coefficients, lines, self.extent))
+        return field / self.scale
 
 
 def draw_bias_field(
@@ -37,22 +48,27 @@ def draw_bias_field(
     spacing: tuple[float, float, float],
     rng: np.random.Generator,
 ) -> BiasField:
-    """A field whose greatest value within the brain (bool [z, y, x]) is `strength` above its least.
+    """Draw a field whose maximum in the brain exceeds its minimum by `strength`.
 
-    order: the polynomial's degree, 1–5. spacing: mm (z, y, x).
+    Args:
+        order: The degree of the polynomial, 1 to 5.
+        strength: Maximum minus minimum of the field in the brain, where its mean is 1.
+        brain: bool [z, y, x].
+        spacing: mm (z, y, x).
+        rng: The random stream of the defect.
     """
     degree = np.indices((order + 1,) * 3).sum(0)
     coefficients = rng.standard_normal(degree.shape) / np.maximum(degree, 1)
     coefficients[(degree == 0) | (degree > order)] = 0
     lines = [s * np.arange(n) for s, n in zip(spacing, brain.shape, strict=True)]
     extent = np.array([line[-1] for line in lines])
-    inside = _polynomial(coefficients, lines, extent)[brain]
+    inside = _evaluate_polynomial(coefficients, lines, extent)[brain]
     coefficients /= max(np.ptp(inside), 1e-12)
     inside /= max(np.ptp(inside), 1e-12)
 
     def excess(height: float) -> float:
         field = np.exp(height * inside)
-        return np.ptp(field) / field.mean() - strength
+        return float(np.ptp(field) / field.mean()) - strength
 
     # The excess grows with the height, from -strength to above 0 wherever the field varies at all.
     height = optimize.brentq(excess, 0, 30) if strength and np.ptp(inside) else 0.0
@@ -62,7 +78,7 @@ def draw_bias_field(
     return BiasField(coefficients * height, scale, extent, *bounds)
 
 
-def _polynomial(
+def _evaluate_polynomial(
     coefficients: np.ndarray, lines: list[np.ndarray], extent: np.ndarray
 ) -> np.ndarray:
     z, y, x = (2 * line / max(side, 1e-6) - 1 for line, side in zip(lines, extent, strict=True))

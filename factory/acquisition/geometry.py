@@ -1,12 +1,12 @@
-"""Where the slices of a stack lie in the volume they are cut from."""
+"""The positions of the slices of a stack in the volume that they are cut from."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from factory.errors import RenderError
 from factory.imaging.orientations import AXES
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid
 
 Triple = tuple[float, float, float]
@@ -16,9 +16,14 @@ Triple = tuple[float, float, float]
 class StackGrid:
     """The sample points of a stack, along the axes of a volume.
 
-    order: the volume's axes (0 z, 1 y, 2 x) that slices, rows and columns run along.
-    lines: mm from the volume's first voxel, one array each for slices, rows and columns.
-    spacing: mm between slices, rows and columns. thickness: mm of a slice; 0 for a volume's own.
+    Attributes:
+        orientation: "axial", "coronal" or "sagittal".
+        order: The volume's axes (0 z, 1 y, 2 x) along which slices, rows and columns follow one
+            another.
+        lines: Positions in mm from the volume's first voxel, one array each for slices, rows and
+            columns.
+        spacing: mm between slices, rows and columns.
+        thickness: Thickness of a slice in mm; 0 for the volume's own slices.
     """
 
     orientation: str
@@ -29,39 +34,52 @@ class StackGrid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """The number of slices, rows and columns."""
         slices, rows, columns = (len(line) for line in self.lines)
         return slices, rows, columns
 
     def affine(self, grid: Grid) -> np.ndarray:
-        """4×4, the stack's voxel (column, row, slice, 1) to RAS+ mm, cut from a volume on grid.
+        """Return the 4×4 matrix from the stack's voxel (column, row, slice, 1) to RAS+ mm.
 
-        Coronal ones are left-handed: rows go up, columns to the right, slices to the front.
+        The matrix of a coronal stack is left-handed: rows go up, columns to the right, slices to
+        the front.
+
+        Args:
+            grid: The grid of the volume that the stack is cut from.
         """
         voxel = np.zeros((4, 4))
         voxel[3, 3] = 1
-        for own, (axis, line, step) in enumerate(
+        for stack_axis, (axis, line, step) in enumerate(
             zip(self.order, self.lines, self.spacing, strict=True)
         ):
-            voxel[2 - axis, 2 - own] = step / grid.spacing[axis]
+            voxel[2 - axis, 2 - stack_axis] = step / grid.spacing[axis]
             voxel[2 - axis, 3] = line[0] / grid.spacing[axis]
         return grid.affine @ voxel
 
 
 def volume_slices(grid: Grid) -> StackGrid:
-    """The volume's own lattice, as one axial stack."""
+    """Return the volume's own lattice as one axial stack."""
     z, y, x = (s * np.arange(n) for s, n in zip(grid.spacing, grid.shape, strict=True))
     return StackGrid("axial", (0, 1, 2), (z, y, x), grid.spacing, 0.0)
 
 
-def stack_grids(grid: Grid, stacks: dict[str, Any]) -> list[StackGrid]:
-    """One raster an orientation. Each centred on the volume; every second repeat of an
-    orientation lies half a slice further on.
+def stack_grids(grid: Grid, stacks: JsonObject) -> list[StackGrid]:
+    """Return one lattice for each orientation, centred on the volume.
+
+    If an orientation is repeated, every second repetition is shifted by half a slice.
+
+    Args:
+        grid: The volume's grid.
+        stacks: The complete section "stacks" of a case's acquisition.
+
+    Raises:
+        RenderError: If an orientation is unknown.
     """
     orientations, thickness = stacks["orientations"], float(stacks["thickness_mm"])
     step, in_plane = thickness + stacks["gap_mm"], stacks["in_plane_mm"]
-    out = []
+    lattices = []
     for index, orientation in enumerate(orientations):
-        order = _order(orientation)
+        order = _axis_order(orientation)
         spacing = (step, in_plane, in_plane)
         shape = stack_shape(
             grid.shape, grid.spacing, orientation, thickness, stacks["gap_mm"], in_plane
@@ -71,31 +89,41 @@ def stack_grids(grid: Grid, stacks: dict[str, Any]) -> list[StackGrid]:
             for axis, s, n in zip(order, spacing, shape, strict=True)
         )
         slices = slices + step / 2 * (orientations[:index].count(orientation) % 2)
-        out.append(StackGrid(orientation, order, (slices, rows, columns), spacing, thickness))
-    return out
+        lattices.append(StackGrid(orientation, order, (slices, rows, columns), spacing, thickness))
+    return lattices
 
 
 def stack_shape(
-    hr_shape: tuple[int, int, int],
+    volume_shape: tuple[int, int, int],
     spacing_mm: float | Triple,
     orientation: str,
     thickness_mm: float,
     gap_mm: float,
     in_plane_mm: float,
 ) -> tuple[int, int, int]:
-    """(slices, rows, columns) of a stack that covers a volume of hr_shape (z, y, x).
+    """Return the number of slices, rows and columns of a stack that covers a volume.
 
-    spacing_mm: the volume's, one number or (z, y, x). Raises RenderError for an orientation that
-    there is not.
+    Args:
+        volume_shape: Voxels of the volume (z, y, x).
+        spacing_mm: The volume's spacing, one number or (z, y, x).
+        orientation: "axial", "coronal" or "sagittal".
+        thickness_mm: Thickness of a slice.
+        gap_mm: Gap between slices.
+        in_plane_mm: Distance between rows, and between columns.
+
+    Raises:
+        RenderError: If the orientation is unknown.
     """
-    order = _order(orientation)
-    extent = (np.array(hr_shape) * np.broadcast_to(np.asarray(spacing_mm, float), 3))[list(order)]
+    order = _axis_order(orientation)
+    extent = (np.array(volume_shape) * np.broadcast_to(np.asarray(spacing_mm, float), 3))[
+        list(order)
+    ]
     steps = np.array([thickness_mm + gap_mm, in_plane_mm, in_plane_mm])
     slices, rows, columns = (int(n) for n in np.ceil(extent / steps - 1e-6))
     return slices, rows, columns
 
 
-def _order(orientation: str) -> tuple[int, int, int]:
+def _axis_order(orientation: str) -> tuple[int, int, int]:
     if orientation not in AXES:
         raise RenderError(f"orientation {orientation!r}; allowed: {', '.join(sorted(AXES))}")
     through = AXES[orientation]

@@ -1,36 +1,40 @@
-"""Where the head is when each slice is taken: a smooth drift in time, and jerks."""
+"""The position of the head at each slice: a smooth drift in time, and sudden jerks."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from factory.acquisition.streams import random_stream
+from factory.storage.json_value import JsonObject
 
 CYCLES = np.array([0.5, 1, 1.5, 2, 3])
-"""Frequencies of the drift, in cycles a stack."""
+"""Frequencies of the drift, in cycles for each stack."""
 
 JERK = 3
-"""Standard deviation of a sudden displacement, in those of the drift."""
+"""Standard deviation of a jerk, as a multiple of the drift's standard deviation."""
 
 
 @dataclass(frozen=True)
 class SliceMotion:
-    """A rigid pose a slice, about the brain's centre.
+    """One rigid pose of the head for each slice.
 
-    shift_mm and turn_degrees: float [slice, 3] along the stack's (slice, row, column) axes; a
-    turn is a rotation vector.
+    Attributes:
+        shift_mm: float [slice, 3] along the stack's slice, row and column axes.
+        turn_degrees: float [slice, 3], rotation vectors about the brain's centre, along the same
+            axes.
     """
 
     shift_mm: np.ndarray
     turn_degrees: np.ndarray
 
     @property
-    def still(self) -> bool:
+    def is_still(self) -> bool:
+        """Whether the head does not move at all."""
         return not (self.shift_mm.any() or self.turn_degrees.any())
 
     def summary(self) -> dict[str, float]:
-        shift, turn = (np.linalg.norm(each, axis=1) for each in (self.shift_mm, self.turn_degrees))
+        """Return the mean and the maximum over the slices of shift and turn, by column name."""
+        shift, turn = (np.linalg.norm(pose, axis=1) for pose in (self.shift_mm, self.turn_degrees))
         return {
             "motion_mean_mm": float(shift.mean()),
             "motion_max_mm": float(shift.max()),
@@ -39,29 +43,36 @@ class SliceMotion:
         }
 
 
-def draw_motion(parameters: dict[str, Any], slices: int, seed: int, stack: int) -> SliceMotion:
-    """The motion of a stack. translation_mm and rotation_degrees are the drift's standard
-    deviations along each axis; jerk_share of the slices are thrown off on top, each alone.
+def draw_motion(parameters: JsonObject, slices: int, seed: int, stack: int) -> SliceMotion:
+    """Draw the motion of a stack: a drift, and jerks that displace single slices in addition.
+
+    Args:
+        parameters: translation_mm and rotation_degrees, the drift's standard deviations along each
+            axis, and jerk_share, the share of slices with a jerk.
+        slices: The number of slices.
+        seed: The seed of the acquisition.
+        stack: The number of the stack, from 0.
     """
-    pose = _drift(slices, random_stream(seed, stack, "drift"))
+    pose = _draw_drift(slices, random_stream(seed, stack, "drift"))
     rng = random_stream(seed, stack, "jerk")
-    thrown = rng.permutation(slices)[: round(parameters["jerk_share"] * slices)]
-    pose[thrown] += JERK * rng.standard_normal((slices, 6))[thrown]
+    jerked = rng.permutation(slices)[: round(parameters["jerk_share"] * slices)]
+    pose[jerked] += JERK * rng.standard_normal((slices, 6))[jerked]
     return SliceMotion(
         pose[:, :3] * parameters["translation_mm"], pose[:, 3:] * parameters["rotation_degrees"]
     )
 
 
 def interleaved_times(slices: int) -> np.ndarray:
-    """When each slice is taken, in [0, 1): the even ones in a first pass, then the odd."""
+    """Return the time of each slice in [0, 1): first the even slices, then the odd ones."""
     order = np.concatenate([np.arange(0, slices, 2), np.arange(1, slices, 2)])
     time = np.empty(slices)
     time[order] = np.arange(slices) / slices
     return time
 
 
-def _drift(slices: int, rng: np.random.Generator) -> np.ndarray:
-    """[slice, 6], each column of unit variance and smooth in time."""
+def _draw_drift(slices: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw float [slice, 6], each column of unit variance and smooth in time."""
     phase = 2 * np.pi * interleaved_times(slices)[:, None] * CYCLES
     cosine, sine = rng.standard_normal((2, len(CYCLES), 6)) / np.sqrt(len(CYCLES))
-    return np.cos(phase) @ cosine + np.sin(phase) @ sine
+    drift: np.ndarray = np.cos(phase) @ cosine + np.sin(phase) @ sine
+    return drift

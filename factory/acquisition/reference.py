@@ -1,4 +1,4 @@
-"""The brightness of a reference image, for a recipe's `histogram`."""
+"""The brightness of the reference image that a recipe's `histogram` names."""
 
 import functools
 
@@ -7,7 +7,7 @@ from factory.storage.subjects.nifti import load_brain
 
 
 @functools.lru_cache(maxsize=64)
-def _brightness(reference: str, labels: str) -> tuple[float, ...]:
+def _read_quantiles(reference: str, labels: str) -> tuple[float, ...]:
     from factory.acquisition.tone import reference_quantiles
 
     image, label = load_brain(reference, labels)
@@ -16,9 +16,15 @@ def _brightness(reference: str, labels: str) -> tuple[float, ...]:
 
 
 def brightness_quantiles(reference: str, labels: str) -> list[float]:
-    """Quantiles of a reference within its brain, in units of its 99.5th percentile.
+    """Return 256 quantiles of a reference's brain, in units of its 99.5th percentile.
 
-    reference, labels: NIfTI files on one grid; the brain is where labels are not 0. Read once a
-    process. Raises SubjectError, in one line that names the file, as load_brain does.
+    The files are read only once by each process.
+
+    Args:
+        reference: A NIfTI file.
+        labels: A NIfTI file on the same grid; the brain is where it is not 0.
+
+    Raises:
+        SubjectError: If a file cannot be read; one line that names the file.
     """
-    return list(_brightness(reference, labels))
+    return list(_read_quantiles(reference, labels))

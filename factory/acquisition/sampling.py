@@ -1,4 +1,4 @@
-"""A volume seen through slices: each slice its own pose and a profile through its plane."""
+"""Sample a volume in slices: each slice has its own pose and a profile through its plane."""
 
 from collections.abc import Iterator
 
@@ -14,15 +14,20 @@ FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian, in its standard deviations."""
 
 REACH = 1.2
-"""Half of what is sampled of a Gaussian profile, in its full widths at half maximum."""
+"""A Gaussian profile is sampled from -REACH to REACH, in full widths at half maximum."""
 
 
 def profile_points(profile: str, thickness: float, voxel: float) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets through the slice (mm) and weights that sum to 1.
+    """Return offsets through the slice in mm, and their weights, which sum to 1.
 
-    At least five; no further apart than the volume's voxels, for a box half of that, as its edges
-    would ripple. gaussian: full width at half maximum = thickness. box: even over the thickness.
-    A thickness of 0 is one point.
+    There are at least five points. Their distance is at most one voxel of the volume, and half of
+    that for a box, because its edges would ripple otherwise. A thickness of 0 gives one point.
+
+    Args:
+        profile: "gaussian", whose full width at half maximum is the thickness, or "box", which is
+            constant over the thickness.
+        thickness: mm.
+        voxel: Size of the volume's voxel through the slice, mm.
     """
     if thickness == 0:
         return np.zeros(1), np.ones(1)
@@ -39,33 +44,48 @@ def sample_slices(
     image: np.ndarray,
     label: np.ndarray,
     spacing: tuple[float, float, float],
-    raster: StackGrid,
+    stack_grid: StackGrid,
     motion: SliceMotion,
     profile: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image float32 and label uint8 [slice, row, column] of a volume [z, y, x] on spacing (mm).
+    """Sample the slices of a stack.
 
-    The image is low-passed in the plane where that loses resolution, and read linearly. The label
-    is what most of the profile's weight falls on (nearest voxels), in the pose the slice saw: it
-    follows the anatomy. The volume is 0 beyond its edges.
+    Where the stack's plane is coarser than the volume, the image is low-pass filtered first. It is
+    interpolated linearly. The label is the value that most of the profile's weight falls on
+    (nearest voxels), in the pose that the slice saw, so it follows the anatomy. The volume is 0
+    beyond its edges.
+
+    Args:
+        image: float32 [z, y, x].
+        label: uint8 of the same shape.
+        spacing: The volume's, mm (z, y, x).
+        stack_grid: The positions of the slices.
+        motion: The pose of the head at each slice.
+        profile: "gaussian" or "box"; see `profile_points`.
+
+    Returns:
+        Image float32 and label uint8, both [slice, row, column].
     """
-    voxel = np.array([spacing[axis] for axis in raster.order])
-    label = np.ascontiguousarray(label.transpose(raster.order))
-    image = image.transpose(raster.order).astype(np.float32)
-    width = np.sqrt(np.maximum((np.array(raster.spacing) / voxel) ** 2 - 1, 0)) / FWHM
+    voxel = np.array([spacing[axis] for axis in stack_grid.order])
+    label = np.ascontiguousarray(label.transpose(stack_grid.order))
+    image = image.transpose(stack_grid.order).astype(np.float32)
+    width = np.sqrt(np.maximum((np.array(stack_grid.spacing) / voxel) ** 2 - 1, 0)) / FWHM
     image = ndimage.gaussian_filter(image, (0, *width[1:]), mode="nearest")
     centre = np.array(ndimage.center_of_mass(label > 0)) * voxel
-    offsets, weights = profile_points(profile, raster.thickness, voxel[0])
+    offsets, weights = profile_points(profile, stack_grid.thickness, voxel[0])
     turns = Rotation.from_rotvec(motion.turn_degrees, degrees=True)
-    seen = np.zeros(raster.shape, np.float32)
-    labels = np.zeros(raster.shape, np.uint8)
-    for index, window in enumerate(_windows(image, label, voxel, centre, raster, motion, offsets)):
+    sampled = np.zeros(stack_grid.shape, np.float32)
+    labels = np.zeros(stack_grid.shape, np.uint8)
+    for index, window in enumerate(
+        _find_windows(image, label, voxel, centre, stack_grid, motion, offsets)
+    ):
         if window is None:
             continue
         turn = turns[index].as_matrix()
-        # The head is at turn · (q - centre) + centre + shift: the slice sees the q that is here.
-        start = np.array([raster.lines[0][index], 0, 0]) - centre - motion.shift_mm[index]
-        lines = (offsets, raster.lines[1][window[0]], raster.lines[2][window[1]])
+        # A point q of the head is moved to turn · (q - centre) + centre + shift. Here this is
+        # inverted: which q lies at each point of the slice?
+        start = np.array([stack_grid.lines[0][index], 0, 0]) - centre - motion.shift_mm[index]
+        lines = (offsets, stack_grid.lines[1][window[0]], stack_grid.lines[2][window[1]])
         along = [axis[:, None] * line for axis, line in zip(turn, lines, strict=True)]
         points = (
             (turn.T @ start + centre)[:, None, None, None]
@@ -74,25 +94,25 @@ def sample_slices(
             + along[2][:, None, None, :]
         ) / voxel[:, None, None, None]
         values = ndimage.map_coordinates(image, points, order=1, mode="grid-constant")
-        seen[index][window] = np.tensordot(weights, values, 1)
+        sampled[index][window] = np.tensordot(weights, values, 1)
         nearest = ndimage.map_coordinates(label, points, order=0, mode="grid-constant")
-        labels[index][window] = _majority(nearest, weights)
-    return seen, labels
+        labels[index][window] = _majority_label(nearest, weights)
+    return sampled, labels
 
 
-def _windows(
+def _find_windows(
     image: np.ndarray,
     label: np.ndarray,
     voxel: np.ndarray,
     centre: np.ndarray,
-    raster: StackGrid,
+    stack_grid: StackGrid,
     motion: SliceMotion,
     offsets: np.ndarray,
 ) -> Iterator[tuple[slice, slice] | None]:
-    """The rows and columns of each slice that can meet anything but zeros; None where none can.
+    """Yield for each slice the rows and columns that can meet non-zero voxels; None if none can.
 
-    What is there lies in a box, and motion takes no point of it further than the shift and the
-    turn times the box's greatest distance from the centre.
+    The non-zero voxels lie in a box. Motion moves no point of the box further than the length of
+    the shift plus the angle of the turn times the greatest distance from the centre.
     """
     box = tissue_slices((image != 0) | (label != 0))
     low = np.array([side.start - 1 for side in box]) * voxel
@@ -100,25 +120,26 @@ def _windows(
     radius = np.linalg.norm(np.maximum(centre - low, high - centre))
     shift = np.linalg.norm(motion.shift_mm, axis=1)
     reaches = shift + np.radians(np.linalg.norm(motion.turn_degrees, axis=1)) * radius
-    for position, reach in zip(raster.lines[0], reaches, strict=True):
+    for position, reach in zip(stack_grid.lines[0], reaches, strict=True):
         first, last = low - reach, high + reach
         if position + offsets[-1] < first[0] or position + offsets[0] > last[0]:
             yield None
             continue
         rows, columns = (
-            slice(*np.searchsorted(raster.lines[axis], (first[axis], last[axis])))
+            slice(*np.searchsorted(stack_grid.lines[axis], (first[axis], last[axis])))
             for axis in (1, 2)
         )
         yield rows, columns
 
 
-def _majority(label: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The value that most weight falls on, over the first axis of [point, row, column]."""
-    kinds = int(label.max(initial=0)) + 1
-    place = np.arange(label[0].size) * kinds
+def _majority_label(label: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the value with most weight over the first axis of label [point, row, column]."""
+    values = int(label.max(initial=0)) + 1
+    first_bin = np.arange(label[0].size) * values
     votes = np.bincount(
-        (place + label.reshape(len(weights), -1)).ravel(),
-        np.repeat(weights, place.size),
-        place.size * kinds,
+        (first_bin + label.reshape(len(weights), -1)).ravel(),
+        np.repeat(weights, first_bin.size),
+        first_bin.size * values,
     )
-    return votes.reshape(*label.shape[1:], kinds).argmax(-1)
+    majority: np.ndarray = votes.reshape(*label.shape[1:], values).argmax(-1)
+    return majority

@@ -1,10 +1,12 @@
-"""What a recipe may say of the scanner: its stacks and its defects, in the order physics has them.
+"""The recipe's section `acquisition`: the scanner's stacks and defects, in physical order.
 
-Each key of a section is a parameter of factory.acquisition.acquire; a section that is left out is
-not done. Columns of the dataset are named after the keys, see `column`.
+Each key of a section is a parameter of `factory.acquisition.acquire`. The defect of a section that
+is not given is not simulated. Columns of the dataset are named after the keys; see
+`column_of_parameter`.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import ItemsView
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -28,26 +30,27 @@ from factory.config.types import (
     Tone,
     VoidSize,
 )
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.text import join_names
 
 PLANES = ("axial", "coronal", "sagittal")
 MOST_STACKS = 6
 
 
-def _nothing_required(schema: dict[str, Any]) -> None:
+def _require_nothing(schema: JsonObject) -> None:
     schema.pop("required", None)
 
 
 class ScannerSection(Section):
-    """A section that a scanner may complete: what its file gives, no editor knows."""
+    """A section that a scanner's file may complete, so an editor must not ask for its keys."""
 
-    model_config = ConfigDict(json_schema_extra=_nothing_required)
+    model_config = ConfigDict(json_schema_extra=_require_nothing)
 
 
 class Stacks(ScannerSection):
-    """Thick slices in one to six stacks, each on a grid of its own.
+    """Thick slices in one to six stacks, each on its own grid.
 
-    Every second stack of an orientation lies half a slice further on.
+    If an orientation is repeated, every second stack of it is shifted by half a slice.
     """
 
     orientations: tuple[Annotated[str, one_of(PLANES)], ...] = PLANES
@@ -57,7 +60,7 @@ class Stacks(ScannerSection):
     profile: Annotated[Literal["gaussian", "box"], one_of(("gaussian", "box"))] = "gaussian"
 
     @model_validator(mode="after")
-    def _one_to_six(self) -> "Stacks":
+    def _check_count(self) -> "Stacks":
         if not 1 <= len(self.orientations) <= MOST_STACKS:
             words = f"a list of 1 to {MOST_STACKS} of {join_names(PLANES)}"
             text = "value {value}; allowed: {words}"
@@ -66,7 +69,7 @@ class Stacks(ScannerSection):
 
 
 class Motion(ScannerSection):
-    """Standard deviations of the head's drift, and the share of slices thrown off besides."""
+    """Standard deviations of the head's drift, and the share of slices that a jerk displaces."""
 
     translation_mm: Number[HeadShift] = 0.0
     rotation_degrees: Number[HeadTurn] = 0.0
@@ -80,14 +83,14 @@ class Dropped(ScannerSection):
 
 
 class Voids(ScannerSection):
-    """The share of slices with a patch that lost its signal, and the patch's width."""
+    """The share of slices with a patch that lost its signal, and the size of the patch."""
 
     share: Number[Share]
     size_mm: Number[VoidSize] = 15.0
 
 
 class KSpace(ScannerSection):
-    """Lines kept along phase encoding and readout; the echo train's length, and its decay."""
+    """Shares acquired along phase encoding and readout; length and decay of the echo train."""
 
     kept: Number[KeptShare] = 1.0
     readout_kept: Number[KeptShare] = 1.0
@@ -96,33 +99,33 @@ class KSpace(ScannerSection):
 
 
 class Noise(ScannerSection):
-    """Rician noise: mean white matter over the standard deviation."""
+    """Rician noise: the mean signal of white matter over the noise's standard deviation."""
 
     snr: Number[Snr]
 
 
 class BiasField(ScannerSection):
-    """A smooth field, the exponential of a polynomial: its order, and its range in the brain."""
+    """A smooth field, the exponential of a polynomial: its order and its range in the brain."""
 
     order: Option[Order] = 3
     strength: Number[Share]
 
 
 class Histogram(ScannerSection):
-    """Brightness matched to that of a reference's brain: where its labels are not 0."""
+    """Brightness matched to the brain of a reference, which is where its labels are not 0."""
 
     reference: Text
     labels: Text
 
 
 class ScannerName(Section):
-    """A scanner whose keys are all said beside it: what becomes of a name when it is read."""
+    """A scanner whose keys have been copied into the section; a name becomes this when read."""
 
     name: Text
 
 
 class Acquisition(Section):
-    """A scan of the painted volume; `scanner` gives every key that is not said beside it."""
+    """A scan of the painted volume; `scanner` gives every key that the section does not give."""
 
     scanner: (
         Annotated[
@@ -145,40 +148,40 @@ class Acquisition(Section):
     histogram: Histogram | None = None
 
     @model_validator(mode="after")
-    def _some(self) -> "Acquisition":
+    def _check_defects(self) -> "Acquisition":
         if all(getattr(self, name) is None for name in DEFECTS):
             words = join_names(("scanner", *DEFECTS))
-            raise problem(f"nothing is asked of the scanner; allowed: some of {words}")
+            raise problem(f"no defect is given; allowed: some of {words}")
         if self.labels == "stack" and self.stacks is None:
-            text = "value stack; without stacks no label can follow them; allowed: volume"
+            text = "value stack; without stacks, labels cannot follow them; allowed: volume"
             raise problem(text, at=("labels",))
         return self
 
 
-def _is_resolved(scanner: Any) -> bool:
+def _is_resolved(scanner: JsonValue | Section) -> bool:
     return isinstance(scanner, Section) or (isinstance(scanner, dict) and "name" in scanner)
 
 
 DEFECTS = tuple(name for name in Acquisition.model_fields if name not in ("scanner", "labels"))
-"""The keys that acquire takes."""
+"""The keys that `factory.acquisition.acquire.acquire_stacks` takes as parameters."""
 
-_SHARED_WORDS = (
+_AMBIGUOUS_WORDS = (
     "translation_mm", "rotation_degrees", "share", "size_mm", "kept", "order", "strength",
 )  # fmt: skip
 
 
 def column_of_parameter(name: str) -> str:
-    """The column of a parameter by its full name: "acquisition.noise.snr" -> "snr".
+    """Return the column of a parameter: "acquisition.noise.snr" -> "snr".
 
-    Words that say nothing alone keep their section: "acquisition.dropped.share" ->
+    Words that are ambiguous alone keep their section: "acquisition.dropped.share" ->
     "dropped_share".
     """
     *_, section, last = name.split(".")
-    return f"{section}_{last}" if last in _SHARED_WORDS else last
+    return f"{section}_{last}" if last in _AMBIGUOUS_WORDS else last
 
 
-def filled_numbers(section: dict[str, Any]) -> dict[str, Any]:
-    """Every number of a plain section that has been filled, by its full name."""
+def filled_numbers(section: JsonObject) -> dict[str, float]:
+    """Return every number of a section in plain JSON, by its full name."""
     flat = {f"{key}.{k}": v for key in DEFECTS for k, v in _items(section.get(key))}
     flat |= {key: section[key] for key in ("gamma", "contrast") if key in section}
     return {
@@ -189,12 +192,12 @@ def filled_numbers(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def acquisition_columns(acquisition: CaseAcquisition | None) -> set[str]:
-    """The columns of the numbers of a case's acquisition."""
+    """Return the columns of the numbers of a case's acquisition."""
     return {
         column_of_parameter(name)
         for name in filled_numbers(acquisition.parameters if acquisition else {})
     }
 
 
-def _items(value: Any) -> Any:
-    return value.items() if isinstance(value, dict) else ()
+def _items(value: JsonValue) -> ItemsView[str, JsonValue]:
+    return (value if isinstance(value, dict) else {}).items()

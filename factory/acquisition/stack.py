@@ -1,16 +1,16 @@
-"""One stack's way through the scanner, in the order that physics has it."""
+"""The simulation of one stack, in the order of the physics."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from factory.acquisition import dropouts as losses
-from factory.acquisition import kspace, motion
+from factory.acquisition import dropouts, kspace, motion
 from factory.acquisition.bias_field import BiasField
 from factory.acquisition.geometry import StackGrid
 from factory.acquisition.sampling import sample_slices
 from factory.acquisition.streams import random_stream
 from factory.acquisition.tone import adjust_tone
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 RECORDED = {
@@ -19,77 +19,132 @@ RECORDED = {
     "voids": ("void_count",),
     "noise": ("snr",),
 }
-"""What each section leaves in the record, an entry a stack."""
+"""The keys that each section adds to the record."""
+
+
+@dataclass(frozen=True)
+class PaintedVolume:
+    """The volume that is scanned.
+
+    Attributes:
+        image: float32 [z, y, x].
+        label: uint8 of the same shape.
+        spacing: mm (z, y, x).
+        table: The names of the labels.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    spacing: tuple[float, float, float]
+    table: LabelTable
+
+
+@dataclass(frozen=True)
+class ScannedStack:
+    """One stack after the scan.
+
+    Attributes:
+        image: float32 [slice, row, column].
+        label: uint8 of the same shape: the anatomy as each slice saw it, with motion applied.
+        record: What was really applied, by the keys of RECORDED.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    record: JsonObject
 
 
 def scan_stack(
-    image: np.ndarray,
-    label: np.ndarray,
-    spacing: tuple[float, float, float],
-    table: LabelTable,
-    raster: StackGrid,
+    volume: PaintedVolume,
+    stack_grid: StackGrid,
     field: BiasField | None,
-    sections: dict[str, Any],
+    sections: JsonObject,
     seed: int,
     stack: int,
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Image, label [slice, row, column] and record of one stack of a volume [z, y, x].
+) -> ScannedStack:
+    """Scan one stack of a volume.
 
-    sections: complete ones, beside gamma, contrast and histogram where given. stack: its number,
-    which picks its random streams. The label follows the anatomy. Where no brain is seen there is
-    nothing that noise could be measured by, and none is added: snr is None.
+    Args:
+        volume: The volume.
+        stack_grid: The positions of the slices.
+        field: The coils' sensitivity; None for an even one.
+        sections: The sections of DEFAULTS, complete; and gamma, contrast and histogram if given.
+        seed: The seed of the acquisition.
+        stack: The number of the stack, from 0, which selects its random streams.
     """
-    moved = motion.draw_motion(sections["motion"], raster.shape[0], seed, stack)
-    record: dict[str, Any] = moved.summary()
-    if raster.thickness == 0 and moved.still:
-        image = image.astype(np.float32)
+    head = motion.draw_motion(sections["motion"], stack_grid.shape[0], seed, stack)
+    record: JsonObject = head.summary()
+    if stack_grid.thickness == 0 and head.is_still:
+        image, label = volume.image.astype(np.float32), volume.label
     else:
         profile = sections["stacks"]["profile"]
-        image, label = sample_slices(image, label, spacing, raster, moved, profile)
-
+        image, label = sample_slices(
+            volume.image, volume.label, volume.spacing, stack_grid, head, profile
+        )
     if field:
-        lines = dict(zip(raster.order, raster.lines, strict=True))
-        gain = field.at([lines[axis] for axis in range(3)]).transpose(raster.order)
-        image = (image * gain).astype(np.float32)
-    image, record["void_count"] = losses.add_signal_voids(
+        image = _apply_field(image, field, stack_grid)
+    image, record["void_count"] = dropouts.add_signal_voids(
         image,
         label,
         **sections["voids"],
-        in_plane=raster.spacing[1:],
+        in_plane_mm=stack_grid.spacing[1:],
         rng=random_stream(seed, stack, "voids"),
     )
-    lost = losses.draw_dropped_slices(
+    dropped = dropouts.draw_dropped_slices(
         **sections["dropped"], slices=len(image), rng=random_stream(seed, stack, "dropped")
     )
-    record |= {"dropped_count": len(lost), "dropped_slices": lost}
-    present = label > 0
-    present[lost] = False
+    record |= {"dropped_count": len(dropped), "dropped_slices": dropped}
+    brain = label > 0
+    brain[dropped] = False
+    white = _white_matter(label, brain, volume.table)
+    image, record["snr"] = _encode(image, white, sections, random_stream(seed, stack, "noise"))
+    image = adjust_tone(image, brain, sections)
+    image[dropped] = 0
+    return ScannedStack(image, label, record)
 
-    lines_kept = sections["kspace"]["kept"], sections["kspace"]["readout_kept"]
+
+def _apply_field(image: np.ndarray, field: BiasField, stack_grid: StackGrid) -> np.ndarray:
+    """Multiply a stack [slice, row, column] by the field at its sample points."""
+    lines = dict(zip(stack_grid.order, stack_grid.lines, strict=True))
+    gain = field.at([lines[axis] for axis in range(3)]).transpose(stack_grid.order)
+    shaded: np.ndarray = (image * gain).astype(np.float32)
+    return shaded
+
+
+def _encode(
+    image: np.ndarray, white: np.ndarray, sections: JsonObject, rng: np.random.Generator
+) -> tuple[np.ndarray, float | None]:
+    """Sample k-space, add noise and take the magnitude.
+
+    Where no brain is seen there is no signal that the noise could be scaled by; then none is added.
+
+    Args:
+        image: float32 [slice, row, column].
+        white: bool of the same shape, where the signal is measured.
+        sections: See `scan_stack`.
+        rng: The random stream of the noise.
+
+    Returns:
+        The image, and the signal-to-noise ratio that was reached; None without noise.
+    """
+    shares = sections["kspace"]["kept"], sections["kspace"]["readout_kept"]
     decay = sections["kspace"]["echo_train_ms"] / sections["kspace"]["t2_ms"]
-    image = kspace.encode_in_kspace(image, *lines_kept, decay)
-    clean, record["snr"] = image, None
+    clean = kspace.encode_in_kspace(image, *shares, decay)
     snr = sections["noise"]["snr"]
-    white = _white_matter(label, present, table)
     if snr and clean[white].any():
         sigma = float(np.abs(clean[white]).mean()) / snr
-        image = kspace.add_rician_noise(
-            clean, sigma, *lines_kept, random_stream(seed, stack, "noise")
-        )
-        noise = np.sqrt(np.mean((image - clean)[white] ** 2))
-        record["snr"] = float(image[white].mean() / noise)
-    elif decay or min(lines_kept) < 1:
-        image = np.abs(image)
-
-    image = adjust_tone(image, present, sections)
-    image[lost] = 0
-    return image, label, record
+        noisy = kspace.add_rician_noise(clean, sigma, *shares, rng)
+        noise = np.sqrt(np.mean((noisy - clean)[white] ** 2))
+        return noisy, float(noisy[white].mean() / noise)
+    if decay or min(shares) < 1:
+        return np.abs(clean), None
+    return clean, None
 
 
-def _white_matter(label: np.ndarray, present: np.ndarray, table: LabelTable) -> np.ndarray:
-    """White matter that is present; the whole brain where the table or the slices have none."""
+def _white_matter(label: np.ndarray, brain: np.ndarray, table: LabelTable) -> np.ndarray:
+    """Return where the white matter is; the whole brain if the table or the slices have none."""
     if "white_matter" in table.names:
-        white = present & (label == table.index("white_matter"))
+        white: np.ndarray = brain & (label == table.index("white_matter"))
         if white.any():
             return white
-    return present
+    return brain

@@ -1,13 +1,13 @@
-"""Random streams, one a stack and a defect: turning one on leaves the others as they were."""
+"""Random streams, one for each stack and defect, so that one defect does not change another."""
 
 import numpy as np
 
 DEFECTS = ("bias_field", "drift", "jerk", "dropped", "voids", "noise")
-"""In this order for good: a stream's number is its place. New ones go at the end."""
+"""The position is the number of the stream. Never change the order; append new ones at the end."""
 
 
 def random_stream(seed: int, stack: int, defect: str) -> np.random.Generator:
-    """The generator of one defect of one stack (counted from 0); seed in [0, 2**64)."""
-    # An array of its own type: in a list, a seed of 2**63 or more would become a float.
+    """Return the generator of one defect of one stack (from 0); seed in [0, 2**64)."""
+    # An array with the type stated: from a list, numpy makes floats of seeds from 2**63.
     key = np.array([seed, stack << 8 | DEFECTS.index(defect)], np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

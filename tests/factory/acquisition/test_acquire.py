@@ -1,4 +1,4 @@
-"""Acquisitions as a whole: what is asked for happens, is recorded, and touches nothing else."""
+"""Whole acquisitions: the requested defects happen, are recorded, and change nothing else."""
 
 import copy
 import json
@@ -68,14 +68,14 @@ def test_the_same_seed_gives_the_same_bits_and_inputs_stay(thick: bool) -> None:
 
 def test_turning_one_defect_on_leaves_the_others_draws() -> None:
     image, label, grid = ball()
-    whole = acquire_stacks(image, label, grid, FETA, ALL, 7).record
+    complete = acquire_stacks(image, label, grid, FETA, ALL, 7).record
     for section in ("motion", "dropped", "voids", "noise", "bias_field"):
         fewer = {name: value for name, value in ALL.items() if name != section}
-        left = acquire_stacks(image, label, grid, FETA, fewer, 7).record
+        remaining = acquire_stacks(image, label, grid, FETA, fewer, 7).record
         # How many slices hold brain, and so voids, depends on where the brain is.
         depends = {"snr"} | ({"void_count"} if section == "motion" else set())
-        for key in left.keys() - depends:
-            assert left[key] == whole[key], (section, key)
+        for key in remaining.keys() - depends:
+            assert remaining[key] == complete[key], (section, key)
 
 
 def test_noise_alone_differs_by_the_noise_stream_alone() -> None:
@@ -84,9 +84,9 @@ def test_noise_alone_differs_by_the_noise_stream_alone() -> None:
     quiet = acquire_stacks(image, label, grid, FETA, {"noise": {"snr": 50}}, 3).image
     dropped = {"noise": {"snr": 50}, "dropped": {"share": 0.34}}
     lossy = acquire_stacks(image, label, grid, FETA, dropped, 3)
-    there = [i for i in range(6) if i not in lossy.record["dropped_slices"][0]]
-    assert len(there) == 4
-    np.testing.assert_allclose(lossy.image[there], quiet[there], rtol=1e-6)
+    present = [i for i in range(6) if i not in lossy.record["dropped_slices"][0]]
+    assert len(present) == 4
+    np.testing.assert_allclose(lossy.image[present], quiet[present], rtol=1e-6)
 
 
 @pytest.mark.parametrize("snr", [5, 20, 60])
@@ -138,8 +138,8 @@ def test_the_field_multiplies_the_signal_where_the_scanner_is() -> None:
         middle = [n // 2 for n in stack.image.shape]
         place = np.linalg.inv(grid.affine) @ stack.affine @ [*middle[::-1], 1]
         near = tuple(place[2::-1].round().astype(int))
-        there = acquire_stacks(even, labels, grid, FETA, field, 9).image[near]
-        assert stack.image[tuple(middle)] == pytest.approx(there, rel=0.03)
+        volume_value = acquire_stacks(even, labels, grid, FETA, field, 9).image[near]
+        assert stack.image[tuple(middle)] == pytest.approx(volume_value, rel=0.03)
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.25, 0.5])
@@ -161,9 +161,11 @@ def test_the_record_says_how_far_slices_really_moved() -> None:
     moving = {"motion": {"translation_mm": 2, "rotation_degrees": 0, "jerk_share": 0}}
     record = acquire_stacks(image, label, grid, FETA, moving, 3).record
     pose = motion.draw_motion(moving["motion"], 41, 3, 0)
-    seen = acquire_stacks(image, label, grid, FETA, moving, 3).image
+    scanned = acquire_stacks(image, label, grid, FETA, moving, 3).image
     rows, columns = np.indices((41, 41)) - 20
-    far = [np.hypot((s * rows).sum() / s.sum(), (s * columns).sum() / s.sum()) for s in seen[15:26]]
+    far = [
+        np.hypot((s * rows).sum() / s.sum(), (s * columns).sum() / s.sum()) for s in scanned[15:26]
+    ]
     np.testing.assert_allclose(far, np.hypot(*pose.shift_mm[15:26, 1:].T), atol=0.02)
     assert record["motion_max_mm"] == [pytest.approx(np.linalg.norm(pose.shift_mm, axis=1).max())]
     assert record["motion_max_degrees"] == [0]

@@ -1,4 +1,4 @@
-"""Lines left out, the echo train's decay, complex noise: against what theory says of them."""
+"""Omitted lines, decay of the echo train and complex noise, compared with theory."""
 
 import numpy as np
 import pytest
@@ -20,10 +20,10 @@ def decay_of_a_point(distance: np.ndarray, decay: float) -> np.ndarray:
     return 2 * (a + edge) / (a**2 + turn**2)
 
 
-@pytest.mark.parametrize(("kept", "readout_kept"), [(1, 1), (0.7, 1), (0.6, 0.8)])
-def test_noise_in_air_is_rayleigh(kept: float, readout_kept: float) -> None:
+@pytest.mark.parametrize(("phase_share", "readout_share"), [(1, 1), (0.7, 1), (0.6, 0.8)])
+def test_noise_in_air_is_rayleigh(phase_share: float, readout_share: float) -> None:
     air = np.zeros((8, 96, 96), np.float32)
-    noisy = kspace.add_rician_noise(air, SIGMA, kept, readout_kept, rng())
+    noisy = kspace.add_rician_noise(air, SIGMA, phase_share, readout_share, rng())
     assert noisy.mean() == pytest.approx(SIGMA * np.sqrt(np.pi / 2), rel=0.02)
     assert noisy.std() == pytest.approx(SIGMA * np.sqrt(2 - np.pi / 2), rel=0.02)
 
@@ -39,7 +39,7 @@ def test_noise_on_a_signal_is_rician(signal: float) -> None:
     assert noisy.std() == pytest.approx(spread, rel=0.02)
 
 
-def test_noise_has_only_the_lines_that_were_kept() -> None:
+def test_noise_has_only_the_acquired_lines() -> None:
     bright = np.full((4, 64, 64), 100, np.float32)
     spectrum = np.abs(
         np.fft.fft(kspace.add_rician_noise(bright, SIGMA, 0.5, 1, rng()) - 100, axis=1)
@@ -54,8 +54,8 @@ def test_a_step_overshoots_by_nine_percent_at_truncation(axis: int) -> None:
     step = np.zeros((1, 400, 400), np.float32)
     np.moveaxis(step, axis, 0)[100:300] = 1
     # So few that a lobe spans ten voxels: the lattice stands for the continuum.
-    kept = {1: (0.1, 1.0), 2: (1.0, 0.1)}[axis]
-    ringing = kspace.encode_in_kspace(step, *kept, 0)
+    shares = {1: (0.1, 1.0), 2: (1.0, 0.1)}[axis]
+    ringing = kspace.encode_in_kspace(step, *shares, 0)
     assert ringing.max() - 1 == pytest.approx(special.sici(np.pi)[0] / np.pi - 0.5, abs=0.002)
     assert np.ptp(ringing, axis=3 - axis).max() < 1e-5
 
@@ -66,8 +66,8 @@ def test_an_echo_train_blurs_a_point_along_phase_encoding_alone(decay: float) ->
     point[0, 128, 16] = 1
     blurred = kspace.encode_in_kspace(point, 1, 1, decay)
     assert np.abs(np.delete(blurred, 16, axis=2)).max() < 1e-6
-    wanted = decay_of_a_point(np.arange(-8, 9), decay)
-    np.testing.assert_allclose(blurred[0, 120:137, 16], wanted, atol=0.003)
+    expected = decay_of_a_point(np.arange(-8, 9), decay)
+    np.testing.assert_allclose(blurred[0, 120:137, 16], expected, atol=0.003)
     assert blurred.sum() == pytest.approx(1, abs=1e-4)
 
 

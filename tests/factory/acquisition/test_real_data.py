@@ -1,4 +1,4 @@
-"""A fetus of the atlas in thick slices: what is there is still there."""
+"""A fetus of the atlas in thick slices keeps its volume, signal and tissues."""
 
 from pathlib import Path
 

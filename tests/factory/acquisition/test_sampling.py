@@ -22,7 +22,7 @@ def still(slices: int) -> SliceMotion:
 
 
 def profile_of(profile: str, thickness: float, gap: float, voxel: float) -> tuple:
-    """What the middle slice of an axial stack makes of a bright sheet at each height (mm)."""
+    """Return heights of a bright sheet (mm), the signal of each slice for them, and the slices."""
     grid = Grid.centred((65, 5, 5), (voxel, 1.0, 1.0))
     stacks = {
         "orientations": ["axial"],
@@ -30,33 +30,33 @@ def profile_of(profile: str, thickness: float, gap: float, voxel: float) -> tupl
         "gap_mm": gap,
         "in_plane_mm": 1.0,
     }
-    raster = stack_grids(grid, stacks)[0]
+    stack_grid = stack_grids(grid, stacks)[0]
     label = block(grid.shape)[1]
-    seen = []
+    sampled = []
     for height in range(grid.shape[0]):
         sheet = np.zeros(grid.shape, np.float32)
         sheet[height] = 1
         stack, _ = sample_slices(
-            sheet, label, grid.spacing, raster, still(raster.shape[0]), profile
+            sheet, label, grid.spacing, stack_grid, still(stack_grid.shape[0]), profile
         )
-        seen.append(stack[:, 2, 2])
-    return voxel * np.arange(grid.shape[0]), np.array(seen), raster
+        sampled.append(stack[:, 2, 2])
+    return voxel * np.arange(grid.shape[0]), np.array(sampled), stack_grid
 
 
 @pytest.mark.parametrize("profile", ["gaussian", "box"])
 @pytest.mark.parametrize("thickness", [2.0, 3.5, 5.0])
 def test_a_slice_is_as_thick_as_asked(profile: str, thickness: float) -> None:
-    height, seen, raster = profile_of(profile, thickness, 0, 0.5)
-    middle = raster.shape[0] // 2
-    assert half_width(height, seen[:, middle]) == pytest.approx(thickness, rel=0.05)
-    assert height @ seen[:, middle] == pytest.approx(raster.lines[0][middle], abs=0.02)
-    assert seen[:, middle].sum() == pytest.approx(1, abs=1e-5)
+    height, sampled, stack_grid = profile_of(profile, thickness, 0, 0.5)
+    middle = stack_grid.shape[0] // 2
+    assert half_width(height, sampled[:, middle]) == pytest.approx(thickness, rel=0.05)
+    assert height @ sampled[:, middle] == pytest.approx(stack_grid.lines[0][middle], abs=0.02)
+    assert sampled[:, middle].sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_a_gap_leaves_a_slab_unseen() -> None:
-    height, seen, raster = profile_of("box", 2.0, 2.0, 0.25)
-    seen_by_any = seen.sum(1) > 0
-    nearest = np.abs(height[:, None] - raster.lines[0]).min(1)
+    height, sampled, stack_grid = profile_of("box", 2.0, 2.0, 0.25)
+    seen_by_any = sampled.sum(1) > 0
+    nearest = np.abs(height[:, None] - stack_grid.lines[0]).min(1)
     assert seen_by_any[nearest < 1].all()
     assert not seen_by_any[nearest > 1 + 0.25].any()
     assert (nearest > 1.25).any()
@@ -88,10 +88,10 @@ def test_a_point_has_the_same_place_in_every_stack(orientation: str, in_plane: f
     stacks = acquire_stacks(blob, (blob > 0.01).astype(np.uint8), grid, FETA, parameters, 0).stacks
     truth = grid.affine @ [*place[::-1], 1]
     for stack in stacks:
-        found = stack.affine @ [*ndimage.center_of_mass(stack.image)[::-1], 1]
-        assert np.linalg.norm(found - truth) < 0.08
-        own = np.linalg.norm(stack.affine[:3, :3], axis=0)[::-1]
-        np.testing.assert_allclose(own, stack.spacing)
+        position = stack.affine @ [*ndimage.center_of_mass(stack.image)[::-1], 1]
+        assert np.linalg.norm(position - truth) < 0.08
+        spacing = np.linalg.norm(stack.affine[:3, :3], axis=0)[::-1]
+        np.testing.assert_allclose(spacing, stack.spacing)
         np.testing.assert_allclose(stack.spacing, (2.8, in_plane, in_plane))
     first, second = (stack.affine[:3, 3] for stack in stacks)
     assert np.linalg.norm(second - first) == pytest.approx(1.4)
@@ -99,19 +99,21 @@ def test_a_point_has_the_same_place_in_every_stack(orientation: str, in_plane: f
 
 def test_without_motion_the_volumes_own_slices_are_the_volume() -> None:
     image, label, grid = ball()
-    raster = volume_slices(grid)
-    seen, labels = sample_slices(image, label, grid.spacing, raster, still(SHAPE[0]), "gaussian")
-    np.testing.assert_allclose(seen, image, atol=1e-6)
+    stack_grid = volume_slices(grid)
+    sampled, labels = sample_slices(
+        image, label, grid.spacing, stack_grid, still(SHAPE[0]), "gaussian"
+    )
+    np.testing.assert_allclose(sampled, image, atol=1e-6)
     np.testing.assert_array_equal(labels, label)
 
 
 def test_a_known_motion_moves_image_and_label_by_as_much() -> None:
     image, label, grid = ball()
-    raster = volume_slices(grid)
+    stack_grid = volume_slices(grid)
     shift = np.tile([0.0, 3.0, -2.0], (SHAPE[0], 1))
     moved = SliceMotion(shift, np.zeros_like(shift))
-    seen, labels = sample_slices(image, label, grid.spacing, raster, moved, "gaussian")
-    np.testing.assert_allclose(seen[:, 3:, :-2], image[:, :-3, 2:], atol=1e-5)
+    sampled, labels = sample_slices(image, label, grid.spacing, stack_grid, moved, "gaussian")
+    np.testing.assert_allclose(sampled[:, 3:, :-2], image[:, :-3, 2:], atol=1e-5)
     np.testing.assert_array_equal(labels[:, 3:, :-2], label[:, :-3, 2:])
 
 
@@ -120,9 +122,9 @@ def test_a_quarter_turn_is_about_the_brains_centre() -> None:
     image[:, 20, 30] = 3
     turn = np.tile([90.0, 0.0, 0.0], (20, 1))
     moved = SliceMotion(np.zeros_like(turn), turn)
-    seen, _ = sample_slices(image, label, grid.spacing, volume_slices(grid), moved, "gaussian")
+    sampled, _ = sample_slices(image, label, grid.spacing, volume_slices(grid), moved, "gaussian")
     # A right-handed turn about the first axis takes +column to -row, as it takes z to -y.
-    assert np.unravel_index(seen[10].argmax(), (41, 41)) == (10, 20)
+    assert np.unravel_index(sampled[10].argmax(), (41, 41)) == (10, 20)
 
 
 @pytest.mark.parametrize("orientation", sorted(AXES))
@@ -132,9 +134,9 @@ def test_what_is_in_view_does_not_depend_on_what_lies_about_it(orientation: str)
     image[:8] = image[-8:] = label[:8] = label[-8:] = 0
     rng = np.random.Generator(np.random.Philox(6))
     stacks = {"orientations": [orientation], "thickness_mm": 2.5, "gap_mm": 0, "in_plane_mm": 1.3}
-    raster = stack_grids(grid, stacks)[0]
-    moved = SliceMotion(*(s * rng.standard_normal((raster.shape[0], 3)) for s in (4.0, 25.0)))
-    about = (grid.spacing, raster, moved, "gaussian")
+    stack_grid = stack_grids(grid, stacks)[0]
+    moved = SliceMotion(*(s * rng.standard_normal((stack_grid.shape[0], 3)) for s in (4.0, 25.0)))
+    about = (grid.spacing, stack_grid, moved, "gaussian")
     dark, labels = sample_slices(image, label, *about)
     lit, everywhere = sample_slices(image + 1, label, *about)
     alone, _ = sample_slices(np.ones_like(image), label, *about)
@@ -179,9 +181,9 @@ def test_stacks_have_the_planned_shape_and_cover_the_volume(
         "in_plane_mm": in_plane,
     }
     grid = Grid.centred(shape, (spacing,) * 3)
-    made = acquire_stacks(image, label, grid, FETA, {"stacks": stacks}, 0).stacks
-    assert [stack.orientation for stack in made] == orientations
-    for stack in made:
+    stacks_acquired = acquire_stacks(image, label, grid, FETA, {"stacks": stacks}, 0).stacks
+    assert [stack.orientation for stack in stacks_acquired] == orientations
+    for stack in stacks_acquired:
         planned = stack_shape(shape, spacing, stack.orientation, thickness, gap, in_plane)
         assert stack.image.shape == stack.label.shape == planned
         assert (stack.image.dtype, stack.label.dtype) == (np.float32, np.uint8)

@@ -1,4 +1,4 @@
-"""What recipes say of the scanner: presets, what stands beside them, sweeps, and mistakes."""
+"""The section `acquisition`: scanners, keys beside them, sweeps, and mistakes."""
 
 import json
 from pathlib import Path
@@ -34,8 +34,8 @@ def recipe(*overrides: str, text: str = TEXT) -> Recipe:
     return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
-def parameters(made: Recipe) -> dict:
-    return next(iterate_cases(made)).acquisition["parameters"]
+def parameters(recipe: Recipe) -> dict:
+    return next(iterate_cases(recipe)).acquisition.parameters
 
 
 def refused(*overrides: str, text: str = TEXT) -> str:
@@ -45,33 +45,33 @@ def refused(*overrides: str, text: str = TEXT) -> str:
     return str(caught.value)
 
 
-def test_a_scanner_gives_what_is_not_said_beside_it() -> None:
+def test_a_scanner_gives_the_keys_that_the_recipe_does_not() -> None:
     haste = next(iterate_cases(recipe()))
-    assert haste.acquisition["scanner"] == "1.5T-haste"
-    assert haste.acquisition["labels"] == "volume"
-    given = haste.acquisition["parameters"]
-    assert given["stacks"]["thickness_mm"] == 3
-    assert given["stacks"]["orientations"] == ["axial", "coronal", "sagittal"]
-    assert given["noise"] == {"snr": 8}  # a sweep, in place of the scanner's own distribution
+    assert haste.acquisition.scanner == "1.5T-haste"
+    assert haste.acquisition.labels == "volume"
+    scan = haste.acquisition.parameters
+    assert scan["stacks"]["thickness_mm"] == 3
+    assert scan["stacks"]["orientations"] == ["axial", "coronal", "sagittal"]
+    assert scan["noise"] == {"snr": 8}  # a sweep, in place of the scanner's own distribution
     thick = parameters(recipe("acquisition.stacks.thickness_mm=4"))["stacks"]
-    assert thick == given["stacks"] | {"thickness_mm": 4}
+    assert thick == scan["stacks"] | {"thickness_mm": 4}
     still = parameters(recipe("acquisition.motion=null", "acquisition.voids=null"))
-    assert given.keys() - still.keys() == {"motion", "voids"}
+    assert scan.keys() - still.keys() == {"motion", "voids"}
     assert parameters(recipe(text=PLAIN)) == {"noise": {"snr": 8}}
 
 
 def test_another_scanner_may_be_chosen_on_the_command_line() -> None:
-    made = recipe("acquisition.scanner=0.064T")
-    assert parameters(made)["stacks"]["thickness_mm"] == 5
-    assert parameters(made)["noise"]["snr"] == 8
+    loaded = recipe("acquisition.scanner=0.064T")
+    assert parameters(loaded)["stacks"]["thickness_mm"] == 5
+    assert parameters(loaded)["noise"]["snr"] == 8
 
 
-def test_a_scanner_of_ones_own_lies_beside_the_recipe(tmp_path: Path) -> None:
+def test_a_users_own_scanner_file_lies_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\nnoise: {snr: 50}\n")
     (tmp_path / "r.yaml").write_text(TEXT.replace("1.5T-haste", "mine.yaml"))
-    made = load_document(tmp_path / "r.yaml", RenderRecipe)
-    assert next(iterate_cases(made)).acquisition["scanner"] == "mine"
-    assert parameters(made) == {"noise": {"snr": 8}, "gamma": 1.3}
+    loaded = load_document(tmp_path / "r.yaml", RenderRecipe)
+    assert next(iterate_cases(loaded)).acquisition.scanner == "mine"
+    assert parameters(loaded) == {"noise": {"snr": 8}, "gamma": 1.3}
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\ngama: 3\n")
     with pytest.raises(RecipeError, match=r"mine.yaml:2:1: acquisition.gama: unknown.*mean gamma"):
         load_document(tmp_path / "r.yaml", RenderRecipe)
@@ -80,15 +80,17 @@ def test_a_scanner_of_ones_own_lies_beside_the_recipe(tmp_path: Path) -> None:
         load_document(tmp_path / "r.yaml", RenderRecipe)
 
 
-def test_what_a_dataset_keeps_says_all_without_the_scanners_file(tmp_path: Path) -> None:
+def test_the_resolved_recipe_does_not_need_the_scanners_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("gamma: 1.3\nmotion: {translation_mm: 2}\n")
     text = TEXT.replace("1.5T-haste", "mine.yaml\n  motion: null")
     (tmp_path / "r.yaml").write_text(text)
-    made = load_document(tmp_path / "r.yaml", RenderRecipe)
+    loaded = load_document(tmp_path / "r.yaml", RenderRecipe)
     (tmp_path / "mine.yaml").unlink()
-    again = parse_document(made.text(), "again.yaml", RenderRecipe, ["output.path=h.zarr"])
-    assert again.digest == made.digest
-    assert [c.to_json() for c in iterate_cases(again)] == [c.to_json() for c in iterate_cases(made)]
+    again = parse_document(loaded.text(), "again.yaml", RenderRecipe, ["output.path=h.zarr"])
+    assert again.digest == loaded.digest
+    assert [c.to_json() for c in iterate_cases(again)] == [
+        c.to_json() for c in iterate_cases(loaded)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,31 +120,31 @@ def test_mistakes_have_a_place_and_a_hint(change: str, message: str) -> None:
     assert message in refused(text=TEXT.replace("scanner: 1.5T-haste", change))
 
 
-def test_nothing_asked_of_the_scanner_is_refused() -> None:
-    said = refused(text=TEXT.replace("  noise: {snr: {each: [8, 20]}}\n", "").replace(
+def test_a_scan_without_a_defect_is_refused() -> None:
+    text = refused(text=TEXT.replace("  noise: {snr: {each: [8, 20]}}\n", "").replace(
         "scanner: 1.5T-haste", "labels: volume"))  # fmt: skip
-    assert "nothing is asked of the scanner; allowed: some of scanner, stacks" in said
+    assert "no defect is given; allowed: some of scanner, stacks" in text
 
 
 def test_every_number_may_be_swept_and_is_a_column() -> None:
-    made = recipe(
+    loaded = recipe(
         "acquisition.stacks.thickness_mm={range: [2, 4, 1]}",
         "acquisition.voids.share={uniform: [0, 0.2]}",
     )
-    every = list(iterate_cases(made))
-    assert len(every) == count_cases(made) == 2 * 2 * 3
-    assert [c.variant for c in every[:3]] == [
+    all_cases = list(iterate_cases(loaded))
+    assert len(all_cases) == count_cases(loaded) == 2 * 2 * 3
+    assert [c.variant for c in all_cases[:3]] == [
         f"snr={s},thickness_mm={t}" for s, t in ((8, 2), (20, 2), (8, 3))
     ]
-    assert {(c.requested["snr"], c.requested["thickness_mm"]) for c in every} == {
+    assert {(c.requested["snr"], c.requested["thickness_mm"]) for c in all_cases} == {
         (s, t) for s in (8, 20) for t in (2, 3, 4)
     }  # fmt: skip
-    assert len({c.requested["voids_share"] for c in every}) == len(every)
-    for case in every:
-        given = case.acquisition.parameters
-        assert case.requested["voids_share"] == given["voids"]["share"] <= 0.2
-        assert case.requested["dropped_share"] == given["dropped"]["share"]
-        assert case.requested["motion_translation_mm"] == given["motion"]["translation_mm"]
+    assert len({c.requested["voids_share"] for c in all_cases}) == len(all_cases)
+    for case in all_cases:
+        scan = case.acquisition.parameters
+        assert case.requested["voids_share"] == scan["voids"]["share"] <= 0.2
+        assert case.requested["dropped_share"] == scan["dropped"]["share"]
+        assert case.requested["motion_translation_mm"] == scan["motion"]["translation_mm"]
 
 
 def test_a_scan_belongs_to_its_case_and_to_nothing_else() -> None:
@@ -158,8 +160,8 @@ def test_a_scan_belongs_to_its_case_and_to_nothing_else() -> None:
 
 
 def test_without_the_section_cases_are_what_they_were() -> None:
-    made = parse_document(fuzz.LANGUAGE, "r.yaml", RenderRecipe)
-    assert all("acquisition" not in json.loads(case.to_json()) for case in iterate_cases(made))
+    loaded = parse_document(fuzz.LANGUAGE, "r.yaml", RenderRecipe)
+    assert all("acquisition" not in json.loads(case.to_json()) for case in iterate_cases(loaded))
     # and what is painted does not change when the section is added
     plain = [
         json.loads(c.to_json())
@@ -189,18 +191,18 @@ def test_a_histogram_is_of_the_references_brain(tmp_path: Path) -> None:
         next(iterate_cases(other))
 
 
-def test_it_is_said_in_words() -> None:
-    said = explain_recipe(recipe("acquisition.labels=stack"))
+def test_the_scan_is_explained_in_words() -> None:
+    text = explain_recipe(recipe("acquisition.labels=stack"))
     assert any(
         s == "On a 1.5T-haste scanner: three stacks (axial, coronal, sagittal), slices 3 mm thick, "
         "1.1 mm in plane."
-        for s in said
+        for s in text
     )
-    defects = next(s for s in said if s.startswith("With"))
+    defects = next(s for s in text if s.startswith("With"))
     assert "With a bit of motion" in defects
     assert "signal-to-noise ratio each of 8, 20" in defects
     assert "2 % of slices dropped" in defects
-    assert said[-1] == "Labels stay with the volume, and follow each stack too."
+    assert text[-1] == "Labels stay with the volume, and follow each stack too."
     assert "Scanned: the volume itself, slice by slice." in explain_recipe(recipe(text=PLAIN))
     six = "acquisition.stacks.orientations=[axial, axial, coronal, coronal, sagittal, sagittal]"
     assert "six stacks" in " ".join(
@@ -214,10 +216,10 @@ def test_it_is_said_in_words() -> None:
 def test_the_table_of_cases_lists_what_differs() -> None:
     scan = "acquisition={gamma: {uniform: [0.8, 1.2]}, dropped: {share: 0.1}, noise: {snr: 8}}"
     first = tuple(iterate_cases(recipe(scan)))
-    said = Description(len(first), first=first)
-    header, row, *_ = said.lines()
+    text = Description(len(first), first=first)
+    header, row, *_ = text.lines()
     assert header.split() == ["subject", "gestational_age_weeks", "replicate", "requested"]
     assert "gamma" in row
     assert "dropped_share" not in row
     assert "snr" not in row
-    assert "dropped_share 0.1" in said.to_json()["cases"][0]["requested"]
+    assert "dropped_share 0.1" in text.to_json()["cases"][0]["requested"]

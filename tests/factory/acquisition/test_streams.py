@@ -1,4 +1,4 @@
-"""What is drawn: fields, patches, poses, streams."""
+"""Random draws: bias fields, signal voids, motion, and their streams."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.volumes import ball, block
 
-from factory.acquisition import bias_field, motion
-from factory.acquisition import dropouts as losses
+from factory.acquisition import bias_field, dropouts, motion
 from factory.acquisition.streams import random_stream
 
 
@@ -34,7 +33,7 @@ def test_voids_have_their_number_and_size() -> None:
     image, label = block((20, 80, 60))
     label[:, :25] = label[:, 55:] = label[:, :, :25] = label[:, :, 35:] = label[:5] = 0
     rng = np.random.Generator(np.random.Philox(5))
-    holed, count = losses.add_signal_voids(image, label, 0.4, 12.0, (1.0, 1.0), rng)
+    holed, count = dropouts.add_signal_voids(image, label, 0.4, 12.0, (1.0, 1.0), rng)
     dark = (holed < 0.5).sum(axis=(1, 2))
     assert count == np.count_nonzero(dark) == 6
     assert not dark[:5].any()
@@ -45,13 +44,13 @@ def test_voids_have_their_number_and_size() -> None:
 
 def test_drift_has_the_asked_spread_is_smooth_in_time_and_jerks_are_alone() -> None:
     smooth = {"translation_mm": 2.0, "rotation_degrees": 3.0, "jerk_share": 0.0}
-    drawn = [motion.draw_motion(smooth, 40, seed, 0) for seed in range(200)]
-    assert np.std([d.shift_mm for d in drawn]) == pytest.approx(2, rel=0.1)
-    assert np.std([d.turn_degrees for d in drawn]) == pytest.approx(3, rel=0.1)
+    poses = [motion.draw_motion(smooth, 40, seed, 0) for seed in range(200)]
+    assert np.std([d.shift_mm for d in poses]) == pytest.approx(2, rel=0.1)
+    assert np.std([d.turn_degrees for d in poses]) == pytest.approx(3, rel=0.1)
     order = motion.interleaved_times(40).argsort()
     assert order.tolist() == [*range(0, 40, 2), *range(1, 40, 2)]
     in_time, in_space = (
-        np.mean([np.abs(np.diff(d.shift_mm[o], axis=0)).mean() for d in drawn])
+        np.mean([np.abs(np.diff(d.shift_mm[o], axis=0)).mean() for d in poses])
         for o in (order, np.arange(40))
     )
     assert in_time < 0.25 * in_space

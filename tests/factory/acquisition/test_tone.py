@@ -17,11 +17,11 @@ def test_a_histogram_becomes_the_references() -> None:
     image, brain = noisy_ball()
     rng = np.random.Generator(np.random.Philox(3))
     reference = rng.gamma(4, 0.1, image.shape)
-    wanted = reference_quantiles(reference, brain)
-    matched = adjust_tone(image, brain, {"histogram": {"values": wanted}})
-    assert len(wanted) == 256
-    assert wanted == sorted(wanted)
-    np.testing.assert_allclose(reference_quantiles(matched, brain)[6:], wanted[6:], atol=0.01)
+    target = reference_quantiles(reference, brain)
+    matched = adjust_tone(image, brain, {"histogram": {"values": target}})
+    assert len(target) == 256
+    assert target == sorted(target)
+    np.testing.assert_allclose(reference_quantiles(matched, brain)[6:], target[6:], atol=0.01)
     order = image[brain].argsort()
     assert (np.diff(matched[brain][order]) >= 0).all()
 
@@ -30,11 +30,11 @@ def test_matching_a_noisy_image_leaves_the_air_dark() -> None:
     image, label, _ = ball()
     rng = np.random.Generator(np.random.Philox(4))
     noisy = np.abs(image + 0.1 * rng.standard_normal(image.shape)).astype(np.float32)
-    wanted = reference_quantiles(0.3 + image, label)
-    matched = adjust_tone(noisy, label > 0, {"histogram": {"values": wanted}})
+    target = reference_quantiles(0.3 + image, label)
+    matched = adjust_tone(noisy, label > 0, {"histogram": {"values": target}})
     dark = np.quantile(noisy[label > 0], 5 / 255)
     air = (label == 0) & (noisy < dark)
-    np.testing.assert_allclose(matched[air], noisy[air] * wanted[5] / dark, rtol=1e-4)
+    np.testing.assert_allclose(matched[air], noisy[air] * target[5] / dark, rtol=1e-4)
 
 
 def test_matched_to_itself_an_image_stays() -> None:
@@ -70,7 +70,7 @@ def test_gamma_is_a_power_of_the_share_of_the_brightest() -> None:
         {"histogram": {"values": list(np.linspace(0.3, 1, 256))}},
     ],
 )
-def test_black_stays_black_and_order_is_kept(parameters: dict) -> None:
+def test_black_stays_black_and_the_order_of_values_remains(parameters: dict) -> None:
     image, brain = noisy_ball()
     out = adjust_tone(image, brain, parameters)
     assert out.dtype == np.float32
@@ -78,6 +78,6 @@ def test_black_stays_black_and_order_is_kept(parameters: dict) -> None:
     assert (np.diff(out.ravel()[image.ravel().argsort()]) >= -1e-6).all()
 
 
-def test_without_a_word_nothing_is_done() -> None:
+def test_neutral_values_return_the_image_itself() -> None:
     image, brain = noisy_ball()
     assert adjust_tone(image, brain, {"gamma": 1, "contrast": 1}) is image

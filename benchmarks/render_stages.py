@@ -40,14 +40,14 @@ from factory.storage.dataset import shard_writer
 GENERATOR = "generator"
 STAGES = [
     (editing.SubjectEditor, "subject", "subjects read or made"),
-    (editing.SubjectEditor, "edited", "label edits"),
+    (editing.SubjectEditor, "load_and_edit", "label edits"),
     (painting.SpadePainter, "draw", GENERATOR),
     (painting.SpadePainter, "paint", "planes cut and put back"),
     (painting.SpadePainter, "fuse", "fusion"),
     (fusion, "disagreement", "fusion"),
     (render, "measure", "measures"),
     (render, "outside_training", "measures"),
-    (render, "acquire", "scanner"),
+    (render, "acquire_stacks", "scanner"),
     (shard_writer.ShardWriter, "add", "encoding"),
     (shard_writer.ShardWriter, "close", "writing"),
     (render.Renderer, "render", "between them"),

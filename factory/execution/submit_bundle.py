@@ -13,7 +13,7 @@ from pathlib import Path
 
 from factory.errors import FactoryError
 from factory.lookup import find_model
-from factory.rendering.model_set import roles
+from factory.rendering.model_set import list_roles
 from factory.schema.render_recipe import Recipe
 from factory.text import size_text
 
@@ -52,7 +52,7 @@ def pack(recipe: Recipe, folder: Path) -> str:
 def named(recipe: Recipe) -> Iterator[tuple[str, str, Path]]:
     """Key, path within the bundle and folder of what a recipe names and the cluster lacks."""
     installed = Path(str(resources.files("factory").joinpath("models"))).resolve()
-    for role in roles(recipe.data):
+    for role in list_roles(recipe.data):
         if not Path(role.name).is_absolute():
             found = find_model(role.name, role.key)
             if not found.resolve().is_relative_to(installed):

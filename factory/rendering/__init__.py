@@ -1,1 +1,1 @@
-"""Turn one case into one sample. Knows no Ray and no Zarr."""
+"""Render one case into one sample. The package knows neither Ray nor Zarr."""

@@ -1,12 +1,12 @@
-"""Paints a case until its image shows what its label says, or the tries are used up.
+"""The gate: paint a case until its image shows what its label map says, or the tries are used up.
 
-A segmenter looks at every image; its answer is held against what the recipe's gate asks for.
+A segmenter segments every image. Its label map is compared with the case's own, structure by
+structure, and the agreement with the limits of the recipe's gate.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,71 +18,112 @@ from factory.metrics.overlap import dice, mean_surface_mm, volume_error
 from factory.models.checkpoint import WeightsError, read_card
 from factory.schema.label_table import painter_label_table
 from factory.seeding import derive_seed
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable, Subject
 
 Limits = Mapping[str, Mapping[str, float]]
-Figures = dict[str, dict[str, float]]
-"""By structure: dice, volume_error, surface_mm; NaN where there is no value."""
+"""By structure: the least dice, the greatest volume_error, the greatest surface_mm."""
+
+Agreement = dict[str, dict[str, float]]
+"""By structure: dice, volume_error and surface_mm; NaN where a figure has no value."""
 
 
 def agreement_by_structure(
-    made: np.ndarray,
+    segmented: np.ndarray,
     label: np.ndarray,
     table: LabelTable,
     spacing: tuple[float, float, float],
     structures: Limits,
-) -> Figures:
-    """How far a segmentation and a label map, both uint8 [z, y, x], agree on some structures."""
-    found = {}
+) -> Agreement:
+    """Measure how well a segmentation agrees with a label map.
+
+    Args:
+        segmented: uint8 [z, y, x].
+        label: uint8 of the same shape.
+        table: The names of the labels of both.
+        spacing: mm (z, y, x).
+        structures: The structures to be measured are its keys.
+    """
+    agreement = {}
     for name in structures:
-        a, b = made == table.index(name), label == table.index(name)
-        found[name] = {
+        a, b = segmented == table.index(name), label == table.index(name)
+        agreement[name] = {
             "dice": dice(a, b),
             "volume_error": volume_error(a, b),
             "surface_mm": mean_surface_mm(a, b, spacing),
         }
-    return found
+    return agreement
 
 
-def missed_limits(found: Figures, structures: Limits) -> list[str]:
-    """What misses its limit, in words. A structure that is in neither map misses none."""
+def missed_limits(agreement: Agreement, structures: Limits) -> list[str]:
+    """Describe each missed limit in words. A structure that is in neither map misses none."""
     missed = []
     for name, limits in structures.items():
-        if np.isnan(found[name]["dice"]):
+        if np.isnan(agreement[name]["dice"]):
             continue
         for key, limit in limits.items():
-            value, least = found[name][key], key == "dice"
-            if not (value >= limit if least else value <= limit):
-                shown = "no value" if np.isnan(value) else f"{value:.3g}"
-                words = "least" if least else "most"
-                missed.append(f"{name} {key} {shown} (asked for at {words} {limit:g})")
+            value, is_minimum = agreement[name][key], key == "dice"
+            if not (value >= limit if is_minimum else value <= limit):
+                text = "no value" if np.isnan(value) else f"{value:.3g}"
+                bound = "least" if is_minimum else "most"
+                missed.append(f"{name} {key} {text} (asked for at {bound} {limit:g})")
     return missed
 
 
-def mean_dice(found: Figures) -> float:
-    """The mean Dice of the structures that are there: of attempts that all fail the highest is
-    kept."""
-    overlaps = [one["dice"] for one in found.values() if not np.isnan(one["dice"])]
+def mean_dice(agreement: Agreement) -> float:
+    """Return the mean Dice of the structures that are present; 1 if none is.
+
+    If all attempts fail, the one with the highest value is used.
+    """
+    overlaps = [figures["dice"] for figures in agreement.values() if not np.isnan(figures["dice"])]
     return float(np.mean(overlaps)) if overlaps else 1.0
 
 
-def columns(found: Figures) -> dict[str, float]:
-    """gate_dice_ventricles, gate_volume_error_ventricles, gate_surface_mm_ventricles, ..."""
-    return {f"gate_{key}_{name}": v for name, one in found.items() for key, v in one.items()}
+def agreement_columns(agreement: Agreement) -> dict[str, float]:
+    """Return the agreement by column, e.g. gate_dice_ventricles, gate_surface_mm_ventricles."""
+    return {
+        f"gate_{key}_{name}": value
+        for name, figures in agreement.items()
+        for key, value in figures.items()
+    }
 
 
 def with_style_of_attempt(case: Case, attempt: int) -> Case:
-    """A case in the style of an attempt; of the first, attempt 0, in its own."""
+    """Return the case with the style seed of an attempt; attempt 0 has the case's own seed."""
     if attempt == 0:
         return case
     seed = derive_seed(case.appearance.style_seed, attempt, "attempt")
     return replace(case, appearance=replace(case.appearance, style_seed=seed))
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One painted image and its judgement.
+
+    Attributes:
+        number: From 0.
+        image: float32 [z, y, x].
+        disagreement: Of the fused orientations, see `factory.families.base.Painter.paint`.
+        agreement: Of the image's segmentation with the label map.
+        missed: The missed limits in words; empty if the image passes.
+    """
+
+    number: int
+    image: np.ndarray
+    disagreement: np.ndarray | None
+    agreement: Agreement
+    missed: list[str]
+
+
 class Gate:
-    """The segmenter of a model folder, loaded once. Raises WeightsError where it is none."""
+    """A segmenter, loaded once, that judges painted images."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
+        """Load the segmenter of a model folder.
+
+        Raises:
+            WeightsError: If the model is no segmenter.
+        """
         card = read_card(folder)
         family = family_of(card)
         if not family.segments:
@@ -96,38 +137,64 @@ class Gate:
         label: np.ndarray,
         subject: Subject,
         style_ends: StyleEnds | None = None,
-    ) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-        """The image of a case and its disagreement, see factory.families.base.Painter; and the
-        columns that say how the image did, accepted and why not among them.
+    ) -> tuple[np.ndarray, np.ndarray | None, JsonObject]:
+        """Paint a case in other styles until an image passes.
 
-        Of attempts of which none passes it is the one with the highest mean Dice. What is judged
-        is what was painted, before lesions are shaded and a scanner adds its defects: whether the
-        generator did as the label told it. All of it follows from the case alone.
+        If no attempt passes, the one with the highest mean Dice is used. The painted image is
+        judged before lesions are shaded and before the scanner adds its defects, since the
+        question is whether the generator followed the label map. The result depends on the case
+        alone.
+
+        Args:
+            painter: Paints the attempts. A model without styles has one attempt only.
+            case: A case with a gate.
+            label: uint8 [z, y, x], in the labels that the painter knows.
+            subject: The case's subject.
+            style_ends: The real subjects that lend the case their style, if any.
+
+        Returns:
+            The image and its disagreement, as `factory.families.base.Painter.paint` returns them;
+            and the columns about the gate, among them `accepted` and `why`.
         """
         assert case.gate is not None, "a case without a gate is painted once"
-        asked = case.gate.structures
         has_styles = family_of(painter.card).has_styles(painter.card) and style_ends is None
         tries = case.gate.tries if has_styles else 1
-        table, spacing = painter_label_table(subject.table), subject.grid.spacing
-        best: tuple[float, Any] | None = None
-        for attempt in range(tries):
-            image, disagreement = painter.paint(
-                with_style_of_attempt(case, attempt), label, subject, style_ends
-            )
-            made = self.segmenter.segment(image, label)
-            found = agreement_by_structure(made, label, table, spacing, asked)
-            missed = missed_limits(found, asked)
-            if best is None or not missed or mean_dice(found) > best[0]:
-                best = mean_dice(found), (image, disagreement, found, missed, attempt)
-            if not missed:
-                break
+        attempts = 0
+        best: Attempt | None = None
+        while attempts < tries and (best is None or best.missed):
+            attempt = self._attempt(attempts, painter, case, label, subject, style_ends)
+            attempts += 1
+            if (
+                best is None
+                or not attempt.missed
+                or mean_dice(attempt.agreement) > mean_dice(best.agreement)
+            ):
+                best = attempt
         assert best is not None
-        image, disagreement, found, missed, kept = best[1]
         verdict = {
-            **columns(found),
-            "gate_tries": attempt + 1,
-            "gate_kept": kept,
-            "accepted": not missed,
-            "why": "; ".join(missed),
+            **agreement_columns(best.agreement),
+            "gate_tries": attempts,
+            "gate_kept": best.number,
+            "accepted": not best.missed,
+            "why": "; ".join(best.missed),
         }
-        return image, disagreement, verdict
+        return best.image, best.disagreement, verdict
+
+    def _attempt(
+        self,
+        number: int,
+        painter: Painter,
+        case: Case,
+        label: np.ndarray,
+        subject: Subject,
+        style_ends: StyleEnds | None,
+    ) -> Attempt:
+        """Paint a case in the style of an attempt, and judge the image."""
+        assert case.gate is not None
+        image, disagreement = painter.paint(
+            with_style_of_attempt(case, number), label, subject, style_ends
+        )
+        segmented = self.segmenter.segment(image, label)
+        limits, table = case.gate.structures, painter_label_table(subject.table)
+        agreement = agreement_by_structure(segmented, label, table, subject.grid.spacing, limits)
+        return Attempt(number, image, disagreement, agreement, missed_limits(agreement, limits))

@@ -1,23 +1,27 @@
-"""The trained models that a recipe names: found, read and checked, none of their weights loaded."""
+"""The trained models that a recipe names. Their cards are read, their weights are not loaded."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from factory.lookup import find_model
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.errors import DatasetError
+from factory.storage.json_value import JsonObject
 from factory.subjects.registry import SOURCES
 
 if TYPE_CHECKING:
     from factory.rendering.renderer import Renderer
 
 MAIN = ""
+"""The prefix of the model that makes the images."""
 FUSION = "fusion/"
+"""The prefix of the model that fuses the three orientations."""
 GATE = "gate/"
+"""The prefix of the model that judges the images."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,10 @@ class Role:
     """A model that a recipe names.
 
     Attributes:
-        prefix: What its weights are filed under in a dataset's record; MAIN makes the images.
-        key: Where the recipe names it.
-        does: What it is there for, in words.
-        name: What the recipe calls it, a name or a folder.
+        prefix: The prefix of its weight files in a dataset's record; MAIN makes the images.
+        key: The key under which the recipe names it.
+        does: Its task in words.
+        name: Its name or folder, as in the recipe.
     """
 
     prefix: str
@@ -37,10 +41,11 @@ class Role:
     name: str
 
 
-def roles(recipe: Mapping[str, Any]) -> Iterator[Role]:
-    """Every model that a recipe names, and what for; one of them makes the images.
+def list_roles(recipe: JsonObject) -> Iterator[Role]:
+    """Yield every model that a recipe names, with its task; one of them makes the images.
 
-    recipe: as `Recipe.data` or a dataset's record has it, plain JSON.
+    Args:
+        recipe: The recipe in plain JSON, as in `Recipe.data` or in a dataset's record.
     """
     look = recipe.get("appearance") or {}
     if look:
@@ -49,8 +54,8 @@ def roles(recipe: Mapping[str, Any]) -> Iterator[Role]:
     if isinstance(fuse, Mapping) and fuse.get("cnn"):
         yield Role(FUSION, "appearance.fuse.cnn", "fuses the three directions", fuse["cnn"])
     for name, source in SOURCES.items():
-        under = recipe if source.key else recipe.get("subjects") or {}
-        section = under.get(source.key or name) or {}
+        parent = recipe if source.key else recipe.get("subjects") or {}
+        section = parent.get(source.key or name) or {}
         for key in source.model_keys:
             if section.get(key):
                 main = source.is_drawn and not look
@@ -63,46 +68,56 @@ def roles(recipe: Mapping[str, Any]) -> Iterator[Role]:
 
 @dataclass(frozen=True)
 class ModelSet:
-    """Folders of a recipe's models, by the prefix of their role."""
+    """The folders of a recipe's models, by the prefix of their role."""
 
     folders: dict[str, Path]
 
     @staticmethod
     def of(recipe: Recipe) -> "ModelSet":
-        """Raises FactoryError where one is not there."""
-        every = roles(recipe.data)
-        return ModelSet({role.prefix: find_model(role.name, role.key) for role in every})
+        """Find the models of a recipe.
+
+        Raises:
+            FactoryError: If a model does not exist.
+        """
+        roles = list_roles(recipe.data)
+        return ModelSet({role.prefix: find_model(role.name, role.key) for role in roles})
 
     @property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> JsonObject:
         """The card of the model that makes the images."""
-        return _card(self.folders[MAIN])
+        return _read_card(self.folders[MAIN])
 
     @property
-    def fusion_card(self) -> dict[str, Any] | None:
-        return _card(self.folders[FUSION]) if FUSION in self.folders else None
+    def fusion_card(self) -> JsonObject | None:
+        """The card of the model that fuses the orientations, if there is one."""
+        return _read_card(self.folders[FUSION]) if FUSION in self.folders else None
 
     @property
-    def gate_card(self) -> dict[str, Any] | None:
-        return _card(self.folders[GATE]) if GATE in self.folders else None
+    def gate_card(self) -> JsonObject | None:
+        """The card of the model that judges the images, if there is one."""
+        return _read_card(self.folders[GATE]) if GATE in self.folders else None
 
     @property
     def bytes(self) -> int:
-        """Of the weight files that a renderer loads."""
+        """The size of all weight files that a renderer loads."""
         files = [file for f in self.folders.values() for file in f.glob("*.safetensors")]
         return sum(file.stat().st_size for file in files)
 
     @property
     def weights(self) -> dict[str, str]:
-        """sha256 of every weight file, as a dataset keeps them."""
+        """The sha256 of every weight file, as in a dataset's record."""
         return {
             f"{prefix}{name}": digest
             for prefix, folder in self.folders.items()
-            for name, digest in _card(folder)["sha256"].items()
+            for name, digest in _read_card(folder)["sha256"].items()
         }
 
     def refuse_others(self, dataset: Dataset, recipe: Recipe) -> None:
-        """Raises DatasetError where a dataset was made with other weights of the same names."""
+        """Refuse a dataset that was made with other weights of the same names.
+
+        Raises:
+            DatasetError: If the weights differ.
+        """
         if dataset.record["weights"] != self.weights:
             raise DatasetError(
                 f"{dataset.path}: made by this recipe with other weights of "
@@ -110,7 +125,11 @@ class ModelSet:
             )
 
     def loader(self, device: str) -> "Callable[[int], Renderer]":
-        """What a renderer's process calls with its threads, once."""
+        """Return a function that loads the renderer, given its number of threads.
+
+        Args:
+            device: "cpu" or "cuda".
+        """
         fusion, gate = self.folders.get(FUSION), self.folders.get(GATE)
         return functools.partial(
             load_renderer,
@@ -124,12 +143,13 @@ class ModelSet:
 def load_renderer(
     model: Path, device: str, threads: int, fusion: Path | None = None, gate: Path | None = None
 ) -> "Renderer":
+    """Load a renderer; see `factory.rendering.renderer.Renderer`. Torch is imported here."""
     from factory.rendering.renderer import Renderer
 
     return Renderer(model, threads, device, fusion, gate)
 
 
-def _card(folder: Path) -> dict[str, Any]:
+def _read_card(folder: Path) -> JsonObject:
     from factory.models.checkpoint import read_card
 
     return dict(read_card(folder))

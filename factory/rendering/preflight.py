@@ -1,8 +1,7 @@
-"""What can be known of a recipe's label maps before any is painted."""
+"""Check a few label maps of a recipe before anything is painted."""
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from factory.acquisition.section import acquisition_columns
 from factory.case import Case
@@ -13,49 +12,64 @@ from factory.planning.groups import case_groups
 from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.label_table import map_to_painter_labels, painter_label_table
 from factory.schema.render_recipe import Recipe
+from factory.storage.json_value import JsonObject
 
-CONSIDERED = 1000
-"""Cases a group among which the extremes are looked for; a plan of millions stays quick."""
+MAX_CASES_PER_GROUP = 1000
+"""The extremes are searched among so many cases of a group, so that huge plans stay quick."""
 
 
-def label_warnings(recipe: Recipe, card: dict[str, Any]) -> tuple[str, ...]:
-    """Where the youngest, the oldest and the most edited cases leave what training saw.
+def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
+    """Warn if the youngest, oldest and most edited cases leave the range of the training data.
 
-    Makes the label maps of a few cases (a few seconds); one line a case that leaves it, or whose
-    edits cannot be made. Raises SubjectError as rendering would.
+    The label maps of a few cases are made, which takes a few seconds.
+
+    Args:
+        recipe: The recipe.
+        card: The card of the model that paints.
+
+    Returns:
+        One line for each case that leaves the range, or whose edits cannot be made.
+
+    Raises:
+        SubjectError: If a subject cannot be read, as in rendering.
     """
     editor = SubjectEditor()
-    found = []
-    for case in extremes(list(_considered(recipe))):
+    lines = []
+    for case in find_extremes(list(_list_first_cases(recipe))):
         subject = editor.subject(case)
         try:
-            label, _, _ = editor.load_and_edit(case)
-        except AnatomyError as error:  # this sample will fail, the others stand
-            found.append(str(error))
+            edited = editor.load_and_edit(case)
+        except AnatomyError as error:  # this sample will fail, the others will not
+            lines.append(str(error))
             continue
-        seen, table = map_to_painter_labels(label, case.labels), painter_label_table(subject.table)
-        outside = outside_training(card, seen, subject.grid.spacing, table)
+        painter_label = map_to_painter_labels(edited.label, case.labels)
+        table = painter_label_table(subject.table)
+        outside = outside_training(card, painter_label, subject.grid.spacing, table)
         if outside:
-            found.append(f"{case.id}: {outside}")
-    return tuple(found)
+            lines.append(f"{case.id}: {outside}")
+    return tuple(lines)
 
 
-def _considered(recipe: Recipe) -> Iterator[Case]:
-    """The first cases of every group."""
+def _list_first_cases(recipe: Recipe) -> Iterator[Case]:
+    """Yield the first cases of every group."""
     start = 0
-    for part in case_groups(recipe):
-        length = part.count * cases_per_subject(recipe, part)
-        yield from itertools.islice(iterate_cases(recipe, start), min(length, CONSIDERED))
+    for group in case_groups(recipe):
+        length = group.count * cases_per_subject(recipe, group)
+        yield from itertools.islice(iterate_cases(recipe, start), min(length, MAX_CASES_PER_GROUP))
         start += length
 
 
-def extremes(some: list[Case]) -> list[Case]:
-    """The cases with the least and the most of each number that their anatomy was asked for."""
-    chosen = {}
-    scans = {name for case in some[:1] for name in acquisition_columns(case.acquisition)}
-    for key in sorted({key for case in some for key in case.requested} - scans):
-        having = [case for case in some if isinstance(case.requested.get(key), int | float)]
-        for pick in (min, max) if having else ():
-            case = pick(having, key=lambda case: case.requested[key])
-            chosen[case.id] = case
-    return sorted(chosen.values(), key=lambda case: case.id)
+def find_extremes(candidates: list[Case]) -> list[Case]:
+    """Return the cases with the least and the greatest value of each parameter of the anatomy."""
+    extremes = {}
+    scanner_keys = {
+        name for case in candidates[:1] for name in acquisition_columns(case.acquisition)
+    }
+    for key in sorted({key for case in candidates for key in case.requested} - scanner_keys):
+        with_number = [
+            case for case in candidates if isinstance(case.requested.get(key), int | float)
+        ]
+        for pick in (min, max) if with_number else ():
+            case = pick(with_number, key=lambda case: case.requested[key])
+            extremes[case.id] = case
+    return sorted(extremes.values(), key=lambda case: case.id)

@@ -1,10 +1,9 @@
-"""Case -> Sample. Pure: knows no Ray and no Zarr."""
+"""Render one case into one sample. This module knows neither Ray nor Zarr."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,48 +21,51 @@ from factory.rendering.gate import Gate
 from factory.rendering.lookahead import Lookahead
 from factory.rendering.painters import load_painter
 from factory.rendering.sample import Sample
-from factory.rendering.subject_editor import SubjectEditor
+from factory.rendering.subject_editor import EditedSubject, SubjectEditor
 from factory.schema.label_table import map_to_painter_labels, painter_label_table
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import Subject
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case to be painted.
+    """A case before it is painted.
 
-    label: uint8 [z, y, x], after the last edit, and image: the subject's own, likewise, where it
-    has one. seen: the label as the model knows it. records: what the edits put on record.
-    style_ends: the real subjects that lend it their style.
+    Attributes:
+        case: The case.
+        subject: Its subject, before the edits.
+        edited: Its label map and image, after the edits.
+        painter_label: uint8 [z, y, x]: the label map in the labels that the painter knows.
+        style_ends: The real subjects that lend the case their style, if any.
     """
 
     case: Case
     subject: Subject
-    label: np.ndarray
-    image: np.ndarray | None
-    records: dict[str, Any]
-    seen: np.ndarray
+    edited: EditedSubject
+    painter_label: np.ndarray
     style_ends: StyleEnds | None = None
 
 
 @dataclass(frozen=True)
 class Painted:
-    """A case to be finished. image, disagreement: as painters give them. verdict: of the gate."""
+    """A case after it is painted.
+
+    Attributes:
+        prepared: The case before.
+        image: float32 [z, y, x].
+        disagreement: Of the fused orientations, see `factory.families.base.Painter.paint`.
+        verdict: The gate's columns; empty without a gate.
+    """
 
     prepared: Prepared
     image: np.ndarray
     disagreement: np.ndarray | None
-    verdict: dict[str, Any]
+    verdict: JsonObject
 
 
 class Renderer:
-    """Renders cases with one model, whose networks are loaded once.
-
-    model: the model's folder. threads: torch's threads, part of the plan since results differ in
-    the last bits between thread counts. fusion: the folder of a trained fusion, where cases name
-    one. gate: the folder of a segmenter, likewise. Raises WeightsError, FactoryError where a model
-    cannot be used.
-    """
+    """Renders cases with one model, whose networks are loaded once."""
 
     def __init__(
         self,
@@ -73,74 +75,120 @@ class Renderer:
         fusion: Path | None = None,
         gate: Path | None = None,
     ) -> None:
+        """Load the networks.
+
+        Args:
+            model: The folder of the model that makes the images.
+            threads: Threads of torch. They are part of the plan, because results differ in the
+                last bits between thread counts.
+            device: "cpu" or "cuda".
+            fusion: The folder of a trained fusion, if the cases name one.
+            gate: The folder of a segmenter, if the cases name one.
+
+        Raises:
+            WeightsError: If the weights of a model cannot be used.
+            FactoryError: If the models do not go together.
+        """
         torch.set_num_threads(threads)
         self.painter = load_painter(model, torch.device(device), fusion)
         self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = SubjectEditor()
-        start = partial(torch.set_num_threads, threads)  # every thread has a count of its own
-        self.lookahead = Lookahead(self.prepare, self.paint, start)
+        # torch has a thread count for each thread of Python
+        set_threads = partial(torch.set_num_threads, threads)
+        self.lookahead = Lookahead(self.prepare, self.paint, set_threads)
 
     def prefetch(self, cases: Sequence[Case]) -> None:
-        """Cases that will be rendered next, in order: they are begun in other threads. What was
-        expected before, and is not any more, is let go."""
+        """Begin the cases that will be rendered next, in this order, in other threads.
+
+        Cases that were begun before and are not among them are cancelled.
+        """
         self.lookahead.prefetch(cases)
 
     def render(self, case: Case) -> Sample:
-        """Raises RenderError, AnatomyError or SubjectError, each one line that names the case."""
+        """Render a case.
+
+        Raises:
+            RenderError, AnatomyError, SubjectError: If it cannot be rendered; one line that names
+                the case.
+        """
         return self.finish(self.lookahead.result(case))
 
     def prepare(self, case: Case) -> Prepared:
-        """Read or make the subject, and edit its labels."""
+        """Read or make the subject, and edit its label map."""
         subject = self.editor.subject(case)
-        label, image, records = self.editor.load_and_edit(case)
-        seen, ends = map_to_painter_labels(label, case.labels), self.editor.style_ends(case)
-        return Prepared(case, subject, label, image, records, seen, ends)
+        edited = self.editor.load_and_edit(case)
+        painter_label = map_to_painter_labels(edited.label, case.labels)
+        return Prepared(case, subject, edited, painter_label, self.editor.style_ends(case))
 
     def paint(self, prepared: Prepared) -> Painted:
-        """The generator's part, and its judge's."""
-        case, what = prepared.case, (prepared.seen, prepared.subject, prepared.style_ends)
+        """Paint a prepared case; with a gate, until an image passes or the tries are used up."""
+        case = prepared.case
+        inputs = prepared.painter_label, prepared.subject, prepared.style_ends
         if case.gate and self.gate:
-            return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *what))
-        return Painted(prepared, *self.painter.paint(case, *what), {})
+            return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *inputs))
+        return Painted(prepared, *self.painter.paint(case, *inputs), {})
 
-    def finish(self, made: Painted) -> Sample:
-        """Shade lesions, measure, and scan."""
-        before, disagreement = made.prepared, made.disagreement
-        case, subject, label = before.case, before.subject, before.label
-        painted = after_painting(made.image, case, label, subject)
-        measures = measure(label, subject.grid.spacing, subject.table)
-        if subject.table == HEART:
-            measures |= {f"check: {name}": ok for name, ok in checked_stack(label).items()}
-        measures |= before.records | made.verdict
-        measures["outside_training"] = outside_training(
-            self.painter.card, before.seen, subject.grid.spacing, painter_label_table(subject.table)
-        )
+    def finish(self, painted: Painted) -> Sample:
+        """Shade lesions, measure the label map, and scan the image."""
+        prepared = painted.prepared
+        case, subject, edited = prepared.case, prepared.subject, prepared.edited
+        grid, table, label = subject.grid, subject.table, edited.label
+        image = edit_image(painted.image, case, label, subject)
+        measures = self._measure(painted)
         extra = {}
-        if disagreement is not None:
-            extra["uncertainty"] = disagreement
+        if painted.disagreement is not None:
+            extra["uncertainty"] = painted.disagreement
         if case.appearance.original:
-            extra["original"] = original(case, before.image, subject.label)
-        grid, table = subject.grid, subject.table
+            extra["original"] = normalise_original(case, edited.image, subject.label)
         stacks: tuple[Stack, ...] = ()
         if scan := case.acquisition:
-            acquired = acquire_stacks(painted, label, grid, table, scan.parameters, scan.seed)
-            painted, stacks = acquired.image, acquired.stacks
+            acquired = acquire_stacks(image, label, grid, table, scan.parameters, scan.seed)
+            image, stacks = acquired.image, acquired.stacks
             measures |= {f"acquisition_{key}": value for key, value in acquired.record.items()}
-        return Sample(case, painted, label, grid, table, measures, extra, stacks)
+        return Sample(case, image, label, grid, table, measures, extra, stacks)
+
+    def _measure(self, painted: Painted) -> JsonObject:
+        """Return the measures of the label map, the edits' records and the gate's verdict."""
+        prepared = painted.prepared
+        subject, edited = prepared.subject, prepared.edited
+        spacing, table = subject.grid.spacing, subject.table
+        measures: JsonObject = dict(measure(edited.label, spacing, table))
+        if table == HEART:
+            checks = checked_stack(edited.label)
+            measures |= {f"check: {name}": ok for name, ok in checks.items()}
+        measures |= edited.records | painted.verdict
+        measures["outside_training"] = outside_training(
+            self.painter.card, prepared.painter_label, spacing, painter_label_table(table)
+        )
+        return measures
 
 
-def after_painting(
-    image: np.ndarray, case: Case, label: np.ndarray, subject: Subject
-) -> np.ndarray:
-    """The image float32 [z, y, x] as the edits of a case leave it once it is painted."""
+def edit_image(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:
+    """Apply the part of the edits that changes the painted image, e.g. the shade of a lesion.
+
+    Args:
+        image: float32 [z, y, x].
+        case: The case, with its edits.
+        label: uint8 of the same shape, after the edits.
+        subject: The case's subject.
+    """
     for edit in case.edits:
         change = OPERATORS[edit.operator].after_painting
         image = change(image, label, subject.grid.spacing, subject.table, edit.parameters)
     return image
 
 
-def original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:
-    """The subject's own image, carried along by the edits, in units of the brain before them."""
+def normalise_original(case: Case, image: np.ndarray | None, label: np.ndarray) -> np.ndarray:
+    """Return the subject's own image, as the edits moved it, in units of the unedited brain.
+
+    Args:
+        case: The case, for the error message.
+        image: float32 [z, y, x], after the edits; None if the subject has no image.
+        label: uint8 of the same shape, before the edits.
+
+    Raises:
+        RenderError: If the subject has no image.
+    """
     if image is None:
         raise RenderError(f"{case.id}: output.original is asked for, but the subject has no image")
     return normalise(image, label)

@@ -1,24 +1,29 @@
-"""What one case becomes."""
+"""The result of rendering one case."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from factory.acquisition.acquire import Stack
 from factory.case import Case
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, LabelTable
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one case became.
+    """A rendered case.
 
-    image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
-    label: uint8 [z, y, x], after the last edit. extra: further float32 images by name
-    (uncertainty, original). measures: {"volume_ml_<tissue>": ml, "atrial_width_mm": mm, ...,
-    "acquisition_<name>": what the scanner really did, a list with one entry a stack}.
-    stacks: what was scanned of it, where stacks were asked for.
+    Attributes:
+        case: The case.
+        image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
+        label: uint8 [z, y, x], after the last edit.
+        grid: The grid of both.
+        table: The names of the labels.
+        measures: By column: "volume_ml_<tissue>", "atrial_width_mm", …, and "acquisition_<name>",
+            what the scanner really did, mostly a list with one entry for each stack.
+        extra: Further float32 images by name: uncertainty, original.
+        stacks: The stacks that the scanner made, if the recipe asks for stacks.
     """
 
     case: Case
@@ -26,6 +31,6 @@ class Sample:
     label: np.ndarray
     grid: Grid
     table: LabelTable
-    measures: dict[str, Any]
+    measures: JsonObject
     extra: dict[str, np.ndarray]
     stacks: tuple[Stack, ...] = ()

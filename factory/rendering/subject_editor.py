@@ -1,64 +1,93 @@
-"""Case -> its subject on the case's grid, and the label map after the case's edits."""
+"""Load the subject of a case on the case's grid, and apply the case's edits."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from factory.anatomy.edits.registry import OPERATORS
-from factory.case import Case
+from factory.case import AddedLabel, Case, CaseGrid
 from factory.errors import AnatomyError
 from factory.families.base import StyleEnds
 from factory.schema.label_table import dataset_table
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import Subject
 from factory.subjects.registry import source_of
 
+SubjectKey = tuple[JsonObject, CaseGrid, tuple[AddedLabel, ...], int]
+"""What a loaded subject depends on: its record, the grid, the added labels and the replicate."""
+
+
+@dataclass(frozen=True)
+class EditedSubject:
+    """A subject after the edits of a case.
+
+    Attributes:
+        label: uint8 [z, y, x].
+        image: float32 of the same shape; None if the subject has no image.
+        records: What the edits report, by column.
+    """
+
+    label: np.ndarray
+    image: np.ndarray | None
+    records: JsonObject
+
 
 class SubjectEditor:
-    """Keeps the last subject, since cases of one subject follow one another."""
+    """Loads and edits subjects. It keeps the last one, since cases of one subject come together."""
 
     def __init__(self) -> None:
-        self.last: tuple[tuple[Any, ...], Subject] | None = None
+        self.last: tuple[SubjectKey, Subject] | None = None
 
     def subject(self, case: Case) -> Subject:
-        """The case's subject on the case's grid, in the dataset's table. Raises SubjectError."""
+        """Return the case's subject on the case's grid, with the dataset's label table.
+
+        Raises:
+            SubjectError: If the subject cannot be loaded.
+        """
         source = source_of(case.subject)
         replicate = case.replicate if source.is_drawn else 0
         key = (case.subject, case.grid, case.labels, replicate)
         if self.last is None or self.last[0] != key:
-            whole = source.load(case.subject, case.grid.spacing_mm, replicate)
-            fitted = whole if source.is_drawn else crop_to_shape(whole, case.grid.shape)
-            table = dataset_table(whole.table, case.labels)
+            loaded = source.load(case.subject, case.grid.spacing_mm, replicate)
+            fitted = loaded if source.is_drawn else crop_to_shape(loaded, case.grid.shape)
+            table = dataset_table(loaded.table, case.labels)
             self.last = (key, replace(fitted, table=table))
         return self.last[1]
 
     def style_ends(self, case: Case) -> StyleEnds | None:
-        """The real subjects that lend the case their style. Raises SubjectError."""
+        """Return the real subjects that lend the case their style, if any.
+
+        Raises:
+            SubjectError: If one of them cannot be loaded.
+        """
         return source_of(case.subject).style_ends(case.subject, case.grid.spacing_mm)
 
-    def load_and_edit(self, case: Case) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-        """Label map, image (where the subject has one) and what the edits put on record.
+    def load_and_edit(self, case: Case) -> EditedSubject:
+        """Apply the edits of a case to its subject.
 
-        A record's numbers go by "<operator>_<name>", or by the edit's own name where it has one;
-        those of the recipe's second edit of an operator by "<operator>_2_<name>".
-        Raises AnatomyError, naming the case.
+        The key of a number that an edit reports is "<operator>_<name>". It is
+        "<edit's name>_<name>" if the edit has a name, and "<operator>_2_<name>" for the recipe's
+        second edit of an operator.
+
+        Raises:
+            AnatomyError: If an edit cannot be made; the message names the case.
         """
         subject = self.subject(case)
         label, image = subject.label, subject.image
-        age = subject.metadata.get("gestational_age_weeks")
-        records: dict[str, Any] = {}
+        age_weeks = subject.metadata.get("gestational_age_weeks")
+        records: JsonObject = {}
         for edit in case.edits:
             operator, parameters = OPERATORS[edit.operator], edit.parameters
-            known = {"age_weeks": age} if operator.wants_age else {}
+            age = {"age_weeks": age_weeks} if operator.wants_age else {}
             try:
-                label, image, *record = operator.apply(
-                    label, subject.grid.spacing, subject.table, image=image, **parameters, **known
+                label, image, *reports = operator.apply(
+                    label, subject.grid.spacing, subject.table, image=image, **parameters, **age
                 )
             except AnatomyError as error:
                 raise AnatomyError(f"{case.id}: {error}") from error
-            own = parameters.get("name", edit.column_prefix)
-            for written in record:
-                age = written.get("age_weeks", age)
-                records |= {f"{own}_{key}": value for key, value in written.items()}
-        return label, image, records
+            prefix = parameters.get("name", edit.column_prefix)
+            for report in reports:
+                age_weeks = report.get("age_weeks", age_weeks)
+                records |= {f"{prefix}_{key}": value for key, value in report.items()}
+        return EditedSubject(label, image, records)

@@ -6,7 +6,7 @@ from typing import Any
 
 from factory.errors import FactoryError
 from factory.lookup import find_model
-from factory.rendering.model_set import roles
+from factory.rendering.model_set import list_roles
 from factory.report.tables import text
 from factory.subjects.registry import SOURCES
 from factory.text import join_names
@@ -34,7 +34,8 @@ def models(record: Mapping[str, Any]) -> list[Model]:
     """Every model that a dataset's recipe names, by the cards that are here."""
     resolved = record.get("recipe", {}).get("resolved", {})
     return [
-        _model(role.name, role.does, _recorded(record, role.prefix)) for role in roles(resolved)
+        _model(role.name, role.does, _recorded(record, role.prefix))
+        for role in list_roles(resolved)
     ]
 
 

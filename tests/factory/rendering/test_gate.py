@@ -1,4 +1,4 @@
-"""The gate: what a recipe may ask of it, and what becomes of samples that miss it."""
+"""The gate: the limits of a recipe, and the samples that miss them."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from support.recipes import recipe, refused
 from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
-from factory.case import Case
+from factory.case import Case, CaseGate
 from factory.errors import PlanError
 from factory.models.checkpoint import read_card, save_model, write_card
 from factory.models.segmenter import Segmenter, SegmenterConfig, initialise
@@ -35,7 +35,7 @@ LARGE = Machine(cores=2, memory_bytes=64 * 10**9)
 
 
 def tiny_segmenter(folder: Path) -> str:
-    """Untrained: what it sees is nowhere near any label."""
+    """Save an untrained segmenter, whose label maps agree with none."""
     network = Segmenter(SegmenterConfig(8, 2))
     initialise(network, torch.Generator().manual_seed(1))
     card = {
@@ -51,7 +51,7 @@ def tiny_segmenter(folder: Path) -> str:
 
 
 def styled_model(folder: Path) -> str:
-    """The tiny model with a style, as one trained with a latent is."""
+    """Save the tiny model with a style, like one that is trained with a latent."""
     tiny_model(folder)
     card = read_card(folder)
     card["config"]["latent"] = 4
@@ -71,10 +71,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def test_a_gate_asks_for_structures_by_name_and_limits_that_there_are() -> None:
-    said = refused("gate={ventricle: {dice: 0.8}}")
-    assert "gate.ventricle: unknown key" in said
-    assert "did you mean ventricles?" in said
+def test_a_gate_takes_known_structures_and_limits_only() -> None:
+    message = refused("gate={ventricle: {dice: 0.8}}")
+    assert "gate.ventricle: unknown key" in message
+    assert "did you mean ventricles?" in message
     assert "allowed: a Dice above 0, at most 1" in refused("gate={ventricles: {dice: 85}}")
     assert "allowed: at least one of dice" in refused("gate={ventricles: {}}")
     assert "allowed: at least one of external_csf" in refused("gate={tries: 2}")
@@ -83,22 +83,22 @@ def test_a_gate_asks_for_structures_by_name_and_limits_that_there_are() -> None:
     )
 
 
-def test_a_case_has_the_whole_gate_and_one_without_has_no_such_key() -> None:
+def test_a_case_has_the_whole_gate_or_no_such_key() -> None:
     [plain, *_] = iterate_cases(recipe())
     [gated, *_] = iterate_cases(
         recipe("gate={ventricles: {dice: 0.8}, cerebellum: {surface_mm: 2}}")
     )
     assert "gate" not in json.loads(plain.to_json())
-    assert gated.gate == {
-        "model": "fetal-segmenter",
-        "tries": 3,
-        "structures": {"ventricles": {"dice": 0.8}, "cerebellum": {"surface_mm": 2.0}},
-    }
+    assert gated.gate == CaseGate(
+        model="fetal-segmenter",
+        tries=3,
+        structures={"ventricles": {"dice": 0.8}, "cerebellum": {"surface_mm": 2.0}},
+    )
     assert Case.from_json(gated.to_json()) == gated
-    assert replace(gated, gate={}) == plain
+    assert replace(gated, gate=None) == plain
 
 
-def test_the_attempt_enters_the_seed_and_the_first_is_the_case_s_own() -> None:
+def test_each_attempt_has_its_own_seed_and_the_first_the_seed_of_the_case() -> None:
     [case, *_] = iterate_cases(recipe())
     seeds = [with_style_of_attempt(case, i).appearance.style_seed for i in range(4)]
     assert seeds[0] == case.appearance.style_seed
@@ -112,7 +112,7 @@ def brain() -> Subject:
     return phantom(26.0, 1, 3.0)
 
 
-def test_limits_are_held_against_figures(brain: Subject) -> None:
+def test_limits_are_compared_with_the_agreement(brain: Subject) -> None:
     label = brain.label
     spacing = (3.0, 3.0, 3.0)
     limits = {
@@ -135,8 +135,8 @@ def test_limits_are_held_against_figures(brain: Subject) -> None:
     )
 
 
-class Draws:
-    """Paints noise by its style seed, and keeps the seeds it was given."""
+class NoisePainter:
+    """Paints noise by the style seed, and records the seeds."""
 
     card = {"family": "spade", "config": {"latent": 4}}  # noqa: RUF012
 
@@ -151,27 +151,29 @@ class Draws:
         return rng.random(label.shape, dtype=np.float32), None
 
 
-class Sees:
-    """Sees the label, but for a share of the ventricles that hangs on the attempt."""
+class LossySegmenter:
+    """Returns the label without a share of the ventricles, one share for each attempt."""
 
     def __init__(self, shares: list[float]) -> None:
         self.shares = iter(shares)
 
     def segment(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
-        made, where = label.copy(), np.flatnonzero(label == FETA.index("ventricles"))
-        made.flat[where[: round(next(self.shares) * len(where))]] = 0
-        return made
+        segmented, where = label.copy(), np.flatnonzero(label == FETA.index("ventricles"))
+        segmented.flat[where[: round(next(self.shares) * len(where))]] = 0
+        return segmented
 
 
-def judged(subject: Subject, shares: list[float], tries: int) -> tuple[Draws, np.ndarray, dict]:
+def judged(
+    subject: Subject, shares: list[float], tries: int
+) -> tuple[NoisePainter, np.ndarray, dict]:
     [case, *_] = iterate_cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
-    painter, gate = Draws(), Gate.__new__(Gate)
-    gate.segmenter = Sees(shares)  # type: ignore[assignment]
+    painter, gate = NoisePainter(), Gate.__new__(Gate)
+    gate.segmenter = LossySegmenter(shares)  # type: ignore[assignment]
     image, _, verdict = gate.paint_until_accepted(painter, case, subject.label, subject)
     return painter, image, verdict
 
 
-def test_what_misses_is_painted_again_until_it_passes(brain: Subject) -> None:
+def test_an_image_that_misses_is_painted_again_until_one_passes(brain: Subject) -> None:
     painter, image, verdict = judged(brain, [0.9, 0.5, 0.0], tries=5)
     assert len(painter.seeds) == 3
     assert verdict["accepted"] is True
@@ -182,7 +184,7 @@ def test_what_misses_is_painted_again_until_it_passes(brain: Subject) -> None:
     np.testing.assert_array_equal(image, rng.random(image.shape, dtype=np.float32))
 
 
-def test_of_attempts_that_all_miss_the_nearest_is_kept(brain: Subject) -> None:
+def test_if_all_attempts_miss_the_nearest_is_used(brain: Subject) -> None:
     painter, image, verdict = judged(brain, [0.9, 0.3, 0.6], tries=3)
     assert verdict["accepted"] is False
     assert "ventricles dice 0.8" in verdict["why"]
@@ -196,7 +198,7 @@ def options(models: dict[str, str], model: str, limits: str, tries: int = 2) -> 
     return [*small(models[model]), f"--set=gate={gate}"]
 
 
-def test_a_sample_that_never_passes_stays_in_its_place(
+def test_a_sample_that_never_passes_is_stored_as_not_accepted(
     models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3; twice the same bytes; a replay too; and in another order of the samples."""
@@ -227,7 +229,7 @@ def test_a_sample_that_never_passes_stays_in_its_place(
     assert "rejected sample 0: ventricles dice 0" in capsys.readouterr().out
 
 
-def test_what_passes_at_once_is_the_sample_without_a_gate(
+def test_a_sample_that_passes_at_once_equals_the_one_without_a_gate(
     models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     render = ["render", RECIPE, "--serial", "--json"]
@@ -244,13 +246,13 @@ def test_what_passes_at_once_is_the_sample_without_a_gate(
 
 
 def planned(models: dict[str, str], model: str, *more: str):
-    made = recipe(f"appearance.model={models[model]}", "output.spacing_mm=1", *more)
-    networks = ModelSet.of(made)
+    gated = recipe(f"appearance.model={models[model]}", "output.spacing_mm=1", *more)
+    networks = ModelSet.of(gated)
     card, size = networks.card, networks.bytes
-    return make_plan(made, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
+    return make_plan(gated, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
 
 
-def test_a_plan_counts_the_gate_and_says_what_it_cannot_do(models: dict[str, str]) -> None:
+def test_a_plan_counts_the_gate_and_warns_of_its_limits(models: dict[str, str]) -> None:
     gate = f"gate={{model: {models['judge']}, tries: 4, ventricles: {{dice: 0.8}}}}"
     without, plain, styled = (
         planned(models, "plain"),
@@ -270,7 +272,7 @@ def test_a_plan_counts_the_gate_and_says_what_it_cannot_do(models: dict[str, str
     assert any("training saw 30 to 34" in line for line in plain.warnings)
 
 
-def test_a_gate_of_no_segmenter_or_of_other_labels_is_refused(
+def test_a_gate_without_a_segmenter_or_with_other_labels_is_refused(
     models: dict[str, str], tmp_path: Path
 ) -> None:
     with pytest.raises(PlanError, match="family 'spade'; allowed: segmenter"):
@@ -293,4 +295,4 @@ def test_the_shipped_segmenter_names_the_volumes_of_the_circle() -> None:
     assert shared
     assert set(shared).isdisjoint(networks.gate_card["training"]["held_out"])
     [line] = [x for x in gate_warnings(gated, networks.gate_card, networks.card) if "circle" in x]
-    assert all(one in line for one in shared)
+    assert all(volume in line for volume in shared)

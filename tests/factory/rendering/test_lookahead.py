@@ -1,4 +1,4 @@
-"""Cases begun ahead: the same bytes and the same errors, on Ray and serially."""
+"""Cases that are begun ahead give the same bytes and errors, on Ray and serially."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The digest of a serial run that begins nothing ahead."""
+    """Return the digest of a serial run that begins nothing ahead."""
     path = tmp_path_factory.mktemp("quiet") / "d.zarr"
     return toy_run.render(str(path), SAMPLES, serial=True, progress=False).digest()
 
@@ -49,8 +49,8 @@ def how(request) -> dict[str, object]:
     return {"actors": 1 if request.param == "one actor" else 2, "ahead": AHEAD}
 
 
-def stages(log: list[str], held: threading.Event) -> Lookahead[str]:
-    """Stages that note what they do and in which thread; case 4 fails, painting waits for held."""
+def stages(log: list[str], may_paint: threading.Event) -> Lookahead[str, str]:
+    """Return stages that log what they do; case 4 fails, and painting waits for an event."""
 
     def prepare(case) -> str:
         log.append(f"prepare {case.id} {threading.current_thread().name}")
@@ -59,7 +59,7 @@ def stages(log: list[str], held: threading.Event) -> Lookahead[str]:
         return case.id
 
     def paint(prepared: str) -> str:
-        assert held.wait(WAIT)
+        assert may_paint.wait(WAIT)
         log.append(f"paint {prepared} {threading.current_thread().name}")
         return f"{prepared} painted"
 
@@ -67,12 +67,12 @@ def stages(log: list[str], held: threading.Event) -> Lookahead[str]:
 
 
 def test_each_stage_has_a_thread_and_each_error_its_case() -> None:
-    log, held = list[str](), threading.Event()
-    ahead, cases = stages(log, held), [toy_run.case(i) for i in range(3, 7)]
+    log, may_paint = list[str](), threading.Event()
+    ahead, cases = stages(log, may_paint), [toy_run.case(i) for i in range(3, 7)]
     ahead.prefetch(cases[:3])
     while not any(cases[2].id in line for line in log):  # the others wait to be painted
         time.sleep(0.01)
-    held.set()
+    may_paint.set()
     assert ahead.result(cases[0]) == f"{cases[0].id} painted"
     ahead.prefetch(cases[1:])
     with pytest.raises(AnatomyError, match=cases[1].id):
@@ -85,13 +85,13 @@ def test_each_stage_has_a_thread_and_each_error_its_case() -> None:
     assert sum(line.startswith("prepare") for line in log) == len(cases)  # each once
 
 
-def test_what_is_not_expected_any_more_is_let_go() -> None:
-    log, held = list[str](), threading.Event()
-    ahead, cases = stages(log, held), [toy_run.case(i) for i in range(4)]
+def test_cases_that_are_not_expected_any_more_are_cancelled() -> None:
+    log, may_paint = list[str](), threading.Event()
+    ahead, cases = stages(log, may_paint), [toy_run.case(i) for i in range(4)]
     ahead.prefetch(cases[:3])
-    dropped = ahead.pending[1][-1]
+    dropped = ahead.pending[1].painted
     ahead.prefetch([cases[0]])
-    held.set()
+    may_paint.set()
     assert ahead.result(cases[3]) == f"{cases[3].id} painted"  # nor is the first one needed
     with pytest.raises(CancelledError):
         dropped.result()
@@ -99,19 +99,19 @@ def test_what_is_not_expected_any_more_is_let_go() -> None:
     assert ahead.pending == []
 
 
-def test_nothing_is_done_in_other_threads_where_nothing_is_expected() -> None:
-    log, held = list[str](), threading.Event()
-    held.set()
-    stages(log, held).result(toy_run.case(0))
+def test_without_prefetching_no_other_thread_is_used() -> None:
+    log, may_paint = list[str](), threading.Event()
+    may_paint.set()
+    stages(log, may_paint).result(toy_run.case(0))
     assert {line.split()[-1] for line in log} == {threading.current_thread().name}
 
 
-def test_the_same_bytes(tmp_path, how, quiet):
+def test_lookahead_does_not_change_the_bytes(tmp_path, how, quiet):
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
 
 
 @pytest.mark.parametrize("how", ["serial", "one actor"], indirect=True)
-def test_the_next_case_is_begun_though_it_is_of_another_shard_or_subject(tmp_path, how, quiet):
+def test_the_next_case_is_begun_even_in_another_shard_or_of_another_subject(tmp_path, how, quiet):
     for index in (1, 2, 5):  # within a shard, of the next, and of the next subject
         (tmp_path / f"awaited-{index}").touch()
     dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
@@ -120,7 +120,7 @@ def test_the_next_case_is_begun_though_it_is_of_another_shard_or_subject(tmp_pat
 
 @pytest.mark.parametrize("keep_going", [False, True])
 @pytest.mark.parametrize("index", [4, 5])  # the first and the last of a shard
-def test_an_error_met_ahead_stays_with_its_case(tmp_path, how, quiet, index, keep_going):
+def test_an_error_ahead_belongs_to_its_own_case(tmp_path, how, quiet, index, keep_going):
     (tmp_path / f"error-{index}").touch()
     how = {**how, "mishaps": str(tmp_path)}
     if keep_going:
@@ -135,7 +135,9 @@ def test_an_error_met_ahead_stays_with_its_case(tmp_path, how, quiet, index, kee
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
 
 
-def test_a_case_that_kills_ahead_is_found_and_the_others_are_made(tmp_path, cluster, quiet):
+def test_a_case_that_kills_ahead_is_identified_and_the_others_are_rendered(
+    tmp_path, cluster, quiet
+):
     (tmp_path / "always-4").touch()
     how = {"mishaps": str(tmp_path), "actors": 2, "ahead": AHEAD}
     dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, keep_going=True, **how)
@@ -146,7 +148,7 @@ def test_a_case_that_kills_ahead_is_found_and_the_others_are_made(tmp_path, clus
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
 
 
-def test_actors_killed_are_replaced(tmp_path, cluster, quiet):
+def test_killed_actors_are_replaced(tmp_path, cluster, quiet):
     for index in (0, 3, 11):
         (tmp_path / f"once-{index}").touch()
     how = {"mishaps": str(tmp_path), "actors": 2, "ahead": AHEAD}
@@ -154,7 +156,7 @@ def test_actors_killed_are_replaced(tmp_path, cluster, quiet):
     assert len(list(tmp_path.glob("met-*"))) == 3
 
 
-def test_a_process_that_is_not_sound_is_let_go(tmp_path, cluster):
+def test_a_process_with_an_unexpected_error_is_replaced(tmp_path, cluster):
     """What is no error of the case is raised for it alone, though it was met ahead."""
     (tmp_path / "odd-4").touch()
     with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
@@ -163,14 +165,14 @@ def test_a_process_that_is_not_sound_is_let_go(tmp_path, cluster):
 
 
 @pytest.mark.parametrize("how", [{"serial": True}, {"actors": 2}], ids=["serial", "ray"])
-def test_ctrl_c_then_the_same_command(tmp_path, quiet, how):
+def test_after_ctrl_c_the_same_command_goes_on(tmp_path, quiet, how):
     path = tmp_path / "d.zarr"
     command = [sys.executable, "-m", "support.toy_render", str(path), str(SAMPLES)]
-    given = json.dumps({**how, "ahead": AHEAD})
+    run_options = json.dumps({**how, "ahead": AHEAD})
 
     def start(seconds: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [*command, seconds, given],
+            [*command, seconds, run_options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -184,13 +186,13 @@ def test_ctrl_c_then_the_same_command(tmp_path, quiet, how):
         assert first.poll() is None, first.communicate()[1]
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGINT)
-    said, errors = first.communicate(timeout=WAIT)
+    output, errors = first.communicate(timeout=WAIT)
     assert first.returncode == 130, errors
-    assert "the same command goes on from there" in said
+    assert "the same command goes on from there" in output
     assert "Traceback" not in errors
     assert 2 <= len(list(path.glob("ledger/0*.json"))) < 6
-    said, errors = start("0").communicate(timeout=WAIT)
-    assert said.strip() == quiet, errors
+    output, errors = start("0").communicate(timeout=WAIT)
+    assert output.strip() == quiet, errors
 
 
 @pytest.mark.parametrize("serial", [True, False], ids=["serial", "ray"])
@@ -200,7 +202,7 @@ def test_a_recipe_gives_the_same_bytes_and_the_same_failures(tmp_path, monkeypat
     changes = [change.removeprefix("--set=") for change in small(tiny_model(tmp_path / "tiny"))]
     wide = "{atrial_width_mm: {each: [0, 9, 30]}, mode: dilate}"
     changes += ["subjects.phantom.count=2", f"anatomy.0.ventriculomegaly={wide}"]
-    made = [
+    reports = [
         render(
             load_recipe(RECIPE, changes),
             output=str(tmp_path / f"{overlap}.zarr"),
@@ -212,7 +214,7 @@ def test_a_recipe_gives_the_same_bytes_and_the_same_failures(tmp_path, monkeypat
         )
         for overlap in (False, True)
     ]
-    plain, overlapping = (one.dataset for one in made)
+    plain, overlapping = (report.dataset for report in reports)
     assert sorted(plain.failures()) == [2, 5]
     assert overlapping.failures() == plain.failures()
     assert overlapping.digest() == plain.digest()

@@ -1,4 +1,4 @@
-"""The models that a recipe names: every role is found, counted and sent."""
+"""Every model that a recipe names is found, counted and sent."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from golden import workplace
 
 from factory.api import load_recipe
 from factory.execution.submit_bundle import named
-from factory.rendering.model_set import ModelSet, roles
+from factory.rendering.model_set import ModelSet, list_roles
 
 GATE = "gate={model: mine/judge, ventricles: {dice: 0.9}}"
 ROLES = {
@@ -20,7 +20,7 @@ ROLES = {
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a model of every role."""
     folder = workplace.set_up(tmp_path / "workplace")
     (folder / "mine").mkdir()
@@ -30,9 +30,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_every_model_is_a_role_and_its_weights_count(here: Path, name: str) -> None:
+def test_every_model_is_a_role_and_its_weights_count(workplace_folder: Path, name: str) -> None:
     recipe = load_recipe(name, [GATE] if name == "cnn-fusion" else [])
-    assert {role.key for role in roles(recipe.data)} == ROLES[name]
+    assert {role.key for role in list_roles(recipe.data)} == ROLES[name]
     networks = ModelSet.of(recipe)
     files = [file for folder in networks.folders.values() for file in folder.glob("*.safetensors")]
     assert len(networks.folders) == len(ROLES[name])
@@ -40,7 +40,7 @@ def test_every_model_is_a_role_and_its_weights_count(here: Path, name: str) -> N
     assert len(networks.weights) == len(files)
 
 
-def test_a_model_of_ones_own_goes_with_a_job_whatever_its_role(here: Path) -> None:
+def test_a_users_own_model_goes_with_a_job_whatever_its_role(workplace_folder: Path) -> None:
     gated = {key: folder for key, _, folder in named(load_recipe("cnn-fusion", [GATE]))}
     assert gated["gate.model"] == Path("mine/judge")
     assert {"appearance.model", "appearance.fuse.cnn"} <= gated.keys()  # of this folder, too

@@ -45,7 +45,7 @@ def renderer() -> Renderer:
 
 def test_a_case_gives_the_same_bytes_again_and_after_other_cases(renderer: Renderer) -> None:
     first = renderer.render(CASE)
-    renderer.render(dataclasses.replace(CASE, edits=[]))
+    renderer.render(dataclasses.replace(CASE, edits=()))
     for again in (renderer.render(CASE), Renderer(WEIGHTS, threads=1).render(CASE)):
         np.testing.assert_array_equal(first.image, again.image)
         np.testing.assert_array_equal(first.label, again.label)
@@ -65,10 +65,10 @@ def test_a_volume_painted_by_table_is_the_one_painted_by_convolution(
         np.testing.assert_allclose(by_table.extra[name], extra, atol=1e-5)
 
 
-def test_mixed_precision_draws_nearly_the_same(renderer: Renderer) -> None:
+def test_mixed_precision_paints_nearly_the_same_image(renderer: Renderer) -> None:
     """Within a hundredth of a brain's brightness, and half a thousandth of it on average."""
     full = renderer.render(CASE)
-    look = {**CASE.appearance, "mixed_precision": True}
+    look = dataclasses.replace(CASE.appearance, mixed_precision=True)
     mixed = renderer.render(dataclasses.replace(CASE, appearance=look))
     assert not np.array_equal(full.image, mixed.image)
     np.testing.assert_allclose(mixed.image, full.image, atol=1e-2)
@@ -77,7 +77,7 @@ def test_mixed_precision_draws_nearly_the_same(renderer: Renderer) -> None:
     np.testing.assert_array_equal(full.label, mixed.label)
 
 
-def test_the_image_shows_what_the_label_says(renderer: Renderer) -> None:
+def test_the_image_shows_the_tissues_of_the_label(renderer: Renderer) -> None:
     """Fluid is bright on T2w, tissue darker, and the background black."""
     sample = renderer.render(CASE)
     assert sample.image.shape == sample.label.shape == (48, 64, 48)
@@ -92,7 +92,7 @@ def test_the_image_shows_what_the_label_says(renderer: Renderer) -> None:
 
 
 def test_measures_are_of_the_edited_label(renderer: Renderer) -> None:
-    plain = renderer.render(dataclasses.replace(CASE, edits=[]))
+    plain = renderer.render(dataclasses.replace(CASE, edits=()))
     dilated = renderer.render(CASE)
     ventricle = sample_value(dilated, "ventricles")
     ml = (dilated.label == ventricle).sum() * 8 / 1000
@@ -108,28 +108,25 @@ def sample_value(sample, name: str) -> int:
 def test_only_the_brains_box_is_painted(renderer: Renderer) -> None:
     """The same subject on a larger grid gets the same voxels."""
     small = renderer.render(CASE)
-    large = renderer.render(
-        dataclasses.replace(CASE, grid={"shape": [64, 80, 64], "spacing_mm": 2.0})
-    )
+    large = renderer.render(dataclasses.replace(CASE, grid=CaseGrid((64, 80, 64), spacing_mm=2.0)))
     a, b = tissue_slices(small.label), tissue_slices(large.label)
     np.testing.assert_array_equal(small.label[a], large.label[b])
     np.testing.assert_allclose(small.image[a], large.image[b], atol=1e-5)
 
 
-def test_what_lies_outside_training_is_recorded(renderer: Renderer) -> None:
-    huge = [
-        {"dilate_ventricles": {"radius_mm": 30.0, "into": ["white_matter", "deep_grey_matter"]}}
-    ]
-    sample = renderer.render(dataclasses.replace(CASE, edits=huge))
+def test_tissue_outside_the_training_range_is_recorded(renderer: Renderer) -> None:
+    into = ["white_matter", "deep_grey_matter"]
+    huge = dataclasses.replace(CASE.edits[0], parameters={"radius_mm": 30.0, "into": into})
+    sample = renderer.render(dataclasses.replace(CASE, edits=(huge,)))
     assert "white_matter volume_ml" in sample.measures["outside_training"]
 
 
-def test_what_cannot_be_rendered_is_said_in_one_line(renderer: Renderer, tmp_path: Path) -> None:
-    asks = dataclasses.replace(CASE, appearance={**CASE.appearance, "original": True})
+def test_a_case_that_cannot_be_rendered_raises_one_line(renderer: Renderer, tmp_path: Path) -> None:
+    look = dataclasses.replace(CASE.appearance, original=True)
     with pytest.raises(RenderError, match=r"phantom-1/grade=2/0.*no image"):
-        renderer.render(asks)
+        renderer.render(dataclasses.replace(CASE, appearance=look))
     with pytest.raises(SubjectError, match="16"):
-        renderer.render(dataclasses.replace(CASE, grid={"shape": [16, 16, 16], "spacing_mm": 2.0}))
+        renderer.render(dataclasses.replace(CASE, grid=CaseGrid((16, 16, 16), spacing_mm=2.0)))
     write_card(tmp_path, {**read_card(WEIGHTS), "family": "label_vae"})
     with pytest.raises(WeightsError, match="'label_vae'; allowed: spade, stylegan2"):
         Renderer(tmp_path, threads=1)

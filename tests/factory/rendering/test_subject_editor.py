@@ -1,4 +1,4 @@
-"""Edits of a recipe, carried out on real subjects."""
+"""The edits of a recipe are applied to real subjects."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ def case(edit: str) -> Case:
 
 
 def edited(edit: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    editor, asked = SubjectEditor(), case(edit)
-    label, _, record = editor.load_and_edit(asked)
-    return editor.subject(asked).label, label, record
+    editor, requested = SubjectEditor(), case(edit)
+    result = editor.load_and_edit(requested)
+    return editor.subject(requested).label, result.label, result.records
 
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
-def test_the_atrium_gets_the_width_that_was_asked_for(mode: str) -> None:
+def test_the_atrium_gets_the_requested_width(mode: str) -> None:
     before, after, record = edited(f"{{ventriculomegaly: {{atrial_width_mm: 12, mode: {mode}}}}}")
     assert record["ventriculomegaly_requested_atrial_width_mm"] == 12
     assert record["ventriculomegaly_achieved_atrial_width_mm"] == pytest.approx(12, abs=0.75)
@@ -42,7 +42,7 @@ def test_the_atrium_gets_the_width_that_was_asked_for(mode: str) -> None:
     np.testing.assert_array_equal(after == 0, before == 0)
 
 
-def test_a_warp_belongs_to_its_case() -> None:
+def test_a_case_always_has_the_same_warp() -> None:
     before, after, record = edited("{deform: {warp_mm: 2}}")
     _, again, _ = edited("{deform: {warp_mm: 2}}")
     np.testing.assert_array_equal(after, again)
@@ -66,30 +66,30 @@ def test_a_width_that_cannot_be_reached_names_the_case_and_the_largest_that_can(
         ("cerebellar_hypoplasia: {share_of_norm: 0.7}", "transcerebellar_mm", 0.76),
     ],
 )
-def test_a_shape_comes_to_what_was_asked_for(edit: str, key: str, tolerance: float) -> None:
+def test_a_measure_reaches_the_requested_value(edit: str, key: str, tolerance: float) -> None:
     before, after, record = edited(f"{{{edit}}}")
     operator = edit.partition(":")[0]
-    achieved, asked = (record[f"{operator}_{word}_{key}"] for word in ("achieved", "requested"))
-    assert achieved == pytest.approx(asked, abs=tolerance)
+    achieved, requested = (record[f"{operator}_{word}_{key}"] for word in ("achieved", "requested"))
+    assert achieved == pytest.approx(requested, abs=tolerance)
     assert (after != before).any()
 
 
-def test_a_norm_is_for_the_age_that_the_subject_has_grown_to() -> None:
-    first, then = "{grow: {to_weeks: 23}}", "{cerebellar_hypoplasia: {share_of_norm: 0.7}}"
-    _, _, record = edited(f"{first}, {then}")
+def test_a_norm_is_for_the_age_after_growing() -> None:
+    growth, hypoplasia = "{grow: {to_weeks: 23}}", "{cerebellar_hypoplasia: {share_of_norm: 0.7}}"
+    _, _, record = edited(f"{growth}, {hypoplasia}")
     assert record["cerebellar_hypoplasia_requested_transcerebellar_mm"] == pytest.approx(
         0.7 * transcerebellar_mm(23)
     )
 
 
-def test_a_head_that_outgrows_its_grid_is_told_the_shape_it_needs() -> None:
+def test_the_error_for_a_head_too_large_for_its_grid_names_the_needed_shape() -> None:
     text = RECIPE.format(edit="{grow: {to_weeks: 38}}").replace("1.5}", "1.5, shape: [64, 64, 64]}")
-    [asked] = iterate_cases(parse_document(text, "r.yaml", RenderRecipe))
+    [requested] = iterate_cases(parse_document(text, "r.yaml", RenderRecipe))
     with pytest.raises(AnatomyError, match=r"needs \d+ × \d+ × \d+ voxels .* that shape at least"):
-        SubjectEditor().load_and_edit(asked)
+        SubjectEditor().load_and_edit(requested)
 
 
-def test_each_of_two_edits_of_a_kind_is_on_record() -> None:
+def test_two_edits_of_one_operator_have_their_own_records() -> None:
     left = "ventriculomegaly: {atrial_width_mm: 11, side: left}"
     right = "ventriculomegaly: {atrial_width_mm: 13, side: right}"
     _, _, record = edited(f"{{{left}}}, {{{right}}}")

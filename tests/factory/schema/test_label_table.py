@@ -73,7 +73,8 @@ def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
 def test_edits_and_records_go_by_the_lesions_names() -> None:
     editor = SubjectEditor()
     in_first = next(case for case in iterate_cases(recipe()) if case.group == "first")
-    label, _, record = editor.load_and_edit(in_first)
+    edited = editor.load_and_edit(in_first)
+    label, record = edited.label, edited.records
     table = editor.subject(in_first).table
     for name, ml in (("lesion", 2), ("cyst", 1), ("clot", 1)):
         assert (label == table.index(name)).sum() * 0.008 == pytest.approx(ml, abs=0.005)
@@ -90,7 +91,8 @@ def test_a_lesion_that_is_switched_off_leaves_the_table_as_it_is() -> None:
     text = TEXT.replace("intensity: 1.4}", "intensity: 1.4}\n    when: gestational_age_weeks > 30")
     first = next(iterate_cases(recipe(text=text)))
     editor = SubjectEditor()
-    label, _, record = editor.load_and_edit(first)
+    edited = editor.load_and_edit(first)
+    label, record = edited.label, edited.records
     table = editor.subject(first).table
     assert table.names == (*FETA.names, *NAMES)
     assert not (label == table.index("lesion")).any()
@@ -165,7 +167,8 @@ def test_a_head_that_grows_is_given_room() -> None:
     wide = recipe(text=TEXT.replace(COMMON, "external_csf: {wider_mm: {uniform: [10, 15]}}"))
     small, large = needed_shape(recipe()), needed_shape(wide)
     assert [b - a for a, b in zip(small, large, strict=True)] == [15, 15, 15]
-    label, _, record = SubjectEditor().load_and_edit(next(iterate_cases(wide)))
+    edited = SubjectEditor().load_and_edit(next(iterate_cases(wide)))
+    label, record = edited.label, edited.records
     assert label.shape == layout_of(wide).shape
     assert record["external_csf_requested_wider_mm"] >= 10
 
@@ -197,7 +200,8 @@ def test_a_callosum_that_a_mapping_keeps_apart_can_be_missing(tmp_path: Path) ->
     editor = SubjectEditor()
     volumes = []
     for case in iterate_cases(made):
-        label, _, record = editor.load_and_edit(case)
+        edited = editor.load_and_edit(case)
+        label, record = edited.label, edited.records
         volumes.append((label == 8).sum())
         assert (
             map_to_painter_labels(label, case.labels)[label == 8] == FETA.index("white_matter")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from report_table import bars, keep
 
-from factory.families.feature_extractors import extractor_of
+from factory.families.feature_extractors import find_extractor
 from factory.families.segmenter.inference import VolumeSegmenter
 from factory.lookup import find_model
 from factory.metrics.distribution import density_coverage, fid, kid, precision_recall
@@ -57,7 +57,7 @@ def main() -> None:
         "paired, 2D, a volume and direction": lambda: slice_scores(made, real, label, "axial"),
         "gate: segmenting a volume": lambda: segmenter.segment(made, label),
         **{
-            f"features ({name}) of {SHOWN} slices": lambda name=name: extractor_of(name)(planes)
+            f"features ({name}) of {SHOWN} slices": lambda name=name: find_extractor(name)(planes)
             for name in ("vgg", "deepbet", "segmenter:fetal-segmenter")
         },
         f"FID of {SLICES} and {SLICES} slices": lambda: fid(one, two),

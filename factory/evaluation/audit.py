@@ -25,7 +25,7 @@ from factory.evaluation.image_set import ImageSet
 from factory.evaluation.neighbours import Gallery, Neighbours, build_gallery, find_nearest
 from factory.evaluation.parallel import SERIAL, Workers
 from factory.evaluation.real_images import refuse_other_anatomy
-from factory.families.feature_extractors import extractor_of, named
+from factory.families.feature_extractors import extractor_note, find_extractor
 from factory.storage.json_value import JsonObject
 
 CLOSE = 0.05
@@ -150,7 +150,7 @@ def audit_dataset(
         FactoryError: If the training images show fewer than two people.
         StorageError, WeightsError: If something cannot be read.
     """
-    extractor_of(extractor)  # an unknown name is reported before anything is read
+    find_extractor(extractor)  # an unknown name is reported before anything is read
     synthetic = generated.images(resolution)
     flat = synthetic.thick or real.thick
     shape = generated.dataset.layout.shape
@@ -185,7 +185,7 @@ def audit_dataset(
     draw_pairs(output / "audit-pairs.png", samples, training, neighbours, limits.pixels)
     draw_distances(output / "audit-distances.png", table, between_real, floor, asdict(limits))
     remarks = [
-        *dict.fromkeys([named(extractor), *synthetic.remarks, *real.remarks]),
+        *dict.fromkeys([extractor_note(extractor), *synthetic.remarks, *real.remarks]),
         *_audit_remarks(table, len(queries), len(training), membership is not None),
     ]
     return Audit(table, strata, membership, remarks)

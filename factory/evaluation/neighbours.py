@@ -12,7 +12,7 @@ from factory.evaluation.generated_images import BRIGHTEST
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.evaluation.parallel import SERIAL, Workers
 from factory.evaluation.volume_distribution import ALL_SLICES, cut_slices
-from factory.families.feature_extractors import Extractor, extractor_of
+from factory.families.feature_extractors import Extractor, find_extractor
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.orientations import AXES, cut
 from factory.metrics.alignment import aligned
@@ -123,7 +123,7 @@ def make_preparation(
     flat: bool, side: int, extractor: str | None
 ) -> Callable[[Volume], PreparedVolume]:
     """Return a function that prepares one volume; the arguments are those of `build_gallery`."""
-    extract = extractor_of(extractor)
+    extract = find_extractor(extractor)
 
     def prepare(volume: Volume) -> PreparedVolume:
         cut_up = _cut_planes if flat else _cut_volume

@@ -9,7 +9,7 @@ import pandas as pd
 from factory.errors import FactoryError
 from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
-from factory.families.feature_extractors import extractor_of, named, pictures
+from factory.families.feature_extractors import extractor_note, find_extractor, images_to_compare
 from factory.families.stylegan2.data import read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.snapshots import Judge
@@ -60,7 +60,7 @@ def compare_slices(
     features = np.concatenate(list(samples))
     evenly = np.linspace(0, len(features) - 1, min(MOST_SLICES, len(features))).astype(int)
     table = judge.table(features[evenly], held_out)
-    notes = [named(recipe.metrics.extractor), *generated.remarks]
+    notes = [extractor_note(recipe.metrics.extractor), *generated.remarks]
     if len(set(judge.owners)) == 1:
         notes.append(f"no floor: one subject alone ({judge.owners[0]}) cannot be split in half")
     for row in table.to_dict("records"):
@@ -76,7 +76,7 @@ def make_sample_extractor(
     Slices are float32 [slice, 1, row, column] in [-1, 1], where 1 is the 99.5th percentile that
     datasets store as 1. `labels` is the number of labels of the recipe's slices.
     """
-    extract = extractor_of(recipe.metrics.extractor)
+    extract = find_extractor(recipe.metrics.extractor)
 
     def extract_sample(number: int) -> np.ndarray:
         index = generated.accepted_samples[number]
@@ -85,6 +85,6 @@ def make_sample_extractor(
         images = np.stack([plane.image for plane in planes])
         label_maps = np.stack([plane.label for plane in planes if plane.label is not None])
         compared = images if recipe.slices.image else images[:, :0]
-        return extract(pictures(compared, label_maps, labels))
+        return extract(images_to_compare(compared, label_maps, labels))
 
     return extract_sample

@@ -16,7 +16,7 @@ from factory.errors import FactoryError
 from factory.evaluation.generated_images import BRIGHTEST, GeneratedImages
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.evaluation.parallel import SERIAL, Workers
-from factory.families.feature_extractors import extractor_of, named
+from factory.families.feature_extractors import extractor_note, find_extractor
 from factory.imaging.boxes import tissue_slices
 from factory.imaging.orientations import AXES, cut
 from factory.metrics.distribution import floor, judge, remarks
@@ -73,7 +73,7 @@ def compare_volumes(
     Raises:
         FactoryError, StorageError, WeightsError: In one line.
     """
-    extractor_of(extractor)  # an unknown name is reported before anything is read
+    find_extractor(extractor)  # an unknown name is reported before anything is read
     synthetic = generated.images()
     side = max(generated.dataset.layout.shape)
     thick = synthetic.thick or real.thick
@@ -84,7 +84,7 @@ def compare_volumes(
     if all(held_out.all() for held_out in of_real.held_out.values()):
         raise FactoryError(f"{real.name}: every image is held out; none is left to compare with")
     rows: list[JsonObject] = []
-    notes = dict.fromkeys([named(extractor), *synthetic.remarks, *real.remarks])
+    notes = dict.fromkeys([extractor_note(extractor), *synthetic.remarks, *real.remarks])
     for against in (TRAINING, HELD_OUT, HALVES):
         scores, further = _score_directions(against, of_generated, of_real)
         notes |= dict.fromkeys(further)
@@ -163,7 +163,7 @@ def make_volume_extractor(
 
     The arguments are those of `extract_features`.
     """
-    extract = extractor_of(extractor)
+    extract = find_extractor(extractor)
 
     def extract_volume(volume: Volume) -> tuple[str, dict[str, np.ndarray]]:
         planes = {name: cut_slices(volume, name, side, slices) for name in orientations}

@@ -1,3 +1,3 @@
-"""Generators and judges: one folder a model family, with its recipe, training, inference and
+"""Generators and judges: one folder for each model family, with its recipe, training, inference and
 scoring.
 """

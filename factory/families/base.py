@@ -1,9 +1,11 @@
-"""What a model family is to the rest of the program: one folder of factory/families.
+"""The interface between a model family and the rest of the program.
+
+A family is one folder of factory/families:
 
 __init__.py   FAMILY, an instance of a class derived from Family; imports nothing heavy
-recipe.py     what a training recipe of the family may say
-job.py        what `factory train` and `factory evaluate` do with it, see Job
-...           its data, training loop, inference, scores: imported once they are needed
+recipe.py     the family's training recipe
+job.py        what `factory train` and `factory evaluate` do with that recipe; see Job
+...           data, training loop, inference and scores, imported when they are needed
 """
 
 import importlib
@@ -18,33 +20,44 @@ import numpy as np
 from factory.case import Case
 from factory.config.loading import CheckedDocument
 from factory.imaging.types import Shape
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import Subject
 from factory.training.recipe import Training
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
     from factory.training.run import Run
 
-Card = Mapping[str, Any]
+Card = Mapping[str, JsonValue]
 """A model's JSON card."""
 
 StyleEnds = tuple[Subject, Subject, float]
-"""Two real subjects, and how far from the first to the second (0 to 1) a style lies."""
+"""Two real subjects, and where a style lies between theirs: 0 is the first, 1 the second."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model adds to a sample: seconds on one thread, and bytes beside its weights."""
+    """What a model adds to the rendering of a sample.
+
+    Attributes:
+        seconds: Time on one thread.
+        bytes: Memory, without the weights.
+    """
 
     seconds: float
     bytes: int
 
 
 class Painter(Protocol):
-    """card: the model's JSON card."""
+    """A loaded model that paints label maps.
 
-    card: dict[str, Any]
+    Attributes:
+        card: The model's JSON card.
+    """
+
+    card: JsonObject
 
     def paint(
         self,
@@ -53,67 +66,87 @@ class Painter(Protocol):
         subject: Subject,
         style_ends: StyleEnds | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The image of a case.
+        """Paint a case.
 
-        Arguments:
-            case: What is asked for.
+        Args:
+            case: The parameters of the sample.
             label: uint8 [z, y, x], after the edits, in the labels that the model knows.
             subject: The case's subject, before the edits.
-            style_ends: The real subjects that lend the case their style; None where the style is
-                the case's own.
+            style_ends: The real subjects between whose styles the case's style lies; None if the
+                case has a style of its own.
 
         Returns:
-            The image, float32 [z, y, x] in units of the 99.5th percentile; and where orientations
-            are fused and uncertainty is asked for, their disagreement.
+            The image, float32 [z, y, x] in units of the 99.5th percentile. Then, if orientations
+            are fused and the case asks for the uncertainty, their disagreement; otherwise None.
         """
 
 
 class VolumeSegmenter(Protocol):
-    """A judge: what it sees in an image."""
+    """A loaded model that judges images by segmenting them."""
 
     def segment(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Labels uint8 [z, y, x] of an image float32 [z, y, x]; label: what should be there."""
+        """Segment an image.
+
+        Args:
+            image: float32 [z, y, x].
+            label: The expected label map, uint8 [z, y, x].
+
+        Returns:
+            Labels uint8 [z, y, x].
+        """
 
 
 class Job(Protocol):
-    """The module `job` of a family: what is done with a training recipe of its schema."""
+    """The module `job` of a family: what is done with a training recipe of the family.
+
+    Each family's functions take a recipe of the family's own class, hence `Any`.
+    """
 
     def check(self, recipe: Any) -> None:
-        """Raise RecipeError for what cannot be trained, before Ray starts."""
+        """Raise RecipeError for a recipe that cannot be trained, before Ray starts."""
 
     def parts(self, recipe: Any) -> Sequence[str]:
-        """Names of what is trained one after the other, a folder of the output each."""
+        """List what is trained one after another, each in a folder of the output."""
 
     def work(self, recipe: Any, part: str, run: "Run") -> None:
-        """Do one worker's share of a part, from its checkpoint on.
+        """Train a part as one of the workers, from the part's checkpoint if there is one.
 
-        Raises TrainingDiverged at the first loss that is not finite.
+        Raises:
+            TrainingDiverged: A loss is not finite.
         """
 
     def export(self, loaded: CheckedDocument[Any], output: Path) -> Path:
-        """Write OUTPUT/model, weights and card, from the parts' checkpoints; return the folder."""
+        """Write OUTPUT/model, weights and card, from the checkpoints of the parts.
 
-    def score(self, folder: Path, recipe: Any, output: Path) -> Any:
-        """A DataFrame of how a model does on what was held out; its pictures and tables are written
-        to output. None where nothing is held out."""
+        Returns:
+            The folder.
+        """
 
-    def text(self, table: Any) -> list[str]:
-        """The score's table as lines to print."""
+    def score(self, folder: Path, recipe: Any, output: Path) -> "pd.DataFrame | None":
+        """Score a model on what its training held out; write pictures and tables to output.
+
+        Returns:
+            The table of scores; None if nothing was held out.
+        """
+
+    def text(self, table: "pd.DataFrame") -> list[str]:
+        """Return the table of scores as lines to print."""
 
 
 class Family:
     """One model family.
 
     Attributes:
-        name: What cards and training recipes call it.
-        Recipe: The schema of its training recipes.
+        name: The family's name in cards and training recipes.
+        Recipe: The class of its training recipes.
         paints: Whether its models make images.
-        draws_subjects: Whether they draw images and labels together, from latents.
-        segments: Whether its models name the tissue of every voxel, and can judge at the gate.
-        has_mixed_precision: Whether its models paint in bfloat16, too.
+        draws_subjects: Whether its models draw images and labels together, from latents.
+        segments: Whether its models label every voxel, and can judge samples at the gate.
+        has_mixed_precision: Whether its models can paint in bfloat16.
         references: What a report cites: keys of factory.report.references.PAPERS, or citations.
-        uses: Arguments of `factory render` with a model of it ("{}"), by the layout of the
-            subjects that it was trained on, or "" for any.
+        uses: Arguments of `factory render` with a model of the family ("{}"), by the layout of the
+            subjects that it was trained on; "" stands for any layout.
+        seconds_per_megavoxel: Time on one thread, for cards that do not give their own.
     """
 
     name: ClassVar[str]
@@ -124,46 +157,65 @@ class Family:
     has_mixed_precision: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[Mapping[str, str]] = {}
-
     seconds_per_megavoxel: ClassVar[float] = 2.0
-    """Of one thread, where a card does not say so."""
 
     @property
     def job(self) -> Job:
-        """What is done with a training recipe. Loads torch."""
-        job: Any = importlib.import_module(f"{type(self).__module__}.job")
+        """The module that trains, exports and scores; it imports torch."""
+        job: Any = importlib.import_module(f"{type(self).__module__}.job")  # a module as a Job
         return job
 
     def painter(
         self, folder: Path, card: Card, device: "torch.device", fusion: Path | None
     ) -> Painter:
-        """The painter of a model's folder. fusion: the folder of a trained fusion.
+        """Load a painter.
 
-        Raises WeightsError where the weights cannot be used.
+        Args:
+            folder: The model folder.
+            card: The model's card.
+            device: Where the networks compute.
+            fusion: The model folder of a trained fusion, if there is one.
+
+        Raises:
+            WeightsError: The weights cannot be used.
         """
         raise NotImplementedError
 
     def segmenter(self, folder: Path, device: "torch.device") -> VolumeSegmenter:
-        """The segmenter of a model's folder. Raises WeightsError where it cannot be used."""
+        """Load the segmenter of a model folder.
+
+        Raises:
+            WeightsError: The weights cannot be used.
+        """
         raise NotImplementedError
 
     def extractor(self, folder: Path) -> "Callable[[torch.Tensor], torch.Tensor] | None":
-        """A network of grey slices (N, 1, H, W) in [-1, 1] that gives features (N, F), by which
-        sets of images are compared; None of a family that has none."""
+        """Load the feature extractor of a model folder, by which sets of images are compared.
+
+        Returns:
+            A function from grey slices (N, 1, H, W) in [-1, 1] to features (N, F); None for a
+            family without one.
+        """
         return None
 
     def has_styles(self, card: Card) -> bool:
-        """Whether a model makes several images of one label map."""
+        """Return whether a model makes several images of one label map."""
         return False
 
     def makes_images(self, card: Card) -> bool:
-        """Whether a model makes images, where others of its family make label maps alone."""
+        """Return whether a model makes images; others of its family may make only label maps."""
         return self.paints
 
     def check_fusion(self, name: str, card: Card, painter: Card) -> None:
-        """Raise FactoryError where a model does not fuse what another one paints.
+        """Check that a model fuses what a model of this family paints.
 
-        name: what the recipe calls it. card: its own. painter: the other's.
+        Args:
+            name: The fusion's name in the recipe.
+            card: The fusion's card.
+            painter: The card of the model that paints.
+
+        Raises:
+            FactoryError: It does not.
         """
         from factory.errors import FactoryError
 
@@ -172,14 +224,19 @@ class Family:
         )
 
     def fusion_warnings(self, card: Card, painter: Card) -> tuple[str, ...]:
-        """What there is to know of a fusion of what another model paints, one line each."""
+        """Return warnings about the fusion of what a model of this family paints, a line each.
+
+        Args:
+            card: The fusion's card.
+            painter: The card of the model that paints.
+        """
         return ()
 
     def cost(self, card: Card, shape: Shape) -> Cost:
-        """What a model adds to a sample of so many voxels (z, y, x)."""
+        """Estimate what a model adds to a sample of so many voxels (z, y, x)."""
         rate = float(card.get("seconds_per_megavoxel", self.seconds_per_megavoxel))
         return Cost(rate * math.prod(shape) / 1e6, 0)
 
-    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
-        """The held-out score in a few words, by the rows of a card's metrics; None without one."""
+    def headline(self, rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
+        """Return the held-out score in a few words, from the rows of a card's metrics."""
         return None

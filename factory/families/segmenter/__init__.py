@@ -1,22 +1,26 @@
-"""Segmenter: names the tissue of every voxel, and judges samples at the gate."""
+"""Segmenter: labels the tissue of every voxel, and judges samples at the gate."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from factory.families.base import Card, Cost, Family, Shape, VolumeSegmenter
 from factory.families.segmenter.recipe import SegmenterTraining
+from factory.storage.json_value import JsonValue
 from factory.training.recipe import Training
 
 if TYPE_CHECKING:
     import torch
 
 VOXEL_BYTES = 110
-"""Eight labels' shares as float32, in one direction and in all, and a copy."""
+"""Memory of a voxel: probabilities of eight labels as float32, for one orientation and summed over
+all, and a copy."""
 
 
 class SegmenterFamily(Family):
+    """The segmenter as a model family; see factory.families.base.Family."""
+
     name: ClassVar[str] = "segmenter"
     Recipe: ClassVar[type[Training]] = SegmenterTraining
     segments: ClassVar[bool] = True
@@ -27,11 +31,13 @@ class SegmenterFamily(Family):
     seconds_per_megavoxel: ClassVar[float] = 1.0
 
     def segmenter(self, folder: Path, device: "torch.device") -> VolumeSegmenter:
+        """Load the segmenter of a model folder."""
         from factory.families.segmenter.inference import VolumeSegmenter
 
         return VolumeSegmenter(folder, device)
 
     def extractor(self, folder: Path) -> "Callable[[torch.Tensor], torch.Tensor]":
+        """Load the segmenter's features of slices; see VolumeSegmenter.features."""
         import torch
 
         from factory.families.segmenter.inference import VolumeSegmenter
@@ -39,9 +45,11 @@ class SegmenterFamily(Family):
         return VolumeSegmenter(folder, torch.device("cpu")).features
 
     def cost(self, card: Card, shape: Shape) -> Cost:
+        """Estimate the time and the memory of segmenting a sample."""
         return Cost(super().cost(card, shape).seconds, VOXEL_BYTES * math.prod(shape))
 
-    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    def headline(self, rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
+        """Return the mean held-out Dice of the structures."""
         means = [row for row in rows if "structure" in row and row["subject"] == "mean"]
         if not means:
             return None

@@ -11,7 +11,7 @@ import torch
 
 from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError, RecipeError
-from factory.families.feature_extractors import extractor_of, pictures
+from factory.families.feature_extractors import find_extractor, images_to_compare
 from factory.families.stylegan2.data import PlaneSampler, read, split, table_of
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.snapshots import Judge, Snapshots, described, seen
@@ -32,7 +32,7 @@ def check(recipe: StyleGanTraining) -> None:
             f"batch {recipe.batch}: allowed: a multiple of {2 * recipe.workers}, since path "
             f"lengths are taken of half a batch on {recipe.workers} worker(s)"
         )
-    extractor_of(recipe.metrics.extractor)
+    find_extractor(recipe.metrics.extractor)
     source = recipe.slices
     known = [table.names for name, table in TABLES.items() if getattr(source, name)]
     given = getattr(source.png or source.nifti, "label_names", None)
@@ -133,7 +133,7 @@ def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:
     rng = torch.Generator().manual_seed(0)
     generator = load_weights(folder, "generator", Generator(config, rng), card)
     assert isinstance(generator, Generator)
-    made = judged.extract(pictures(*judged.draw(generator), judged.names))
+    made = judged.extract(images_to_compare(*judged.draw(generator), judged.names))
     return judged.table(made, held)
 
 

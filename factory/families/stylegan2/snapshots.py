@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.families.feature_extractors import extractor_of, pictures
+from factory.families.feature_extractors import find_extractor, images_to_compare
 from factory.families.stylegan2 import pictures as show
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.metrics.distribution import floor, judge
@@ -34,7 +34,7 @@ class Judge:
         self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None
     ) -> None:
         self.recipe, self.names = recipe, len(table.names) if table else 0
-        self.extract = extractor_of(recipe.metrics.extractor)
+        self.extract = find_extractor(recipe.metrics.extractor)
         self.owners = [p.subject for p in planes]
         self.real = self.shown(planes)
         self.features = self.extract(self.real)
@@ -44,7 +44,7 @@ class Judge:
         if self.recipe.slices.image:
             return np.stack([p.image for p in planes])
         labels = np.stack([p.label for p in planes if p.label is not None])
-        return pictures(np.zeros((len(labels), 0)), labels, self.names)
+        return images_to_compare(np.zeros((len(labels), 0)), labels, self.names)
 
     def rng(self) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
@@ -81,7 +81,7 @@ class Snapshots:
     def __call__(self, ema: torch.nn.Module, kimg: float) -> None:
         assert isinstance(ema, Generator)
         images, labels = self.judge.draw(ema)
-        compared = pictures(images, labels, self.judge.names)
+        compared = images_to_compare(images, labels, self.judge.names)
         made = self.judge.extract(compared)
         scores = {"kimg": round(kimg, 3), **judge(self.judge.features, made, self.judge.rng())}
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,7 @@ import numpy as np
 import zarr
 from scipy import ndimage
 
-from factory.storage.dataset.layout import Layout, brick_length, quantise
-from factory.storage.dataset.layout import _volume as volume_spec
+from factory.storage.dataset.layout import Layout, brick_length, quantise, volume_spec
 from factory.storage.subjects.phantom import phantom, phantom_extent_mm
 from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import FETA

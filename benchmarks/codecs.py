@@ -22,8 +22,7 @@ import zarr
 from brick_size import interval, volumes
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.layout import _volume as volume_spec
+from factory.storage.dataset.layout import Layout, volume_spec
 from factory.storage.subjects.types import FETA
 
 SAMPLES, PATCH, PATCHES = 3, 96, 20

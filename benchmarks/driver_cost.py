@@ -111,7 +111,7 @@ def stands(samples: int) -> dict[str, float]:
             (place / ledger.entry_name(shard.index, digest, False)).touch()
         dataset = Dataset(folder, made.layout, {})
         begun, wall = time.process_time(), time.perf_counter()
-        assert len(dataset.done(made.shards())) == made.layout.shards
+        assert len(dataset.finished_shards(made.shards())) == made.layout.shards
         return cost(samples, begun, wall)
 
 

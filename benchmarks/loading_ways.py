@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from factory.storage.dataset.layout import Layout, dequantise
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import FETA
 
@@ -137,7 +137,7 @@ def monai_cache(images: np.ndarray, labels: np.ndarray) -> Dataset[Any]:
 
 def ours(path: str, images: np.ndarray, labels: np.ndarray, per_shard: int) -> None:
     layout = Layout(SAMPLES, images.shape[1:], FETA, {"image": RANGE}, per_shard)
-    dataset = create(path, layout, {"recipe_digest": "0" * 64}, "seed: 0\n")
+    dataset = create_dataset(path, layout, {"recipe_digest": "0" * 64}, "seed: 0\n")
     values = [
         {"image": dequantise(i, *RANGE), "label": j} for i, j in zip(images, labels, strict=True)
     ]

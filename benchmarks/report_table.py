@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from factory.storage.dataset.environment import environment
+from factory.storage.dataset.environment import current_environment
 
 
 def machine(device: str = "cpu", threads: int = 1) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def machine(device: str = "cpu", threads: int = 1) -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return environment(device, threads) | {"processor": names[:1], "cores": os.cpu_count()}
+    return current_environment(device, threads) | {"processor": names[:1], "cores": os.cpu_count()}
 
 
 def keep(folder: Path, name: str, found: Any, table: str, device: str = "cpu") -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from factory.datasets.start import existing_dataset, plan_append, start_dataset, with_shard_size_of
+from factory.datasets.start import adopt_shard_size, open_existing, plan_append, start_dataset
 from factory.errors import FactoryError, RecipeError
 from factory.execution.options import RenderOptions, RunOptions
 from factory.execution.render_run import plan_for_machine, render_shards
@@ -98,21 +98,26 @@ def plan_report(
     projection = plan_for_machine(recipe, networks, options)
     warnings = (*projection.warnings, *label_warnings(recipe, networks.card))
     projection = replace(projection, warnings=warnings)
-    dataset = existing_dataset(recipe.spec.output.path)
+    dataset = open_existing(recipe.spec.output.path)
     if dataset is None:
         return PlanReport(projection)
-    projection = with_shard_size_of(projection, dataset)
+    projection = adopt_shard_size(projection, dataset)
     if dataset.record["recipe_digest"] == recipe.digest:
         projection = replace(
             projection, earlier_recipes=earlier_recipes(dataset.record, dataset.path)
         )
-        projection = replace(projection, finished_shards=dataset.done(projection.shards()))
+        projection = replace(
+            projection, finished_shards=dataset.finished_shards(projection.shards())
+        )
         complete = dataset.is_complete()
         return PlanReport(projection, complete, dataset.digest() if complete else None)
     if append:
         projection = plan_append(projection, dataset)
         return PlanReport(
-            replace(projection, finished_shards=dataset.done(projection.shards(), failed_too=True))
+            replace(
+                projection,
+                finished_shards=dataset.finished_shards(projection.shards(), failed_too=True),
+            )
         )
     other = (
         f"{dataset.path} was made by another recipe; rendering there needs --overwrite, or "
@@ -136,7 +141,7 @@ def render(
             comes before anything is rendered.
         ShardsFailed: Some shards could not be rendered. All other shards are complete.
     """
-    from factory.datasets.montage.montage import montage
+    from factory.datasets.montage.montage import draw_montage
     from factory.rendering.device import device_for
 
     recipe, run = _resolve_recipe(recipe, output), options.run
@@ -148,7 +153,7 @@ def render(
     device = device_for(run.device, run.address)
     projection = projection.for_device(device, options.overlap)
     lease = Lease(ObjectStore(recipe.spec.output.path), options.beside)
-    lease.refuse()  # before anything is replaced
+    lease.refuse_if_busy()  # before anything is replaced
     dataset, projection = start_dataset(
         projection,
         networks,
@@ -166,7 +171,7 @@ def render(
     if dataset.folder.is_local:
         preview = f"{dataset.path}.png"
         if report.rendered or not Path(preview).exists():
-            montage(dataset.path, preview)
+            draw_montage(dataset.path, preview)
     return RenderReport(
         dataset,
         report.rendered,
@@ -191,9 +196,9 @@ def open(
     Raises:
         DatasetError: There is no dataset, or it is damaged.
     """
-    from factory.datasets.open import opened
+    from factory.datasets.open import open_samples
 
-    return opened(path, cache=cache, unsealed=unsealed, unaccepted=unaccepted)
+    return open_samples(path, cache=cache, unsealed=unsealed, unaccepted=unaccepted)
 
 
 def train(

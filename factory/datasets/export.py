@@ -17,7 +17,7 @@ from multiprocessing.connection import wait as ended
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factory.datasets.query import select
+from factory.datasets.query import select_samples
 from factory.discovery import discover
 from factory.errors import FactoryError
 from factory.progress import Progress
@@ -27,7 +27,7 @@ from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import open_dataset
 from factory.storage.export import target
 from factory.storage.export.format import Format
-from factory.storage.export.metadata import About
+from factory.storage.export.metadata import DatasetSummary
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import count_text, join_names
 
@@ -108,25 +108,27 @@ def export(
         raise FactoryError(
             f"{path}: not complete, so it is not exported; finish rendering it first"
         )
-    format, table = FORMATS[to](About.of(dataset, licence, contrast)), dataset.cases()
+    format, table = FORMATS[to](DatasetSummary.of(dataset, licence, contrast)), dataset.cases()
     if format.describes_only:
         if where:
             raise FactoryError(f"--where: {to} describes the whole dataset")
-        return _described(dataset, to, format, table, output)
+        return _export_description(dataset, to, format, table, output)
     if output is None or "://" in output:
         raise FactoryError(f"--output: {to} needs a folder of this machine, not {output}")
-    chosen, rejected = select(table, where, rejected_too)
+    chosen, rejected = select_samples(table, where, rejected_too)
     folder = format.folder(Path(os.path.abspath(output)), format.about)
-    target.claim(folder, _claim(dataset, to, where, rejected_too))
+    target.claim_folder(folder, _export_identity(dataset, to, where, rejected_too))
     indices = [int(i) for i in chosen["sample"]]
-    with target.held(folder):
-        todo = [i for i in indices if not target.standing(folder, format.files(i))]
+    with target.lock_folder(folder):
+        todo = [i for i in indices if not target.has_all_files(folder, format.files(i))]
         standing = len(indices) - len(todo)
         with Progress(len(indices), standing, show=progress, activity="exporting") as shown:
-            for _ in _done(partial(write, dataset, format, folder), todo, workers):
+            for _ in _run_in_processes(
+                partial(write_sample, dataset, format, folder), todo, workers
+            ):
                 shown.advance(1)
-        for name, data in format.documents(_rows(chosen)).items():
-            target.put(folder, name, data)
+        for name, data in format.documents(_plain_rows(chosen)).items():
+            target.put_file(folder, name, data)
     return ExportReport(
         to,
         str(folder),
@@ -139,13 +141,13 @@ def export(
     )
 
 
-def write(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
+def write_sample(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
     """Export one sample."""
     sample = dataset.sample(index)
-    target.place(folder, format.files(index), partial(format.write, index, sample))
+    target.place_files(folder, format.files(index), partial(format.write, index, sample))
 
 
-def _described(
+def _export_description(
     dataset: Dataset, to: str, format: Format, table: "pd.DataFrame", output: str | None
 ) -> ExportReport:
     into = ObjectStore(output, scratch="") if output else dataset.folder
@@ -154,7 +156,9 @@ def _described(
     return ExportReport(to, at, len(table), len(table), use=format.use(at))
 
 
-def _claim(dataset: Dataset, to: str, where: str | None, rejected_too: bool) -> dict[str, Any]:
+def _export_identity(
+    dataset: Dataset, to: str, where: str | None, rejected_too: bool
+) -> dict[str, Any]:
     """What makes two exports one and the same: a dataset that grows keeps what it began with."""
     record = dataset.record
     first = [*record.get("grown_from", ()), record][0]
@@ -162,13 +166,13 @@ def _claim(dataset: Dataset, to: str, where: str | None, rejected_too: bool) -> 
     return {
         "format": to,
         "recipe_digest": first["recipe_digest"],
-        "made_by": ledger.sha256(ledger.canonical(made)),
+        "made_by": ledger.sha256(ledger.canonical_json(made)),
         "where": where,
         "rejected_too": rejected_too,
     }
 
 
-def _rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
+def _plain_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """The chosen rows as plain values, None where there is none."""
     return [
         {str(name): None if value != value else value for name, value in row.items()}
@@ -176,7 +180,9 @@ def _rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
     ]
 
 
-def _done(task: partial[None], todo: Sequence[int], workers: int | None) -> Iterator[None]:
+def _run_in_processes(
+    task: partial[None], todo: Sequence[int], workers: int | None
+) -> Iterator[None]:
     """Run a task for each index, in processes; yields as each one ends."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = min(workers or cores or 1, len(todo))
@@ -185,7 +191,7 @@ def _done(task: partial[None], todo: Sequence[int], workers: int | None) -> Iter
         return
     rest = iter(todo)
     context = get_context("spawn")  # zarr and s3fs have threads, which a fork would break
-    with ProcessPoolExecutor(count, context, initializer=_begin) as pool:
+    with ProcessPoolExecutor(count, context, initializer=_prepare_worker) as pool:
         try:
             running: set[Future[None]] = {pool.submit(task, i) for i in islice(rest, 2 * count)}
             while running:
@@ -202,7 +208,7 @@ def _done(task: partial[None], todo: Sequence[int], workers: int | None) -> Iter
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin() -> None:
+def _prepare_worker() -> None:
     """Leave Ctrl-C to the parent, and go when it goes."""
     import signal
 

@@ -30,11 +30,11 @@ class DatasetReport:
         return [
             f"dataset   {c['path']} ({state})",
             *failure_lines({one["sample"]: one["why"] for one in c["failures"]}),
-            f"samples   {c['samples']} of {_size(c['shape'])} voxels (z, y, x)",
+            f"samples   {c['samples']} of {_size_text(c['shape'])} voxels (z, y, x)",
             *(
                 f"array     {name}: {a['dtype']}, "
-                + ("" if a["shape"] == c["shape"] else f"at most {_size(a['shape'])}, ")
-                + f"bricks {_size(a['brick'])}, "
+                + ("" if a["shape"] == c["shape"] else f"at most {_size_text(a['shape'])}, ")
+                + f"bricks {_size_text(a['brick'])}, "
                 f"{a['bytes'] / 1e6:.1f} MB"
                 for name, a in c["arrays"].items()
             ),
@@ -58,7 +58,7 @@ class DatasetReport:
         ]
 
 
-def _size(shape: list[int]) -> str:
+def _size_text(shape: list[int]) -> str:
     return " × ".join(map(str, shape))
 
 
@@ -78,7 +78,7 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
         {
             "path": dataset.path,
             "complete": complete,
-            "growing_to": dataset.growing_to(),
+            "growing_to": dataset.growth_target(),
             "samples": layout.samples,
             "standing": len(table),
             "digest": dataset.digest() if complete and with_digest else None,
@@ -114,7 +114,7 @@ def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
     identity = {"sample", "grade", "replicate"}
     columns = [name for name in table.select_dtypes("number").columns if name not in identity]
     return {
-        _grade(grade): {
+        _grade_text(grade): {
             "samples": len(rows),
             **{
                 name: {
@@ -130,7 +130,7 @@ def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def _grade(grade: Any) -> str:
+def _grade_text(grade: Any) -> str:
     """A grade in words: a column with gaps holds decimals."""
     if isinstance(grade, float):
         return "none" if grade != grade else f"{grade:g}"

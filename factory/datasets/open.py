@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from factory.datasets.query import query_rows
+from factory.datasets.query import match_rows
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.reader import contents
+from factory.storage.dataset.reader import read_contents
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.dataset.volume_reader import open_group
 from factory.storage.dataset.window_reader import WindowReader
@@ -27,11 +27,11 @@ ACCEPTED = "accepted"
 """A column that says which samples are fit to train on; without it all are."""
 
 
-def opened(
+def open_samples(
     path: str, *, cache: str | None = None, unsealed: bool = False, unaccepted: bool = False
 ) -> "OpenedDataset":
     """factory.open."""
-    found = contents(path, unsealed=unsealed)
+    found = read_contents(path, unsealed=unsealed)
     cases = found.table
     if not unaccepted and ACCEPTED in cases:
         cases = cases[cases[ACCEPTED].ne(False)].reset_index(drop=True)
@@ -82,7 +82,7 @@ class OpenedDataset:
 
         Raises DatasetError, one line, naming the nearest column where there is no such one.
         """
-        found = self.cases[query_rows(self.cases, condition)].reset_index(drop=True)
+        found = self.cases[match_rows(self.cases, condition)].reset_index(drop=True)
         return replace(self, cases=found)
 
     def __getitem__(self, position: int) -> StoredSample:

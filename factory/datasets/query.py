@@ -16,7 +16,7 @@ ACCEPTED = "accepted"
 """The column that says whether a sample passed its checks; all did where there is none."""
 
 
-def query_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -> np.ndarray:
+def match_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -> np.ndarray:
     """Which rows of a table fulfil a query.
 
     Arguments:
@@ -36,7 +36,7 @@ def query_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -
     except Exception as error:  # pandas' parser raises of every kind
         if unknown := re.search(r"name '(\w+)' is not defined", str(error)):
             name = unknown[1]
-            raise DatasetError(f"{said}: no column {name!r}{_hint(table, name)}") from None
+            raise DatasetError(f"{said}: no column {name!r}{_column_hint(table, name)}") from None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{said}: not a query of columns: {reason}") from None
     if getattr(found, "dtype", None) not in (bool, "boolean") or len(found) != len(table):
@@ -44,14 +44,14 @@ def query_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -
     return np.asarray(found.fillna(False), bool)
 
 
-def select(
+def select_samples(
     table: "pd.DataFrame", where: str | None = None, rejected_too: bool = False
 ) -> tuple["pd.DataFrame", int]:
     """The rows that a query chooses and that were accepted; and how many it chose that were not.
 
     Raises DatasetError for a query that is none, or that chooses nothing.
     """
-    chosen = table if where is None else table[query_rows(table, where, "--where")]
+    chosen = table if where is None else table[match_rows(table, where, "--where")]
     count = len(chosen)
     if ACCEPTED in chosen and not rejected_too:
         chosen = chosen[~chosen[ACCEPTED].isin([False])]
@@ -62,12 +62,12 @@ def select(
     return chosen, count - len(chosen)
 
 
-def column(table: "pd.DataFrame", name: str) -> "pd.Series":
+def require_column(table: "pd.DataFrame", name: str) -> "pd.Series":
     """A column. Raises DatasetError, naming the nearest, where there is none."""
     if name not in table:
-        raise DatasetError(f"no column {name!r}{_hint(table, name)}")
+        raise DatasetError(f"no column {name!r}{_column_hint(table, name)}")
     return table[name]
 
 
-def _hint(table: "pd.DataFrame", name: str) -> str:
+def _column_hint(table: "pd.DataFrame", name: str) -> str:
     return nearest_name_hint(name, map(str, table)) or f"; there are {join_names(table)}"

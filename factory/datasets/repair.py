@@ -100,7 +100,7 @@ def repair_dataset(
             finished_shards=set(range(dataset.layout.shards)) - found.shards,
         )
         with Lease(dataset.folder):
-            dataset.forget(found.shards)
+            dataset.remove_entries(found.shards)
             # keep_going: what could not be rendered then has its vacant place again
             render_shards(made, dataset, networks, best_device(), run, keep_going=True)
     dataset.seal()

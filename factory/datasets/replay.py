@@ -13,8 +13,8 @@ from factory.planning.append import recorded_recipe
 from factory.planning.counterfactual import change_case
 from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.environment import environment, refuse_mixed
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.environment import current_environment, refuse_mixed
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.text import join_names
 
@@ -62,9 +62,9 @@ class ReplayReport:
             f"sample   {self.case}",
             f"dataset  {self.dataset.path}: {same}",
             *(
-                f"{name}: {_short(changed[name][0])} stored, {_short(changed[name][1])} now"
-                for name in _SHOWN
-                if name in changed
+                f"{name}: {_number_text(before)} stored, {_number_text(now)} now"
+                for name, (before, now) in changed.items()
+                if name in _SHOWN
             ),
         ]
 
@@ -96,9 +96,9 @@ def replay(
 
     device, threads = best_device(), dataset.record["environment"]["threads"]
     if not allow_mixed:
-        refuse_mixed(path, dataset.record["environment"], environment(device, threads))
+        refuse_mixed(path, dataset.record["environment"], current_environment(device, threads))
     layout = replace(dataset.layout, samples=1, samples_per_shard=1)
-    made = create(
+    made = create_dataset(
         output,
         layout,
         {
@@ -118,5 +118,5 @@ def replay(
     return ReplayReport(made, case.id, stored, made.sample(0))
 
 
-def _short(value: Any) -> str:
+def _number_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ from factory.planning.append import earlier_recipes, recorded_recipe, refuse_cha
 from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.open import create, grow, open_dataset
+from factory.storage.dataset.open import create_dataset, grow_dataset, open_dataset
 from factory.storage.errors import DatasetError
 
 
@@ -32,13 +32,13 @@ def start_dataset(
         "recipe": recipe.record(),
         "weights": networks.weights,
     }
-    before = existing_dataset(recipe.spec.output.path)
-    made = with_shard_size_of(made, before)
+    before = open_existing(recipe.spec.output.path)
+    made = adopt_shard_size(made, before)
     if append and before is not None and before.record["recipe_digest"] != recipe.digest:
         made = plan_append(made, before)
         networks.refuse_others(before, recipe)
-        record["grown_from"] = history(before)
-        dataset = grow(
+        record["grown_from"] = earlier_records(before)
+        dataset = grow_dataset(
             recipe.spec.output.path,
             made.layout,
             record,
@@ -48,7 +48,7 @@ def start_dataset(
             allow_mixed=allow_mixed,
         )
     else:
-        dataset = create(
+        dataset = create_dataset(
             recipe.spec.output.path,
             made.layout,
             record,
@@ -61,11 +61,11 @@ def start_dataset(
         networks.refuse_others(dataset, recipe)
         made = replace(made, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
     # what stands from before a growth is not touched: its readers go on with it
-    done = dataset.done(made.shards(), failed_too=bool(made.kept_samples))
+    done = dataset.finished_shards(made.shards(), failed_too=bool(made.kept_samples))
     return dataset, replace(made, finished_shards=done)
 
 
-def existing_dataset(path: str) -> Dataset | None:
+def open_existing(path: str) -> Dataset | None:
     """The dataset at a path as its seal has it, if there is one."""
     try:
         return open_dataset(path, sealed=True)
@@ -73,7 +73,7 @@ def existing_dataset(path: str) -> Dataset | None:
         return None
 
 
-def with_shard_size_of(made: Plan, before: Dataset | None) -> Plan:
+def adopt_shard_size(made: Plan, before: Dataset | None) -> Plan:
     """The plan in the shards that stand, where the recipe leaves their size to us."""
     if before is None or made.recipe.spec.output.samples_per_shard != "auto":
         return made
@@ -89,7 +89,7 @@ def plan_append(made: Plan, before: Dataset) -> Plan:
     return replace(made, earlier_recipes=earlier, kept_samples=before.layout.samples)
 
 
-def history(before: Dataset) -> list[dict[str, Any]]:
+def earlier_records(before: Dataset) -> list[dict[str, Any]]:
     """What a grown dataset keeps of the recipes before, oldest first."""
     record = before.record
     kept = {key: record[key] for key in ("recipe_digest", "recipe", "recipe_text")}

@@ -57,7 +57,9 @@ class ShardRenderer:
         """
         if offset == 0:
             self.failures = {}
-            self.writer = self.worker.dataset.writer(shard.index, shard.start, len(shard.cases))
+            self.writer = self.worker.dataset.shard_writer(
+                shard.index, shard.start, len(shard.cases)
+            )
         if self.writer is None:
             return None
         writer, self.writer = self.writer, None

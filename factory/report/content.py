@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from factory.datasets.montage.drawing import sides
+from factory.datasets.montage.drawing import orientation_text
 from factory.report import charts, measures, pictures, provenance, scores
 from factory.report.references import references
 from factory.report.strata import Strata, chosen, strata
@@ -55,7 +55,7 @@ def content(
         "program": f"{PROGRAM} {_version()}",
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "complete": complete,
-        "growing_to": dataset.growing_to(),
+        "growing_to": dataset.growth_target(),
         "digest": digest,
         "recipe": _recipe(record),
         "counts": _counts(dataset, table, verdict),
@@ -183,7 +183,7 @@ def _strata(
 def _sides(dataset: Dataset) -> str:
     if dataset.layout.table.names == HEART.names and dataset.layout.shape[0] > 1:
         return "slices of the stack, from the apex to the base, turned by 180° from their files"
-    return sides(dataset.layout.table.names, dataset.layout.shape[0] == 1)
+    return orientation_text(dataset.layout.table.names, dataset.layout.shape[0] == 1)
 
 
 def _measures(table: pd.DataFrame, found: Strata, resolved: Mapping[str, Any]) -> dict[str, Any]:

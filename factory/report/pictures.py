@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from factory.datasets.montage.drawing import draw_edges
-from factory.datasets.montage.montage import box_about, centre_of, sample_panels
-from factory.datasets.montage.panels import Panel, stack_panels
+from factory.datasets.montage.montage import bounding_box, make_sample_panels, slice_centre
+from factory.datasets.montage.panels import Panel, make_stack_panels
 from factory.errors import FactoryError
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.subjects.head_ultrasound import HEAD
@@ -56,9 +56,9 @@ def _shown(dataset: Dataset, index: int) -> Shown:
     sample, names = dataset.sample(index), dataset.layout.table.names
     image, label = sample.arrays["image"], sample.arrays["label"]
     inside = image[label > 0] if label.any() else image
-    centre = centre_of(label, names.index("ventricles") if "ventricles" in names else None)
-    box = box_about(label > 0)
-    panels = sample_panels(sample, centre, box, names == HEAD.names)
+    centre = slice_centre(label, names.index("ventricles") if "ventricles" in names else None)
+    box = bounding_box(label > 0)
+    panels = make_sample_panels(sample, centre, box, names == HEAD.names)
     if len(image) == 1:
         rows = [panels]
     elif names == HEART.names:
@@ -67,7 +67,7 @@ def _shown(dataset: Dataset, index: int) -> Shown:
         )
     else:
         rows = [panels[::2], panels[1::2]]
-        if scanned := stack_panels(sample, centre, box):
+        if scanned := make_stack_panels(sample, centre, box):
             rows.append(scanned)
     # copies, so that the volumes that they are cut from can go
     kept = [[Panel(p.title, p.image.copy(), p.pixel, None if p.label is None else p.label.copy())

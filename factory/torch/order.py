@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from factory.datasets.query import column
+from factory.datasets.query import require_column
 from factory.storage.errors import DatasetError
 
 
@@ -17,7 +17,7 @@ def sampling_weights(table: pd.DataFrame, weights: str | None, balance: str | No
     """
     found = np.ones(len(table))
     if weights is not None:
-        given = pd.to_numeric(column(table, weights), errors="coerce").to_numpy(float)
+        given = pd.to_numeric(require_column(table, weights), errors="coerce").to_numpy(float)
         bad = ~np.isfinite(given) | (given < 0)
         if bad.any():
             row = int(np.argmax(bad))
@@ -27,7 +27,7 @@ def sampling_weights(table: pd.DataFrame, weights: str | None, balance: str | No
             )
         found *= given
     if balance is not None:
-        strata = table.groupby(column(table, balance), dropna=False).ngroup().to_numpy()
+        strata = table.groupby(require_column(table, balance), dropna=False).ngroup().to_numpy()
         totals = np.bincount(strata, weights=found)
         found /= np.where(totals > 0, totals, 1)[strata]
     return found

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from factory.datasets.open import OpenedDataset, opened
-from factory.datasets.query import column
+from factory.datasets.open import OpenedDataset, open_samples
+from factory.datasets.query import require_column
 from factory.storage.errors import DatasetError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
@@ -81,7 +81,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
             DatasetError: In one line, where anything does not fit.
         """
         given = [datasets] if isinstance(datasets, str | OpenedDataset) else list(datasets)
-        found = [d if isinstance(d, OpenedDataset) else opened(d, cache=cache) for d in given]
+        found = [d if isinstance(d, OpenedDataset) else open_samples(d, cache=cache) for d in given]
         if not found:
             raise DatasetError("no datasets given")
         self.patch = _patch(patch)
@@ -99,7 +99,9 @@ class PatchDataset(Dataset[dict[str, Any]]):
         # plain arrays, not tables: they travel to every worker
         self.windows = [d.windows for d in found]
         self.samples = [d.cases["sample"].to_numpy(np.int64) for d in found]
-        self.columns = [{name: _plain(column(d.cases, name)) for name in columns} for d in found]
+        self.columns = [
+            {name: _plain(require_column(d.cases, name)) for name in columns} for d in found
+        ]
         self.ends = np.cumsum([len(d) for d in found])
         self._first = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))

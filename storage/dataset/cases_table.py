@@ -23,13 +23,13 @@ _IN_MEMORY = 2**26  # bytes of rows; more are kept in a file meanwhile
 T = TypeVar("T")
 
 
-def scalar(value: Any) -> Any:
+def json_scalar(value: Any) -> Any:
     """A value as JSON has it: numpy's scalars as Python's, NaN as null."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def row(index: int, stored: Mapping[str, Any]) -> dict[str, Any]:
+def table_row(index: int, stored: Mapping[str, Any]) -> dict[str, Any]:
     """The row of cases.parquet of a sample in the ledger."""
     fractions = dict(stored["clipped_fraction"])
     found = {"sample": index, **stored["columns"], "clipped_fraction": fractions.pop("image")}
@@ -39,14 +39,14 @@ def row(index: int, stored: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def split_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Runs of so many items, the last maybe shorter."""
     every = iter(items)
     while run := list(islice(every, size)):
         yield run
 
 
-def to_parquet(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def parquet_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as a Parquet file; a column that mixes kinds of values is stored as text.
 
     What kind a column is of is known after the last row: rows wait in a file till then.
@@ -57,11 +57,11 @@ def to_parquet(rows: Iterable[Mapping[str, Any]]) -> bytes:
     kinds: dict[str, pa.DataType] = {}
     large: set[str] = set()  # columns of whole numbers that doubles do not hold
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8") as waiting:
-        for batch in batched(rows, ROWS):
+        for batch in split_batches(rows, ROWS):
             for name in dict.fromkeys(name for row in batch for name in row):
                 values = [row.get(name) for row in batch]
-                kind = _kind(values)
-                kinds[name] = _joined(kinds.get(name, kind), kind)
+                kind = _column_type(values)
+                kinds[name] = _common_type(kinds.get(name, kind), kind)
                 if kind == pa.int64() and any(v is not None and abs(v) > _EXACT for v in values):
                     large.add(name)
             waiting.writelines(json.dumps(row) + "\n" for row in batch)
@@ -70,14 +70,16 @@ def to_parquet(rows: Iterable[Mapping[str, Any]]) -> bytes:
         schema = pa.schema([(n, pa.string() if n in text else kind) for n, kind in kinds.items()])
         buffer = io.BytesIO()
         with pq.ParquetWriter(buffer, schema) as writer:
-            for lines in batched(waiting, ROWS):
+            for lines in split_batches(waiting, ROWS):
                 found = [json.loads(line) for line in lines]
-                columns = [_column([r.get(field.name) for r in found], field) for field in schema]
+                columns = [
+                    _arrow_column([r.get(field.name) for r in found], field) for field in schema
+                ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return buffer.getvalue()
 
 
-def _kind(values: Sequence[Any]) -> "pa.DataType":
+def _column_type(values: Sequence[Any]) -> "pa.DataType":
     """What a column of these values is of."""
     import pyarrow as pa
 
@@ -87,7 +89,7 @@ def _kind(values: Sequence[Any]) -> "pa.DataType":
         return pa.string()
 
 
-def _joined(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
+def _common_type(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
     """What a column is of whose parts are of these."""
     import pyarrow as pa
 
@@ -97,7 +99,7 @@ def _joined(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
     return pa.float64() if pair == {pa.int64(), pa.float64()} else pa.string()
 
 
-def _column(values: Sequence[Any], field: "pa.Field") -> "pa.Array":
+def _arrow_column(values: Sequence[Any], field: "pa.Field") -> "pa.Array":
     import pyarrow as pa
 
     if field.type == pa.string():

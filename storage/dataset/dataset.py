@@ -23,19 +23,31 @@ import zarr
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.ledger_entries import (
-    Names,
-    entries,
-    entry_of,
-    forget_damaged,
-    shard_of,
+    EntryNames,
+    find_entry,
+    read_entries,
+    remove_damaged_entries,
+    shard_index,
 )
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.record import GROWTH, documents, generation_of, put_all, read_record
-from factory.storage.dataset.seal import is_unaltered, make_seal, newest_seal, seal_key, tidy
+from factory.storage.dataset.record import (
+    GROWTH,
+    generation,
+    parse_record,
+    put_missing,
+    record_objects,
+)
+from factory.storage.dataset.seal import (
+    is_unaltered,
+    make_seal,
+    newest_seal,
+    remove_superseded,
+    seal_key,
+)
 from factory.storage.dataset.seal_contents import collect_seal_contents
 from factory.storage.dataset.shard_writer import ShardWriter
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.dataset.volume_reader import VolumeReader, digest_of, open_group
+from factory.storage.dataset.volume_reader import VolumeReader, compute_digest, open_group
 from factory.storage.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -61,13 +73,15 @@ class Dataset:
         return ObjectStore(self.path)
 
     @cached_property
-    def _known(self) -> Names:
+    def _known(self) -> EntryNames:
         """Names in the ledger, as of the last sample that was looked for."""
         return {}
 
     # Writing
 
-    def done(self, shards: Iterable[ledger.ShardLike], *, failed_too: bool = False) -> set[int]:
+    def finished_shards(
+        self, shards: Iterable[ledger.ShardLike], *, failed_too: bool = False
+    ) -> set[int]:
         """Indices of the shards that stand, by the names in the ledger: nothing is read.
 
         shards: in order, taken lazily, no further than the ledger goes. A name says which shard of
@@ -75,15 +89,15 @@ class Dataset:
         out. failed_too: also those in which a case could not be rendered, else these are tried
         again.
         """
-        present = {name for name in self.folder.names(ledger.LEDGER) if name[:8].isdigit()}
-        last = max(map(shard_of, present), default=-1)
+        present = {name for name in self.folder.list_names(ledger.LEDGER) if name[:8].isdigit()}
+        last = max(map(shard_index, present), default=-1)
         return {
             shard.index
             for shard in itertools.takewhile(lambda shard: shard.index <= last, shards)
             if present.intersection(_names(shard, failed_too))
         }
 
-    def writer(self, index: int, start: int, count: int) -> ShardWriter:
+    def shard_writer(self, index: int, start: int, count: int) -> ShardWriter:
         """What takes the samples of a shard one by one. Raises as
         factory.storage.dataset.shard_writer says.
         """
@@ -105,7 +119,7 @@ class Dataset:
         layout or is not finite, DatasetError where the environment is another or the folder
         refuses.
         """
-        writer = self.writer(index, start, len(samples))
+        writer = self.shard_writer(index, start, len(samples))
         for sample in samples:
             writer.add(sample)
         writer.close()
@@ -121,23 +135,23 @@ class Dataset:
             return
         gathered = collect_seal_contents(self.layout, self._entries())
         if missing := self.layout.shards - len(gathered.entries):
-            forget_damaged(self.folder)
+            remove_damaged_entries(self.folder)
             raise DatasetError(
                 f"{self.path}: {missing} of {self.layout.shards} shards are missing; "
                 "the same command renders them"
             )
-        small = gathered.objects | documents(self.layout, self.record)
-        put_all(self.folder, small)
-        self.folder.sweep()
-        key = seal_key(generation_of(self.record))
+        small = gathered.objects | record_objects(self.layout, self.record)
+        put_missing(self.folder, small)
+        self.folder.remove_temporary_files()
+        key = seal_key(generation(self.record))
         self.folder.put(key, make_seal(self.record, gathered.samples, small, gathered.entries))
-        tidy(self.folder, key, gathered.entries)
+        remove_superseded(self.folder, key, gathered.entries)
         self._forget_plan()
 
-    def forget(self, shards: Iterable[int]) -> None:
+    def remove_entries(self, shards: Iterable[int]) -> None:
         """Remove the entries of some shards, so that these do not stand any more."""
         prefixes = {f"{shard:08d}" for shard in shards}
-        for name in self.folder.names(ledger.LEDGER):
+        for name in self.folder.list_names(ledger.LEDGER):
             if name[:8] in prefixes:
                 self.folder.delete(f"{ledger.LEDGER}/{name}")
 
@@ -150,9 +164,9 @@ class Dataset:
         seal = self._seal()
         return seal is not None and is_unaltered(self.folder, seal)
 
-    def growing_to(self) -> int | None:
+    def growth_target(self) -> int | None:
         """How many samples it will have, where a growth has begun that is not sealed yet."""
-        plan = read_record(self.folder.get(GROWTH))
+        plan = parse_record(self.folder.get(GROWTH))
         return None if plan is None else int(plan["layout"]["samples"])
 
     @property
@@ -162,7 +176,7 @@ class Dataset:
 
     def sample(self, index: int) -> StoredSample:
         """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
-        entry = entry_of(self.folder, self.layout, self.path, index, self._known)
+        entry = find_entry(self.folder, self.layout, self.path, index, self._known)
         stored = entry["samples"][index - entry["start"]]
         arrays, volumes = {}, VolumeReader(self.folder, self.path)
         for name in self.layout.arrays:
@@ -207,23 +221,23 @@ class Dataset:
         Reads everything, one sample in memory at a time. Raises DatasetError where a shard is
         missing or its objects are not there in full.
         """
-        return digest_of(self.folder, self.path, self.layout, self._every_entry())
+        return compute_digest(self.folder, self.path, self.layout, self._every_entry())
 
     # Within
 
     def _seal(self) -> dict[str, Any] | None:
         """The newest seal, if it is of this generation or a later one."""
         seal = newest_seal(self.folder)
-        return seal if seal and seal["generation"] >= generation_of(self.record) else None
+        return seal if seal and seal["generation"] >= generation(self.record) else None
 
     def _forget_plan(self) -> None:
         """Remove the record of a growth that is sealed."""
-        plan = read_record(self.folder.get(GROWTH))
-        if plan is not None and generation_of(plan) <= generation_of(self.record):
+        plan = parse_record(self.folder.get(GROWTH))
+        if plan is not None and generation(plan) <= generation(self.record):
             self.folder.delete(GROWTH)
 
     def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        return entries(self.folder, self.layout)
+        return read_entries(self.folder, self.layout)
 
     def _every_entry(self) -> Iterator[dict[str, Any]]:
         """The entries of all shards, in order. Raises DatasetError where one is missing."""

@@ -29,7 +29,7 @@ _PACKAGES = (
 )
 
 
-def environment(device: str, threads: int) -> dict[str, Any]:
+def current_environment(device: str, threads: int) -> dict[str, Any]:
     """The environment of this process as plain JSON.
 
     device: what computes, e.g. "cpu" or "NVIDIA H200". threads: of one renderer.
@@ -51,7 +51,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
 def refuse_mixed(path: str, begun: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     """Raise DatasetError where the bits of a dataset begun there would differ if made here."""
     changed = [
-        f"{key} {_short(begun[key])}, here {_short(here[key])}"
+        f"{key} {_shorten(begun[key])}, here {_shorten(here[key])}"
         for key in BITS
         if begun[key] != here[key]
     ]
@@ -62,7 +62,7 @@ def refuse_mixed(path: str, begun: Mapping[str, Any], here: Mapping[str, Any]) -
         )
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     """A value for a line of text; of a sha256 the first digits tell enough."""
     text = str(value)
     return text[:12] if len(text) == 64 else text

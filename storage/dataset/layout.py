@@ -166,14 +166,14 @@ def dequantise(levels: np.ndarray, low: float, high: float) -> np.ndarray:
     return values
 
 
-def padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def pad_to_shape(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Values filled up with zeros, at the end of each axis, to a shape."""
     if values.shape == shape:
         return values
     return np.pad(values, [(0, most - n) for n, most in zip(values.shape, shape, strict=True)])
 
 
-def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
+def zarr_objects(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
     """Every zarr.json of the group, by key, and the sample coordinate.
 
     The root's holds all the others too ("consolidated"), so that readers need not list the
@@ -182,7 +182,7 @@ def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
     objects: dict[str, Any] = {}
     store = MemoryStore(objects)
     group = zarr.create_group(store, attributes=dict(attributes))
-    for name, spec in _specs(layout).items():
+    for name, spec in _array_specs(layout).items():
         group.create_array(name, **spec)
     group["sample"][:] = np.arange(layout.samples)  # type: ignore[index]
     with warnings.catch_warnings():
@@ -191,23 +191,23 @@ def metadata(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, bytes]:
     return {key: value.to_bytes() for key, value in objects.items()}
 
 
-def encode(layout: Layout, name: str, values: np.ndarray) -> dict[str, bytes]:
+def encode_rows(layout: Layout, name: str, values: np.ndarray) -> dict[str, bytes]:
     """The chunk objects of values as the first rows of an array, by key ("c/0/0").
 
     Encoding in memory gives the very bytes to put and to checksum, and never reads an existing
     object to merge with.
     """
-    return _encoded(_specs(layout)[name], name, values)
+    return _encode(_array_specs(layout)[name], name, values)
 
 
 def encode_volumes(layout: Layout, name: str, volumes: Iterable[np.ndarray]) -> list[Part]:
     """Stored values [z, y, x] of some samples as parts of a shard."""
-    spec = _volume(replace(layout, samples_per_shard=1), name)
-    encoded = (_encoded(spec, name, values[None]) for values in volumes)
+    spec = volume_spec(replace(layout, samples_per_shard=1), name)
+    encoded = (_encode(spec, name, values[None]) for values in volumes)
     return [Part(data) for objects in encoded for data in objects.values()]
 
 
-def _encoded(spec: Mapping[str, Any], name: str, values: np.ndarray) -> dict[str, bytes]:
+def _encode(spec: Mapping[str, Any], name: str, values: np.ndarray) -> dict[str, bytes]:
     objects: dict[str, Any] = {}
     spec = {**spec, "shape": values.shape, "attributes": {}}
     array = zarr.create_array(
@@ -229,11 +229,11 @@ _SPACING = {
 }
 
 
-def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
+def _array_specs(layout: Layout) -> dict[str, dict[str, Any]]:
     """Arguments of zarr's create_array for every array of the group."""
     n = layout.samples
     return {
-        **{name: _volume(layout, name) for name in layout.arrays},
+        **{name: volume_spec(layout, name) for name in layout.arrays},
         "sample": {
             "shape": (n,),
             "chunks": (ROWS,),
@@ -253,7 +253,7 @@ def _specs(layout: Layout) -> dict[str, dict[str, Any]]:
     }
 
 
-def _volume(layout: Layout, name: str) -> dict[str, Any]:
+def volume_spec(layout: Layout, name: str) -> dict[str, Any]:
     """Arguments of zarr's create_array for an image or a label map."""
     shape, brick = layout.shape_of(name), layout.brick_of(name)
     whole = [-(-n // b) * b for n, b in zip(shape, brick, strict=True)]

@@ -34,18 +34,18 @@ class Lease:
         self.holder = {
             "host": socket.gethostname(),
             "process": process,
-            "started": _started(process),
+            "started": _start_time(process),
             "token": uuid.uuid4().hex,
         }
         self.mine = b""
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._renew, daemon=True)
 
-    def refuse(self) -> bytes | None:
+    def refuse_if_busy(self) -> bytes | None:
         """The lease that lies there, worth nothing. Raises DatasetError where it is worth some."""
-        self.folder.reach()
+        self.folder.check_access()
         data = self.folder.get(KEY)
-        held = _parsed(data)
+        held = _parse_lease(data)
         if not self.beside and held and is_alive(held):
             ago = max(0, round(time.time() - held["renewed"]))
             raise DatasetError(
@@ -55,11 +55,11 @@ class Lease:
         return data
 
     def __enter__(self) -> "Lease":
-        old = self.refuse()
+        old = self.refuse_if_busy()
         if not self.beside:
             self.mine = self._now()
             if not self.folder.swap(KEY, old, self.mine):
-                self.refuse()  # another one was faster; or it has gone already: then without
+                self.refuse_if_busy()  # another driver was faster; if it has ended, go on
                 self.mine = b""
             self.thread.start()
         return self
@@ -87,10 +87,10 @@ def is_alive(held: dict[str, Any]) -> bool:
     if time.time() - held["renewed"] > STALE_SECONDS:
         return False
     here = held["host"] == socket.gethostname()
-    return not here or _started(held["process"]) == held["started"]
+    return not here or _start_time(held["process"]) == held["started"]
 
 
-def _parsed(data: bytes | None) -> dict[str, Any] | None:
+def _parse_lease(data: bytes | None) -> dict[str, Any] | None:
     try:
         held = json.loads(data or b"")
         known = {"host": str, "process": int, "renewed": float}
@@ -100,7 +100,7 @@ def _parsed(data: bytes | None) -> dict[str, Any] | None:
     return {"started": None, **held} if sound else None
 
 
-def _started(process: int) -> float | None:
+def _start_time(process: int) -> float | None:
     """When a process of this host began; None where there is none."""
     import psutil
 

@@ -34,18 +34,18 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def canonical(document: Mapping[str, Any]) -> bytes:
+def canonical_json(document: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys and no spaces. Raises ValueError on NaN."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()
 
 
-def signed(document: Mapping[str, Any]) -> bytes:
+def sign(document: Mapping[str, Any]) -> bytes:
     """Canonical JSON with the sha256 of the rest added."""
-    return canonical({**document, "sha256": sha256(canonical(document))})
+    return canonical_json({**document, "sha256": sha256(canonical_json(document))})
 
 
-def parse(data: bytes | None) -> dict[str, Any] | None:
+def parse_signed(data: bytes | None) -> dict[str, Any] | None:
     """The document, or None where it is missing, cut short or altered."""
     if data is None:
         return None
@@ -55,7 +55,7 @@ def parse(data: bytes | None) -> dict[str, Any] | None:
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     # byte for byte: JSON has several ways to write one number
-    return document if isinstance(claimed, str) and signed(document) == data else None
+    return document if isinstance(claimed, str) and sign(document) == data else None
 
 
 def cases_digest(cases: Sequence[str]) -> str:

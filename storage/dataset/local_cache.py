@@ -14,9 +14,9 @@ from typing import Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.ledger_entries import shard_entries
+from factory.storage.dataset.ledger_entries import read_shard_entries
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.record import documents
+from factory.storage.dataset.record import record_objects
 from factory.storage.errors import DatasetError
 
 
@@ -32,11 +32,11 @@ class LocalCache:
         self.folder, self.seal, self.keep = folder, seal, ObjectStore(keep, scratch="objects")
         if not self.keep.is_local:
             raise DatasetError(f"{keep}: a cache lies on a disk of this machine")
-        self.root = Path(self.keep.path(ledger.sha256(ledger.canonical(seal))[:16]))
+        self.root = Path(self.keep.path(ledger.sha256(ledger.canonical_json(seal))[:16]))
         self.entry_names = {int(name[:8]): name for name in seal["ledger"]}
         self.layout = Layout.from_json(seal["record"]["layout"])
         # from the seal, not from the bucket, which may have grown since
-        for key, data in documents(self.layout, seal["record"]).items():
+        for key, data in record_objects(self.layout, seal["record"]).items():
             if key.endswith("zarr.json"):
                 self._place(key, ledger.sha256(data), data)
 
@@ -60,10 +60,10 @@ class LocalCache:
         data = here.read_bytes() if here.exists() else self.folder.get(key)
         if data is not None and ledger.sha256(data) == digest:
             self._place(key, digest, data)
-            entry = ledger.parse(data)
+            entry = ledger.parse_signed(data)
             if entry is not None:
                 yield entry
-        yield from shard_entries(self.folder, shard)
+        yield from read_shard_entries(self.folder, shard)
 
     def _has(self, digest: str) -> bool:
         return os.path.exists(self.keep.path(f"objects/{digest}"))

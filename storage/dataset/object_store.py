@@ -82,7 +82,7 @@ class ObjectStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-    def names(self, key: str = "") -> set[str]:
+    def list_names(self, key: str = "") -> set[str]:
         """Names directly in a subfolder, temporary files left out; empty where there is none."""
         with self._named("list", key):
             try:
@@ -92,7 +92,7 @@ class ObjectStore:
         names = {posixpath.basename(str(path).rstrip("/")) for path in found}
         return {name for name in names if not name.startswith(".tmp-")}
 
-    def reach(self) -> None:
+    def check_access(self) -> None:
         """Raises DatasetError where there is no such bucket, or no way in."""
         if self.options:
             name, _, _ = self.fs.split_path(self.root)
@@ -122,8 +122,8 @@ class ObjectStore:
                     self.fs.pipe_file(self.path(key), data, mode="create")
             except FileExistsError:
                 return False
-            except bucket.errors() as error:
-                if bucket.is_taken(error):
+            except bucket.request_errors() as error:
+                if bucket.is_conflict(error):
                     return False
                 raise
         return True
@@ -151,7 +151,7 @@ class ObjectStore:
         with self._named("delete", key), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.path(key), recursive=True)
 
-    def sweep(self) -> None:
+    def remove_temporary_files(self) -> None:
         """Remove temporary files that killed processes of this host left behind."""
         if not self.is_local:
             return
@@ -182,9 +182,9 @@ class ObjectStore:
     def _named(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except bucket.errors() as error:
+        except bucket.request_errors() as error:
             where = f" {key}" if key else ""
-            reason = bucket.in_words(error)
+            reason = bucket.error_text(error)
             raise DatasetError(f"{self.url}: cannot {verb}{where}: {reason}") from error
 
 

@@ -5,23 +5,23 @@ from typing import Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.environment import environment, refuse_mixed
+from factory.storage.dataset.environment import current_environment, refuse_mixed
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.record import (
     FORMAT,
     GROWTH,
     VERSION,
-    documents,
-    put_all,
-    read_record,
-    record_json,
+    parse_record,
+    put_missing,
+    record_bytes,
+    record_objects,
 )
-from factory.storage.dataset.seal import SEALS, forget_unsealed, newest_seal
+from factory.storage.dataset.seal import SEALS, newest_seal, remove_unsealed_entries
 from factory.storage.errors import DatasetError
 
 
-def create(
+def create_dataset(
     path: str,
     layout: Layout,
     record: Mapping[str, Any],
@@ -43,10 +43,10 @@ def create(
     environment (unless allow_mixed), or the folder cannot be written.
     """
     folder = ObjectStore(path)
-    folder.reach()
-    here = environment(device, threads)
+    folder.check_access()
+    here = current_environment(device, threads)
     full = _full(record, recipe_text, layout, here)
-    something = folder.is_file() or folder.names() - {folder.scratch}
+    something = folder.is_file() or folder.list_names() - {folder.scratch}
     standing = _read_record(folder)  # after looking: another driver may begin it just now
     if standing is None and something:
         raise DatasetError(f"{path}: exists and is not a dataset of ours; choose another output")
@@ -55,7 +55,7 @@ def create(
         standing = None
     if standing is None:
         # First of all, so that whatever a kill leaves behind is known as ours.
-        folder.put_new("record.json", record_json(full))  # of two recipes at once, one begins
+        folder.put_new("record.json", record_bytes(full))  # of two recipes at once, one begins
         standing = _read_record(folder) or full
     if standing["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
@@ -69,12 +69,12 @@ def create(
         )
     if not allow_mixed:
         refuse_mixed(path, standing["environment"], here)
-    folder.sweep()
-    put_all(folder, documents(layout, standing))
+    folder.remove_temporary_files()
+    put_missing(folder, record_objects(layout, standing))
     return Dataset(_absolute(folder), layout, standing, allow_mixed)
 
 
-def grow(
+def grow_dataset(
     path: str,
     layout: Layout,
     record: Mapping[str, Any],
@@ -94,7 +94,7 @@ def grow(
     more than its number of samples; as `create` for another environment.
     """
     dataset, folder = open_dataset(path, sealed=True), ObjectStore(path)
-    here = environment(device, threads)
+    here = current_environment(device, threads)
     before = {**dataset.record["layout"], "samples": layout.samples}
     if before != layout.to_json():
         changed = next(k for k, v in layout.to_json().items() if before.get(k) != v)
@@ -102,16 +102,16 @@ def grow(
     if not allow_mixed:
         refuse_mixed(path, dataset.record["environment"], here)
     full = _full(record, recipe_text, layout, dataset.record["environment"])
-    begun = read_record(folder.get(GROWTH))
+    begun = parse_record(folder.get(GROWTH))
     if begun is None:
         seal = newest_seal(folder)
         if seal is None or not dataset.is_complete():
             raise DatasetError(
                 f"{path}: not complete; its own recipe, or factory repair, completes it first"
             )
-        if folder.put_new(GROWTH, record_json(full)):
-            forget_unsealed(folder, seal)
-        begun = read_record(folder.get(GROWTH)) or full
+        if folder.put_new(GROWTH, record_bytes(full)):
+            remove_unsealed_entries(folder, seal)
+        begun = parse_record(folder.get(GROWTH)) or full
     if begun["recipe_digest"] != full["recipe_digest"]:
         raise DatasetError(
             f"{path}: is being grown by another recipe (digest {begun['recipe_digest'][:12]}); "
@@ -139,23 +139,25 @@ def open_dataset(path: str, *, sealed: bool = False) -> Dataset:
     sealed: as its seal has it, wherever that is whole.
     """
     folder = ObjectStore(path)
-    folder.reach()
+    folder.check_access()
     seal = newest_seal(folder) if sealed else None
     record = _known(folder, seal.get("record", {})) if seal else _read_record(folder)
     if record is None:
-        what = "no dataset of ours" if folder.is_file() or folder.names() else "no such dataset"
+        what = (
+            "no dataset of ours" if folder.is_file() or folder.list_names() else "no such dataset"
+        )
         raise DatasetError(f"{path}: {what}")
     return Dataset(_absolute(folder), Layout.from_json(record["layout"]), record)
 
 
-def digest(path: str) -> str:
+def dataset_digest(path: str) -> str:
     """Dataset.digest of the dataset at a path."""
     return open_dataset(path).digest()
 
 
 def _read_record(folder: ObjectStore) -> dict[str, Any] | None:
     """record.json, or where it is damaged what the seal says of it; None where neither is ours."""
-    record = read_record(folder.get("record.json"))
+    record = parse_record(folder.get("record.json"))
     if record is None:
         seal = newest_seal(folder)
         record = None if seal is None else seal.get("record", {})

@@ -19,7 +19,7 @@ _TRIES = 3  # a growth that is sealed just now may slip in between two objects
 
 
 @dataclass(frozen=True)
-class Contents:
+class DatasetContents:
     """layout, seal (None where it has none) and table, a row a sample that stands, in order."""
 
     path: str
@@ -28,7 +28,7 @@ class Contents:
     table: "pd.DataFrame"
 
 
-def contents(path: str, *, unsealed: bool = False) -> Contents:
+def read_contents(path: str, *, unsealed: bool = False) -> DatasetContents:
     """What a path holds, by its newest seal; unsealed: by its ledger, where it has none.
 
     Raises DatasetError where there is no dataset, no seal, or the table is not the sealed one.
@@ -41,11 +41,11 @@ def contents(path: str, *, unsealed: bool = False) -> Contents:
             if not unsealed:
                 raise DatasetError(f"{path}: not finished, it has no valid seal; unsealed=True "
                                    "opens what stands")  # fmt: skip
-            return Contents(dataset.path, dataset.layout, None, dataset.cases())
+            return DatasetContents(dataset.path, dataset.layout, None, dataset.cases())
         layout = Layout.from_json(seal["record"]["layout"])
         table = _table(folder, layout, seal["objects"]["cases.parquet"])
         if table is not None:
-            return Contents(dataset.path, layout, seal, table)
+            return DatasetContents(dataset.path, layout, seal, table)
     raise DatasetError(f"{path}: cases.parquet is missing or damaged; see factory verify")
 
 

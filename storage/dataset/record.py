@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from factory.storage.dataset.layout import Layout, label_table_json, metadata
+from factory.storage.dataset.layout import Layout, label_table_json, zarr_objects
 from factory.storage.dataset.object_store import ObjectStore
 
 FORMAT = "synthetic-dataset-factory"
@@ -13,11 +13,11 @@ GROWTH = "growth.json"
 """While a dataset grows: the record that it will have."""
 
 
-def record_json(record: Mapping[str, Any]) -> bytes:
+def record_bytes(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, indent=2, sort_keys=True).encode()
 
 
-def read_record(data: bytes | None) -> dict[str, Any] | None:
+def parse_record(data: bytes | None) -> dict[str, Any] | None:
     """A record of ours, or None."""
     try:
         record = json.loads(data or b"")
@@ -27,12 +27,12 @@ def read_record(data: bytes | None) -> dict[str, Any] | None:
     return record if ours else None
 
 
-def generation_of(record: Mapping[str, Any]) -> int:
+def generation(record: Mapping[str, Any]) -> int:
     """How many recipes made a dataset, each one the grown one before."""
     return 1 + len(record.get("grown_from", ()))
 
 
-def documents(layout: Layout, record: Mapping[str, Any]) -> dict[str, bytes]:
+def record_objects(layout: Layout, record: Mapping[str, Any]) -> dict[str, bytes]:
     """record.json, recipe.yaml, every zarr.json, the sample coordinate: always the same bytes."""
     attributes = {
         "Conventions": "CF-1.11",
@@ -42,13 +42,13 @@ def documents(layout: Layout, record: Mapping[str, Any]) -> dict[str, bytes]:
         "label_table": label_table_json(layout.table),
     }
     return {
-        **metadata(layout, attributes),
+        **zarr_objects(layout, attributes),
         "recipe.yaml": record["recipe_text"].encode(),
-        "record.json": record_json(record),
+        "record.json": record_bytes(record),
     }
 
 
-def put_all(folder: ObjectStore, objects: Mapping[str, bytes]) -> None:
+def put_missing(folder: ObjectStore, objects: Mapping[str, bytes]) -> None:
     """Put what is not there already, in order."""
     for key, data in objects.items():
         if folder.get(key) != data:

@@ -32,7 +32,7 @@ def is_s3(url: str) -> bool:
     return url.startswith(("s3://", "s3a://"))
 
 
-def errors() -> tuple[type[Exception], ...]:
+def request_errors() -> tuple[type[Exception], ...]:
     """What a request may raise."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -41,7 +41,7 @@ def errors() -> tuple[type[Exception], ...]:
     return (OSError, BotoCoreError, ClientError)
 
 
-def code_of(error: BaseException) -> tuple[str, int]:
+def error_code(error: BaseException) -> tuple[str, int]:
     """S3's name of an error and the HTTP status, of what s3fs raises; ("", 0) of anything else."""
     cause: Any = error if hasattr(error, "response") else error.__cause__
     response = getattr(cause, "response", None) or {}
@@ -49,9 +49,9 @@ def code_of(error: BaseException) -> tuple[str, int]:
     return str(response.get("Error", {}).get("Code", "")), int(status)
 
 
-def in_words(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Why a request failed, for one line."""
-    code, status = code_of(error)
+    code, status = error_code(error)
     if status >= 500:
         return f"the server answers {code} ({status}) again and again; it may be full, or ill"
     if code in _WORDS:
@@ -62,9 +62,9 @@ def in_words(error: BaseException) -> str:
     return strerror or str(error) or type(error).__name__
 
 
-def is_taken(error: BaseException) -> bool:
+def is_conflict(error: BaseException) -> bool:
     """Whether a conditional write found another object than it was to replace."""
-    code, status = code_of(error)
+    code, status = error_code(error)
     return status in (409, 412) or code in ("PreconditionFailed", "ConditionalRequestConflict")
 
 
@@ -76,8 +76,8 @@ def swap(fs: Any, path: str, old: bytes, new: bytes) -> bool:
     bucket, key, _ = fs.split_path(path)
     try:
         fs.call_s3("put_object", Bucket=bucket, Key=key, Body=new, IfMatch=etag)
-    except errors() as error:
-        if is_taken(error):
+    except request_errors() as error:
+        if is_conflict(error):
             return False
         raise
     return True

@@ -10,10 +10,10 @@ from itertools import chain
 from typing import Any
 
 from factory.storage.dataset import ledger
-from factory.storage.dataset.cases_table import batched
+from factory.storage.dataset.cases_table import split_batches
 from factory.storage.dataset.ledger_entries import BATCH
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.record import generation_of
+from factory.storage.dataset.record import generation
 
 SEALS = "seal"
 
@@ -30,9 +30,9 @@ def make_seal(
 ) -> bytes:
     """samples: how many. objects: every small object of the dataset by key. entries: sha256 of
     every ledger entry by its name."""
-    return ledger.signed(
+    return ledger.sign(
         {
-            "generation": generation_of(record),
+            "generation": generation(record),
             "samples": samples,
             "record": dict(record),
             "objects": {key: ledger.sha256(data) for key, data in objects.items()},
@@ -43,14 +43,14 @@ def make_seal(
 
 def newest_seal(folder: ObjectStore) -> dict[str, Any] | None:
     """The seal of the highest number, or None where there is none or it is damaged."""
-    names = folder.names(SEALS)
-    return ledger.parse(folder.get(f"{SEALS}/{max(names)}")) if names else None
+    names = folder.list_names(SEALS)
+    return ledger.parse_signed(folder.get(f"{SEALS}/{max(names)}")) if names else None
 
 
 def is_unaltered(folder: ObjectStore, seal: Mapping[str, Any]) -> bool:
     """Whether all that a seal names is there as it was; the voxels themselves are not read."""
     entries = ((f"{ledger.LEDGER}/{name}", digest) for name, digest in seal["ledger"].items())
-    for named in batched(chain(seal["objects"].items(), entries), BATCH):
+    for named in split_batches(chain(seal["objects"].items(), entries), BATCH):
         found = folder.get_all([key for key, _ in named])
         for data, (_, digest) in zip(found, named, strict=True):
             if data is None or ledger.sha256(data) != digest:
@@ -58,21 +58,21 @@ def is_unaltered(folder: ObjectStore, seal: Mapping[str, Any]) -> bool:
     return True
 
 
-def tidy(folder: ObjectStore, key: str, entries: Container[str]) -> None:
+def remove_superseded(folder: ObjectStore, key: str, entries: Container[str]) -> None:
     """Remove what a new seal has superseded: older seals, and entries of shards before they grew.
 
     key: the new seal's. entries: names of those that it seals.
     """
-    for name in folder.names(SEALS):
+    for name in folder.list_names(SEALS):
         if f"{SEALS}/{name}" != key:
             folder.delete(f"{SEALS}/{name}")
-    for name in folder.names(ledger.LEDGER):
+    for name in folder.list_names(ledger.LEDGER):
         if name.endswith(".json") and name not in entries:
             folder.delete(f"{ledger.LEDGER}/{name}")
 
 
-def forget_unsealed(folder: ObjectStore, seal: Mapping[str, Any]) -> None:
+def remove_unsealed_entries(folder: ObjectStore, seal: Mapping[str, Any]) -> None:
     """Remove entries that a seal does not name: a growth that was given up has left them."""
-    for name in folder.names(ledger.LEDGER) - set(seal["ledger"]):
+    for name in folder.list_names(ledger.LEDGER) - set(seal["ledger"]):
         if name.endswith(".json"):
             folder.delete(f"{ledger.LEDGER}/{name}")

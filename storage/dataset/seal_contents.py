@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from factory.storage.dataset.cases_table import row, to_parquet
-from factory.storage.dataset.layout import ROWS, Layout, encode
+from factory.storage.dataset.cases_table import parquet_bytes, table_row
+from factory.storage.dataset.layout import ROWS, Layout, encode_rows
 
 
 @dataclass
@@ -34,7 +34,7 @@ def collect_seal_contents(
         chunk = (gathered.samples - 1) // ROWS
         for name in layout.grids if waiting else ():
             values = np.array([sample[name] for sample in waiting])
-            for key, data in encode(layout, name, values).items():
+            for key, data in encode_rows(layout, name, values).items():
                 gathered.objects[f"{name}/{key.replace('c/0', f'c/{chunk}', 1)}"] = data
         waiting.clear()
 
@@ -46,8 +46,8 @@ def collect_seal_contents(
                 gathered.samples += 1
                 if len(waiting) == ROWS:
                     encode_waiting()
-                yield row(entry["start"] + offset, sample)
+                yield table_row(entry["start"] + offset, sample)
         encode_waiting()
 
-    gathered.objects["cases.parquet"] = to_parquet(rows())
+    gathered.objects["cases.parquet"] = parquet_bytes(rows())
     return gathered

@@ -25,7 +25,7 @@ class Part:
     count: int = 1
 
 
-def join(parts: Sequence[Part], bricks: int, room: int) -> bytes:
+def join_parts(parts: Sequence[Part], bricks: int, room: int) -> bytes:
     """One object with room for so many samples, out of parts in order. bricks: of a sample.
 
     Raises ValueError where a part is no such shard.
@@ -34,23 +34,23 @@ def join(parts: Sequence[Part], bricks: int, room: int) -> bytes:
     table = np.full((room, bricks, 2), _MISSING, "<u8")
     samples = offset = 0
     for part in parts:
-        index = _index(part.data, bricks, part.room)[: part.count]
+        index = _read_index(part.data, bricks, part.room)[: part.count]
         there = index[..., 0] != _MISSING
         bodies.append(part.data[: int(index[there].sum(axis=-1).max(initial=0))])
         rows = table[samples : samples + part.count]
         rows[there] = index[there] + np.array([offset, 0], "<u8")
         samples, offset = samples + part.count, offset + len(bodies[-1])
-    return b"".join(bodies) + _signed(table.tobytes())
+    return b"".join(bodies) + _append_checksum(table.tobytes())
 
 
-def _index(data: bytes, bricks: int, room: int) -> np.ndarray:
+def _read_index(data: bytes, bricks: int, room: int) -> np.ndarray:
     """Offset and length [sample, brick, 2] of every brick."""
     size = room * bricks * 16 + _CRC_BYTES
     table = data[-size:-_CRC_BYTES]
-    if len(data) < size or _signed(table) != data[-size:]:
+    if len(data) < size or _append_checksum(table) != data[-size:]:
         raise ValueError("no shard: its index is damaged")
     return np.frombuffer(table, "<u8").reshape(room, bricks, 2)
 
 
-def _signed(table: bytes) -> bytes:
+def _append_checksum(table: bytes) -> bytes:
     return table + google_crc32c.value(table).to_bytes(_CRC_BYTES, "little")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory.storage.dataset import ledger
-from factory.storage.dataset.environment import environment, refuse_mixed
-from factory.storage.dataset.layout import Layout, encode_volumes, padded, quantise
-from factory.storage.dataset.ledger_entries import failures_in, place_of, shard_entries
+from factory.storage.dataset.environment import current_environment, refuse_mixed
+from factory.storage.dataset.layout import Layout, encode_volumes, pad_to_shape, quantise
+from factory.storage.dataset.ledger_entries import failures_in, read_shard_entries, shard_range
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.shard_codec import Part, join
+from factory.storage.dataset.shard_codec import Part, join_parts
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError
 
@@ -38,7 +38,7 @@ class ShardWriter:
         allow_mixed: bool = False,
     ) -> None:
         self.folder, self.layout, self.index, self.count = folder, layout, index, count
-        self.first, expected = place_of(layout, index)
+        self.first, expected = shard_range(layout, index)
         end = self.first + expected
         if not self.first <= start < end or start + count != end:
             raise DatasetError(
@@ -46,7 +46,7 @@ class ShardWriter:
                 f"not {count} from {start}"
             )
         begun = record["environment"]
-        self.here = environment(begun["device"], begun["threads"])
+        self.here = current_environment(begun["device"], begun["threads"])
         if not allow_mixed:
             refuse_mixed(folder.url, begun, self.here)
         self.parts: dict[str, list[Part]] = {name: [] for name in layout.arrays}
@@ -59,10 +59,12 @@ class ShardWriter:
         layout, clipped = self.layout, {}
         parts = {}
         for name in layout.arrays:
-            values = sample.checked(name, layout)
+            values = sample.storable_array(name, layout)
             if not layout.is_label(name):
                 values, clipped[name] = quantise(values, *layout.ranges[name])
-            parts[name] = encode_volumes(layout, name, [padded(values, layout.shape_of(name))])
+            parts[name] = encode_volumes(
+                layout, name, [pad_to_shape(values, layout.shape_of(name))]
+            )
         self.records.append(sample.to_record(layout, clipped))
         for name in layout.arrays:
             self.parts[name] += parts[name]
@@ -78,10 +80,10 @@ class ShardWriter:
         objects = {}
         for name in layout.arrays:
             key = f"{name}/c/{self.index}/0/0/0"
-            data = join(self.parts[name], layout.bricks_of(name), layout.samples_per_shard)
+            data = join_parts(self.parts[name], layout.bricks_of(name), layout.samples_per_shard)
             folder.put(key, data)
             objects[key] = {"bytes": len(data), "sha256": ledger.sha256(data)}
-        cases = [ledger.canonical(record["case"]).decode() for record in self.records]
+        cases = [ledger.canonical_json(record["case"]).decode() for record in self.records]
         digest = ledger.cases_digest(cases)
         entry = {
             "shard": self.index,
@@ -93,7 +95,7 @@ class ShardWriter:
         }
         vacant = bool(failures_in(entry))
         name, other = (ledger.entry_name(self.index, digest, v) for v in (vacant, not vacant))
-        folder.put(f"{ledger.LEDGER}/{name}", ledger.signed(entry))
+        folder.put(f"{ledger.LEDGER}/{name}", ledger.sign(entry))
         folder.delete(f"{ledger.LEDGER}/{other}")
 
     def _keep(self, count: int) -> None:
@@ -105,7 +107,7 @@ class ShardWriter:
 
     def _standing(self, count: int) -> dict[str, Any]:
         """The entry of the shard's first `count` samples, to which more are added."""
-        for entry in shard_entries(self.folder, self.index):
+        for entry in read_shard_entries(self.folder, self.index):
             if len(entry["samples"]) == count:
                 return entry
         raise DatasetError(
@@ -118,7 +120,7 @@ class ShardWriter:
         room, count = layout.samples_per_shard, len(standing["samples"])
         bricks = layout.bricks_of(name)
         try:
-            data = join([Part(self.folder.get(key) or b"", room, count)], bricks, room)
+            data = join_parts([Part(self.folder.get(key) or b"", room, count)], bricks, room)
         except ValueError:
             data = b""
         if ledger.sha256(data) != standing["objects"][key]["sha256"]:

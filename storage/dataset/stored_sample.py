@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from factory.storage.dataset import ledger
-from factory.storage.dataset.cases_table import row, scalar
+from factory.storage.dataset.cases_table import json_scalar, table_row
 from factory.storage.dataset.layout import Layout
 from factory.storage.errors import SampleError
 
@@ -62,7 +62,7 @@ class StoredSample:
             found[f"{prefix}spacing_mm"] = [float(s) for s in place.spacing_mm]
         return found
 
-    def checked(self, name: str, layout: Layout) -> np.ndarray:
+    def storable_array(self, name: str, layout: Layout) -> np.ndarray:
         """An array, fit to store: stacks as they are, all else in the dataset's shape.
 
         Raises SampleError, naming the case, where it is not.
@@ -100,7 +100,7 @@ class StoredSample:
             "case": json.loads(self.case),
             **{name: grids[name] for name in layout.grids},
             "clipped_fraction": clipped,
-            "columns": {key: scalar(value) for key, value in self.columns.items()},
+            "columns": {key: json_scalar(value) for key, value in self.columns.items()},
             **({"stack_shapes": shapes} if shapes else {}),
         }
 
@@ -122,10 +122,10 @@ class StoredSample:
                 )
             )
         return StoredSample(
-            case=ledger.canonical(record["case"]).decode(),
+            case=ledger.canonical_json(record["case"]).decode(),
             arrays=arrays,
             affine=np.array(record["affine"]),
             spacing_mm=record["spacing_mm"],
-            columns=row(index, record),
+            columns=table_row(index, record),
             stacks=tuple(stacks),
         )

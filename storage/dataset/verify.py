@@ -7,11 +7,11 @@ from typing import Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.ledger_entries import entries, failures_in
+from factory.storage.dataset.ledger_entries import failures_in, read_entries
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.record import generation_of
+from factory.storage.dataset.record import generation
 from factory.storage.dataset.seal import SEALS, newest_seal, seal_key
-from factory.storage.dataset.shard_codec import Part, join
+from factory.storage.dataset.shard_codec import Part, join_parts
 
 _READERS = 8  # shards read at a time: a bucket answers many at once
 
@@ -67,18 +67,18 @@ def verify(folder: ObjectStore, record: Mapping[str, Any]) -> Findings:
             check.read(key, digest)
         shards = [(int(name[:8]), name, digest) for name, digest in seal["ledger"].items()]
     else:
-        names = folder.names(SEALS)
-        check.read(f"{SEALS}/{max(names)}" if names else seal_key(generation_of(record)), "")
-        standing = {e["shard"]: (name, e["sha256"]) for name, e in entries(folder, layout)}
+        names = folder.list_names(SEALS)
+        check.read(f"{SEALS}/{max(names)}" if names else seal_key(generation(record)), "")
+        standing = {e["shard"]: (name, e["sha256"]) for name, e in read_entries(folder, layout)}
         shards = [(n, *standing.get(n, (f"{n:08d}", ""))) for n in range(layout.shards)]
 
-    def checked(shard: tuple[int, str, str]) -> Findings:
+    def check_shard(shard: tuple[int, str, str]) -> Findings:
         own = _Check(folder, layout, Findings(0))
         own.shard(*shard)
         return own.findings
 
     with ThreadPoolExecutor(_READERS) as pool:
-        for found in pool.map(checked, shards):
+        for found in pool.map(check_shard, shards):
             check.findings.add(found)
     return check.findings
 
@@ -99,7 +99,7 @@ class _Check:
 
     def shard(self, shard: int, name: str, digest: str) -> None:
         """Check a shard's entry and the objects it names."""
-        entry = ledger.parse(self.read(f"{ledger.LEDGER}/{name}", digest, shard))
+        entry = ledger.parse_signed(self.read(f"{ledger.LEDGER}/{name}", digest, shard))
         if entry:
             self.findings.failures |= failures_in(entry)
         for key, written in (entry or {"objects": {}})["objects"].items():
@@ -115,7 +115,7 @@ class _Check:
         room, name = self.layout.samples_per_shard, key.split("/")[0]
         if before := self.layout.samples % room:
             try:
-                yield join([Part(data, room, before)], self.layout.bricks_of(name), room)
+                yield join_parts([Part(data, room, before)], self.layout.bricks_of(name), room)
             except ValueError:
                 return
 

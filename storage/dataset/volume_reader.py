@@ -79,7 +79,7 @@ class VolumeReader:
         return tensorstore.open(spec, read=True, context=context).result()
 
 
-def digest_of(
+def compute_digest(
     folder: ObjectStore, path: str, layout: Layout, entries: Iterable[Mapping[str, Any]]
 ) -> str:
     """Dataset.digest, from the entries of all its shards."""
@@ -95,5 +95,5 @@ def digest_of(
                 shape = ",".join(map(str, values.shape))
                 total.update(f"{name} {values.dtype.str} {shape}\n".encode())
                 total.update(values.data)
-            total.update(ledger.canonical(sample["case"]) + b"\n")
+            total.update(ledger.canonical_json(sample["case"]) + b"\n")
     return total.hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from factory.storage.dataset.layout import Layout, dequantise
-from factory.storage.dataset.ledger_entries import Names, entry_of
+from factory.storage.dataset.ledger_entries import EntryNames, find_entry
 from factory.storage.dataset.local_cache import LocalCache
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.stored_sample import StoredSample
@@ -45,7 +45,7 @@ class WindowReader:
     def sample(self, index: int) -> StoredSample:
         """A whole sample. Raises DatasetError where it is missing or damaged."""
         here = self._here()
-        entry = entry_of(here.folder, self.layout, self.path, index, here.known)
+        entry = find_entry(here.folder, self.layout, self.path, index, here.known)
         volumes = {name: self.read(name, index) for name in self.layout.arrays}
         return StoredSample.from_record(entry["samples"][index - entry["start"]], volumes, index)
 
@@ -71,7 +71,7 @@ class _Opened:
         where = self.folder if self.mirror is None else ObjectStore(self.mirror.root)
         self.volumes = VolumeReader(where, of.path, of.threads)
         self.there: set[tuple[str, int]] = set()
-        self.known: Names = {}
+        self.known: EntryNames = {}
 
     def read(self, name: str, index: int, window: tuple[slice, ...]) -> np.ndarray:
         shard = index // self.layout.samples_per_shard

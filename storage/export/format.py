@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.stored_sample import StoredSample
-from factory.storage.export.metadata import About
+from factory.storage.export.metadata import DatasetSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,10 @@ class Format:
 
     describes_only: ClassVar[bool] = False
 
-    about: About
+    about: DatasetSummary
 
     @classmethod
-    def folder(cls, output: Path, about: About) -> Path:
+    def folder(cls, output: Path, about: DatasetSummary) -> Path:
         """The folder that is written to, where one was asked for. Raises ExportError."""
         return output
 

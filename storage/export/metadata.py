@@ -12,7 +12,7 @@ UNSTATED = "not stated"
 
 
 @dataclass(frozen=True)
-class About:
+class DatasetSummary:
     """A dataset in words. name: letters and digits, from its path. licence: as its owner says.
     contrast: of the images, as BIDS has it."""
 
@@ -23,7 +23,9 @@ class About:
     contrast: str = "T2w"
 
     @staticmethod
-    def of(dataset: Dataset, licence: str | None = None, contrast: str | None = None) -> "About":
+    def of(
+        dataset: Dataset, licence: str | None = None, contrast: str | None = None
+    ) -> "DatasetSummary":
         """Raises ExportError for a contrast that cannot be part of a file's name."""
         contrast = contrast or "T2w"
         if not (contrast.isascii() and contrast.isalnum()):
@@ -31,7 +33,7 @@ class About:
         stem = dataset.path.rstrip("/").rpartition("/")[2].partition(".")[0]
         words = "".join(c if c.isascii() and c.isalnum() else " " for c in stem).split()
         name = "".join(word[:1].upper() + word[1:] for word in words) or "Synthetic"
-        return About(name, dataset.layout, dataset.record, licence or UNSTATED, contrast)
+        return DatasetSummary(name, dataset.layout, dataset.record, licence or UNSTATED, contrast)
 
     @property
     def recipe_digest(self) -> str:

@@ -19,17 +19,17 @@ def save_image(
     """
     low, high = limits
     levels, _ = quantise(values, low, high)
-    file = _file(levels, affine)
+    file = _make_nifti(levels, affine)
     file.header.set_slope_inter((high - low) / LEVELS, low)
     nib.save(file, path)
 
 
 def save_label(path: Path, label: np.ndarray, affine: np.ndarray) -> None:
     """Write labels [z, y, x] as uint8."""
-    nib.save(_file(label.astype(np.uint8), affine), path)
+    nib.save(_make_nifti(label.astype(np.uint8), affine), path)
 
 
-def _file(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+def _make_nifti(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
     file = nib.Nifti1Image(values.T, affine)
     file.set_sform(affine, code="scanner")
     file.set_qform(affine, code="scanner")

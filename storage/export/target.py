@@ -20,12 +20,12 @@ MARKER = ".export.json"
 WRITING = ".writing"
 
 
-def claim(folder: Path, what: Mapping[str, Any]) -> None:
+def claim_folder(folder: Path, what: Mapping[str, Any]) -> None:
     """Begin an export in a folder, or take up again the one that was begun there.
 
     Raises ExportError where the folder holds something else, or is no folder.
     """
-    known = _marker(folder)
+    known = _read_marker(folder)
     if known == what:
         return
     if known is not None:
@@ -36,11 +36,11 @@ def claim(folder: Path, what: Mapping[str, Any]) -> None:
         )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ExportError(f"{folder}: exists and is not an export of ours; choose another folder")
-    put(folder, MARKER, json.dumps(what, indent=2, sort_keys=True).encode())
+    put_file(folder, MARKER, json.dumps(what, indent=2, sort_keys=True).encode())
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keeps other exports of this machine out of a folder; it ends with the process, however that
     ends. Raises ExportError where another one is at work."""
     import fcntl
@@ -57,17 +57,17 @@ def held(folder: Path) -> Iterator[None]:
             shutil.rmtree(folder / WRITING, ignore_errors=True)
 
 
-def standing(folder: Path, names: Sequence[str]) -> bool:
+def has_all_files(folder: Path, names: Sequence[str]) -> bool:
     """Whether all files of a sample are there."""
     return all(os.path.exists(folder / name) for name in names)
 
 
-def put(folder: Path, name: str, data: bytes) -> None:
+def put_file(folder: Path, name: str, data: bytes) -> None:
     """Write a small file whole."""
-    place(folder, [name], lambda writing: (writing / name).write_bytes(data))
+    place_files(folder, [name], lambda writing: (writing / name).write_bytes(data))
 
 
-def place(folder: Path, names: Sequence[str], write: Callable[[Path], Any]) -> None:
+def place_files(folder: Path, names: Sequence[str], write: Callable[[Path], Any]) -> None:
     """Let `write` make files or folders of these names, then rename each to where it belongs."""
     writing = folder / WRITING / f"{os.getpid()}-{names[0].replace('/', '-')}"
     shutil.rmtree(writing, ignore_errors=True)
@@ -83,7 +83,7 @@ def place(folder: Path, names: Sequence[str], write: Callable[[Path], Any]) -> N
     shutil.rmtree(writing)
 
 
-def _marker(folder: Path) -> dict[str, Any] | None:
+def _read_marker(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / MARKER).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):

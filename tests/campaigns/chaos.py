@@ -100,17 +100,17 @@ class Chaos:
         ]
 
     def _quiet(self) -> str:
-        from factory.storage.dataset.open import digest
+        from factory.storage.dataset.open import dataset_digest
 
         path = self.folder / "quiet.zarr"
         driver = start([*self.options(path, 1), "--serial"], self.folder / "quiet.log")
         driver.join(WAIT)
         assert driver.exitcode == 0, (self.folder / "quiet.log").read_text()
-        return digest(str(path))
+        return dataset_digest(str(path))
 
     def run(self, seed: int) -> dict[str, Any]:
         """What came of a seed. Raises AssertionError, with the log, where it did not end well."""
-        from factory.storage.dataset.open import digest
+        from factory.storage.dataset.open import dataset_digest
 
         said, ground = setting(seed), self.ground
         path, log = self.folder / f"{seed}.zarr", self.folder / f"{seed}.log"
@@ -142,7 +142,7 @@ class Chaos:
                 time.sleep(event.later)
                 event.happened = driver.exitcode is None and self._happen(event, driver)
                 waiting = waiting[event.happened :]
-        found = digest(str(path))
+        found = dataset_digest(str(path))
         assert found == self.quiet, f"another digest; seed {seed}: {said}"
         return {
             "seed": seed,

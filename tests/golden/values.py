@@ -16,7 +16,7 @@ from factory.cli.datasets import FORMATS
 from factory.families.registry import load_training
 from factory.planning.cases import count_cases, iterate_cases
 from factory.schema.render_recipe import load_recipe
-from factory.storage.dataset.environment import environment
+from factory.storage.dataset.environment import current_environment
 from factory.storage.dataset.open import open_dataset
 from factory.text import join_names
 
@@ -99,7 +99,7 @@ def render(name: str, *options: str) -> str:
 def dataset_values(path: str) -> dict[str, Any]:
     """A dataset's digest, the environment that its bits depend on, and a summary that holds in
     every environment: voxels and mean intensity by label of the first and the last sample."""
-    dataset, here = open_dataset(path), environment("cpu", 1)
+    dataset, here = open_dataset(path), current_environment("cpu", 1)
     samples = [dataset.sample(index) for index in (0, dataset.layout.samples - 1)]
     summary = []
     for sample in samples:

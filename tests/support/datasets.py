@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import FETA, Grid, LabelTable
 
@@ -66,7 +66,7 @@ def dataset(
     record = {"recipe_digest": "a" * 64, "recipe": {"resolved": spec}}
     ranges = {"image": (0.0, 1.2), **({"original": (0.0, 1.2)} if originals else {})}
     layout = Layout(len(images), images[0].shape, table, ranges)
-    made = create(str(path), layout, record, "seed: 1\n")
+    made = create_dataset(str(path), layout, record, "seed: 1\n")
     grid = Grid.centred(images[0].shape, (1.0, 1.0, 1.0))
     for i, image in enumerate(images):
         case = {"id": f"c{i}", **({"edits": [{"warp": 1}]} if i < edits else {})}

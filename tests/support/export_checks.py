@@ -8,7 +8,7 @@ import numpy as np
 from factory.datasets.export import ExportReport, export
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from support.stored_datasets import RECORD, layout, sample
 
@@ -33,7 +33,7 @@ def write(path: str, samples: int = 4) -> Dataset:
     of = layout(samples, 2, ("uncertainty",))
     ranges = {**of.ranges, "stack_0": (0.0, 1.0)}
     of = Layout(samples, of.shape, of.table, ranges, 2, {"stack_0": STACK, "stack_0_label": STACK})
-    dataset = create(path, of, RECORD, "seed: 3\n")
+    dataset = create_dataset(path, of, RECORD, "seed: 3\n")
     for shard in range(of.shards):
         stop = min(2 * shard + 2, samples)
         dataset.write_shard(shard, 2 * shard, [with_all(i) for i in range(2 * shard, stop)])

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import FETA, Grid
 
@@ -35,7 +35,7 @@ def brain(number: int, shape: tuple[int, int, int] = SHAPE) -> tuple[np.ndarray,
 
 def write_dataset(path: Path, count: int = 4, first: int = 0, vacant: int | None = None) -> str:
     """A sealed dataset of the brains first, first + 1, …; one of its places may be vacant."""
-    dataset = create(str(path), Layout(count, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
+    dataset = create_dataset(str(path), Layout(count, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
     grid = Grid.centred(SHAPE, (1.0, 1.0, 1.0))
     for i in range(count):
         image, label = brain(first + i)

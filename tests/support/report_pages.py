@@ -9,7 +9,7 @@ import numpy as np
 from factory.report.page import write_page
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import FETA, Grid, LabelTable
 
@@ -46,7 +46,7 @@ def dataset(
     recipe = {"source": "recipes/small.yaml", "overrides": [], "resolved": resolved or {}}
     content = {"recipe_digest": "a" * 64, "recipe": recipe, **record}
     layout = Layout(samples or len(rows), shape, table)
-    made = create(str(path), layout, content, "seed: 1\n")
+    made = create_dataset(str(path), layout, content, "seed: 1\n")
     grid = Grid.centred(shape, spacing)
     for i, columns in enumerate(rows):
         drawn, label = brain(int(columns.get("grade") or 0), shape)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
-from factory.storage.dataset.reader import contents
+from factory.storage.dataset.open import create_dataset
+from factory.storage.dataset.reader import read_contents
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.subjects.types import FETA, Grid
@@ -62,7 +62,7 @@ def shards(of: Layout) -> list[PlainShard]:
 
 
 def write(path: Path, of: Layout, extras: tuple[str, ...] = (), order: int = 1, **how: bool):
-    dataset = create(str(path), of, RECORD, "seed: 3\n", **how)
+    dataset = create_dataset(str(path), of, RECORD, "seed: 3\n", **how)
     for index in range(of.shards)[::order]:
         start = index * of.samples_per_shard
         stop = min(start + of.samples_per_shard, of.samples)
@@ -76,7 +76,7 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 def windows(url: str, cache: Path | None = None) -> WindowReader:
-    found = contents(url)
+    found = read_contents(url)
     return WindowReader(found.path, found.layout, found.seal, None if cache is None else str(cache))
 
 

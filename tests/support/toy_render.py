@@ -26,7 +26,7 @@ from factory.planning.plan import Shard
 from factory.rendering.lookahead import Lookahead
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.types import FETA, Grid
 
@@ -151,7 +151,7 @@ class ToyWorker:
 
 def begin(path: str, samples: int) -> Dataset:
     layout = Layout(samples, SHAPE, FETA, samples_per_shard=PER_SHARD)
-    return create(path, layout, {"recipe_digest": "toy"}, "toy\n")
+    return create_dataset(path, layout, {"recipe_digest": "toy"}, "toy\n")
 
 
 def render(
@@ -168,7 +168,7 @@ def render(
     """where: of RunOptions."""
     dataset = begin(path, samples)
     every = shards(samples)
-    done = dataset.done(every)
+    done = dataset.finished_shards(every)
     make_worker = partial(ToyWorker, dataset, mishaps, seconds)
     execute(
         (shard for shard in every if shard.index not in done),

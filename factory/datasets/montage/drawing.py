@@ -62,7 +62,7 @@ def draw_sheet(
                 figure.text(middle, height, panel.title, color="white", fontsize=8, ha="center")
         place = 1 - (top + row * (r + 0.5)) / total[1]
         figure.text(
-            0.1 / total[0], place, _caption(sample), color="white", fontsize=7.5, va="center"
+            0.1 / total[0], place, _caption_text(sample), color="white", fontsize=7.5, va="center"
         )
     return figure
 
@@ -73,16 +73,16 @@ def draw_edges(
     for value in np.unique(label):
         if value and min(label.shape) > 1:  # about a single row no line can be drawn
             axes.contour(
-                label == value, levels=[0.5], colors=[rgb(colours[value])], linewidths=width
+                label == value, levels=[0.5], colors=[unit_rgb(colours[value])], linewidths=width
             )
 
 
-def rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+def unit_rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
     red, green, blue = colour
     return red / 255, green / 255, blue / 255
 
 
-def _caption(sample: StoredSample) -> str:
+def _caption_text(sample: StoredSample) -> str:
     row = sample.columns
     lines = textwrap.wrap(str(row["subject"]), 17)
     for name, words in (
@@ -108,7 +108,7 @@ def draw_legend(
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=rgb(colour), label=name.replace("_", " "))
+        Line2D([], [], color=unit_rgb(colour), label=name.replace("_", " "))
         for name, colour in list(zip(names, colours, strict=True))[1:]
     ]
     figure.legend(
@@ -120,7 +120,7 @@ def draw_legend(
         labelcolor="white",
     )
     figure.suptitle(
-        f"{os.path.basename(path.rstrip('/'))}   ({sides(names, single)})",
+        f"{os.path.basename(path.rstrip('/'))}   ({orientation_text(names, single)})",
         color="white",
         fontsize=8,
         y=0.995,
@@ -128,7 +128,7 @@ def draw_legend(
     )
 
 
-def sides(names: tuple[str, ...], single: bool) -> str:
+def orientation_text(names: tuple[str, ...], single: bool) -> str:
     """Which way the pictures lie. names: of the labels. single: slices, not volumes."""
     if tuple(names) == HEAD.names:
         return "heads upright, MR with the front up; an ultrasound may lie either way"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from factory.datasets.montage.drawing import draw_legend, draw_sheet
-from factory.datasets.montage.panels import Panel, stack_panels
+from factory.datasets.montage.panels import Panel, make_stack_panels
 from factory.errors import FactoryError
 from factory.storage.dataset.open import open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
@@ -19,7 +19,9 @@ ROWS = 8
 _MARGIN = 4  # voxels about the brain
 
 
-def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = None) -> list[int]:
+def draw_montage(
+    path: str, png: str | os.PathLike[str], *, subject: str | None = None
+) -> list[int]:
     """Draw a dataset into a PNG and give the samples drawn.
 
     One subject, by default the one with the most grades (or variants): a row each, at most ROWS.
@@ -32,7 +34,7 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     picture cannot be written.
     """
     dataset = open_dataset(path)
-    indices = _choose(dataset.cases(), subject, path)
+    indices = _choose_samples(dataset.cases(), subject, path)
     samples = [dataset.sample(i) for i in indices]
     table = dataset.layout.table
     labels = [sample.arrays["label"] for sample in samples]
@@ -42,11 +44,11 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     )
     white = float(np.quantile(inside, 0.998))
     ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
-    centre = centre_of(labels[0], ventricles)
-    box = box_about(np.any(np.stack(labels) > 0, axis=0))
+    centre = slice_centre(labels[0], ventricles)
+    box = bounding_box(np.any(np.stack(labels) > 0, axis=0))
     head = table.names == HEAD.names
     panels = [
-        [*sample_panels(sample, centre, box, head), *stack_panels(sample, centre, box)]
+        [*make_sample_panels(sample, centre, box, head), *make_stack_panels(sample, centre, box)]
         for sample in samples
     ]
     figure = draw_sheet(samples, panels, table.colours, white)
@@ -61,7 +63,7 @@ def montage(path: str, png: str | os.PathLike[str], *, subject: str | None = Non
     return indices
 
 
-def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
+def _choose_samples(cases: Any, subject: str | None, path: str) -> list[int]:
     """The samples to draw: a subject's grades in order; its variants where there are no grades;
     the first of each subject where nothing varies."""
     if not len(cases):
@@ -90,7 +92,7 @@ def _choose(cases: Any, subject: str | None, path: str) -> list[int]:
     return [int(i) for i in chosen["sample"][:ROWS]]
 
 
-def box_about(mask: np.ndarray) -> tuple[slice, ...]:
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     """The bounding box of a mask with a margin; everything where it is empty."""
     if not mask.any():
         return tuple(slice(0, n) for n in mask.shape)
@@ -101,7 +103,7 @@ def box_about(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
-def centre_of(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
+def slice_centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
     """Where to slice: the centre of the ventricles, and of the right one along x."""
     mask = label == ventricles if ventricles is not None else label > 0
     if not mask.any():
@@ -113,7 +115,7 @@ def centre_of(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]
     return round(z.mean()), round(y.mean()), round(float(right.mean() if right.size else x.mean()))
 
 
-def _planes(
+def _orthogonal_planes(
     volume: np.ndarray, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[np.ndarray]:
     """Axial, coronal, sagittal, as pictures whose first row is at the top.
@@ -128,7 +130,7 @@ def _planes(
     return [axial, coronal, sagittal]
 
 
-def sample_panels(
+def make_sample_panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...], head: bool
 ) -> list[Panel]:
     """Each plane of the volume plain, then with the edges of the labels; of a single slice, which
@@ -140,7 +142,9 @@ def sample_panels(
         names = [name for name in ("original", "image") if name in shown]
         plain = [Panel(name, shown[name], (dy, dx)) for name in names]
         return [*plain, Panel("image, labels", shown["image"], (dy, dx), shown["label"])]
-    images, labels = (_planes(sample.arrays[name], centre, box) for name in ("image", "label"))
+    images, labels = (
+        _orthogonal_planes(sample.arrays[name], centre, box) for name in ("image", "label")
+    )
     panels = []
     for title, image, label, pixel in zip(
         ("axial", "coronal", "sagittal"),

@@ -29,7 +29,7 @@ class Panel:
         return rows * self.pixel[0], columns * self.pixel[1]
 
 
-def stack_panels(
+def make_stack_panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[Panel]:
     """Of each of the first stacks, the slice through a voxel (z, y, x) of the volume, and a cut
@@ -40,7 +40,7 @@ def stack_panels(
     sagittal ones and up in axial ones.
     """
     corners = [[part.start for part in box], [part.stop - 1 for part in box]]
-    point, low, high = (_world(sample, voxel) for voxel in (centre, *corners))
+    point, low, high = (_position_mm(sample, voxel) for voxel in (centre, *corners))
     panels = []
     for k, stack in enumerate(sample.stacks[:SHOWN]):
         upright = _Upright.of(stack)
@@ -63,7 +63,7 @@ def stack_panels(
     return panels
 
 
-def _world(sample: StoredSample, voxel: Sequence[int]) -> np.ndarray:
+def _position_mm(sample: StoredSample, voxel: Sequence[int]) -> np.ndarray:
     """A voxel (z, y, x) of the volume in mm (z, y, x)."""
     return (sample.affine @ [*voxel[::-1], 1.0])[2::-1]
 

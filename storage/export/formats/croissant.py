@@ -16,7 +16,7 @@ from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.seal import newest_seal, seal_key
 from factory.storage.errors import ExportError
 from factory.storage.export.format import Format
-from factory.storage.export.metadata import UNSTATED, About
+from factory.storage.export.metadata import UNSTATED, DatasetSummary
 
 NAME = "croissant.json"
 
@@ -84,7 +84,7 @@ class Croissant(Format):
 FORMAT = Croissant
 
 
-def describe(folder: ObjectStore, about: About, cases: pd.DataFrame) -> bytes:
+def describe(folder: ObjectStore, about: DatasetSummary, cases: pd.DataFrame) -> bytes:
     """The bytes of croissant.json. Raises ExportError where there is no whole seal."""
     seal = newest_seal(folder)
     if seal is None:
@@ -129,7 +129,7 @@ def _object(key: str, digest: str, size: int) -> dict[str, Any]:
     }
 
 
-def _shards(name: str, about: About) -> dict[str, Any]:
+def _shards(name: str, about: DatasetSummary) -> dict[str, Any]:
     layout = about.layout
     size = " × ".join(map(str, layout.shape_of(name)))
     kind = "labels, uint8" if layout.is_label(name) else "an image, uint16 with CF scale_factor"
@@ -172,7 +172,7 @@ def _kind(dtype: Any) -> str:
     return "sc:Float" if pd.api.types.is_float_dtype(dtype) else "sc:Text"
 
 
-def _labels(about: About) -> dict[str, Any]:
+def _labels(about: DatasetSummary) -> dict[str, Any]:
     columns: Mapping[str, str] = {"value": "sc:Integer", "name": "sc:Text"}
     return {
         "@type": "cr:RecordSet",

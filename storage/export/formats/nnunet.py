@@ -20,7 +20,7 @@ from typing import Any
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import ExportError
 from factory.storage.export.format import Format
-from factory.storage.export.metadata import About
+from factory.storage.export.metadata import DatasetSummary
 from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.export.target import MARKER
 
@@ -32,7 +32,7 @@ class NnUnet(Format):
     """Writes samples, and what is said of them all."""
 
     @classmethod
-    def folder(cls, output: Path, about: About) -> Path:
+    def folder(cls, output: Path, about: DatasetSummary) -> Path:
         """See folder_of."""
         return folder_of(output, about.name)
 

@@ -22,7 +22,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from factory.storage.dataset.layout import brick_length
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.export.format import Format
-from factory.storage.export.pyramid import Level, pyramid
+from factory.storage.export.pyramid import Level, build_pyramid
 
 VERSION = "0.5"
 LABELS = "tissues"
@@ -81,7 +81,7 @@ class OmeZarr(Format):
             for k, (name, (low, high)) in enumerate(zip(images, limits, strict=True))
         ]
         stacked = np.stack([np.asarray(v, np.float32) for v in images.values()])
-        levels = pyramid(stacked, place.affine, place.spacing_mm)
+        levels = build_pyramid(stacked, place.affine, place.spacing_mm)
         ome: dict[str, Any] = {
             "version": VERSION,
             "multiscales": [_multiscales("image", levels, _CHANNEL + _SPACE)],
@@ -93,7 +93,7 @@ class OmeZarr(Format):
         _write(group, levels, ("c", "z", "y", "x"))
         if label is None:
             return
-        levels = pyramid(label, place.affine, place.spacing_mm)
+        levels = build_pyramid(label, place.affine, place.spacing_mm)
         group.create_group("labels", attributes={"ome": {"version": VERSION, "labels": [LABELS]}})
         ome = {
             "version": VERSION,

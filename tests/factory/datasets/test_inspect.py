@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from factory.datasets.inspect import inspect
-from factory.datasets.montage.montage import _planes, montage
-from factory.datasets.montage.panels import stack_panels
+from factory.datasets.montage.montage import _orthogonal_planes, draw_montage
+from factory.datasets.montage.panels import make_stack_panels
 from factory.errors import FactoryError
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA, Grid
@@ -39,7 +39,7 @@ def sample(subject: str, grade: int) -> StoredSample:
 @pytest.fixture
 def path(tmp_path) -> str:
     path = str(tmp_path / "toy.zarr")
-    dataset = create(path, Layout(6, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
+    dataset = create_dataset(path, Layout(6, SHAPE, FETA), {"recipe_digest": "r" * 64}, "")
     for i in range(6):
         dataset.write_shard(i, i, [sample(f"phantom-{i // 3}", i % 3)])
     dataset.seal()
@@ -64,7 +64,9 @@ def test_what_is_said(path):
 
 
 def test_what_is_said_of_an_unfinished_one(tmp_path):
-    dataset = create(str(tmp_path / "d"), Layout(3, SHAPE, FETA), {"recipe_digest": "r"}, "")
+    dataset = create_dataset(
+        str(tmp_path / "d"), Layout(3, SHAPE, FETA), {"recipe_digest": "r"}, ""
+    )
     assert inspect(dataset.path).to_json()["standing"] == 0
     dataset.write_shard(1, 1, [sample("phantom-0", 1)])
     report = inspect(dataset.path)
@@ -76,7 +78,7 @@ def test_what_is_said_of_an_unfinished_one(tmp_path):
 def test_what_is_said_of_stacks(tmp_path):
     ranges = {"image": (0.0, 1.2), "stack_0": (0.0, 1.2)}
     layout = Layout(1, SHAPE, FETA, ranges, shapes={"stack_0": (10, 40, 34)})
-    dataset = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
+    dataset = create_dataset(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
     image = np.ones((9, 40, 34), np.float32)
     image[:3] = 2  # beyond what is stored
     stack = StoredStack(image, np.eye(4), (3.0, 1.0, 1.0))
@@ -96,8 +98,8 @@ def test_nothing_there(tmp_path):
 
 
 def test_montage_has_a_row_a_grade_and_draws_the_edges(path, tmp_path):
-    assert montage(path, tmp_path / "new" / "m.png") == [0, 1, 2]
-    assert montage(path, tmp_path / "m.png", subject="phantom-1") == [3, 4, 5]
+    assert draw_montage(path, tmp_path / "new" / "m.png") == [0, 1, 2]
+    assert draw_montage(path, tmp_path / "m.png", subject="phantom-1") == [3, 4, 5]
     picture = np.asarray(Image.open(tmp_path / "m.png").convert("RGB")).astype(int)
     coloured = np.abs(picture - picture.mean(axis=2, keepdims=True)).max(axis=2) > 40
     rows = np.array_split(coloured[: int(0.9 * len(coloured))], 3)
@@ -113,7 +115,7 @@ def test_montage_orientation():
     volume[15, 35, 17] = 2  # anterior
     volume[15, 20, 30] = 3  # right
     box = tuple(slice(0, n) for n in SHAPE)
-    axial, coronal, sagittal = _planes(volume, (15, 20, 17), box)
+    axial, coronal, sagittal = _orthogonal_planes(volume, (15, 20, 17), box)
 
     def place(plane: np.ndarray, value: int) -> tuple[int, int]:
         row, column = np.argwhere(plane == value)[0]
@@ -142,8 +144,8 @@ def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
         to_volume[2 - axis, 3] = turned.shape[own] - 1 if flipped else 0
     stack = StoredStack(np.flip(turned, flips), whole.affine @ to_volume, (1.0, 1.0, 1.0))
     centre, box = (14, 20, 9), (slice(2, 28), slice(4, 33), slice(1, 30))
-    planes = _planes(volume, centre, box)
-    shown = stack_panels(replace(whole, stacks=[stack]), centre, box)
+    planes = _orthogonal_planes(volume, centre, box)
+    shown = make_stack_panels(replace(whole, stacks=[stack]), centre, box)
     through = order[0]
     assert shown[0].title == f"{('axial', 'coronal', 'sagittal')[through]} stack 0"
     np.testing.assert_array_equal(shown[0].image, planes[through])
@@ -151,10 +153,10 @@ def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
 
 
 def test_montage_of_nothing_and_to_nowhere(path, tmp_path):
-    create(str(tmp_path / "e"), Layout(1, SHAPE, FETA), {"recipe_digest": "r"}, "")
+    create_dataset(str(tmp_path / "e"), Layout(1, SHAPE, FETA), {"recipe_digest": "r"}, "")
     with pytest.raises(DatasetError, match="nothing stands yet"):
-        montage(str(tmp_path / "e"), tmp_path / "m.png")
+        draw_montage(str(tmp_path / "e"), tmp_path / "m.png")
     with pytest.raises(DatasetError, match="no subject 'nobody'"):
-        montage(path, tmp_path / "m.png", subject="nobody")
+        draw_montage(path, tmp_path / "m.png", subject="nobody")
     with pytest.raises(FactoryError, match="cannot write the picture"):
-        montage(path, tmp_path)
+        draw_montage(path, tmp_path)

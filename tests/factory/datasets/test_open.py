@@ -12,7 +12,7 @@ from support.stored_datasets import RECORD, SHAPE, layout, sample, write
 import factory
 from factory.storage.dataset import ledger
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
 
 
@@ -52,9 +52,9 @@ def test_a_condition_leaves_rows_and_their_samples(path):
 
 
 def test_the_ledger_is_listed_once_for_all_samples(path, monkeypatch):
-    dataset, listed, names = factory.open(path), [], ObjectStore.names
+    dataset, listed, names = factory.open(path), [], ObjectStore.list_names
     monkeypatch.setattr(
-        ObjectStore, "names", lambda *given: listed.append(given[1:]) or names(*given)
+        ObjectStore, "list_names", lambda *given: listed.append(given[1:]) or names(*given)
     )
     assert [dataset[i].columns["grade"] for i in range(6)] == [0, 1, 2, 3, 4, 0]
     assert listed == [(ledger.LEDGER,)]
@@ -128,7 +128,7 @@ def test_what_is_not_installed_is_said(path, monkeypatch, package, method):
 
 
 def test_an_unsealed_dataset_is_refused_unless_asked(tmp_path):
-    dataset = create(str(tmp_path / "d"), layout(3), RECORD, "seed: 3\n")
+    dataset = create_dataset(str(tmp_path / "d"), layout(3), RECORD, "seed: 3\n")
     dataset.write_shard(2, 2, [sample(2)])
     with pytest.raises(DatasetError, match="not finished"):
         factory.open(str(tmp_path / "d"))
@@ -141,7 +141,7 @@ def test_an_unsealed_dataset_is_refused_unless_asked(tmp_path):
 
 def test_samples_that_were_not_accepted_are_left_out_unless_asked(tmp_path):
     of = layout(4)
-    dataset = create(str(tmp_path / "d"), of, RECORD, "seed: 3\n")
+    dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "seed: 3\n")
     for index, accepted in enumerate([True, False, None, True]):
         made = sample(index)
         columns = {**made.columns, "accepted": accepted}
@@ -160,13 +160,13 @@ def test_a_damaged_table_is_refused(tmp_path):
 
 def test_a_seal_of_an_older_program_is_refused(tmp_path):
     write(tmp_path / "d", layout(2))
-    (tmp_path / "d" / "seal" / "0001.json").write_bytes(ledger.signed({"generation": 1}))
+    (tmp_path / "d" / "seal" / "0001.json").write_bytes(ledger.sign({"generation": 1}))
     with pytest.raises(DatasetError, match="written in format None, this program knows"):
         factory.open(str(tmp_path / "d"))
 
 
 def test_from_a_bucket_as_from_a_folder(s3, path, tmp_path):
-    dataset = create(f"{s3}/d.zarr", layout(2, 2), RECORD, "seed: 3\n")
+    dataset = create_dataset(f"{s3}/d.zarr", layout(2, 2), RECORD, "seed: 3\n")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.seal()
     found = factory.open(f"{s3}/d.zarr", cache=str(tmp_path / "cache")).where("grade == 1")

@@ -14,7 +14,7 @@ from factory.evaluation.downstream import WAYS, summarise_effects, training_samp
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, Subject
@@ -56,7 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, brains: list[Subject]) -> Pat
     (root / "r.yaml").write_text(RECIPE.format(path=root / "bids"))
 
     shape = tuple(np.max([b.label.shape for b in brains], axis=0).tolist())
-    dataset = create(str(root / "d"), Layout(4, shape, FETA), {"recipe_digest": "r"}, "")
+    dataset = create_dataset(str(root / "d"), Layout(4, shape, FETA), {"recipe_digest": "r"}, "")
     for index, (who, accepted) in enumerate(
         (("sub-0", True), ("sub-1", True), ("sub-1", False), ("sub-2", True))
     ):

@@ -61,7 +61,7 @@ def test_a_vacant_place_has_every_array_of_the_layout() -> None:
     case = replace(toy_render.case(2), grid=CaseGrid((3, 4, 5), spacing_mm=2.0))
     sample = placeholder_sample(case, layout, "because\nof this")
     for name in layout.arrays:
-        assert not np.any(sample.checked(name, layout) - layout.ranges.get(name, (0, 0))[0])
+        assert not np.any(sample.storable_array(name, layout) - layout.ranges.get(name, (0, 0))[0])
     assert sample.columns["failure"] == "because of this"
     assert sample.columns["accepted"] is False
     assert sample.columns["grade"] == 2

@@ -76,7 +76,7 @@ def test_a_shard_that_always_kills_is_named_and_the_rest_stands(tmp_path, cluste
     ):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
     dataset = open_dataset(str(tmp_path / "d"))
-    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
+    assert dataset.finished_shards(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
     assert not dataset.is_complete()
     (tmp_path / "always-4").unlink()
     again = toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=2)
@@ -102,7 +102,7 @@ def test_a_shard_that_raises_is_named_and_the_rest_stands(tmp_path, how):
     with pytest.raises(ShardsFailed, match=r"shard 2: the ventricles have nowhere to grow"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
     dataset = open_dataset(str(tmp_path / "d"))
-    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
+    assert dataset.finished_shards(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
 
 
 def test_an_error_all_shards_share_is_raised_at_once(tmp_path, how):
@@ -162,7 +162,7 @@ def test_a_process_that_is_not_sound_does_not_drain_the_queue(tmp_path, cluster)
     with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1)
     assert len({process for process, index in made_by(tmp_path) if index == 4}) == 3
-    assert len(open_dataset(str(tmp_path / "d")).done(toy_run.shards(SAMPLES))) == 5
+    assert len(open_dataset(str(tmp_path / "d")).finished_shards(toy_run.shards(SAMPLES))) == 5
 
 
 def test_an_actor_out_of_memory_has_its_shard_made_a_case_at_a_time(tmp_path, cluster, quiet):
@@ -171,7 +171,7 @@ def test_an_actor_out_of_memory_has_its_shard_made_a_case_at_a_time(tmp_path, cl
     with pytest.raises(ShardsFailed, match=r"shard 3: phantom-1/grade=2/0: \w*MemoryError"):
         toy_run.render(path, SAMPLES, mishaps=str(tmp_path), actors=2)
     dataset = open_dataset(path)
-    assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 2, 4, 5}
+    assert dataset.finished_shards(toy_run.shards(SAMPLES)) == {0, 1, 2, 4, 5}
     (tmp_path / "hungry-7").unlink()
     (tmp_path / "once-7").touch()  # as the kernel does it
     assert toy_run.render(path, SAMPLES, mishaps=str(tmp_path), actors=2).digest() == quiet

@@ -6,7 +6,7 @@ from factory.case import Case, CaseAppearance, CaseGrid
 from factory.execution.worker import RenderWorker
 from factory.rendering.sample import Sample
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.subjects.types import FETA, Grid
 
 SHAPE = (8, 10, 12)
@@ -32,7 +32,7 @@ class Loaded:
 def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
     ranges = {"image": (0.0, 1.2), "uncertainty": (0.0, 1.2)}
     layout = Layout(2, SHAPE, FETA, ranges, samples_per_shard=2)
-    dataset = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "", threads=3)
+    dataset = create_dataset(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "", threads=3)
     cases = tuple(
         Case(
             id=f"phantom-7/grade={grade}/0",

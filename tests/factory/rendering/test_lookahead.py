@@ -130,7 +130,7 @@ def test_an_error_ahead_belongs_to_its_own_case(tmp_path, how, quiet, index, kee
         with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: the ventricles have"):
             toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
         dataset = open_dataset(str(tmp_path / "d"))
-        assert dataset.done(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
+        assert dataset.finished_shards(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
     (tmp_path / f"error-{index}").unlink()
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
 
@@ -161,7 +161,7 @@ def test_a_process_with_an_unexpected_error_is_replaced(tmp_path, cluster):
     (tmp_path / "odd-4").touch()
     with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1, ahead=AHEAD)
-    assert len(open_dataset(str(tmp_path / "d")).done(toy_run.shards(SAMPLES))) == 5
+    assert len(open_dataset(str(tmp_path / "d")).finished_shards(toy_run.shards(SAMPLES))) == 5
 
 
 @pytest.mark.parametrize("how", [{"serial": True}, {"actors": 2}], ids=["serial", "ray"])

@@ -12,7 +12,7 @@ from support.tiny_models import RECIPE, small, tiny_model
 
 from factory import cli
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.open import digest, open_dataset
+from factory.storage.dataset.open import dataset_digest, open_dataset
 
 WAIT = 300
 
@@ -30,13 +30,13 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + WAIT
-    while not ObjectStore(url).names("ledger"):
+    while not ObjectStore(url).list_names("ledger"):
         assert driver.poll() is None, driver.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     driver.kill()
     driver.wait()
-    stood = len(ObjectStore(url).names("ledger"))
+    stood = len(ObjectStore(url).list_names("ledger"))
     assert 1 <= stood < 5
     assert not open_dataset(url).is_complete()
 
@@ -56,7 +56,7 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
     assert capsys.readouterr().out.startswith(f"shard 3: {key} damaged\n")
     assert cli.main(["repair", url, "--serial"]) == 0
     assert folder.get(key) == whole
-    assert digest(url) == report["digest"]
+    assert dataset_digest(url) == report["digest"]
     assert ObjectStore(url).get("lease.json") is None
 
 

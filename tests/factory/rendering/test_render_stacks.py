@@ -11,7 +11,7 @@ from support import places
 
 from factory.case import Case
 from factory.config.loading import parse_document
-from factory.datasets.montage.montage import montage
+from factory.datasets.montage.montage import draw_montage
 from factory.execution.options import RunOptions
 from factory.execution.run import execute
 from factory.execution.worker import RenderWorker
@@ -22,7 +22,7 @@ from factory.planning.plan import Plan, Shard, make_plan
 from factory.rendering.model_set import load_renderer
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 
 WEIGHTS = places.WEIGHTS / "fetal-spade"
 TEXT = """\
@@ -44,8 +44,8 @@ def made() -> Plan:
 
 def render(made: Plan, path: Path, shards: list[Shard] | None = None) -> Dataset:
     """What factory render does, with the shards that do not stand or with some."""
-    dataset = create(str(path), made.layout, {"recipe_digest": made.recipe.digest}, "")
-    standing = dataset.done(made.shards())
+    dataset = create_dataset(str(path), made.layout, {"recipe_digest": made.recipe.digest}, "")
+    standing = dataset.finished_shards(made.shards())
     todo = [s for s in made.shards() if s.index not in standing] if shards is None else shards
     load = partial(load_renderer, WEIGHTS, "cpu")
     execute(
@@ -123,7 +123,7 @@ def test_resumed_it_is_the_same_dataset(made, rendered, tmp_path) -> None:
 def test_the_montage_shows_the_stacks(rendered: Dataset, tmp_path: Path) -> None:
     from PIL import Image
 
-    assert montage(rendered.path, tmp_path / "m.png") == [0, 1]
+    assert draw_montage(rendered.path, tmp_path / "m.png") == [0, 1]
     with Image.open(tmp_path / "m.png") as picture:
         row = np.asarray(picture.convert("L"))[picture.height // 8 : picture.height // 2]
     columns = np.array_split(row[:, row.shape[1] // 8 :], 12, axis=1)

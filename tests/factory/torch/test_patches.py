@@ -11,7 +11,7 @@ from support.stored_datasets import RECORD, SHAPE, layout, sample, write
 
 import factory
 from factory.storage.dataset.layout import Layout, quantise
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA, LabelTable
 from factory.torch import PatchDataset
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_refused_in_one_line(path, how, said):
 
 def test_two_label_tables_are_refused(path, tmp_path):
     table = LabelTable(FETA.names[:-1], FETA.colours[:-1])
-    other = create(str(tmp_path / "d"), Layout(1, SHAPE, table), RECORD, "seed: 3\n")
+    other = create_dataset(str(tmp_path / "d"), Layout(1, SHAPE, table), RECORD, "seed: 3\n")
     made = sample(0)
     label = made.arrays["label"] % 7
     other.write_shard(0, 0, [replace(made, arrays={**made.arrays, "label": label})])

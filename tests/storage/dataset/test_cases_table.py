@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from factory.storage.dataset import cases_table
-from factory.storage.dataset.cases_table import to_parquet
+from factory.storage.dataset.cases_table import parquet_bytes
 
 ROWS = [
     {"sample": 0, "whole": 1, "mixed": 1, "late": None, "wide": 2**60, "empty": None},
@@ -24,10 +24,10 @@ def read(data: bytes) -> pd.DataFrame:
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_the_same_table_in_parts(monkeypatch, size):
-    whole = read(to_parquet(ROWS))
+    whole = read(parquet_bytes(ROWS))
     monkeypatch.setattr(cases_table, "ROWS", size)
     monkeypatch.setattr(cases_table, "_IN_MEMORY", 10)  # so that rows wait on the disk
-    pd.testing.assert_frame_equal(read(to_parquet(iter(ROWS))), whole)
+    pd.testing.assert_frame_equal(read(parquet_bytes(iter(ROWS))), whole)
     assert list(whole["sample"]) == [0, 1, 2, 3]
     assert list(whole["whole"][:3]) == [1.0, 2.0, 0.5]
     assert list(whole["mixed"][:3]) == ["1", "b", "True"]

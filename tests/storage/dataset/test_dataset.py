@@ -14,7 +14,7 @@ from support.stored_datasets import RECORD, SHAPE, PlainCase, files, layout, sam
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.open import create, digest, open_dataset
+from factory.storage.dataset.open import create_dataset, dataset_digest, open_dataset
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA
 
@@ -88,14 +88,18 @@ def test_digest_is_the_definition_and_ignores_how_it_is_cut(tmp_path):
         for name, dtype in (("image", "<u2"), ("label", "|u1")):
             total.update(f"{name} {dtype} 40,52,36\n".encode() + group[name][i].tobytes())
         total.update(b'{"id":"case-%d"}\n' % i)
-    assert digest(str(tmp_path / "one")) == digest(str(tmp_path / "two")) == total.hexdigest()
+    assert (
+        dataset_digest(str(tmp_path / "one"))
+        == dataset_digest(str(tmp_path / "two"))
+        == total.hexdigest()
+    )
 
 
 def test_complete_only_when_sealed_and_unaltered(tmp_path):
     of = layout(3)
-    dataset = create(str(tmp_path / "d"), of, RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "")
     dataset.write_shard(0, 0, [sample(0)])
-    assert dataset.done(shards(of)) == {0}
+    assert dataset.finished_shards(shards(of)) == {0}
     with pytest.raises(DatasetError, match="2 of 3 shards are missing"):
         dataset.seal()
     with pytest.raises(DatasetError, match="not complete"):
@@ -120,7 +124,7 @@ def test_a_flipped_byte_is_not_complete_and_is_mended(tmp_path, key):
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
     assert not open_dataset(str(tmp_path / "d")).is_complete()
-    again = create(str(tmp_path / "d"), layout(2), RECORD, "seed: 3\n")
+    again = create_dataset(str(tmp_path / "d"), layout(2), RECORD, "seed: 3\n")
     again.seal()
     assert again.is_complete()
     assert again.digest() == dataset.digest()
@@ -129,10 +133,10 @@ def test_a_flipped_byte_is_not_complete_and_is_mended(tmp_path, key):
 def test_an_entry_counts_only_for_the_same_cases(tmp_path):
     of = layout(3)
     dataset = write(tmp_path / "d", of)
-    assert dataset.done(shards(of)) == {0, 1, 2}
+    assert dataset.finished_shards(shards(of)) == {0, 1, 2}
     other = [replace(s, cases=(PlainCase("another"),)) for s in shards(of)]
-    assert dataset.done(other) == set()
-    assert dataset.done(iter([shards(of)[0], other[1], shards(of)[2]])) == {0, 2}
+    assert dataset.finished_shards(other) == set()
+    assert dataset.finished_shards(iter([shards(of)[0], other[1], shards(of)[2]])) == {0, 2}
 
 
 def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(tmp_path):
@@ -148,7 +152,7 @@ def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(
         dataset.digest()
     with pytest.raises(DatasetError, match="3 of 3 shards are missing; the same command renders"):
         dataset.seal()
-    assert dataset.done(shards(of)) == set()
+    assert dataset.finished_shards(shards(of)) == set()
     for i in range(3):
         dataset.write_shard(i, i, [sample(i)])
     dataset.seal()
@@ -159,13 +163,13 @@ def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(
 def test_what_stands_is_told_by_listing_alone(tmp_path, monkeypatch):
     """No entry is read and no case is made beyond what the ledger names."""
     of = layout(3)
-    dataset = create(str(tmp_path / "d"), of, RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "")
     dataset.write_shard(0, 0, [sample(0)])
     opened = []
     monkeypatch.setattr(ObjectStore, "get", lambda _, key: opened.append(key))
     monkeypatch.setattr(ObjectStore, "get_all", lambda _, keys: opened.extend(keys))
     taken = iter(shards(of))
-    assert dataset.done(taken) == {0}
+    assert dataset.finished_shards(taken) == {0}
     assert [shard.index for shard in taken] == [2]  # the second told that the ledger had ended
     assert opened == []
 
@@ -193,7 +197,7 @@ def test_damage_is_named_in_one_line(tmp_path, key, message):
 def test_ledger_has_checksums_of_what_lies_there(tmp_path):
     write(tmp_path / "d", layout(2))
     for file in (tmp_path / "d/ledger").iterdir():
-        entry = ledger.parse(file.read_bytes())
+        entry = ledger.parse_signed(file.read_bytes())
         assert set(entry["objects"]) == {
             f"{n}/c/{entry['shard']}/0/0/0" for n in ("image", "label")
         }

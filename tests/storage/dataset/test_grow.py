@@ -10,7 +10,7 @@ import zarr
 from support.stored_datasets import RECORD, files, layout, sample, write
 
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.open import create, digest, grow, open_dataset
+from factory.storage.dataset.open import create_dataset, dataset_digest, grow_dataset, open_dataset
 from factory.storage.dataset.verify import verify
 from factory.storage.errors import DatasetError
 
@@ -18,7 +18,7 @@ GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "
 
 
 def begin(path: Path, samples: int = 6) -> Dataset:
-    return grow(str(path), layout(samples, 2), GROWN, "seed: 4\n")
+    return grow_dataset(str(path), layout(samples, 2), GROWN, "seed: 4\n")
 
 
 def write_new(dataset: Dataset) -> None:
@@ -34,7 +34,7 @@ def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
     write_new(dataset)
     dataset.seal()
     after, whole = files(tmp_path / "d"), files(tmp_path / "whole")
-    assert digest(str(tmp_path / "d")) == digest(str(tmp_path / "whole"))
+    assert dataset_digest(str(tmp_path / "d")) == dataset_digest(str(tmp_path / "whole"))
     voxels = {key for key in whole if "/c/" in key or key.startswith("ledger/")}
     assert {key: after[key] for key in voxels} == {key: whole[key] for key in voxels}
     assert after["image/c/0/0/0/0"] == before["image/c/0/0/0/0"]
@@ -60,9 +60,9 @@ def test_until_the_seal_it_is_found_as_it_was(tmp_path):
     assert len(found.cases()) == 3
     assert verify(found.folder, found.record).damage == []
     assert not dataset.is_complete()
-    assert found.growing_to() == 6
+    assert found.growth_target() == 6
     dataset.seal()
-    assert found.growing_to() is None
+    assert found.growth_target() is None
 
 
 def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
@@ -96,7 +96,7 @@ def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
         dataset.write_shard(2, 4, [sample(4)])
         dataset.seal()
         record = {"recipe_digest": "c" * 64, "grown_from": [*GROWN["grown_from"], {"samples": 5}]}
-        dataset = grow(str(tmp_path / "d"), layout(6, 2), record, "")
+        dataset = grow_dataset(str(tmp_path / "d"), layout(6, 2), record, "")
         dataset.write_shard(2, 5, [sample(5)])
         dataset.seal()
     finally:
@@ -117,9 +117,9 @@ def test_a_growth_that_was_stopped_goes_on(tmp_path):
     dataset = begin(tmp_path / "d")
     write_new(dataset)  # the short shard once more: same bytes
     with pytest.raises(DatasetError, match="is being grown by another recipe"):
-        grow(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
+        grow_dataset(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
     dataset.seal()
-    assert dataset.digest() == digest(str(tmp_path / "whole"))
+    assert dataset.digest() == dataset_digest(str(tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("last", ["zarr.json", "record.json", "seal/0002.json"])
@@ -149,7 +149,7 @@ def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypa
 
 def test_what_a_growth_given_up_has_left_is_forgotten(tmp_path):
     write(tmp_path / "d", layout(3, 2))
-    other = grow(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
+    other = grow_dataset(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
     other.write_shard(1, 3, [replace(sample(9), case=sample(9).case)])
     (tmp_path / "d/growth.json").unlink()
     dataset = begin(tmp_path / "d")
@@ -163,12 +163,12 @@ def test_what_may_not_change(tmp_path):
     path = tmp_path / "d"
     write(path, layout(3, 2))
     with pytest.raises(DatasetError, match="samples_per_shard would change"):
-        grow(str(path), layout(6, 3), GROWN, "")
+        grow_dataset(str(path), layout(6, 3), GROWN, "")
     with pytest.raises(DatasetError, match="device cpu, here H200"):
-        grow(str(path), layout(6, 2), GROWN, "", device="H200")
+        grow_dataset(str(path), layout(6, 2), GROWN, "", device="H200")
     (path / "image/c/1/0/0/0").write_bytes(b"")
     with pytest.raises(DatasetError, match="image/c/1/0/0/0 is damaged; factory repair"):
         begin(path).write_shard(1, 3, [sample(3)])
-    create(str(tmp_path / "begun"), layout(3, 2), RECORD, "")
+    create_dataset(str(tmp_path / "begun"), layout(3, 2), RECORD, "")
     with pytest.raises(DatasetError, match="not complete"):
         begin(tmp_path / "begun")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stored_datasets import layout
 
-from factory.storage.dataset.layout import Layout, brick_length, dequantise, metadata, quantise
+from factory.storage.dataset.layout import Layout, brick_length, dequantise, quantise, zarr_objects
 
 
 @given(st.integers(16, 400))
@@ -36,7 +36,7 @@ def test_quantising_keeps_half_a_level_and_counts_what_it_clips(low, width, valu
 
 def test_metadata_is_the_same_bytes_every_time():
     of = layout(5, 2, ("original", "uncertainty"))
-    assert metadata(of, {"a": 1}) == metadata(of, {"a": 1})
+    assert zarr_objects(of, {"a": 1}) == zarr_objects(of, {"a": 1})
 
 
 def test_layout_survives_its_record():

@@ -55,7 +55,7 @@ def test_what_counts_for_nothing_is_taken_over(tmp_path):
         pass
     put(folder, host="elsewhere", process=gone.pid)  # whose processes nobody here can see
     with pytest.raises(DatasetError, match="on elsewhere is at work"):
-        Lease(folder).refuse()
+        Lease(folder).refuse_if_busy()
 
 
 def test_it_is_renewed_and_given_up_once_it_is_lost(tmp_path, monkeypatch):

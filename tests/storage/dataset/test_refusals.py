@@ -10,7 +10,7 @@ import pytest
 from support.places import environment
 from support.stored_datasets import RECORD, SHAPE, files, layout, sample, shards, write
 
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.errors import DatasetError, SampleError
 
 
@@ -20,11 +20,11 @@ def test_another_recipe_is_refused_without_overwrite(tmp_path):
     other = {"recipe_digest": "b" * 64}
     before = files(tmp_path / "d")
     with pytest.raises(DatasetError, match=r"made by another recipe.*--overwrite"):
-        create(path, layout(2), other, "")
+        create_dataset(path, layout(2), other, "")
     assert files(tmp_path / "d") == before
-    dataset = create(path, layout(2), other, "", overwrite=True)
+    dataset = create_dataset(path, layout(2), other, "", overwrite=True)
     assert not dataset.is_complete()
-    assert dataset.done(shards(layout(2))) == set()
+    assert dataset.finished_shards(shards(layout(2))) == set()
     assert open_dataset(path).record["recipe_digest"] == "b" * 64
 
 
@@ -32,9 +32,9 @@ def test_another_recipe_is_refused_without_overwrite(tmp_path):
 def test_a_foreign_folder_is_never_touched(tmp_path, overwrite):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(DatasetError, match="not a dataset of ours"):
-        create(str(tmp_path), layout(), RECORD, "", overwrite=overwrite)
+        create_dataset(str(tmp_path), layout(), RECORD, "", overwrite=overwrite)
     with pytest.raises(DatasetError, match="not a dataset of ours"):
-        create(str(tmp_path / "thesis.tex"), layout(), RECORD, "", overwrite=overwrite)
+        create_dataset(str(tmp_path / "thesis.tex"), layout(), RECORD, "", overwrite=overwrite)
     assert files(tmp_path) == {"thesis.tex": b"years of work"}
 
 
@@ -45,23 +45,23 @@ def test_opening_what_is_not_there(tmp_path):
 
 def test_another_environment_is_refused_without_allow_mixed(tmp_path):
     path = str(tmp_path / "d")
-    create(path, layout(), RECORD, "")
+    create_dataset(path, layout(), RECORD, "")
     with pytest.raises(DatasetError, match=r"device cpu, here H200.*--allow-mixed"):
-        create(path, layout(), RECORD, "", device="H200")
+        create_dataset(path, layout(), RECORD, "", device="H200")
     with pytest.raises(DatasetError, match="threads 1, here 2"):
-        create(path, layout(), RECORD, "", threads=2)
-    create(path, layout(), RECORD, "", device="H200", allow_mixed=True)
+        create_dataset(path, layout(), RECORD, "", threads=2)
+    create_dataset(path, layout(), RECORD, "", device="H200", allow_mixed=True)
 
 
 def test_a_writer_with_another_instruction_set_is_refused(tmp_path):
-    dataset = create(str(tmp_path / "d"), layout(), RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), layout(), RECORD, "")
     begun = {**dataset.record["environment"], "instruction_set": "SOMETHING_ELSE"}
     moved = replace(dataset, record={**dataset.record, "environment": begun})
     with pytest.raises(DatasetError, match="instruction_set SOMETHING_ELSE"):
         moved.write_shard(0, 0, [sample(0)])
-    assert dataset.done(shards(layout())) == set()
+    assert dataset.finished_shards(shards(layout())) == set()
     replace(moved, allow_mixed=True).write_shard(0, 0, [sample(0)])
-    assert dataset.done(shards(layout())) == {0}
+    assert dataset.finished_shards(shards(layout())) == {0}
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_a_writer_with_another_instruction_set_is_refused(tmp_path):
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path, name, values, message):
-    dataset = create(str(tmp_path / "d"), layout(), RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), layout(), RECORD, "")
     bad = replace(sample(0), arrays={**sample(0).arrays, name: values})
     with pytest.raises(SampleError, match=message):
         dataset.write_shard(0, 0, [bad])
-    assert dataset.done(shards(layout())) == set()
+    assert dataset.finished_shards(shards(layout())) == set()
 
 
 LIMITED = """
 import resource, sys
 from support.stored_datasets import layout, sample, RECORD
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
-dataset = create(sys.argv[1], layout(2), RECORD, "")
+dataset = create_dataset(sys.argv[1], layout(2), RECORD, "")
 dataset.write_shard(0, 0, [sample(0)])
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
@@ -113,8 +113,8 @@ def test_a_disk_that_takes_no_more(tmp_path):
     assert "cannot write image/c/1/0/0/0: File too large" in done.stdout
     assert done.stdout.count("\n") == 1
     assert not [f for f in files(tmp_path / "d") if ".tmp-" in f or f.startswith("image/c/1")]
-    dataset = create(str(tmp_path / "d"), layout(2), RECORD, "")
-    assert dataset.done(shards(layout(2))) == {0}
+    dataset = create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
+    assert dataset.finished_shards(shards(layout(2))) == {0}
 
 
 def test_no_permission(tmp_path):
@@ -124,10 +124,10 @@ def test_no_permission(tmp_path):
     code = """
 import sys
 from support.stored_datasets import layout, RECORD
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
 try:
-    create(sys.argv[1], layout(), RECORD, "")
+    create_dataset(sys.argv[1], layout(), RECORD, "")
 except DatasetError as error:
     print(error)
 """
@@ -147,7 +147,7 @@ except DatasetError as error:
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path):
-    dataset = create(str(tmp_path / "d"), layout(2), RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     host = os.uname().nodename
@@ -155,21 +155,21 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     working = tmp_path / "d/ledger" / f".tmp-{host}-{os.getpid()}-9999"
     left.write_bytes(b"half")
     working.write_bytes(b"half")
-    create(str(tmp_path / "d"), layout(2), RECORD, "")
+    create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
     assert not left.exists()
     assert working.exists()
-    assert dataset.done(shards(layout(2))) == set()
+    assert dataset.finished_shards(shards(layout(2))) == set()
 
 
 def test_a_bucket_like_store_works_too():
     """fsspec's memory file system stands for any that is not a disk."""
     of = layout(2)
-    dataset = create("memory://bucket/d.zarr", of, RECORD, "")
+    dataset = create_dataset("memory://bucket/d.zarr", of, RECORD, "")
     for i in range(2):
         dataset.write_shard(i, i, [sample(i)])
     dataset.seal()
     again = open_dataset("memory://bucket/d.zarr")
     assert again.is_complete()
     assert len(again.digest()) == 64
-    create("memory://bucket/d.zarr", of, {"recipe_digest": "c"}, "", overwrite=True)
+    create_dataset("memory://bucket/d.zarr", of, {"recipe_digest": "c"}, "", overwrite=True)
     assert not open_dataset("memory://bucket/d.zarr").is_complete()

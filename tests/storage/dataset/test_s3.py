@@ -17,7 +17,7 @@ from support.stored_datasets import RECORD, layout, sample, shards, write
 
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.open import create, digest, grow, open_dataset
+from factory.storage.dataset.open import create_dataset, dataset_digest, grow_dataset, open_dataset
 from factory.storage.dataset.s3 import PATIENCE
 from factory.storage.dataset.verify import Damage, verify
 from factory.storage.errors import DatasetError
@@ -26,7 +26,7 @@ GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "
 
 
 def write_to(url: str, samples: int = 3):
-    dataset = create(url, layout(samples, 2), RECORD, "seed: 3\n")
+    dataset = create_dataset(url, layout(samples, 2), RECORD, "seed: 3\n")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.write_shard(1, 2, [sample(i) for i in range(2, samples)])
     dataset.seal()
@@ -42,7 +42,7 @@ def test_written_read_damaged_and_grown_as_on_a_disk(s3, tmp_path):
     read = open_dataset(url).sample(2)
     np.testing.assert_array_equal(read.arrays["label"], sample(2).arrays["label"])
     assert list(dataset.cases()["subject"]) == ["s0", "s1", "s2"]
-    assert dataset.done(shards(layout(3, 2))) == {0, 1}
+    assert dataset.finished_shards(shards(layout(3, 2))) == {0, 1}
 
     found = verify(dataset.folder, dataset.record)
     assert (found.damage, found.shards) == ([], set())
@@ -54,16 +54,16 @@ def test_written_read_damaged_and_grown_as_on_a_disk(s3, tmp_path):
         Damage("affine/zarr.json", "missing"),
         Damage("image/c/1/0/0/0", "damaged", 1),
     ]
-    dataset.forget([1])
+    dataset.remove_entries([1])
     dataset.write_shard(1, 2, [sample(2)])
     dataset.seal()
     assert verify(dataset.folder, dataset.record).damage == []
 
-    grown = grow(url, layout(4, 2), GROWN, "seed: 4\n")
+    grown = grow_dataset(url, layout(4, 2), GROWN, "seed: 4\n")
     grown.write_shard(1, 3, [sample(3)])
     grown.seal()
     assert dataset.digest() == on_disk.digest()  # a reader of the old seal
-    assert grown.digest() == digest(str(write(tmp_path / "e", layout(4, 2)).path))
+    assert grown.digest() == dataset_digest(str(write(tmp_path / "e", layout(4, 2)).path))
 
 
 def test_other_libraries_read_it(s3):
@@ -89,7 +89,7 @@ def test_of_many_writers_one_is_first(s3):
 def refused(url: str) -> str:
     S3FileSystem.clear_instance_cache()
     said = []
-    for attempt in (lambda: create(url, layout(2), RECORD, ""), lambda: open_dataset(url)):
+    for attempt in (lambda: create_dataset(url, layout(2), RECORD, ""), lambda: open_dataset(url)):
         with pytest.raises(DatasetError) as caught:
             attempt()
         assert "\n" not in str(caught.value)
@@ -158,15 +158,15 @@ def test_a_server_in_trouble_is_asked_again(s3, s3_server, monkeypatch, tmp_path
     assert troubled == set(kinds)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
     S3FileSystem.clear_instance_cache()
-    assert digest(f"{s3}/d.zarr") == write(tmp_path / "d", layout(3, 2)).digest()
+    assert dataset_digest(f"{s3}/d.zarr") == write(tmp_path / "d", layout(3, 2)).digest()
 
 
 WRITER = """
 import sys, time
 from support.stored_datasets import RECORD, layout, sample
-from factory.storage.dataset.open import create
+from factory.storage.dataset.open import create_dataset
 from factory.storage.dataset.lease import Lease
-dataset = create(sys.argv[1], layout(6, 2), RECORD, "")
+dataset = create_dataset(sys.argv[1], layout(6, 2), RECORD, "")
 with Lease(dataset.folder, beside=len(sys.argv) > 3):
     for index in range(3):
         dataset.write_shard(index, 2 * index, [sample(2 * index), sample(2 * index + 1)])
@@ -193,16 +193,16 @@ def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
     assert first.stdout.readline() == "0\n"
     lease = Lease(ObjectStore(url))
     with pytest.raises(DatasetError, match=f"process {first.pid} on .* is at work on it") as told:
-        lease.refuse()
+        lease.refuse_if_busy()
     assert "--beside" in str(told.value)
-    Lease(ObjectStore(url), beside=True).refuse()
+    Lease(ObjectStore(url), beside=True).refuse_if_busy()
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not open_dataset(url).is_complete()
     second = driver(url, 0)
     assert second.wait() == 0, second.stderr.read()
     assert open_dataset(url).is_complete()
-    assert digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
+    assert dataset_digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
     assert ObjectStore(url).get("lease.json") is None
 
 

@@ -12,7 +12,7 @@ import zarr
 
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.errors import SampleError
 from factory.storage.subjects.types import FETA, Grid
@@ -55,7 +55,7 @@ def sample(index: int) -> StoredSample:
 
 
 def write(path: Path, of: Layout) -> Dataset:
-    dataset = create(str(path), of, RECORD, "")
+    dataset = create_dataset(str(path), of, RECORD, "")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.seal()
     return dataset
@@ -134,7 +134,7 @@ def test_what_is_counted_is_what_is_stored(tmp_path):
 def test_overwriting_leaves_nothing_of_the_stacks(tmp_path):
     write(tmp_path / "d", layout())
     plain = Layout(2, SHAPE, FETA, samples_per_shard=2)
-    create(str(tmp_path / "d"), plain, {"recipe_digest": "b"}, "", overwrite=True)
+    create_dataset(str(tmp_path / "d"), plain, {"recipe_digest": "b"}, "", overwrite=True)
     assert not [f.name for f in (tmp_path / "d").iterdir() if f.name.startswith("stack")]
 
 
@@ -148,7 +148,7 @@ def test_overwriting_leaves_nothing_of_the_stacks(tmp_path):
     ],
 )
 def test_stacks_that_do_not_fit_are_refused(tmp_path, change, message):
-    dataset = create(
+    dataset = create_dataset(
         str(tmp_path / "d"), replace(layout(), samples=1, samples_per_shard=1), RECORD, ""
     )
     first, second = sample(0).stacks

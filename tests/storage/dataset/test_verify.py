@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stored_datasets import RECORD, files, layout, sample, write
 
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.verify import Damage, Findings, verify
 
 SAMPLES, PER_SHARD = 3, 2
@@ -85,7 +85,7 @@ def test_every_object_cut_short_or_gone_is_named(sealed, part):
 
 
 def test_what_was_never_rendered_is_missing(tmp_path):
-    dataset = create(str(tmp_path / "d"), layout(3), RECORD, "")
+    dataset = create_dataset(str(tmp_path / "d"), layout(3), RECORD, "")
     dataset.write_shard(1, 1, [sample(1)])
     found = check(tmp_path / "d")
     assert found.shards == {0, 2}

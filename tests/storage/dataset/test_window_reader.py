@@ -12,8 +12,8 @@ from support.places import ROOT, TESTS
 from support.stored_datasets import RECORD, assert_reads, layout, sample, windows, write
 
 from factory.storage.dataset.object_store import ObjectStore
-from factory.storage.dataset.open import create, grow
-from factory.storage.dataset.reader import contents
+from factory.storage.dataset.open import create_dataset, grow_dataset
+from factory.storage.dataset.reader import read_contents
 from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
 
@@ -21,7 +21,7 @@ GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "
 
 
 def put(url: str, samples: int = 3) -> None:
-    dataset = create(url, layout(samples, 2), RECORD, "seed: 3\n")
+    dataset = create_dataset(url, layout(samples, 2), RECORD, "seed: 3\n")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.write_shard(1, 2, [sample(2)])
     dataset.seal()
@@ -86,7 +86,7 @@ def test_growing_leaves_readers_of_the_old_seal_and_shares_what_stands(s3, tmp_p
     put(url)
     old = windows(url, cache)
     assert_reads(old, 0)
-    grown = grow(url, layout(4, 2), GROWN, "seed: 4\n")
+    grown = grow_dataset(url, layout(4, 2), GROWN, "seed: 4\n")
     grown.write_shard(1, 3, [sample(3)])
     assert_reads(windows(url, tmp_path / "meanwhile"), 2)  # grown, not yet sealed
     grown.seal()
@@ -119,7 +119,7 @@ def assert_all(url: str, cache: Path) -> None:
 
 def test_a_cache_lies_on_a_disk(s3):
     put(f"{s3}/d.zarr")
-    found = contents(f"{s3}/d.zarr")
+    found = read_contents(f"{s3}/d.zarr")
     with pytest.raises(DatasetError, match="a cache lies on a disk"):
         WindowReader(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
 

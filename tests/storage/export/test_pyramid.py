@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.storage.export.pyramid import SMALLEST, coarser, pyramid
+from factory.storage.export.pyramid import SMALLEST, build_pyramid, coarsen
 from factory.storage.subjects.types import Grid
 
 SPACINGS = st.tuples(*[st.sampled_from([0.5, 0.8, 1.0, 2.0, 5.0])] * 3)
@@ -23,7 +23,7 @@ def test_a_level_of_a_linear_field_is_that_field_at_the_level_s_voxels(shape, sp
     slope = np.array([0.3, -0.2, 0.7])
     origin = grid.affine[:3, 3][::-1]
     field = (places(shape, spacing, origin) @ slope).astype(np.float32)
-    levels = pyramid(field[None], grid.affine, spacing)
+    levels = build_pyramid(field[None], grid.affine, spacing)
     np.testing.assert_array_equal(levels[0].values[0], field)
     assert len(levels) > 1
     longest = [max(level.values.shape) for level in levels]
@@ -37,7 +37,9 @@ def test_a_level_of_a_linear_field_is_that_field_at_the_level_s_voxels(shape, sp
 
 def test_thick_slices_wait_until_the_others_have_caught_up() -> None:
     values = np.zeros((12, 256, 256), np.float32)
-    shapes = [level.values.shape for level in pyramid(values, np.diag([1, 1, 3, 1]), (3, 1, 1))]
+    shapes = [
+        level.values.shape for level in build_pyramid(values, np.diag([1, 1, 3, 1]), (3, 1, 1))
+    ]
     assert shapes == [(12, 256, 256), (12, 128, 128), (6, 64, 64)]
 
 
@@ -46,12 +48,12 @@ def test_labels_go_by_majority_and_stay_labels() -> None:
     label[:, :2, :2] = 3
     label[0, 0, 0] = 7  # one of eight
     label[:, 2:, 2:].flat[:5] = 2  # five of eight
-    np.testing.assert_array_equal(coarser(label, (2, 2, 2)), [[[3, 6], [6, 2]]])
+    np.testing.assert_array_equal(coarsen(label, (2, 2, 2)), [[[3, 6], [6, 2]]])
 
 
 def test_a_turned_grid_is_measured_along_its_own_axes() -> None:
     affine = np.array([[0, 0, 2.0, 10], [1, 0, 0, 20], [0, 1, 0, 30], [0, 0, 0, 1]])
-    level = pyramid(np.zeros((2, 2, 2), np.float32), affine, (2, 1, 1))[0]
+    level = build_pyramid(np.zeros((2, 2, 2), np.float32), affine, (2, 1, 1))[0]
     # slices run along the world's x, rows along z, columns along y
     assert level.origin_mm == (10, 30, 20)
     assert level.spacing_mm == (2, 1, 1)

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from factory.storage.errors import ExportError
-from factory.storage.export.target import MARKER, WRITING, claim, held, place, standing
+from factory.storage.export.target import (
+    MARKER,
+    WRITING,
+    claim_folder,
+    has_all_files,
+    lock_folder,
+    place_files,
+)
 
 WHAT = {"format": "bids", "where": None}
 
@@ -22,54 +29,54 @@ def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
         (writing / "b.zarr/zarr.json").write_bytes(b"2")
 
     names = ["a/one", "b.zarr"]
-    claim(tmp_path, WHAT)
-    with pytest.raises(KeyboardInterrupt), held(tmp_path):
-        place(tmp_path, names, cut_short)
+    claim_folder(tmp_path, WHAT)
+    with pytest.raises(KeyboardInterrupt), lock_folder(tmp_path):
+        place_files(tmp_path, names, cut_short)
     assert not (tmp_path / "a").exists()
-    assert not standing(tmp_path, names)
-    with held(tmp_path):
-        place(tmp_path, names, whole)
-    assert standing(tmp_path, names)
-    place(tmp_path, names, whole)  # over a folder that stands
+    assert not has_all_files(tmp_path, names)
+    with lock_folder(tmp_path):
+        place_files(tmp_path, names, whole)
+    assert has_all_files(tmp_path, names)
+    place_files(tmp_path, names, whole)  # over a folder that stands
     assert (tmp_path / "b.zarr/zarr.json").read_bytes() == b"2"
 
 
 def test_what_a_killed_one_left_is_removed(tmp_path) -> None:
-    claim(tmp_path, WHAT)
+    claim_folder(tmp_path, WHAT)
     (tmp_path / WRITING / "1-x").mkdir(parents=True)
-    with held(tmp_path):
+    with lock_folder(tmp_path):
         assert not (tmp_path / WRITING).exists()
 
 
 def test_a_folder_is_one_export_s(tmp_path) -> None:
-    claim(tmp_path / "new", WHAT)
-    claim(tmp_path / "new", WHAT)  # again: the same
+    claim_folder(tmp_path / "new", WHAT)
+    claim_folder(tmp_path / "new", WHAT)  # again: the same
     with pytest.raises(ExportError, match="its where is None, not 'grade > 1'"):
-        claim(tmp_path / "new", {**WHAT, "where": "grade > 1"})
+        claim_folder(tmp_path / "new", {**WHAT, "where": "grade > 1"})
     with pytest.raises(ExportError, match="not an export of ours"):
-        claim(tmp_path, WHAT)
+        claim_folder(tmp_path, WHAT)
     with pytest.raises(ExportError, match="not an export of ours"):
-        claim(tmp_path / "new" / MARKER, WHAT)
+        claim_folder(tmp_path / "new" / MARKER, WHAT)
 
 
 def hold(folder: Path, ready, over) -> None:
-    with held(folder):
+    with lock_folder(folder):
         ready.set()
         over.wait(60)
 
 
 def test_two_exports_at_a_time_are_one_too_many(tmp_path) -> None:
-    claim(tmp_path, WHAT)
+    claim_folder(tmp_path, WHAT)
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()
     other = context.Process(target=hold, args=(tmp_path, ready, over))
     other.start()
     try:
         assert ready.wait(60)
-        with pytest.raises(ExportError, match="another export is at work"), held(tmp_path):
+        with pytest.raises(ExportError, match="another export is at work"), lock_folder(tmp_path):
             pass
     finally:
         other.kill()  # and nothing of it stays
         other.join()
-    with held(tmp_path):
+    with lock_folder(tmp_path):
         pass

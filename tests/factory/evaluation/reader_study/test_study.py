@@ -24,7 +24,7 @@ from factory.evaluation.reader_study.study import (
 )
 from factory.evaluation.reader_study.volumes import Volume, dataset_volumes, sealed, volume
 from factory.storage.dataset.layout import Layout
-from factory.storage.dataset.open import create, open_dataset
+from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError, SubjectError
 from factory.storage.subjects.slices import CHAOS
@@ -171,7 +171,7 @@ def test_a_dataset_can_stand_for_the_real(dataset):
 def test_single_slices_are_held_against_pictures_of_their_size(tmp_path):
     """What generators of slices make has no mm; real ones are brought to its pixels."""
     layout = Layout(2, (1, 32, 32), CHAOS)
-    made = create(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
+    made = create_dataset(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
     (tmp_path / "png").mkdir()
     rng = np.random.Generator(np.random.Philox(2))
     for i in range(2):
@@ -243,7 +243,7 @@ def test_what_cannot_be_shown_is_said_in_one_line(dataset, tmp_path):
     nib.save(nib.Nifti1Image(brain(0)[1][1:].T, np.eye(4)), tmp_path / "other" / "a_dseg.nii")
     with pytest.raises(FactoryError, match="but its image"):
         make_pictures(made, str(tmp_path / "other"), 2, seed=0)
-    create(str(tmp_path / "open"), Layout(1, (8, 8, 8), FETA), {"recipe_digest": "r"}, "")
+    create_dataset(str(tmp_path / "open"), Layout(1, (8, 8, 8), FETA), {"recipe_digest": "r"}, "")
     with pytest.raises(DatasetError, match="not complete"):
         sealed(str(tmp_path / "open"))
 

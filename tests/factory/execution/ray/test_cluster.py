@@ -84,4 +84,4 @@ def test_two_nodes_write_to_one_bucket(tmp_path, ground, quiet, s3):
     for _ in range(2):
         ground.add()
     assert rendered(f"{s3}/d", ground, tmp_path) == quiet
-    assert len(ObjectStore(f"{s3}/d").names("ledger")) == SAMPLES // toy_run.PER_SHARD
+    assert len(ObjectStore(f"{s3}/d").list_names("ledger")) == SAMPLES // toy_run.PER_SHARD

@@ -59,17 +59,17 @@ def rate(
     are printed instead. The study can be stopped at any time and loses nothing.
     """
     if summary:
-        from factory.evaluation.reader_study.summary import summarise
+        from factory.evaluation.reader_study.summary import summarise_study
 
-        report = summarise(output)
+        report = summarise_study(output)
         text = json_text.dumps(report.to_json(), allow_nan=False)
         print(text if json else "\n".join(report.lines()))
         return
     if dataset is None or real is None:
         raise FactoryError("factory rate needs DATASET and --real FOLDER, or --summary")
-    from factory.evaluation.reader_study.session import rate as open_study
+    from factory.evaluation.reader_study.session import start_session
 
-    session = open_study(
+    session = start_session(
         dataset,
         real,
         readers=readers,

@@ -1,8 +1,8 @@
-"""The reader study: people score real and synthetic slices without being told which is which.
+"""The reader study: people score real and synthetic slices without knowing which is which.
 
-volumes.py real_volumes.py   what there is to show
-study.py pictures.py         which slices of it, and how they become alike
-answers.py                   SQLite: pictures, readers, answers
-server.py page/              what a reader's browser shows
-summary.py agreement.py charts.py   what came out
+volumes.py real_volumes.py          the volumes that slices are cut from
+study.py pictures.py                which slices are shown, and how they are made comparable
+answers.py                          the SQLite file: pictures, readers, answers
+session.py server.py page/          what `factory rate` serves to a reader's browser
+summary.py agreement.py charts.py   the results
 """

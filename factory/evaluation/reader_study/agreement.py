@@ -6,11 +6,14 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""The confidence level of all intervals."""
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of independent values, and its interval by Student's t; NaN ends for fewer than two."""
+    """Return the mean of independent values, and its interval by Student's t.
+
+    With fewer than two values the ends of the interval are NaN; without any, so is the mean.
+    """
     values = np.asarray(values, float)
     if values.size < 2:
         return (float(values[0]) if values.size else math.nan), math.nan, math.nan
@@ -20,23 +23,27 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def difference_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """mean(a) − mean(b), and its interval by Welch; NaN ends for fewer than two of either."""
+    """Return mean(a) − mean(b), and its interval by Welch.
+
+    With fewer than two values of either the ends of the interval are NaN.
+    """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if not (a.size and b.size):
         return math.nan, math.nan, math.nan
     difference = float(a.mean() - b.mean())
     if min(a.size, b.size) < 2:
         return difference, math.nan, math.nan
-    va, vb = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size
-    if va + vb == 0:
+    of_a, of_b = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size  # variances of the means
+    variance = of_a + of_b
+    if variance == 0:
         return difference, difference, difference
-    freedom = (va + vb) ** 2 / (va**2 / (a.size - 1) + vb**2 / (b.size - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(va + vb))
+    freedom = variance**2 / (of_a**2 / (a.size - 1) + of_b**2 / (b.size - 1))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance))
     return difference, difference - half, difference + half
 
 
 def share_interval(share: float, n: float) -> tuple[float, float]:
-    """Wilson's score interval of a share seen in n independent trials; NaN for n = 0."""
+    """Return Wilson's score interval of a share observed in n independent trials; NaN for n = 0."""
     if n == 0:
         return math.nan, math.nan
     z = float(stats.norm.ppf((1 + LEVEL) / 2))
@@ -46,11 +53,16 @@ def share_interval(share: float, n: float) -> tuple[float, float]:
 
 
 def fleiss_kappa(counts: np.ndarray) -> float:
-    """Fleiss' kappa (Psychological Bulletin 76, 1971, equations 1 to 9).
+    """Return Fleiss' kappa (Psychological Bulletin 76, 1971, equations 1 to 9).
 
-    counts: [subject, category], how many readers put a subject there; each row sums to the same
-    number of readers, two or more (ValueError). NaN where only one category was ever used, or
-    nothing was rated: there is no agreement beyond chance to speak of.
+    It is NaN if only one category was ever used, or nothing was rated, since agreement beyond
+    chance is undefined then.
+
+    Args:
+        counts: [subject, category], how many readers put a subject into a category.
+
+    Raises:
+        ValueError: If rows do not all sum to the same number of readers, two or more.
     """
     counts = np.asarray(counts, float)
     if not counts.size:

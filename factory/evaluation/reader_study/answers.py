@@ -1,22 +1,25 @@
 """A study on disk: one SQLite file with its pictures, its readers and every answer.
 
-An answer is committed, and on the disk, before `answer` returns; one that is taken back stays,
-marked so. The file holds the pictures too, so that a study goes on with just what it began with.
+An answer is committed, and on the disk, before `record_answer` returns. A withdrawn answer stays in
+the file and is marked. The file holds the pictures too, so that a study always continues with those
+it began with.
 """
 
 import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from factory.errors import FactoryError
 from factory.evaluation.reader_study.pictures import Frame
-from factory.evaluation.reader_study.study import Picture, order_for
+from factory.evaluation.reader_study.study import Picture, StudyRequest, picture_order
 
 NAME = "study.sqlite"
 FORMAT = 1
@@ -38,11 +41,25 @@ CREATE TABLE answers (
     withdrawn_at TEXT);
 CREATE UNIQUE INDEX one_answer ON answers (reader, position) WHERE withdrawn_at IS NULL;
 """
+"""The column `said` holds an answer's verdict: real, synthetic, or NULL for "cannot tell"."""
+
+RESULT_COLUMNS = (
+    "reader", "reader_group", "position", "picture", "source", "volume", "orientation", "slice",
+    "scale", "score", "said", "answered_at",
+)  # fmt: skip
+"""The columns of the table of results."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """group: expert, beginner or None. order: ids of the pictures as this reader sees them."""
+    """One reader of a study.
+
+    Attributes:
+        name: For example "expert-1".
+        group: "expert", "beginner" or None.
+        token: The key that the reader's browser must send.
+        order: Ids of the pictures in the order in which this reader sees them.
+    """
 
     name: str
     group: str | None
@@ -52,11 +69,25 @@ class Reader:
 
 @dataclass(frozen=True)
 class Answer:
-    """said: real, synthetic or None where the reader could not tell."""
+    """A reader's answer to one picture.
+
+    Attributes:
+        position: The picture's place in the reader's order, from 0.
+        score: 1 to 5.
+        verdict: "real", "synthetic", or None if the reader could not tell.
+    """
 
     position: int
     score: int
-    said: str | None
+    verdict: str | None
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study was made from, and the frame of its pictures."""
+
+    request: StudyRequest
+    frame: Frame
 
 
 class OutOfTurn(Exception):
@@ -65,33 +96,41 @@ class OutOfTurn(Exception):
 
 @dataclass(frozen=True)
 class Study:
-    """The study in a folder. Each call opens the file anew: processes and threads may share it."""
+    """The study in a folder.
+
+    Each call opens the file anew, so that processes and threads may share it.
+    """
 
     folder: Path
 
     @property
     def file(self) -> Path:
+        """The SQLite file."""
         return self.folder / NAME
 
     def exists(self) -> bool:
-        """Whether the file is there and not the empty one that a kill at its making leaves."""
+        """Return whether the file exists and is not empty, as a kill at its creation leaves it."""
         try:
             return self.file.is_file() and bool(self._read("SELECT name FROM sqlite_master"))
         except sqlite3.DatabaseError:
-            return True  # something else: `about` says so
+            return True  # it is no database, which `settings` reports
 
-    def begin(self, asked: Mapping[str, Any], frame: Frame, pictures: Sequence[Picture]) -> None:
-        """Write a new study: all of it, or nothing. Where another process did, that one stays."""
+    def create(self, settings: StudySettings, pictures: Sequence[Picture]) -> None:
+        """Write a new study completely or not at all; a study that exists already is kept."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # It holds the readers' tokens, and pictures of people.
         os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
-        about = {"format": FORMAT, "asked": dict(asked), "frame": asdict(frame)}
-        with self._writing() as connection:
+        values = {
+            "format": FORMAT,
+            "asked": settings.request.to_json(),
+            "frame": settings.frame.to_json(),
+        }
+        with self._transaction() as connection:
             if connection.execute("SELECT name FROM sqlite_master").fetchone():
                 return
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
-            rows = [(key, json.dumps(value)) for key, value in about.items()]
+            rows = [(key, json.dumps(value)) for key, value in values.items()]
             connection.executemany("INSERT INTO study VALUES (?, ?)", rows)
             connection.executemany(
                 "INSERT INTO pictures (source, volume, orientation, slice, pixels) "
@@ -99,36 +138,50 @@ class Study:
                 [asdict(picture) for picture in pictures],
             )
 
-    def about(self) -> dict[str, Any]:
-        """What was asked, and the frame. Raises FactoryError where the file is no study."""
+    def settings(self) -> StudySettings:
+        """Return what the study was made from.
+
+        Raises:
+            FactoryError: If the file is no study.
+        """
         try:
-            found = {key: json.loads(value) for key, value in self._read("SELECT * FROM study")}
+            values = {key: json.loads(value) for key, value in self._read("SELECT * FROM study")}
         except sqlite3.DatabaseError as error:
             raise FactoryError(f"{self.file}: no reader study ({error})") from None
-        if found.get("format") != FORMAT:
-            raise FactoryError(f"{self.file}: format {found.get('format')}; this is {FORMAT}")
-        return found
+        if values.get("format") != FORMAT:
+            raise FactoryError(
+                f"{self.file}: format {values.get('format')}; allowed: format {FORMAT}"
+            )
+        return StudySettings(StudyRequest(**values["asked"]), Frame.from_json(values["frame"]))
 
     def readers(self) -> list[Reader]:
+        """List all readers."""
         rows = self._read("SELECT name, reader_group, token, picture_order FROM readers")
-        return [Reader(n, group, token, tuple(json.loads(o))) for n, group, token, o in rows]
+        return [
+            Reader(name, group, token, tuple(json.loads(order)))
+            for name, group, token, order in rows
+        ]
 
     def add_readers(self, names: Sequence[str], group: str | None, seed: int) -> list[Reader]:
-        """Those readers, each made where it is not there yet."""
-        ids = [id for (id,) in self._read("SELECT id FROM pictures ORDER BY id")]
-        with self._writing() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO readers VALUES (?, ?, ?, ?)",
-                [
-                    (name, group, secrets.token_urlsafe(16), json.dumps(order_for(name, seed, ids)))
-                    for name in names
-                ],
-            )
-        found = {reader.name: reader for reader in self.readers()}
-        return [found[name] for name in names]
+        """Return the readers of these names; those that do not exist yet are added.
 
-    def answered(self, reader: Reader) -> list[Answer]:
-        """A reader's answers in order, without those taken back."""
+        Args:
+            names: The readers' names.
+            group: The group of new readers.
+            seed: The study's seed, for the order of new readers.
+        """
+        ids = [id for (id,) in self._read("SELECT id FROM pictures ORDER BY id")]
+        rows = [
+            (name, group, secrets.token_urlsafe(16), json.dumps(picture_order(name, seed, ids)))
+            for name in names
+        ]
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO readers VALUES (?, ?, ?, ?)", rows)
+        readers = {reader.name: reader for reader in self.readers()}
+        return [readers[name] for name in names]
+
+    def list_answers(self, reader: Reader) -> list[Answer]:
+        """List a reader's answers in order, without those withdrawn."""
         rows = self._read(
             "SELECT position, score, said FROM answers "
             "WHERE reader = ? AND withdrawn_at IS NULL ORDER BY position",
@@ -136,55 +189,49 @@ class Study:
         )
         return [Answer(*row) for row in rows]
 
-    def scales(self, reader: Reader) -> set[str]:
-        """The scales of a reader's answers: one, where nobody meddled."""
-        return {
-            scale
-            for (scale,) in self._read(
-                "SELECT DISTINCT scale FROM answers WHERE reader = ? AND withdrawn_at IS NULL",
-                reader.name,
-            )
-        }
+    def used_scales(self, reader: Reader) -> set[str]:
+        """Return the scales of a reader's answers."""
+        rows = self._read(
+            "SELECT DISTINCT scale FROM answers WHERE reader = ? AND withdrawn_at IS NULL",
+            reader.name,
+        )
+        return {scale for (scale,) in rows}
 
-    def answer(self, reader: Reader, given: Answer, scale: str) -> None:
-        """Put an answer on the disk. The same one sent again changes nothing.
+    def record_answer(self, reader: Reader, answer: Answer, scale: str) -> None:
+        """Write an answer to the disk; the same answer sent again changes nothing.
 
-        Raises OutOfTurn where the reader's next position is another.
+        Raises:
+            OutOfTurn: If the answer is for another position than the reader's next.
         """
-        with self._writing() as connection:
+        with self._transaction() as connection:
             stored = connection.execute(
                 "SELECT score, said FROM answers "
                 "WHERE reader = ? AND position = ? AND withdrawn_at IS NULL",
-                (reader.name, given.position),
+                (reader.name, answer.position),
             ).fetchone()
-            if stored == (given.score, given.said):
+            if stored == (answer.score, answer.verdict):
                 return
-            due = self._next(connection, reader)
-            if stored or given.position != due or due == len(reader.order):
+            expected = self._next_position(connection, reader)
+            if stored or answer.position != expected or expected == len(reader.order):
                 raise OutOfTurn
+            picture = reader.order[answer.position]
             connection.execute(
                 "INSERT INTO answers (reader, position, picture, scale, score, said) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    reader.name,
-                    given.position,
-                    reader.order[given.position],
-                    scale,
-                    given.score,
-                    given.said,
-                ),
+                (reader.name, answer.position, picture, scale, answer.score, answer.verdict),
             )
 
-    def undo(self, reader: Reader, position: int) -> None:
-        """Take back the answer at a position, the last one. Sent again it changes nothing.
+    def withdraw_answer(self, reader: Reader, position: int) -> None:
+        """Withdraw a reader's last answer; sent again, it changes nothing.
 
-        Raises OutOfTurn where the last answer is of another position.
+        Raises:
+            OutOfTurn: If the last answer is at another position.
         """
-        with self._writing() as connection:
-            due = self._next(connection, reader)
-            if due == position:
+        with self._transaction() as connection:
+            expected = self._next_position(connection, reader)
+            if expected == position:
                 return
-            if due - 1 != position:
+            if expected - 1 != position:
                 raise OutOfTurn
             connection.execute(
                 "UPDATE answers SET withdrawn_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') "
@@ -193,50 +240,44 @@ class Study:
             )
 
     def pixels(self, reader: Reader, position: int) -> bytes:
-        """The picture a reader is to see at a position. Raises OutOfTurn for one further on."""
-        if not 0 <= position <= min(len(self.answered(reader)), len(reader.order) - 1):
+        """Return the pixels of the picture at a position of a reader's order.
+
+        Raises:
+            OutOfTurn: If the position comes after the reader's next.
+        """
+        if not 0 <= position <= min(len(self.list_answers(reader)), len(reader.order) - 1):
             raise OutOfTurn
         rows = self._read("SELECT pixels FROM pictures WHERE id = ?", reader.order[position])
         return bytes(rows[0][0])
 
-    def results(self) -> list[dict[str, Any]]:
-        """Every answer that was not taken back, with what its picture is."""
-        columns = [
-            "reader",
-            "reader_group",
-            "position",
-            "picture",
-            "source",
-            "volume",
-            "orientation",
-            "slice",
-            "scale",
-            "score",
-            "said",
-            "answered_at",
-        ]
+    def results(self) -> pd.DataFrame:
+        """Return a row for each answer that was not withdrawn, with the picture that it is for.
+
+        The columns are RESULT_COLUMNS: `position` is the picture's place in the reader's order,
+        `picture` its id, `said` the verdict.
+        """
         rows = self._read(
-            f"SELECT {', '.join(columns)} FROM answers "
+            f"SELECT {', '.join(RESULT_COLUMNS)} FROM answers "
             "JOIN readers ON readers.name = answers.reader "
             "JOIN pictures ON pictures.id = answers.picture "
             "WHERE withdrawn_at IS NULL ORDER BY reader, position"
         )
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
 
-    def _next(self, connection: sqlite3.Connection, reader: Reader) -> int:
+    def _next_position(self, connection: sqlite3.Connection, reader: Reader) -> int:
         (count,) = connection.execute(
             "SELECT count(*) FROM answers WHERE reader = ? AND withdrawn_at IS NULL", (reader.name,)
         ).fetchone()
         return int(count)
 
-    def _read(self, query: str, *values: Any) -> list[tuple]:
-        place = f"{self.file.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(place, timeout=30, uri=True)) as connection:
+    def _read(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:  # any SQLite value
+        address = f"{self.file.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, timeout=30, uri=True)) as connection:
             return connection.execute(query, values).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that has the file to itself, and whose commit waits for the disk."""
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open a transaction that has the file to itself and whose commit waits for the disk."""
         with closing(sqlite3.connect(self.file, timeout=30, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """words: of the scores 1 to 5, in order. best: the score that praises most."""
+    """A scale of scores from 1 to 5.
+
+    Attributes:
+        name: Its name on the command line.
+        words: What the scores 1 to 5 are called, in order.
+        best: The score for the best image, 1 or 5.
+    """
 
     name: str
     words: tuple[str, str, str, str, str]
     best: int
 
-    def turned(self, score: int) -> int:
-        """A score as one of 1 to 5 of which 5 is best."""
+    def opinion(self, score: int) -> int:
+        """Return a score as an opinion from 1 to 5, of which 5 is best."""
         return score if self.best == 5 else 6 - score
 
 
@@ -20,4 +26,4 @@ SCALES = {
     "mos": Scale("mos", ("Bad", "Poor", "Fair", "Good", "Excellent"), 5),
     "ayaz": Scale("ayaz", ("Very good", "Good", "Fair", "Poor", "Very poor"), 1),
 }
-"""mos: as Jiao et al., section 3.2, and ITU-T P.800 words it. ayaz: Ayaz et al., figure 4c."""
+"""mos: Jiao et al., section 3.2, in the words of ITU-T P.800; ayaz: Ayaz et al., figure 4c."""

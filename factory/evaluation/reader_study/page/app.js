@@ -7,8 +7,8 @@ const key = decodeURIComponent(location.hash.slice(1));
 const viewer = new Viewer($("picture"), $("window"));
 const KEYS_SAID = { r: "real", s: "synthetic", n: "unsure" };
 
-let state = null; // what the server said last
-let given = { score: null, said: null }; // said is "unsure" where the server has null
+let state = null; // the last state that the server sent
+let choice = { score: null, said: null }; // said is "unsure" where the server has null
 let busy = false;
 
 async function ask(path, body) {
@@ -21,8 +21,8 @@ async function ask(path, body) {
         $("notice").hidden = true;
         return reply;
       }
-    } catch { /* the server is away: below */ }
-    $("notice").textContent = "The server does not answer. Your answers so far are kept; trying again …";
+    } catch { /* the server cannot be reached: try again below */ }
+    $("notice").textContent = "The server does not answer. Your answers so far are saved. Trying again …";
     $("notice").hidden = false;
     await new Promise((done) => setTimeout(done, pause));
   }
@@ -34,7 +34,7 @@ async function change(path, body) {
   document.body.classList.add("sending");
   try {
     const reply = await ask(path, body);
-    // out of turn: the page is open twice; what the server has counts
+    // out of turn, since the page is open twice: follow the server
     const next = reply.ok ? reply : await ask("api/state");
     if (!next.ok) return stop(await next.json());
     state = await next.json();
@@ -46,11 +46,11 @@ async function change(path, body) {
 }
 
 async function show() {
-  given = { score: null, said: null };
+  choice = { score: null, said: null };
   progress();
   if (state.position >= state.total) return screen("done");
   const reply = await ask(`api/picture/${state.position}`);
-  if (!reply.ok) { // answered elsewhere in between
+  if (!reply.ok) { // another page of this reader has answered it
     state = await (await ask("api/state")).json();
     return show();
   }
@@ -68,25 +68,25 @@ function progress() {
   $("who").textContent = reader;
   $("hint").textContent = `scale ${scale}: ${best} is best`;
   $("undo").disabled = position === 0;
-  $("done-text").textContent = `All ${total} pictures are answered.`;
+  $("done-text").textContent = `You have answered for all ${total} pictures.`;
 }
 
 function mark() {
   for (const button of $("scores").children) {
-    button.setAttribute("aria-pressed", Number(button.dataset.score) === given.score);
+    button.setAttribute("aria-pressed", Number(button.dataset.score) === choice.score);
   }
   for (const button of $("said").children) {
-    button.setAttribute("aria-pressed", button.dataset.said === given.said);
+    button.setAttribute("aria-pressed", button.dataset.said === choice.said);
   }
 }
 
 function choose(part) {
   if (document.body.dataset.screen !== "read" || busy) return;
-  Object.assign(given, part);
+  Object.assign(choice, part);
   mark();
-  if (given.score === null || given.said === null) return;
-  const said = given.said === "unsure" ? null : given.said;
-  change("api/answer", { position: state.position, score: given.score, said });
+  if (choice.score === null || choice.said === null) return;
+  const said = choice.said === "unsure" ? null : choice.said;
+  change("api/answer", { position: state.position, score: choice.score, said });
 }
 
 function undo() {
@@ -123,7 +123,7 @@ function introduce() {
     button.addEventListener("click", () => choose({ score: i + 1 }));
     $("scores").append(button);
   });
-  $("begin-word").textContent = position ? `Go on with picture ${position + 1} of ${total}` : "Begin";
+  $("begin-word").textContent = position ? `Continue with picture ${position + 1} of ${total}` : "Begin";
   progress();
   if (position >= total) screen("done");
   else screen("start");
@@ -135,7 +135,7 @@ for (const button of $("said").children) {
 $("begin").addEventListener("click", show);
 $("undo").addEventListener("click", () => {
   undo();
-  $("undo").blur(); // Enter is not to take back one more
+  $("undo").blur(); // so that Enter does not undo another answer
 });
 
 addEventListener("hashchange", () => location.reload());
@@ -146,7 +146,7 @@ addEventListener("keydown", (event) => {
   if (reading && /^[1-5]$/.test(pressed)) choose({ score: Number(pressed) });
   else if (reading && KEYS_SAID[pressed]) choose({ said: KEYS_SAID[pressed] });
   else if (pressed === "z" || pressed === "backspace") undo();
-  else if (reading && viewer.key(pressed)) { /* done */ }
+  else if (reading && viewer.key(pressed)) { /* the viewer has handled it */ }
   else return;
   event.preventDefault();
 });

@@ -1,9 +1,11 @@
-"""The server by itself: what it gives away, whom it knows, and what a kill leaves."""
+"""The server: its replies, whom it lets in, and what a kill leaves behind."""
 
 import json
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,25 +16,25 @@ from factory.cli import main
 from factory.errors import FactoryError
 from factory.evaluation.reader_study.answers import Answer, Study
 from factory.evaluation.reader_study.scales import SCALES
-from factory.evaluation.reader_study.server import PAGE, application
-from factory.evaluation.reader_study.session import rate
+from factory.evaluation.reader_study.server import PAGE, make_application
+from factory.evaluation.reader_study.session import start_session
 
 SAMPLES = 12
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A dataset, real volumes and a study of both that nobody has answered."""
+    """Return a folder with a dataset, real volumes and a study of both without answers."""
     folder = tmp_path_factory.mktemp("rate")
     dataset, real = write_dataset(folder / "d.zarr"), write_real(folder / "real", first=10)
     output = str(folder / "study")
-    rate(dataset, real, readers=1, samples=SAMPLES, output=output, port=0).listening.close()
+    start_session(dataset, real, readers=1, samples=SAMPLES, output=output, port=0).listener.close()
     return folder
 
 
 @pytest.fixture
 def arguments(folder, tmp_path) -> list[str]:
-    """What to give `factory rate`: a study of this test's own, already begun."""
+    """Return the arguments of `factory rate` for a copy of that study."""
     shutil.copytree(folder / "study", tmp_path / "study")
     return [str(folder / "d.zarr"), "--real", str(folder / "real"), "--samples", str(SAMPLES),
             "--output", str(tmp_path / "study")]  # fmt: skip
@@ -40,10 +42,10 @@ def arguments(folder, tmp_path) -> list[str]:
 
 @pytest.fixture
 def links(arguments) -> Iterator[list[str]]:
-    """Addresses of two readers of a server in this process."""
+    """Start a server in this process, and return the addresses of two readers."""
     study = Study(Path(arguments[-1]))
     readers = study.add_readers(["reader-1", "reader-2"], None, 0)
-    app = application(study, {r.token: r for r in readers}, SCALES["mos"], ["127.0.0.1"])
+    app = make_application(study, {r.token: r for r in readers}, SCALES["mos"], ["127.0.0.1"])
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off",
                                            server_header=False, date_header=False))  # fmt: skip
@@ -60,31 +62,30 @@ def state(link: str) -> dict:
     return json.loads(call(link, "api/state")[2])
 
 
-def answer(link: str, position: int, score: int = 3, said: str | None = "real") -> int:
-    body = {"position": position, "score": score, "said": said}
+def answer(link: str, position: int, score: int = 3, verdict: str | None = "real") -> int:
+    body = {"position": position, "score": score, "said": verdict}
     return call(link, "api/answer", body)[0]
 
 
 def test_no_reply_tells_real_from_synthetic(links, arguments):
-    """Every picture comes from a like address, under like headers, in as many bytes."""
-    truth = {
-        bytes(p): s
-        for s, p in Study(Path(arguments[-1]))._read("SELECT source, pixels FROM pictures")
-    }
-    seen, replies = set(), set()
+    """Every picture comes with the same headers and the same number of bytes."""
+    with closing(sqlite3.connect(Path(arguments[-1]) / "study.sqlite")) as connection:
+        rows = connection.execute("SELECT pixels, source FROM pictures").fetchall()
+    source_of = {bytes(pixels): source for pixels, source in rows}
+    sources, replies = set(), set()
     for position in range(SAMPLES):
         status, headers, pixels = call(links[0], f"api/picture/{position}")
-        seen.add(truth[pixels])
-        said = {k: v for k, v in state(links[0]).items() if k not in ("position", "last")}
-        replies.add((status, len(pixels), json.dumps(headers), json.dumps(said)))
+        sources.add(source_of[pixels])
+        others = {k: v for k, v in state(links[0]).items() if k not in ("position", "last")}
+        replies.add((status, len(pixels), json.dumps(headers), json.dumps(others)))
         assert answer(links[0], position) == 200
-    assert seen == {"real", "synthetic"}
+    assert sources == {"real", "synthetic"}
     assert len(replies) == 1
     (reply,) = replies
     assert not any(word in reply[2] + reply[3] for word in ("real", "synthetic", "sub-", "sample"))
 
 
-def test_two_readers_see_the_same_pictures_in_orders_of_their_own(links):
+def test_two_readers_see_the_same_pictures_in_different_orders(links):
     orders = []
     for link in links:
         orders.append([])
@@ -95,7 +96,7 @@ def test_two_readers_see_the_same_pictures_in_orders_of_their_own(links):
     assert sorted(orders[0]) == sorted(orders[1])
 
 
-def test_only_with_a_key_and_from_this_host(links):
+def test_a_call_needs_a_key_and_the_right_host(links):
     bare = links[0].partition("#")[0]
     for link in (bare, f"{bare}#reader-1", links[0][:-1]):
         for path, body in (("api/state", None), ("api/picture/0", None), ("api/answer", {})):
@@ -104,7 +105,7 @@ def test_only_with_a_key_and_from_this_host(links):
     assert call(bare, "../answers.py")[0] == 404
 
 
-def test_what_is_not_answered(links):
+def test_bad_calls_are_refused(links):
     link = links[0]
     wrong = [
         {"position": 0, "score": 6},
@@ -124,7 +125,7 @@ def test_what_is_not_answered(links):
     assert state(link)["position"] == 0
 
 
-def test_the_page_asks_nothing_of_the_network():
+def test_the_page_loads_nothing_from_elsewhere():
     for file in PAGE.iterdir():
         text = file.read_text(encoding="utf-8")
         assert "//" not in "".join(line.partition("// ")[0] for line in text.splitlines()), (
@@ -140,7 +141,7 @@ def test_a_killed_server_loses_nothing_and_keeps_its_addresses(arguments):
         links = server.links
         assert len(links) == 2
 
-        def read(reader: int) -> None:
+        def answer_all(reader: int) -> None:
             try:
                 for position in range(SAMPLES - 2):
                     assert answer(links[reader], position, 1 + position % 5) == 200
@@ -148,7 +149,7 @@ def test_a_killed_server_loses_nothing_and_keeps_its_addresses(arguments):
             except OSError:
                 pass  # killed
 
-        threads = [threading.Thread(target=read, args=(i,)) for i in range(2)]
+        threads = [threading.Thread(target=answer_all, args=(i,)) for i in range(2)]
         for thread in threads:
             thread.start()
         while min(confirmed) < 3:
@@ -162,19 +163,19 @@ def test_a_killed_server_loses_nothing_and_keeps_its_addresses(arguments):
             assert state(link)["position"] in (count, count + 1)  # one may have been on its way
             assert answer(link, state(link)["position"]) == 200
     stored = Study(Path(arguments[arguments.index("--output") + 1])).results()
-    assert {row["scale"] for row in stored} == {"ayaz"}
+    assert set(stored["scale"]) == {"ayaz"}
 
 
 def test_without_a_token_the_address_names_the_reader(arguments):
-    place = {"readers": 1, "samples": SAMPLES, "output": arguments[-1], "port": 0, "token": False}
-    serving = rate(arguments[0], arguments[2], **place, group="beginner")
-    assert list(serving.readers) == ["beginner-1"]
-    with serving.listening:
-        assert "/#beginner-1  0 of 12 answered" in "\n".join(serving.lines())
+    options = {"readers": 1, "samples": SAMPLES, "output": arguments[-1], "port": 0, "token": False}
+    session = start_session(arguments[0], arguments[2], **options, group="beginner")
+    assert list(session.readers) == ["beginner-1"]
+    with session.listener:
+        assert "/#beginner-1  0 of 12 answered" in "\n".join(session.lines())
 
 
-def said(capsys, *arguments: str) -> str:
-    """The one line of a command that a user can mend."""
+def error_line(capsys, *arguments: str) -> str:
+    """Run a command that the user must correct; return its only line of error."""
     assert main(["rate", *arguments]) == 2
     output = capsys.readouterr()
     line = [x for x in output.err.splitlines() if "preparing" not in x]
@@ -183,44 +184,48 @@ def said(capsys, *arguments: str) -> str:
 
 
 def test_bad_input_is_one_line(arguments, tmp_path, capsys):
-    mended = [*arguments, "--port", "0"]
-    assert "needs DATASET and --real FOLDER" in said(capsys, "--port", "0")
-    assert "no such dataset" in said(capsys, str(tmp_path / "no"), "--real", ".", "--port", "0")
-    assert "--scale moss; allowed: mos, ayaz; did you mean mos?" in said(
-        capsys, *mended, "--scale", "moss"
+    command = [*arguments, "--port", "0"]
+    assert "needs DATASET and --real FOLDER" in error_line(capsys, "--port", "0")
+    assert "no such dataset" in error_line(
+        capsys, str(tmp_path / "no"), "--real", ".", "--port", "0"
     )
-    assert "--group novice; allowed: expert, beginner" in said(capsys, *mended, "--group", "novice")
-    assert "--samples 7; allowed: an even number" in said(capsys, *mended, "--samples", "7")
-    assert "holds a study of samples 12" in said(capsys, *mended, "--samples", "8")
-    assert "holds a study of real" in said(capsys, *mended, "--real", str(tmp_path))
-    assert "holds a study of seed 0" in said(capsys, *mended, "--seed", "1")
-    assert "--readers" in said(capsys, *mended, "--readers", "0")
+    assert "--scale moss; allowed: mos, ayaz; did you mean mos?" in error_line(
+        capsys, *command, "--scale", "moss"
+    )
+    assert "--group novice; allowed: expert, beginner" in error_line(
+        capsys, *command, "--group", "novice"
+    )
+    assert "--samples 7; allowed: an even number" in error_line(capsys, *command, "--samples", "7")
+    assert "holds a study of samples 12" in error_line(capsys, *command, "--samples", "8")
+    assert "holds a study of real" in error_line(capsys, *command, "--real", str(tmp_path))
+    assert "holds a study of seed 0" in error_line(capsys, *command, "--seed", "1")
+    assert "--readers" in error_line(capsys, *command, "--readers", "0")
     other = write_real(tmp_path / "r", 1)
     new = [arguments[0], "--real", other, "--output", str(tmp_path / "new"), "--port", "0"]
-    assert "fewer --samples" in said(capsys, *new, "--samples", "400")
+    assert "fewer --samples" in error_line(capsys, *new, "--samples", "400")
     assert not (tmp_path / "new").exists()
-    assert "a file; --output takes a folder" in said(
+    assert "a file; --output takes a folder" in error_line(
         capsys, *new, "--output", other + "/sub-00_T2w.nii.gz"
     )
-    assert "no such file; factory rate DATASET" in said(
+    assert "no such file; factory rate DATASET" in error_line(
         capsys, "--summary", "--output", str(tmp_path)
     )
-    with rate(arguments[0], arguments[2], readers=1, samples=SAMPLES, output=arguments[-1],
-              port=0).listening as taken:  # fmt: skip
-        port = str(taken.getsockname()[1])
-        assert f"127.0.0.1:{port}: " in said(capsys, *arguments, "--port", port)
+    with start_session(arguments[0], arguments[2], readers=1, samples=SAMPLES, output=arguments[-1],
+              port=0).listener as socket:  # fmt: skip
+        port = str(socket.getsockname()[1])
+        assert f"127.0.0.1:{port}: " in error_line(capsys, *arguments, "--port", port)
 
 
-def test_without_starlette_it_says_what_to_install(arguments, capsys, monkeypatch):
+def test_without_starlette_the_error_says_what_to_install(arguments, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install '.[rate]'" in said(capsys, *arguments, "--port", "0")
+    assert "pip install '.[rate]'" in error_line(capsys, *arguments, "--port", "0")
 
 
 def test_a_reader_keeps_to_one_scale(arguments):
-    place = {"readers": 1, "samples": SAMPLES, "output": arguments[-1], "port": 0}
-    serving = rate(arguments[0], arguments[2], **place)
-    serving.listening.close()
-    (reader,) = serving.readers.values()
-    serving.study.answer(reader, Answer(0, 3, None), "mos")
-    with pytest.raises(FactoryError, match="reader-1 began on mos"):
-        rate(arguments[0], arguments[2], **place, scale="ayaz")
+    options = {"readers": 1, "samples": SAMPLES, "output": arguments[-1], "port": 0}
+    session = start_session(arguments[0], arguments[2], **options)
+    session.listener.close()
+    (reader,) = session.readers.values()
+    session.study.record_answer(reader, Answer(0, 3, None), "mos")
+    with pytest.raises(FactoryError, match="reader-1 began with scale mos"):
+        start_session(arguments[0], arguments[2], **options, scale="ayaz")

@@ -1,4 +1,4 @@
-"""Figures of the summary, against published examples and by hand."""
+"""Figures of the summary, compared with published examples and with values by hand."""
 
 import json
 import math
@@ -18,15 +18,15 @@ from factory.evaluation.reader_study.agreement import (
     mean_interval,
     share_interval,
 )
-from factory.evaluation.reader_study.answers import Answer, Study
+from factory.evaluation.reader_study.answers import Answer, Study, StudySettings
 from factory.evaluation.reader_study.pictures import Frame
-from factory.evaluation.reader_study.study import Picture
+from factory.evaluation.reader_study.study import Picture, StudyRequest
 from factory.evaluation.reader_study.summary import (
-    NOT_SAID,
+    CANNOT_TELL,
     Summary,
-    frame_of,
-    summarise,
-    tables_of,
+    add_opinions,
+    build_tables,
+    summarise_study,
 )
 
 FRAME = Frame(2, 0.5, (1.0, 1.0, 1.0), True)
@@ -64,7 +64,7 @@ def test_readers_who_always_agree_have_kappa_one(answers, readers):
     assert fleiss_kappa(readers * np.eye(3)[answers]) == pytest.approx(1)
 
 
-def test_kappa_where_it_says_nothing():
+def test_kappa_is_nan_or_refused_where_it_is_undefined():
     assert math.isnan(fleiss_kappa(np.array([[3, 0], [3, 0]])))
     assert math.isnan(fleiss_kappa(np.zeros((0, 2))))
     for counts in ([[1, 0]], [[2, 1], [2, 2]]):
@@ -74,7 +74,7 @@ def test_kappa_where_it_says_nothing():
 
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(1, 200), data=st.data())
-def test_intervals_are_scipys(n, data):
+def test_intervals_equal_those_of_scipy(n, data):
     k = data.draw(st.integers(0, n))
     expected = stats.binomtest(k, n).proportion_ci(method="wilson")
     assert share_interval(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
@@ -89,7 +89,7 @@ def test_intervals_are_scipys(n, data):
             assert difference_interval(values, other)[1:] == pytest.approx(tuple(expected))
 
 
-def test_intervals_of_too_few():
+def test_intervals_of_too_few_values_are_nan():
     assert mean_interval(np.array([3.0]))[0] == 3
     assert math.isnan(mean_interval(np.array([3.0]))[1])
     assert math.isnan(mean_interval(np.array([]))[0])
@@ -99,30 +99,30 @@ def test_intervals_of_too_few():
 
 @pytest.fixture
 def study(tmp_path) -> Study:
-    """Pictures 1 to 4 are real, 5 to 8 synthetic."""
-    made = Study(tmp_path / "study")
+    """Return a study whose pictures 1 to 4 are real and 5 to 8 synthetic."""
+    study = Study(tmp_path / "study")
     pictures = [
         Picture("real" if i < 4 else "synthetic", "v", "axial", i, bytes(8)) for i in range(8)
     ]
-    made.begin({"samples": 8, "seed": 0}, FRAME, pictures)
-    return made
+    study.create(StudySettings(StudyRequest("digest", "real", 8, 0), FRAME), pictures)
+    return study
 
 
 def fill(study: Study, names, group, scale, answer_of, count=8) -> None:
     for reader in study.add_readers(names, group, 0):
         for position in range(count):
-            score, said = answer_of(reader.order[position])
-            study.answer(reader, Answer(position, score, said), scale)
+            score, verdict = answer_of(reader.order[position])
+            study.record_answer(reader, Answer(position, score, verdict), scale)
 
 
-def test_the_tables(study):
+def test_tables_of_experts_and_a_beginner(study):
     # experts: real 5, synthetic 4, and always right
     fill(study, ["expert-1", "expert-2"], "expert", "mos",
          lambda p: (5, "real") if p <= 4 else (4, "synthetic"))  # fmt: skip
     # the beginner: on the other scale real 2 (so 4), synthetic 1 (so 5); all real, the last unsure
     fill(study, ["beginner-1"], "beginner", "ayaz",
          lambda p: (2, "real") if p <= 4 else (1, None if p == 8 else "real"))  # fmt: skip
-    tables = tables_of(frame_of(study.results()))
+    tables = build_tables(add_opinions(study.results()))
     mos = tables["opinion"].set_index(["who", "source"])["mos"]
     assert mos["experts", "real"] == 5
     assert mos["experts", "synthetic"] == 4
@@ -133,7 +133,11 @@ def test_the_tables(study):
     matrix = tables["turing"].set_index(["who", "is"])
     assert matrix.loc[("experts", "real")].tolist() == [8, 0, 0]
     assert matrix.loc[("beginner-1", "synthetic")].tolist() == [3, 0, 1]
-    assert matrix.loc[("all", "synthetic")][["real", "synthetic", NOT_SAID]].tolist() == [3, 8, 1]
+    assert matrix.loc[("all", "synthetic")][["real", "synthetic", CANNOT_TELL]].tolist() == [
+        3,
+        8,
+        1,
+    ]
     right = tables["accuracy"].set_index("who")
     assert right.loc["experts", "right"] == 1
     assert right.loc["beginner-1", "right"] == pytest.approx(4 / 7)
@@ -148,13 +152,13 @@ def test_the_tables(study):
     assert counts["beginner-1", "ayaz", "synthetic", 1] == 4
 
 
-def test_what_is_written_and_printed(study):
+def test_tables_and_charts_are_written_and_printed(study):
     fill(study, ["reader-1"], None, "mos", lambda p: (1 + p % 5, "real"), count=5)
-    summary = summarise(str(study.folder))
+    summary = summarise_study(str(study.folder))
     text = "\n".join(summary.lines())
     assert "Mean opinion score" in text
     assert "unfinished reader-1: 5 of 8 answered" in text
-    assert "nobody to agree with" in text
+    assert "no agreement to measure" in text
     answers = pd.read_csv(study.folder / "answers.csv")
     assert len(answers) == 5
     assert {"reader", "scale", "score", "said", "source", "orientation"} <= set(answers.columns)
@@ -168,18 +172,18 @@ def test_what_is_written_and_printed(study):
 
 def test_json_has_no_nan(study):
     fill(study, ["reader-1"], None, "mos", lambda p: (3, None), count=1)
-    summary = Summary(tables_of(frame_of(study.results())), [], [])
-    said = json.loads(json.dumps(summary.to_json(), allow_nan=False))
-    assert said["opinion"][0]["low"] is None
-    assert said["accuracy"][0]["right"] is None
+    summary = Summary(build_tables(add_opinions(study.results())), [], [])
+    data = json.loads(json.dumps(summary.to_json(), allow_nan=False))
+    assert data["opinion"][0]["low"] is None
+    assert data["accuracy"][0]["right"] is None
 
 
-def test_a_summary_of_nothing(study, tmp_path):
+def test_a_study_without_answers_is_refused(study, tmp_path):
     with pytest.raises(FactoryError, match="no answer yet"):
-        summarise(str(study.folder))
+        summarise_study(str(study.folder))
     with pytest.raises(FactoryError, match="no such file; factory rate DATASET"):
-        summarise(str(tmp_path / "nowhere"))
+        summarise_study(str(tmp_path / "nowhere"))
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "study.sqlite").write_text("not a database, but long enough" * 40)
     with pytest.raises(FactoryError, match="no reader study"):
-        summarise(str(tmp_path / "bad"))
+        summarise_study(str(tmp_path / "bad"))

@@ -1,1 +1,4 @@
-"""Read YAML into checked sections, and tell every mistake in one line. Knows no image."""
+"""Read YAML files into checked sections, and report each mistake in one line.
+
+This package knows nothing about images.
+"""

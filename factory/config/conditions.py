@@ -1,7 +1,8 @@
-"""`when: gestational_age_weeks < 28 and not grade == 0`: a tiny language, read and never run.
+"""Check and evaluate conditions such as `gestational_age_weeks < 28 and not grade == 0`.
 
-Numbers, known names, + - signs, comparisons (also chained: 24 <= x < 28), and, or, not and
-parentheses. Python's parser reads it; whatever is not on this list is refused with its column.
+A condition consists of numbers, names, + and - signs, comparisons (also chained: 24 <= x < 28),
+`and`, `or`, `not` and parentheses. Python's parser reads it, but its code never runs. Everything
+else is refused, with its column.
 """
 
 import ast
@@ -26,12 +27,18 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 
 
 def check_condition(text: str, names: Collection[str], at: tuple[str | int, ...] = ()) -> None:
-    """Raises the error of a validator, with the column, where a condition is not one.
+    """Check that a text is a condition.
 
-    names: what may be compared. at: the key that holds the condition, below the validator's own.
+    Args:
+        text: The condition.
+        names: The names that it may compare.
+        at: The key that holds the condition, relative to the key of the validator that calls this.
+
+    Raises:
+        PydanticCustomError: The text is not a condition. The message has the column.
     """
     try:
-        _truth(_parsed(text), names)
+        _check_logic(_parse(text), names)
     except _Refused as error:
         raise problem(
             "value {value}; {why}", text, at=at, column=error.column, why=error.why
@@ -39,13 +46,21 @@ def check_condition(text: str, names: Collection[str], at: tuple[str | int, ...]
 
 
 def condition_names(text: str) -> set[str]:
-    """The names that a checked condition compares."""
-    return {node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name)}
+    """Return the names that a checked condition compares."""
+    return {node.id for node in ast.walk(_parse(text)) if isinstance(node, ast.Name)}
 
 
 def evaluate_condition(text: str, values: Mapping[str, float]) -> bool:
-    """Whether a checked condition is true of some values. Raises KeyError for a name without."""
-    return _true(_parsed(text), values)
+    """Return whether a checked condition is true.
+
+    Args:
+        text: The condition.
+        values: The numbers by name.
+
+    Raises:
+        KeyError: A name of the condition has no value.
+    """
+    return _evaluate_logic(_parse(text), values)
 
 
 class _Refused(Exception):
@@ -55,7 +70,7 @@ class _Refused(Exception):
         self.column = getattr(node, "col_offset", column)
 
 
-def _parsed(text: str) -> ast.expr:
+def _parse(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:
         raise _Refused(f"longer than {MAX_CHARACTERS} characters")
     if not text.isascii():  # Python would fold letters that look alike
@@ -71,26 +86,26 @@ def _parsed(text: str) -> ast.expr:
         raise _Refused("not a condition; allowed: e.g. gestational_age_weeks < 28") from None
 
 
-def _truth(node: ast.expr, names: Collection[str]) -> None:
-    """Refuses what is neither a comparison nor made of comparisons."""
+def _check_logic(node: ast.expr, names: Collection[str]) -> None:
+    """Refuse a node that is neither a comparison nor composed of comparisons."""
     if isinstance(node, ast.BoolOp):
-        for part in node.values:
-            _truth(part, names)
+        for operand in node.values:
+            _check_logic(operand, names)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        _truth(node.operand, names)
+        _check_logic(node.operand, names)
     elif isinstance(node, ast.Compare):
         for kind in node.ops:
             if type(kind) not in _COMPARISONS:
                 raise _Refused("allowed: the comparisons < <= > >= == !=", node)
-        for part in (node.left, *node.comparators):
-            _number(part, names)
+        for operand in (node.left, *node.comparators):
+            _check_number(operand, names)
     else:
         raise _Refused("allowed: comparisons, joined by and, or, not", node)
 
 
-def _number(node: ast.expr, names: Collection[str]) -> None:
+def _check_number(node: ast.expr, names: Collection[str]) -> None:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        _number(node.operand, names)
+        _check_number(node.operand, names)
     elif isinstance(node, ast.Name):
         if node.id not in names:
             why = f"no such name {node.id}; allowed: {join_names(sorted(names))}"
@@ -99,23 +114,23 @@ def _number(node: ast.expr, names: Collection[str]) -> None:
         raise _Refused("allowed: numbers and names to compare", node)
 
 
-def _true(node: ast.expr, values: Mapping[str, float]) -> bool:
+def _evaluate_logic(node: ast.expr, values: Mapping[str, float]) -> bool:
     if isinstance(node, ast.BoolOp):
-        every = isinstance(node.op, ast.And)
-        return (all if every else any)(_true(part, values) for part in node.values)
+        is_and = isinstance(node.op, ast.And)
+        return (all if is_and else any)(_evaluate_logic(operand, values) for operand in node.values)
     if isinstance(node, ast.UnaryOp):
-        return not _true(node.operand, values)
+        return not _evaluate_logic(node.operand, values)
     assert isinstance(node, ast.Compare)
-    numbers = [_value(part, values) for part in (node.left, *node.comparators)]
+    numbers = [_evaluate_number(operand, values) for operand in (node.left, *node.comparators)]
     return all(
         _COMPARISONS[type(kind)](a, b)
         for kind, a, b in zip(node.ops, numbers, numbers[1:], strict=False)
     )
 
 
-def _value(node: ast.expr, values: Mapping[str, float]) -> float:
+def _evaluate_number(node: ast.expr, values: Mapping[str, float]) -> float:
     if isinstance(node, ast.UnaryOp):
-        value = _value(node.operand, values)
+        value = _evaluate_number(node.operand, values)
         return -value if isinstance(node.op, ast.USub) else value
     if isinstance(node, ast.Name):
         return values[node.id]

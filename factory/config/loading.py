@@ -1,9 +1,11 @@
-"""A YAML file and --set overrides -> a validated model, every mistake one line with its place.
+"""Read a YAML file and --set overrides into a validated model.
+
+Each mistake is one line with its place:
 
     hydrocephalus.yaml:12:14: anatomy[0].dilate_ventricles.grade: value 7; allowed: 0, 1, 2, 3, 4
 
-Schemas derive from `Section`, which names the keys it has, and wrap their types in `allowed`,
-which says in words what a value may be.
+Schemas derive from `Section`, which checks the names of the keys. They annotate their types with
+`allowed`, which states in words which values are allowed.
 """
 
 import hashlib
@@ -23,6 +25,7 @@ from factory.config.merge import apply_override, merge_includes, read_text
 from factory.config.section import UNKNOWN, Section
 from factory.config.units import value_hint
 from factory.errors import RecipeError
+from factory.storage.json_value import JsonObject
 from factory.text import join_names
 
 WORDS = {
@@ -33,7 +36,7 @@ WORDS = {
     "string_type": "text",
     "tuple_type": "a list",
 }
-"""What to say for pydantic's own errors, where a schema has not said it better."""
+"""What is allowed, for pydantic's own errors, where a schema has no words for it."""
 
 
 M = TypeVar("M", bound=Section)
@@ -41,20 +44,26 @@ M = TypeVar("M", bound=Section)
 
 @dataclass(frozen=True)
 class CheckedDocument(Generic[M]):
-    """A validated file. spec: the model. source: the file. overrides: "key=value" as given."""
+    """A validated YAML file.
+
+    Attributes:
+        spec: The content as a model.
+        source: The name of the file.
+        overrides: The "KEY=VALUE" lines of --set.
+    """
 
     spec: M
     source: str
     overrides: tuple[str, ...] = ()
 
     @property
-    def data(self) -> dict[str, Any]:
-        """Everything resolved, defaults included, as plain JSON; a key set to null is left out."""
+    def data(self) -> JsonObject:
+        """The content as plain JSON, with defaults; a key that is null is left out."""
         return self.spec.model_dump(mode="json", exclude_none=True)
 
     @property
     def digest(self) -> str:
-        """sha256 of the resolved data but for output.path: where it goes is not what it is."""
+        """The sha256 of the content without output.path, which does not change the data."""
         data = self.data
         if isinstance(data.get("output"), dict):
             data["output"] = {k: v for k, v in data["output"].items() if k != "path"}
@@ -62,19 +71,19 @@ class CheckedDocument(Generic[M]):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def text(self) -> str:
-        """The resolved data as YAML, without output.path: the same wherever it is written."""
+        """Return the content as YAML without output.path, the same for every output."""
         data = self.spec.model_dump(exclude_none=True)
         if isinstance(data.get("output"), dict):
             del data["output"]["path"]
-        written = io.StringIO()
-        yaml: Any = YAML(typ="safe", pure=True)
+        stream = io.StringIO()
+        yaml: Any = YAML(typ="safe", pure=True)  # its attributes have no types
         yaml.default_flow_style = None
         yaml.sort_base_mapping_type_on_output = False
-        yaml.dump(data, written)
-        return written.getvalue()
+        yaml.dump(data, stream)
+        return stream.getvalue()
 
-    def record(self) -> dict[str, Any]:
-        """What a dataset or a card keeps of it, as plain JSON."""
+    def record(self) -> JsonObject:
+        """Return what a dataset or a model card stores of the file, as plain JSON."""
         return {
             "source": self.source,
             "overrides": list(self.overrides),
@@ -86,9 +95,16 @@ class CheckedDocument(Generic[M]):
 def load_document(
     file: str | Path, schema: type[M], overrides: Sequence[str] = ()
 ) -> CheckedDocument[M]:
-    """Read `file`, apply "a.b.0.c=YAML" overrides, validate against `schema`.
+    """Read a file, apply overrides, and validate the content.
 
-    Raises RecipeError, one line: file, line and column (or --set), key, value, what is allowed.
+    Args:
+        file: The YAML file.
+        schema: The model of the content.
+        overrides: "KEY=VALUE" lines, where KEY is a dotted path and VALUE is YAML.
+
+    Raises:
+        RecipeError: Something is wrong. The message is one line: file, line and column (or --set),
+            key, value and what is allowed.
     """
     return parse_document(read_text(file), str(file), schema, overrides)
 
@@ -96,7 +112,17 @@ def load_document(
 def parse_document(
     text: str, name: str, schema: type[M], overrides: Sequence[str] = ()
 ) -> CheckedDocument[M]:
-    """As `load`, from text; `name` is what messages call it, and includes lie beside it."""
+    """Validate a text as `load_document` validates a file.
+
+    Args:
+        text: The YAML text.
+        name: The name of the file for messages; included files are in the same folder.
+        schema: The model of the content.
+        overrides: "KEY=VALUE" lines.
+
+    Raises:
+        RecipeError: As for `load_document`.
+    """
     document = merge_includes(read_yaml(text, name), Path(name).parent)
     if not isinstance(document.data, dict):
         words = join_names(schema.model_fields)
@@ -109,11 +135,11 @@ def parse_document(
     try:
         return CheckedDocument(schema.model_validate(document.data), name, tuple(overrides))
     except ValidationError as error:
-        raise RecipeError(_line(error.errors(include_url=False)[0], document)) from None
+        raise RecipeError(_error_line(error.errors(include_url=False)[0], document)) from None
 
 
-def _line(error: ErrorDetails, document: Document) -> str:
-    """One pydantic error as one line."""
+def _error_line(error: ErrorDetails, document: Document) -> str:
+    """Return one pydantic error as one line."""
     context = error.get("ctx", {})
     # <name> is a branch of a union and [key] a mapping's key: neither is a key of the file
     path = tuple(p for p in error["loc"] if str(p)[:1] + str(p)[-1:] not in ("<>", "[]"))
@@ -127,16 +153,17 @@ def _line(error: ErrorDetails, document: Document) -> str:
     else:
         text = f"value {yaml_excerpt(error['input'])}; {error['msg']}"
     text += value_hint(error["input"], path) if "allowed" in text else ""
-    known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in document.places)
-    place = document.places[known]
+    # a missing key has no place, so the place of the nearest section above it is used
+    placed = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in document.places)
+    place = document.places[placed]
     if text.startswith(UNKNOWN):
-        place = document.keys.get(known, place)
+        place = document.keys.get(placed, place)
     elif context.get("column"):
-        place = _further(place, context["column"])
+        place = _shift_place(place, context["column"])
     return " ".join(f"{place}: {dotted_key(path)}: {text}".replace(": :", ":").split())
 
 
-def _further(place: str, columns: int) -> str:
-    """A place so many columns on; one in --set has none."""
+def _shift_place(place: str, columns: int) -> str:
+    """Return a place moved by a number of columns; a place in --set has no column and stays."""
     start, _, column = place.rpartition(":")
     return f"{start}:{int(column) + columns}" if column.isdigit() else place

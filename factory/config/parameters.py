@@ -1,14 +1,14 @@
-"""What may stand where a recipe wants a value: the value, a sweep, or a distribution.
+"""The parameters of a recipe: a fixed value, a sweep, or a distribution.
 
 grade: 2
-grade: {each: [0, 1, 2]}                                  every one: a case each; sweeps multiply
+grade: {each: [0, 1, 2]}                                  one case for each value; sweeps multiply
 radius_mm: {range: [0, 6, 1.5]}                           each of 0, 1.5, 3, 4.5, 6
-radius_mm: {zip: [0, 2, 4]}                               every zip of a recipe goes in step
-grade: {choice: [0, 2]}  or  {choice: {0: 0.7, 2: 0.3}}   one of them, by weight
+radius_mm: {zip: [0, 2, 4]}                               all zips of a recipe advance together
+grade: {choice: [0, 2]}  or  {choice: {0: 0.7, 2: 0.3}}   one of the values, by weight
 radius_mm: {uniform: [1, 4]}
 radius_mm: {normal: {mean: 3, sd: 1, min: 0, max: 6}}     truncated to [min, max]
 radius_mm: {lognormal: {median: 3, spread: 1.5, min: 0.5, max: 9}}   two thirds in [2, 4.5]
-radius_mm: {uniform: [1, 4], count: 5}                    so many draws: a case each
+radius_mm: {uniform: [1, 4], count: 5}                    five draws, one case for each
 """
 
 import json
@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.config.section import Section, allowed, problem
 from factory.config.sweep_keywords import SWEEPS, WORDS, parameter_keyword
+from factory.storage.json_value import JsonValue
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
@@ -33,58 +34,63 @@ Ratio = Annotated[float, Field(gt=1, le=100), allowed("a ratio above 1, at most 
 Draws = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number from 1 to 10000")]
 
 MOST_SWEEP_VALUES = 10_000
-"""Values that one sweep may have."""
+"""The maximum number of values of one sweep."""
 
 
-def sweep_values(word: str, body: Any) -> tuple[Any, ...]:
-    """The values of a sweep, in order."""
-    if word != "range":
+def sweep_values(keyword: str, body: JsonValue) -> tuple[Any, ...]:
+    """Return the values of a sweep in order.
+
+    Args:
+        keyword: "each", "range" or "zip".
+        body: The plain value of the keyword.
+    """
+    if keyword != "range":
         return tuple(body)
     low, high, step = (Decimal(str(number)) for number in body)
     kind = type(body[0])
     return tuple(kind(low + i * step) for i in range(int((high - low) / step) + 1))
 
 
-def extremes(parameter: Any) -> list[float]:
-    """Values among which the least and the greatest a plain numeric parameter may take are."""
-    word = parameter_keyword(parameter)
-    if word is None:
+def extremes(parameter: JsonValue) -> list[float]:
+    """Return numbers that include the minimum and the maximum of a plain numeric parameter."""
+    keyword = parameter_keyword(parameter)
+    if keyword is None:
         return [parameter]
-    body = parameter[word]
-    if word in ("normal", "lognormal"):
+    body = parameter[keyword]
+    if keyword in ("normal", "lognormal"):
         return [body["min"], body["max"]]
-    return list(sweep_values(word, body)) if word in SWEEPS else list(body)
+    return list(sweep_values(keyword, body)) if keyword in SWEEPS else list(body)
 
 
 class Each(Section, Generic[T]):
-    """A sweep: every value in turn."""
+    """A sweep over a list of values."""
 
     each: tuple[T, ...]
 
     @model_validator(mode="after")
     def _distinct(self) -> "Each[T]":
-        _some(self.each, "each")
-        seen = [json.dumps(_plain(value), sort_keys=True) for value in self.each]
-        for index, value in enumerate(seen):
-            if value in seen[:index]:
+        _check_count(self.each, "each")
+        texts = [json.dumps(_plain(value), sort_keys=True) for value in self.each]
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
                 at = ("each", index)
                 raise problem("value {value}; listed twice", _plain(self.each[index]), at=at)
         return self
 
 
 class Zip(Section, Generic[T]):
-    """A sweep in step with every other zip: the first values together, then the second, …"""
+    """A sweep that advances together with all other zips of the recipe."""
 
     zip: tuple[T, ...]
 
     @model_validator(mode="after")
-    def _given(self) -> "Zip[T]":
-        _some(self.zip, "zip")
+    def _not_empty(self) -> "Zip[T]":
+        _check_count(self.zip, "zip")
         return self
 
 
 class Range(Section, Generic[T]):
-    """A sweep from low to high, both included where the steps meet it: [low, high, step]."""
+    """A sweep [low, high, step] from low to high; it includes high if a step falls on it."""
 
     range: tuple[T, T, Spread]
 
@@ -103,7 +109,7 @@ class Range(Section, Generic[T]):
 
 
 class Uniform(Section, Generic[T]):
-    """Any number from low to high."""
+    """A uniform distribution over [low, high]."""
 
     uniform: tuple[T, T]
     count: Draws | None = None
@@ -117,6 +123,8 @@ class Uniform(Section, Generic[T]):
 
 
 class NormalValues(Section, Generic[T]):
+    """The parameters of a truncated normal distribution."""
+
     mean: T
     sd: Spread
     min: T
@@ -140,7 +148,10 @@ class Normal(Section, Generic[T]):
 
 
 class LognormalValues(Section, Generic[T]):
-    """median; spread: two thirds of the draws lie from median / spread to median × spread."""
+    """The parameters of a truncated lognormal distribution.
+
+    About two thirds of the draws lie between median / spread and median * spread.
+    """
 
     median: T
     spread: Ratio
@@ -182,7 +193,7 @@ class Choice(Section, Generic[T]):
     count: Draws | None = None
 
     @model_validator(mode="after")
-    def _possible(self) -> "Choice[T]":
+    def _positive_weight(self) -> "Choice[T]":
         weights = list(self.choice.values()) if isinstance(self.choice, dict) else self.choice
         if not weights or (isinstance(self.choice, dict) and not sum(self.choice.values()) > 0):
             raise problem("allowed: at least one value of a weight above 0", at=("choice",))
@@ -193,23 +204,23 @@ def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, Section) else value
 
 
-def _some(values: tuple[Any, ...], word: str) -> None:
+def _check_count(values: tuple[Any, ...], keyword: str) -> None:
     if not values:
-        raise problem("value {value}; allowed: a list of at least one value", (), at=(word,))
+        raise problem("value {value}; allowed: a list of at least one value", (), at=(keyword,))
     if len(values) > MOST_SWEEP_VALUES:
-        raise problem(f"more than {MOST_SWEEP_VALUES} values", at=(word,))
+        raise problem(f"more than {MOST_SWEEP_VALUES} values", at=(keyword,))
 
 
-def _kind(value: Any) -> str:
-    """The branch a value belongs to, as it is read (a dict) or written back (a model)."""
+def _branch_tag(value: Any) -> str:
+    """Return the tag of the union's branch for a value, which is plain or already a model."""
     if isinstance(value, Section):
         return f"<{next(iter(type(value).model_fields))}>"
-    word = parameter_keyword(value)
-    return f"<{word}>" if word else "<value>"
+    keyword = parameter_keyword(value)
+    return f"<{keyword}>" if keyword else "<value>"
 
 
 def _is_parameter(*words: str) -> BeforeValidator:
-    """Refuses a mapping that is none of `words`, naming the nearest."""
+    """Return a validator that refuses a mapping without one of the keywords `words`."""
 
     def check(value: Any) -> Any:
         if isinstance(value, dict) and parameter_keyword(value) not in words:
@@ -222,8 +233,8 @@ def _is_parameter(*words: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _swept_or_given(item: Any) -> Any:
-    """What Number and Option share: the value itself, or a sweep over some."""
+def _value_or_sweep(item: Any) -> Any:
+    """Return the part that Number and Option have in common: a value, or a sweep over values."""
     return (
         Annotated[item, Tag("<value>")]
         | Annotated[Each[item], Tag("<each>")]
@@ -238,25 +249,25 @@ if TYPE_CHECKING:
 else:
 
     class Number(Generic[T]):
-        """Number[T]: a number, a sweep, or any distribution."""
+        """The type of a numeric parameter: Number[T] is a T, a sweep, or any distribution."""
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[
-                _swept_or_given(item)
+                _value_or_sweep(item)
                 | Annotated[Uniform[item], Tag("<uniform>")]
                 | Annotated[Normal[item], Tag("<normal>")]
                 | Annotated[Lognormal[item], Tag("<lognormal>")]
                 | Annotated[Choice[item], Tag("<choice>")],
-                Discriminator(_kind),
+                Discriminator(_branch_tag),
                 _is_parameter(*WORDS),
             ]
 
     class Option(Generic[T]):
-        """Option[T]: a value of a kind that has no in-between: given, swept or chosen."""
+        """The type of a parameter without values in between: a T, a sweep, or a choice."""
 
         def __class_getitem__(cls, item: Any) -> Any:
             return Annotated[
-                _swept_or_given(item) | Annotated[Choice[item], Tag("<choice>")],
-                Discriminator(_kind),
+                _value_or_sweep(item) | Annotated[Choice[item], Tag("<choice>")],
+                Discriminator(_branch_tag),
                 _is_parameter(*SWEEPS, "choice"),
             ]

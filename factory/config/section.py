@@ -1,4 +1,4 @@
-"""What sections of a document derive from, and how they say what a value may be."""
+"""The base class of the sections of a document, and validators for the values of their keys."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,29 +9,37 @@ from pydantic_core import PydanticCustomError
 
 from factory.config.document import Document, KeyPath, yaml_excerpt
 from factory.config.units import key_hint
+from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
 UNKNOWN = "unknown key"
-"""How such an error begins: it is placed at the key, not at its value."""
+"""The start of the message for such an error; its place is the key, not the value."""
 
 
 class Section(BaseModel):
-    """A mapping of a recipe: frozen, strictly typed, no keys but its own."""
+    """A mapping of a document: immutable, strictly typed, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @classmethod
     def prepare(cls, document: Document, folder: Path) -> Document:
-        """A file's content before it is checked; a schema may fill in what the file only names.
+        """Change the content of a file before it is checked.
 
-        folder: the file's. Raises RecipeError, one line.
+        A schema overrides this to insert what the file only names, such as the preset of a scanner.
+
+        Args:
+            document: The content.
+            folder: The folder of the file.
+
+        Raises:
+            RecipeError: What the file names cannot be read.
         """
         return document
 
     @model_validator(mode="before")
     @classmethod
-    def _known_keys(cls, data: Any) -> Any:
+    def _check_keys(cls, data: Any) -> Any:
         keys = list(cls.model_fields)
         if not isinstance(data, dict):
             raise problem(
@@ -47,29 +55,35 @@ class Section(BaseModel):
 def problem(
     text: str, value: Any = None, *, at: KeyPath = (), column: int = 0, **words: str
 ) -> PydanticCustomError:
-    """An error for a validator to raise.
+    """Return an error for a validator to raise.
 
-    at: the key it concerns, below the validator's own. column: how far into a text it lies.
+    Args:
+        text: The message; "{value}" and the names of `words` are replaced in it.
+        value: The wrong value.
+        at: The key that is wrong, relative to the key of the validator.
+        column: The position of the mistake within a text.
+        words: Further replacements.
     """
     text = text.format(value=yaml_excerpt(value), **words) if words or "{value}" in text else text
     return PydanticCustomError("recipe", "{text}", {"text": text, "at": at, "column": column})
 
 
 class Check(WrapValidator):
-    """A validator that also says in the JSON Schema what it allows, for editors to show."""
+    """A validator that also describes the allowed values in the JSON Schema, for editors."""
 
-    schema: ClassVar[dict[str, Any]] = {}
+    schema: ClassVar[JsonObject] = {}
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:
         return {**handler(core), **self.schema}
 
 
-def _check(function: Callable[[Any, Callable[[Any], Any]], Any], schema: dict[str, Any]) -> Check:
-    return type("Check", (Check,), {"schema": schema})(function)
+def _make_check(function: Callable[[Any, Callable[[Any], Any]], Any], schema: JsonObject) -> Check:
+    check: Check = type("Check", (Check,), {"schema": schema})(function)
+    return check
 
 
 def allowed(words: str) -> Check:
-    """Annotates a type: whatever is wrong with a value, the message says what is allowed."""
+    """Return an annotation for a type: if a value is wrong, the message has these words."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
@@ -77,13 +91,17 @@ def allowed(words: str) -> Check:
         except ValidationError:
             raise problem("value {value}; allowed: {words}", value, words=words) from None
 
-    return _check(check, {"description": words})
+    return _make_check(check, {"description": words})
 
 
 def one_of(names: Sequence[str], *others: str) -> Check:
-    """Annotates text that must be one of some names; a misspelt one is told the nearest.
+    """Return an annotation for a text that must be one of some names.
 
-    others: what else the key takes, in words, for the message.
+    The message for a misspelt name suggests the nearest one.
+
+    Args:
+        names: The names.
+        others: Other values that the key takes, in words, for the message.
     """
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -93,4 +111,4 @@ def one_of(names: Sequence[str], *others: str) -> Check:
             raise problem("value {value}; allowed: {names}", value, names=words)
         return handler(value)
 
-    return _check(check, {"enum": list(names)})
+    return _make_check(check, {"enum": list(names)})

@@ -1,15 +1,15 @@
-"""The words that make a mapping of a recipe a parameter; no section has a key of these names."""
+"""The keywords that make a mapping of a recipe a parameter. No section has keys of these names."""
 
-from typing import Any
+from factory.storage.json_value import JsonValue
 
 SWEEPS = ("each", "range", "zip")
 DRAWS = ("uniform", "normal", "lognormal", "choice")
 WORDS = (*SWEEPS, *DRAWS)
 
 
-def parameter_keyword(node: Any) -> str | None:
-    """The word that makes a plain mapping a parameter; None where it is none."""
+def parameter_keyword(node: JsonValue) -> str | None:
+    """Return the keyword of a plain mapping that is a parameter, or None for anything else."""
     if not isinstance(node, dict) or len(node) > 2 or not node.keys() <= {*WORDS, "count"}:
         return None
-    words = [key for key in node if key in WORDS]
-    return words[0] if len(words) == 1 else None
+    keywords = [key for key in node if key in WORDS]
+    return keywords[0] if len(keywords) == 1 else None

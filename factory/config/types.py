@@ -1,6 +1,7 @@
-"""Numbers and words that recipes are made of, each with the values it may take and their unit.
+"""The number and text types of recipes, each with its allowed values and its unit.
 
-A length that is a parameter is called `_mm`, an age `_weeks`, a volume `_ml`, an angle `_degrees`.
+The key of a parameter ends in its unit: a length in `_mm`, an age in `_weeks`, a volume in `_ml`,
+an angle in `_degrees`.
 """
 
 from typing import Annotated
@@ -46,15 +47,7 @@ Tone = Annotated[float, Field(ge=0.5, le=2), allowed("0.5 to 2")]
 HeadShift = Annotated[float, Field(ge=0, le=20), allowed("0 to 20 mm")]
 HeadTurn = Annotated[float, Field(ge=0, le=45), allowed("0 to 45 degrees")]
 VoidSize = Annotated[float, Field(ge=1, le=60), allowed("1 to 60 mm")]
-
-
 Whole = Annotated[int, Field(ge=0), allowed("a whole number, 0 or more")]
-
-
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), allowed("a number, 0 or more")]
-
-
 Rate = Annotated[float, Field(gt=0, le=1), allowed("a number above 0, at most 1")]
-
-
 Decay = Annotated[float, Field(ge=0, lt=1), allowed("a number from 0 to below 1")]

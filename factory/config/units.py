@@ -1,8 +1,7 @@
-"""Units stand in the names of keys (`_mm`, `_weeks`, `_ml`, `_degrees`, `_ms`); hints on others."""
+"""Find the unit at the end of a key (`_mm`, `_weeks`, `_ml`, `_degrees`, `_ms`), and give hints."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 UNITS = {
     "mm": "millimetres",
@@ -29,37 +28,42 @@ _OTHERS = sorted(
 _QUANTITY = re.compile(r"\s*([-+]?\d{1,9}(?:\.\d{0,9})?)\s*([a-zA-Z°]+3?)\s*")
 
 
-def unit_of(key: Any) -> str | None:
-    """ "radius_mm" -> "mm"; None where a key names no unit."""
+def unit_of(key: object) -> str | None:
+    """Return the unit that a key ends in: "mm" for "radius_mm", None for a key without a unit."""
     last = str(key).rpartition("_")[2]
     return last if last in UNITS else None
 
 
-def value_hint(value: Any, path: Sequence[Any]) -> str:
-    """What to say of a value such as "3mm" at `path`; "" where it is no quantity."""
+def value_hint(value: object, path: Sequence[object]) -> str:
+    """Return a hint on a value with a unit such as "3mm", or "" for any other value.
+
+    Args:
+        value: The value.
+        path: The path of the value; the last key with a unit decides which unit is expected.
+    """
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) and len(value) < 40 else None
     if match is None:
         return ""
-    number, given = match.groups()
-    key = next((part for part in reversed(path) if unit_of(part)), None)
+    number, written_unit = match.groups()
+    key = next((step for step in reversed(path) if unit_of(step)), None)
     if key is None:
         return f"; write the number alone, {number}"
     unit = unit_of(key) or ""
-    size = _SIZES[unit].get(given.lower())
+    size = _SIZES[unit].get(written_unit.lower())
     if size is None:
         return f"; {key} is in {UNITS[unit]}, without the unit"
     return f"; {key} is in {UNITS[unit]}: write {float(number) * size:.6g}"
 
 
-def key_hint(key: Any, keys: Sequence[str]) -> str:
-    """What to say of an unknown key that is a known one in another unit, or in none; else ""."""
-    words = str(key).lower().rpartition("_")
-    stem = words[0] if words[0] and words[2] in _OTHERS else str(key).lower()
-    for known in keys:
-        unit = unit_of(known)
+def key_hint(key: object, keys: Sequence[str]) -> str:
+    """Return a hint on an unknown key that differs from an allowed one only in its unit, or ""."""
+    front, _, last = str(key).lower().rpartition("_")
+    stem = front if front and last in _OTHERS else str(key).lower()
+    for key_name in keys:
+        unit = unit_of(key_name)
         if unit is None or len(stem) < 2:
             continue
-        name = known.removesuffix(f"_{unit}")
+        name = key_name.removesuffix(f"_{unit}")
         if stem == name or name.endswith(f"_{stem}") or name.startswith(f"{stem}_"):
-            return f"; did you mean {known}? it is in {UNITS[unit]}"
+            return f"; did you mean {key_name}? it is in {UNITS[unit]}"
     return ""

@@ -56,7 +56,7 @@ def test_a_mistake_in_a_part_is_placed_in_the_part(tmp_path) -> None:
         ("../outside.yaml", "in the recipe's folder or below"),
         ("/etc/passwd", "a .yaml file"),
         ("/tmp/x.yaml", "in the recipe's folder or below"),
-        ("nested.yaml", "includes nothing itself"),
+        ("nested.yaml", "may not include other files"),
         ("list.yaml", "allowed: a mapping"),
         ("[part.yaml, 3]", "a .yaml file"),
         ("{a: b}", "a .yaml file"),
@@ -72,7 +72,7 @@ def test_what_may_not_be_included(tmp_path, include: str, says: str) -> None:
     )
     with pytest.raises(RecipeError, match=re.escape(says)):
         load_document(tmp_path / "whole.yaml", RenderRecipe)
-    assert "include stands in the file" in refused("include=part.yaml")
+    assert "include is allowed only in the file itself" in refused("include=part.yaml")
 
 
 def test_a_parameter_is_replaced_whole(tmp_path) -> None:

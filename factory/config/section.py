@@ -40,6 +40,8 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_keys(cls, data: Any) -> Any:
+        if cls.model_config.get("extra") == "ignore":
+            return data
         keys = list(cls.model_fields)
         if not isinstance(data, dict):
             raise problem(

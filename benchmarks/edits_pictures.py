@@ -25,7 +25,7 @@ from matplotlib.colors import ListedColormap
 from factory.anatomy.edits.operator import Example
 from factory.anatomy.edits.registry import OPERATORS
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.schema.label_table import extended_table
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.label_mappings import NAMED_MAPPINGS, apply_mapping
@@ -137,7 +137,7 @@ def panels(name: str, shown: Example, subject: Subject, others: bool) -> list[Pa
         panel.label = np.take(panel.label, at, shown.axis)
         if panel.image is not None:
             panel.image = np.take(panel.image, at, shown.axis)
-    window = box_of(sum(panel.label > 0 for panel in kept)[None], (0, 4, 4))[1:]
+    window = box_with_margin(sum(panel.label > 0 for panel in kept)[None], (0, 4, 4))[1:]
     for panel in kept:
         panel.label = panel.label[window]
         panel.image = None if panel.image is None else panel.image[window]

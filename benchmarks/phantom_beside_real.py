@@ -19,6 +19,7 @@ import nibabel as nib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from factory.imaging.intensities import intensity_unit
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA
 
@@ -35,7 +36,7 @@ def real(folder: Path, weeks: int) -> tuple[np.ndarray, np.ndarray, float]:
     image = nib.as_closest_canonical(nib.load(image_file)).get_fdata().T
     label = ATLAS[np.asarray(label_image.dataobj).astype(int).T]
     box = cropped(label)
-    image = image / np.percentile(image[label > 0], 99.5)
+    image = image / intensity_unit(image, label > 0)
     return image[box], label[box], float(label_image.header.get_zooms()[0])
 
 

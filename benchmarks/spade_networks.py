@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from factory.imaging.boxes import tissue_slices
-from factory.imaging.orientations import cut, grown
+from factory.imaging.boxes import bounding_box
+from factory.imaging.orientations import cut, grow_side
 from factory.models.checkpoint import remove_parametrizations
 from factory.models.spade.network import Spade, SpadeConfig, SpadeGenerator, initialise
 from factory.storage.subjects.phantom import phantom
@@ -26,8 +26,8 @@ def stack(path: str | None, side: int) -> tuple[torch.Tensor, int]:
     else:
         image: Any = nib.load(path)
         label = np.asarray(image.dataobj).T.astype(np.uint8)
-    box = tissue_slices(label)
-    sides = [grown(s, 0, 128) for s in box[1:]]
+    box = bounding_box(label)
+    sides = [grow_side(s, 0, 128) for s in box[1:]]
     label = cut(label, (box[0], *sides))
     labels = int(label.max()) + 1
     if side > 128:  # where the interpolated share of a label is largest

@@ -25,8 +25,8 @@ from factory.families.spade.train import train as train_spade
 from factory.families.stylegan2.data import PlaneSampler
 from factory.families.stylegan2.job import config_of
 from factory.families.stylegan2.train import train as train_stylegan2
-from factory.imaging.boxes import tissue_slices
-from factory.imaging.orientations import cut, grown
+from factory.imaging.boxes import bounding_box
+from factory.imaging.orientations import cut, grow_side
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.slices import Plane
 from factory.storage.subjects.types import Subject
@@ -108,7 +108,10 @@ def stylegan2(steps: int) -> dict[str, float]:
     recipe = load_training(name, given).spec
     planes = []
     for head in heads(4, 1.6):
-        box = [slice(0, len(head.label)), *(grown(s, 0, 64) for s in tissue_slices(head.label)[1:])]
+        box = [
+            slice(0, len(head.label)),
+            *(grow_side(s, 0, 64) for s in bounding_box(head.label)[1:]),
+        ]
         assert head.image is not None
         for label, image in zip(cut(head.label, box), cut(head.image, box), strict=True):
             if label.any() and label.shape == (64, 64):

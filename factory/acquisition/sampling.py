@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from factory.acquisition.geometry import StackGrid
 from factory.acquisition.motion import SliceMotion
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian, in its standard deviations."""
@@ -114,7 +114,7 @@ def _find_windows(
     The non-zero voxels lie in a box. Motion moves no point of the box further than the length of
     the shift plus the angle of the turn times the greatest distance from the centre.
     """
-    box = tissue_slices((image != 0) | (label != 0))
+    box = bounding_box((image != 0) | (label != 0))
     low = np.array([side.start - 1 for side in box]) * voxel
     high = np.array([side.stop for side in box]) * voxel
     radius = np.linalg.norm(np.maximum(centre - low, high - centre))

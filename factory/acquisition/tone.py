@@ -5,6 +5,7 @@ Black stays black in all three.
 
 import numpy as np
 
+from factory.imaging.intensities import intensity_unit
 from factory.storage.json_value import JsonObject
 
 QUANTILES = np.linspace(0, 1, 256)
@@ -34,7 +35,7 @@ def adjust_tone(image: np.ndarray, brain: np.ndarray, parameters: JsonObject) ->
     if not brain.any():
         return image
     if (gamma := parameters.get("gamma", 1)) != 1:
-        bright = max(float(np.percentile(image[brain], 99.5)), 1e-12)
+        bright = max(float(intensity_unit(image, brain)), 1e-12)
         image = bright * (np.maximum(image, 0) / bright) ** gamma
     if (contrast := parameters.get("contrast", 1)) != 1:
         image = _scale_contrast(image, float(image[brain].mean()), contrast)

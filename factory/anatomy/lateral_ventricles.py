@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from factory.anatomy.regions import midline_x
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import LabelTable
@@ -47,7 +47,7 @@ def lateral_ventricles(label: np.ndarray, spacing: Spacing, table: LabelTable) -
     ventricles = label == _value("ventricles", table)
     if not ventricles.any():
         return ventricles
-    box = box_of(ventricles, (1, 1, 1))
+    box = box_with_margin(ventricles, (1, 1, 1))
     inside, around = ventricles[box], label[box]
     white = around == (table.names.index("white_matter") if "white_matter" in table.names else -1)
     off_midline = _off_midline(label, spacing, box)

@@ -12,13 +12,13 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluation.image_set import ImageSet, Volume
+from factory.imaging.intensities import intensity_unit
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import Plane, cut_planes
 
-BRIGHT_PERCENTILE = 99.5
 BRIGHTEST = 1.2
 """Largest intensity that is compared, in multiples of the 99.5th percentile."""
 
@@ -130,7 +130,7 @@ def normalise_brightness(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
     An image that is dark inside becomes 0 everywhere.
     """
-    unit = float(np.percentile(image[inside], BRIGHT_PERCENTILE)) if inside.any() else 0.0
+    unit = float(intensity_unit(image, inside)) if inside.any() else 0.0
     scaled = np.clip(image / unit, 0, BRIGHTEST) if unit > 0 else np.zeros_like(image)
     return scaled.astype(np.float32)
 

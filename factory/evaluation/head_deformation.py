@@ -20,8 +20,14 @@ from factory.evaluation.image_set import ImageSet, Volume
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.evaluation.real_images import refuse_other_anatomy
 from factory.imaging.intensities import to_network
-from factory.imaging.pictures import picture_rows
-from factory.metrics.deformation import COLUMNS, Reference, among_themselves, row, to_references
+from factory.imaging.pictures import draw_image_rows
+from factory.metrics.deformation import (
+    COLUMNS,
+    Reference,
+    mean_deformation,
+    pairwise_deformations,
+    summary_row,
+)
 from factory.storage.subjects.head_frame import mask_ellipse, resample_to_frame
 
 MOST_REFERENCES = 6
@@ -74,9 +80,9 @@ def compare_planes(
     scores = list(
         map_in_workers(partial(make_scorer, images, pairs), len(images), workers, "registering")
     )
-    rows = [row(f"samples, to {kind} planes", scores)]
+    rows = [summary_row(f"samples, to {kind} planes", scores)]
     if len(pairs) > 1:
-        rows.append(row(f"{kind} planes, to one another", among_themselves(pairs)))
+        rows.append(summary_row(f"{kind} planes, to one another", pairwise_deformations(pairs)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     remarks = [
         "mean |det J - 1| / 0.5 over the brain of a B-spline deformation, control points 16 pixels "
@@ -134,7 +140,7 @@ def make_scorer(
     images: list[np.ndarray], references: Sequence[Reference]
 ) -> Callable[[int], float]:
     """Return a function from the number of an image to its score against the references."""
-    return lambda number: to_references(images[number], references)
+    return lambda number: mean_deformation(images[number], references)
 
 
 def draw_planes(path: Path, samples: list[np.ndarray], real: list[np.ndarray], kind: str) -> None:
@@ -143,4 +149,4 @@ def draw_planes(path: Path, samples: list[np.ndarray], real: list[np.ndarray], k
     above = np.stack([samples[i] for i in evenly])
     below = np.stack([real[i % len(real)] for i in range(len(evenly))])
     rows = [("samples", above), (f"{kind} planes", below)]
-    picture_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])
+    draw_image_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])

@@ -13,9 +13,9 @@ from factory.evaluation.image_set import ImageSet, Volume
 from factory.evaluation.parallel import SERIAL, Workers
 from factory.evaluation.volume_distribution import ALL_SLICES, cut_slices
 from factory.families.feature_extractors import Extractor, find_extractor
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.orientations import AXES, cut
-from factory.metrics.alignment import aligned
+from factory.metrics.alignment import align
 
 CANDIDATES = 3
 """Candidates by small pictures, beside one by features; only candidates are aligned."""
@@ -153,7 +153,7 @@ def _cut_volume(
     """Return the volume in a cube about its tissue, and its mean features in each direction."""
     planes = [shrink_planes(cut_slices(volume, name, side, SLICES)) for name in AXES]
     features = np.concatenate([extract(images).mean(0) for images in planes])[None]
-    box = tissue_slices(volume.inside) if volume.inside.any() else ()
+    box = bounding_box(volume.inside) if volume.inside.any() else ()
     centres = [(s.start + s.stop) // 2 for s in box] or [n // 2 for n in volume.image.shape]
     frame = tuple(slice(c - side // 2, c - side // 2 + side) for c in centres)
     return [cut(volume.image, frame)], features
@@ -217,4 +217,4 @@ def find_nearest(queries: Gallery, images: Gallery, others_only: bool = False) -
 def align_pair(query: np.ndarray, image: np.ndarray, flip: bool) -> tuple[np.ndarray, float]:
     """Align a query, mirrored first if `flip`, with an image; return it and their distance."""
     moving = query[..., ::-1] if flip else query
-    return aligned(np.ascontiguousarray(moving, np.float32), np.asarray(image, np.float32))
+    return align(np.ascontiguousarray(moving, np.float32), np.asarray(image, np.float32))

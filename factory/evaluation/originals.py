@@ -15,8 +15,8 @@ from factory.errors import FactoryError
 from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.imaging.orientations import AXES
-from factory.metrics.box_plots import boxes
-from factory.metrics.paired import FIGURES, paired_scores, profiles, slice_scores
+from factory.metrics.box_plots import draw_box_plots
+from factory.metrics.paired import SCORES, draw_intensity_profiles, paired_scores, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject
@@ -68,7 +68,7 @@ def compare_with_originals(
     summary = markdown_lines(summarise_by_direction(table))
     text = "\n".join([*summary, "", *(f"- {line}" for line in remarks), ""])
     (output / "paired.md").write_text(text, encoding="utf-8")
-    boxes(table, "direction", output / "paired.png")
+    draw_box_plots(table, "direction", output / "paired.png")
     return table, remarks
 
 
@@ -95,7 +95,7 @@ def draw_profiles(generated: GeneratedImages, output: Path) -> None:
         sample = generated.dataset.sample(index)
         path = output / f"profiles-sample-{index}.png"
         subject = subject_with_original(generated, sample)
-        profiles(subject, {"synthetic": sample.arrays["image"]}, path)
+        draw_intensity_profiles(subject, {"synthetic": sample.arrays["image"]}, path)
 
 
 def make_scorer(
@@ -123,7 +123,7 @@ def score_sample(sample: StoredSample, index: int, thick: bool, labels: str) -> 
     rows = []
     if not thick:
         scores = paired_scores(image, real, label)
-        rows.append({**key, "direction": "3D", **{name: scores[name] for name in FIGURES}})
+        rows.append({**key, "direction": "3D", **{name: scores[name] for name in SCORES}})
     for name in ("axial",) if thick else AXES:
         rows.append({**key, "direction": name, **slice_scores(image, real, label, name)})
     return rows
@@ -164,7 +164,7 @@ def figure_remarks(table: pd.DataFrame, edited: int, samples: int) -> list[str]:
         )
     if samples == 1:
         remarks.append("one sample alone: no standard deviation")
-    for name in FIGURES:
+    for name in SCORES:
         if missing := int(table[name].isna().sum()):
             remarks.append(
                 f"{name} left out of {missing} of {len(table)} rows: a constant image, or a side "
@@ -188,7 +188,7 @@ def summarise_by_direction(table: pd.DataFrame) -> pd.DataFrame:
     NAME_sd, None where undefined.
     """
     groups = table.groupby(["labels", "direction"], sort=False)
-    summary = groups[list(FIGURES)].agg(["mean", "std"])
+    summary = groups[list(SCORES)].agg(["mean", "std"])
     summary.columns = [f"{name}_{'sd' if s == 'std' else s}" for name, s in summary.columns]
     summary.insert(0, "samples", groups.size())
     plain = summary.reset_index().astype(object)
@@ -197,11 +197,11 @@ def summarise_by_direction(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown_lines(summary: pd.DataFrame) -> list[str]:
     """Return mean ± standard deviation as a Markdown table."""
-    lines = ["| labels | direction | samples | " + " | ".join(FIGURES) + " |"]
-    lines.append("|---" * (3 + len(FIGURES)) + "|")
+    lines = ["| labels | direction | samples | " + " | ".join(SCORES) + " |"]
+    lines.append("|---" * (3 + len(SCORES)) + "|")
     for row in summary.to_dict("records"):
         cells = [str(row["labels"]), row["direction"], str(row["samples"])]
-        for name in FIGURES:
+        for name in SCORES:
             mean, sd = row[f"{name}_mean"], row[f"{name}_sd"]
             digits = {"mse": 4, "psnr": 1}.get(name, 3)
             spread = "" if sd is None else f" ± {sd:.{digits}f}"

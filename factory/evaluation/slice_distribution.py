@@ -40,7 +40,7 @@ def compare_slices(
     Returns:
         A row for the slices that the recipe learns from, one for those that it holds out if there
         are any, and one for real against real: the column `against`, and the columns of
-        factory.metrics.distribution.judge. Then the remarks.
+        factory.metrics.distribution.distribution_scores. Then the remarks.
 
     Raises:
         DatasetError, SubjectError, FactoryError: In one line.

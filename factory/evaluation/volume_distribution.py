@@ -17,9 +17,9 @@ from factory.evaluation.generated_images import BRIGHTEST, GeneratedImages
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.evaluation.parallel import SERIAL, Workers
 from factory.families.feature_extractors import extractor_note, find_extractor
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.orientations import AXES, cut
-from factory.metrics.distribution import floor, judge, remarks
+from factory.metrics.distribution import distribution_scores, remarks, split_half_scores
 from factory.storage.json_value import JsonObject
 
 SLICES = 24
@@ -68,7 +68,8 @@ def compare_volumes(
     Returns:
         A row for each comparison and direction, and their means over three directions: the column
         `against` ("training", "held_out" if there are held-out images, "real, split in half"),
-        `direction`, and the columns of factory.metrics.distribution.judge. Then the remarks.
+        `direction`, and the columns of factory.metrics.distribution.distribution_scores. Then the
+        remarks.
 
     Raises:
         FactoryError, StorageError, WeightsError: In one line.
@@ -115,12 +116,12 @@ def _score_directions(
                 if not is_held_out
             ]
             if len(set(owners)) > 1:
-                scores[direction] = floor(values[~held_out], owners, rng)
+                scores[direction] = split_half_scores(values[~held_out], owners, rng)
             else:
                 notes.append(f"no floor: one subject alone ({owners[0]}) cannot be split in half")
         elif against == TRAINING or held_out.any():
             compared = values[held_out if against == HELD_OUT else ~held_out]
-            scores[direction] = judge(compared, generated.values[direction], rng)
+            scores[direction] = distribution_scores(compared, generated.values[direction], rng)
     return scores, notes
 
 
@@ -187,7 +188,7 @@ def cut_slices(volume: Volume, orientation: str, side: int, most: int) -> np.nda
     axis = AXES[orientation]
     box = [slice(0, n) for n in volume.image.shape]
     if volume.inside.any():
-        box = list(tissue_slices(volume.inside))
+        box = list(bounding_box(volume.inside))
     first, last = box[axis].start, box[axis].stop
     count = min(most, last - first)
     # the centres of `count` equal parts

@@ -1,1 +1,1 @@
-"""Conventions shared by all: orientations, intensities, boxes."""
+"""Conventions that all packages share: orientations, intensities, boxes."""

@@ -1,31 +1,45 @@
-"""Boxes around what is labelled."""
+"""Bounding boxes of masks and label maps."""
 
 import numpy as np
 
 
-def cropped_with_rim(label: np.ndarray) -> np.ndarray:
-    """The box of all that is labelled, a copy with a rim of one voxel of background."""
-    spans = [np.flatnonzero(label.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    box = tuple(slice(int(s[0]), int(s[-1]) + 1) if s.size else slice(0) for s in spans)
-    return np.pad(label[box], 1)
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that contains all non-zero elements, a slice for each axis.
 
+    Args:
+        mask: A mask or a label map of any number of dimensions.
 
-def box_of(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """The box of a mask, a margin (voxels) wider on every side, within the array."""
-    spans = [np.nonzero(mask.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
-    z, y, x = (
-        slice(max(0, int(s[0]) - m), int(s[-1]) + m + 1) for s, m in zip(spans, margin, strict=True)
-    )
-    return z, y, x
-
-
-def tissue_slices(label: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box about label > 0. Raises ValueError for an empty label map."""
+    Raises:
+        ValueError: All elements are zero.
+    """
     box = []
-    for axis in range(label.ndim):
-        other = tuple(a for a in range(label.ndim) if a != axis)
-        inside = np.flatnonzero(label.any(axis=other))
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        inside = np.flatnonzero(mask.any(axis=others))
         if not inside.size:
             raise ValueError("the label map is empty")
         box.append(slice(int(inside[0]), int(inside[-1]) + 1))
     return tuple(box)
+
+
+def box_with_margin(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
+    """Return the box of a mask, enlarged on every side but not beyond the array.
+
+    Args:
+        mask: bool [z, y, x].
+        margin: Voxels to add at both ends, for each axis.
+
+    Raises:
+        ValueError: The mask is empty.
+    """
+    z, y, x = (
+        slice(max(0, side.start - m), side.stop + m)
+        for side, m in zip(bounding_box(mask), margin, strict=True)
+    )
+    return z, y, x
+
+
+def crop_with_rim(label: np.ndarray) -> np.ndarray:
+    """Return a copy of the labelled box of a label map, with a rim of one voxel of background."""
+    box = bounding_box(label) if label.any() else (slice(0),) * label.ndim
+    return np.pad(label[box], 1)

@@ -1,26 +1,49 @@
-"""Intensities between the scanner's units, ours and the networks'.
+"""Intensities in units of the scanner, of the factory and of the networks.
 
-Ours: multiples of the 99.5th percentile inside the brain, so that 0 is dark and 1 is bright.
+The factory's unit of intensity is the 99.5th percentile inside the tissue: 0 is dark, 1 is bright.
 """
 
 import numpy as np
 
+UNIT_PERCENTILE = 99.5
+"""The percentile of the intensities inside the tissue that counts as 1."""
+
 RANGE = (0.0, 1.2)
-"""What the networks can express of ours; brighter voxels are clipped in training."""
+"""The intensities, in the factory's unit, that the networks can express; others are clipped."""
+
+
+def intensity_unit(image: np.ndarray, mask: np.ndarray) -> np.floating:
+    """Return the intensity that counts as 1 in an image: its 99.5th percentile inside a mask."""
+    unit: np.floating = np.percentile(image[mask], UNIT_PERCENTILE)
+    return unit
 
 
 def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Scanner units to ours: float32, unclipped."""
-    return (image / np.percentile(image[label > 0], 99.5)).astype(np.float32)
+    """Convert an image from scanner units to the factory's unit, without clipping.
+
+    Args:
+        image: Intensities in scanner units.
+        label: The label map; the unit is measured where it is above 0.
+
+    Returns:
+        The image, float32.
+    """
+    normalised: np.ndarray = (image / intensity_unit(image, label > 0)).astype(np.float32)
+    return normalised
 
 
 def to_network(image: np.ndarray) -> np.ndarray:
-    """Ours to the networks' [-1, 1], clipped to RANGE: float32."""
+    """Convert an image from the factory's unit to the networks' [-1, 1], clipped to RANGE.
+
+    Returns:
+        The image, float32.
+    """
     low, high = RANGE
-    return (2 * (np.clip(image, low, high) - low) / (high - low) - 1).astype(np.float32)
+    scaled: np.ndarray = 2 * (np.clip(image, low, high) - low) / (high - low) - 1
+    return scaled.astype(np.float32)
 
 
 def from_network(image: np.ndarray) -> np.ndarray:
-    """The networks' [-1, 1] back to ours: float32."""
+    """Convert an image from the networks' [-1, 1] to the factory's unit, float32."""
     low, high = RANGE
     return ((image + 1) / 2 * (high - low) + low).astype(np.float32)

@@ -1,27 +1,35 @@
-"""How thick and how large each tissue is, held against what a model's training saw."""
-
-from typing import Any
+"""The size of each tissue, compared with the sizes in a model's training data."""
 
 import edt
 import numpy as np
 
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
+from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 TOLERANCE = 0.05
-"""A measure within 5 % of the range that training saw still counts as seen: resampling alone
-moves volumes and depths by that much."""
+"""How far, relative to the limits of the training data, a size may lie outside them.
+
+Resampling alone changes volumes and depths by 5 %."""
 
 
-def label_sizes(
-    label: np.ndarray, spacing: tuple[float, float, float], labels: int
-) -> list[dict[str, float]]:
-    """Of each value below `labels`, volume_ml, and depth_mm: the largest distance from inside the
-    label to its boundary. The background, value 0, counts as having neither."""
+def label_sizes(label: np.ndarray, spacing: Spacing, labels: int) -> list[dict[str, float]]:
+    """Measure the volume and the depth of each label.
+
+    Args:
+        label: Label map [z, y, x].
+        spacing: Voxel size (z, y, x) in mm.
+        labels: Number of labels, with the background.
+
+    Returns:
+        For each label value `volume_ml` and `depth_mm`, the largest distance from inside the label
+        to its boundary. Both are 0 for the background.
+    """
     if not label.any():
         return [{"volume_ml": 0.0, "depth_mm": 0.0}] * labels
-    inside = np.ascontiguousarray(label[tissue_slices(label)])
-    depth = edt.edt(inside, anisotropy=spacing, black_border=True)  # of every label in one go
+    inside = np.ascontiguousarray(label[bounding_box(label)])
+    depth = edt.edt(inside, anisotropy=spacing, black_border=True)  # of all labels at once
     voxels = np.bincount(inside.ravel(), minlength=labels)
     voxels[0] = 0
     return [
@@ -34,16 +42,25 @@ def label_sizes(
 
 
 def outside_training(
-    card: dict[str, Any], label: np.ndarray, spacing: tuple[float, float, float], table: LabelTable
+    card: JsonObject, label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> str:
-    """What a label map holds that the card's training did not: "" or
-    "ventricles depth_mm 14.2 (saw 3.1 to 9.8); …"."""
-    seen = card.get("training", {}).get("labels", {})
-    found = []
+    """Describe the labels whose size lies outside the range of a model's training data.
+
+    Args:
+        card: The model's card, with the ranges of its training data.
+        label: Label map [z, y, x].
+        spacing: Voxel size (z, y, x) in mm.
+        table: The names of the labels.
+
+    Returns:
+        Text such as "ventricles depth_mm 14.2 (saw 3.1 to 9.8); …"; empty if all sizes are inside.
+    """
+    ranges = card.get("training", {}).get("labels", {})
+    remarks = []
     sizes = label_sizes(label, spacing, len(table.names))
-    for name, measured in zip(table.names, sizes, strict=True):
-        for measure, size in measured.items() if name in seen else ():
-            low, high = seen[name][measure]
+    for name, size_by_measure in zip(table.names, sizes, strict=True):
+        for measure, size in size_by_measure.items() if name in ranges else ():
+            low, high = ranges[name][measure]
             if not low * (1 - TOLERANCE) <= size <= high * (1 + TOLERANCE):
-                found.append(f"{name} {measure} {size:.3g} (saw {low:.3g} to {high:.3g})")
-    return "; ".join(found)
+                remarks.append(f"{name} {measure} {size:.3g} (saw {low:.3g} to {high:.3g})")
+    return "; ".join(remarks)

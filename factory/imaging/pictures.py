@@ -1,4 +1,4 @@
-"""Sample grids drawn while a network trains."""
+"""Grids of sample images, drawn while a network trains."""
 
 from pathlib import Path
 
@@ -9,33 +9,54 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 
-def picture_rows(path: Path, rows: list[tuple[str, np.ndarray, str, float, float]]) -> None:
-    """A PNG of rows of slices: (title, slices (B, H, W), colour map, lowest, highest) each."""
+def draw_image_rows(path: Path, rows: list[tuple[str, np.ndarray, str, float, float]]) -> None:
+    """Draw rows of images as a PNG.
+
+    Args:
+        path: The file to write.
+        rows: For each row its title, images [image, y, x], the name of a colour map, and the
+            values of the darkest and the brightest colour. All rows have the same length.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     count = len(rows[0][1])
     figure, axes = plt.subplots(
         len(rows), count, figsize=(1.8 * count, 2.05 * len(rows)), squeeze=False
     )
     for row, (name, images, colours, low, high) in zip(axes, rows, strict=True):
-        for column, image in zip(row, images, strict=True):
-            column.imshow(image, cmap=colours, vmin=low, vmax=high, origin="lower")
-            column.set_axis_off()
+        for cell, image in zip(row, images, strict=True):
+            cell.imshow(image, cmap=colours, vmin=low, vmax=high, origin="lower")
+            cell.set_axis_off()
         row[0].set_title(name, loc="left", fontsize=9)
     figure.tight_layout(pad=0.4)
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
 
-def sample_grid(path: Path, label: np.ndarray, real: np.ndarray, drawn: np.ndarray) -> None:
-    """A PNG of columns of slices: label, real and drawn (B, H, W), images in [-1, 1]."""
+def draw_sample_grid(
+    path: Path, label: np.ndarray, real: np.ndarray, synthetic: np.ndarray
+) -> None:
+    """Draw label maps, real and synthetic images in columns, as a PNG.
+
+    Args:
+        path: The file to write.
+        label: Label maps [image, y, x].
+        real: The real images of these label maps, [image, y, x] in [-1, 1].
+        synthetic: The synthetic images of these label maps, [image, y, x] in [-1, 1].
+    """
     rows = [("label", label, "nipy_spectral", 0.0, float(label.max()))]
-    rows += [("real", real, "gray", -1.0, 1.0), ("drawn", drawn, "gray", -1.0, 1.0)]
-    picture_rows(path, rows)
+    rows += [("real", real, "gray", -1.0, 1.0), ("drawn", synthetic, "gray", -1.0, 1.0)]
+    draw_image_rows(path, rows)
 
 
-def label_grid(path: Path, rows: dict[str, np.ndarray], labels: int) -> None:
-    """A PNG of rows of label maps by name, each (B, H, W) or (B, D, H, W), of which the middle
-    slice is shown."""
+def draw_label_grid(path: Path, rows: dict[str, np.ndarray], labels: int) -> None:
+    """Draw rows of label maps as a PNG.
+
+    Args:
+        path: The file to write.
+        rows: Label maps by the title of their row, [map, y, x] or [map, z, y, x]; of volumes the
+            middle slice is shown.
+        labels: Number of labels, with the background.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     count = max(len(maps) for maps in rows.values())
     figure, axes = plt.subplots(

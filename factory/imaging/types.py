@@ -1,7 +1,7 @@
-"""Types that arrays share."""
+"""Types of a volume's voxel size and shape."""
 
 Spacing = tuple[float, float, float]
 """Voxel size (z, y, x) in mm."""
 
 Shape = tuple[int, int, int]
-"""Voxels (z, y, x)."""
+"""Number of voxels (z, y, x)."""

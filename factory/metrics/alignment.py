@@ -21,7 +21,7 @@ SAMPLED = 0.25
 """Of a volume's voxels, evenly spaced; of a slice all are taken."""
 
 
-def distance(a: np.ndarray, b: np.ndarray) -> float:
+def correlation_distance(a: np.ndarray, b: np.ndarray) -> float:
     """1 − correlation where either is not black, 0 to 2; 1 where one of them does not vary."""
     seen = (a > BLACK) | (b > BLACK)
     x, y = a[seen].astype(float), b[seen].astype(float)
@@ -31,14 +31,14 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(1 - x @ y / math.sqrt((x @ x) * (y @ y)))
 
 
-def aligned(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
+def align(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
     """`moving` turned and shifted onto `fixed`, both [y, x] or [z, y, x] of one shape, and the
     distance then: the least of as it lies, its mass on the other's, and registered from there.
     Slices are registered from the best of some ANGLES.
 
     Registration is rigid, by correlation, at half and at full resolution. The same every time.
     """
-    found = [(moving, distance(moving, fixed))]
+    found = [(moving, correlation_distance(moving, fixed))]
     if np.ptp(moving) < 1e-6 or np.ptp(fixed) < 1e-6 or moving.max() <= 0 or fixed.max() <= 0:
         return found[0]
     target, source = (sitk.GetImageFromArray(a.astype(np.float32)) for a in (fixed, moving))
@@ -80,4 +80,4 @@ def _moved(
     source: sitk.Image, target: sitk.Image, transform: sitk.Transform, fixed: np.ndarray
 ) -> tuple[np.ndarray, float]:
     moved = sitk.GetArrayFromImage(sitk.Resample(source, target, transform, sitk.sitkLinear, 0.0))
-    return moved, distance(moved, fixed)
+    return moved, correlation_distance(moved, fixed)

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from factory.metrics.paired import FIGURES
+from factory.metrics.paired import SCORES
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -15,10 +15,10 @@ TITLES = {"ssim": "SSIM", "mse": "MSE", "psnr": "PSNR (dB)", "corr": "correlatio
           "mi": "mutual information (nats)", "score": "(2 SSIM + correlation) / 3"}  # fmt: skip
 
 
-def boxes(table: pd.DataFrame, by: str, path: Path) -> None:
+def draw_box_plots(table: pd.DataFrame, by: str, path: Path) -> None:
     """A PNG of box plots, one of FIGURES each, a box a value of the column `by`, with its points;
     whiskers to 1.5 quartile ranges."""
-    shown = [name for name in FIGURES if name in table and table[name].notna().any()]
+    shown = [name for name in SCORES if name in table and table[name].notna().any()]
     kinds = list(dict.fromkeys(table[by]))
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.4))
     for axis, name in zip(axes.ravel(), shown, strict=False):

@@ -26,17 +26,17 @@ SAMPLED = 0.3
 """Of the pixels, evenly spaced: all of them change the score by less than one head does."""
 
 
-def deformation(
+def deformation_score(
     moving: np.ndarray, fixed: np.ndarray, brain: np.ndarray, spacing: int = SPACING
 ) -> float:
     """The score of deforming `moving` into `fixed`, both [row, column], over the mask `brain` of
     the latter. Raises ValueError where shapes differ, the mask is empty or a value is not finite.
     """
-    field = displacement(moving, fixed, spacing)
-    return mean_change(field, brain)
+    field = displacement_field(moving, fixed, spacing)
+    return mean_area_change(field, brain)
 
 
-def displacement(moving: np.ndarray, fixed: np.ndarray, spacing: int = SPACING) -> np.ndarray:
+def displacement_field(moving: np.ndarray, fixed: np.ndarray, spacing: int = SPACING) -> np.ndarray:
     """Where in `moving` each pixel of `fixed` is found, less the pixel's own place:
     (rows, columns, 2) in pixels, columns first."""
     if moving.shape != fixed.shape or moving.ndim != 2:
@@ -66,7 +66,7 @@ def displacement(moving: np.ndarray, fixed: np.ndarray, spacing: int = SPACING) 
     return np.asarray(sitk.GetArrayFromImage(filled.Execute(start)))
 
 
-def mean_change(field: np.ndarray, brain: np.ndarray) -> float:
+def mean_area_change(field: np.ndarray, brain: np.ndarray) -> float:
     """The mean |det J − 1| of a displacement (rows, columns, 2) over a mask, divided by NORM."""
     if not brain.any():
         raise ValueError("the mask of the brain is empty")
@@ -84,19 +84,19 @@ Reference = tuple[np.ndarray, np.ndarray]
 COLUMNS = ("what", "deformation", "sd", "least", "most", "planes")
 
 
-def to_references(plane: np.ndarray, against: Sequence[Reference]) -> float:
+def mean_deformation(plane: np.ndarray, against: Sequence[Reference]) -> float:
     """The mean score of a plane over the references."""
-    found = [deformation(as_it_lies(plane, real), real, brain) for real, brain in against]
+    found = [deformation_score(orient_like(plane, real), real, brain) for real, brain in against]
     return float(np.mean(found))
 
 
-def among_themselves(against: Sequence[Reference]) -> list[float]:
+def pairwise_deformations(against: Sequence[Reference]) -> list[float]:
     """The scores of every reference, deformed into every other."""
     pairs = itertools.permutations(against, 2)
-    return [deformation(as_it_lies(a, b), b, brain) for (a, _), (b, brain) in pairs]
+    return [deformation_score(orient_like(a, b), b, brain) for (a, _), (b, brain) in pairs]
 
 
-def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def orient_like(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The plane turned front to back, mirrored, both or neither, whichever correlates best with a
     reference: an ellipse does not say how a head lies."""
     ways = [np.flip(plane, axes) for axes in ((), (0,), (1,), (0, 1))]
@@ -104,6 +104,6 @@ def as_it_lies(plane: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return max(ways, key=lambda way: float((way - way.mean()).ravel() @ wanted))
 
 
-def row(what: str, scores: Sequence[float] | np.ndarray) -> tuple:
+def summary_row(what: str, scores: Sequence[float] | np.ndarray) -> tuple:
     values = np.asarray(scores, float)
     return (what, values.mean(), values.std(), values.min(), values.max(), len(values))

@@ -40,13 +40,13 @@ def fid(real: np.ndarray, made: np.ndarray) -> float:
             f"FID: {len(real)} real and {len(made)} made images; allowed: at least as many as "
             f"features, {features}"
         )
-    metric = FrechetInceptionDistance(feature=AsGiven(features))
+    metric = FrechetInceptionDistance(feature=IdentityFeatures(features))
     metric.update(torch.from_numpy(real), real=True)
     metric.update(torch.from_numpy(made), real=False)
     return float(metric.compute())
 
 
-class AsGiven(torch.nn.Module):
+class IdentityFeatures(torch.nn.Module):
     """Tells torchmetrics that what it is given are features."""
 
     def __init__(self, num_features: int) -> None:
@@ -119,7 +119,9 @@ def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
     return radii
 
 
-def judge(real: np.ndarray, made: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+def distribution_scores(
+    real: np.ndarray, made: np.ndarray, rng: np.random.Generator
+) -> dict[str, Any]:
     """All of them: {"precision", "recall", "density", "coverage", "fid", "kid", "kid_sd", "real",
     "made" (numbers of images)}; None for what so few images do not allow: see `remarks`.
 
@@ -166,7 +168,9 @@ def remarks(scores: dict[str, Any], features: int) -> list[str]:
     return said
 
 
-def floor(features: np.ndarray, owners: list[str], rng: np.random.Generator) -> dict[str, Any]:
+def split_half_scores(
+    features: np.ndarray, owners: list[str], rng: np.random.Generator
+) -> dict[str, Any]:
     """What a perfect generator would get: real against real, its subjects split in half."""
     subjects = sorted(set(owners))
     if len(subjects) < 2:
@@ -175,4 +179,4 @@ def floor(features: np.ndarray, owners: list[str], rng: np.random.Generator) -> 
         )
     chosen = set(rng.permutation(subjects)[: len(subjects) // 2].tolist())
     first = np.array([owner in chosen for owner in owners])
-    return judge(features[first], features[~first], rng)
+    return distribution_scores(features[first], features[~first], rng)

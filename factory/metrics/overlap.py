@@ -8,8 +8,8 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.imaging.boxes import tissue_slices
-from factory.imaging.orientations import cut, grown
+from factory.imaging.boxes import bounding_box
+from factory.imaging.orientations import cut, grow_side
 
 PERCENTILE = 95.0
 
@@ -38,7 +38,7 @@ def surface_distances(
     arrays where either mask is. A surface voxel is one of the mask with a face outside it."""
     if not a.any() or not b.any():
         return np.zeros(0), np.zeros(0)
-    box = tuple(grown(side, 1, 1) for side in tissue_slices(a | b))
+    box = tuple(grow_side(side, 1, 1) for side in bounding_box(a | b))
     surfaces = [_surface(cut(mask, box)) for mask in (a, b)]
     to_a, to_b = (edt.edt(~surface, anisotropy=spacing) for surface in surfaces)
     return to_b[surfaces[0]], to_a[surfaces[1]]

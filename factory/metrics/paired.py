@@ -13,9 +13,9 @@ from matplotlib import pyplot as plt
 from skimage.metrics import structural_similarity
 
 from factory.errors import FactoryError
-from factory.imaging.boxes import tissue_slices
-from factory.imaging.intensities import normalise
-from factory.imaging.orientations import AXES, cut, grown
+from factory.imaging.boxes import bounding_box
+from factory.imaging.intensities import intensity_unit, normalise
+from factory.imaging.orientations import AXES, cut, grow_side
 from factory.storage.subjects.types import Subject
 
 WINDOW = 11
@@ -28,9 +28,9 @@ LEAST = 0.05
 """Of the tissue of the fullest slice: what a slice must hold to be scored by itself."""
 
 
-def comparable(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+def comparable_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """An image from 0 to 1; one that is dark throughout the brain stays dark."""
-    if not (label > 0).any() or np.percentile(image[label > 0], 99.5) <= 0:
+    if not (label > 0).any() or intensity_unit(image, label > 0) <= 0:
         return np.zeros(image.shape, np.float32)
     return np.clip(normalise(image, label), 0, 1)
 
@@ -61,8 +61,8 @@ def paired_scores(
     percentile, not each by its own. Keys: ssim, mse, psnr, corr, mi, score inside the brain, and
     the same with the prefix whole_. Raises FactoryError where grids differ.
     """
-    a, b = both(synthetic, real, label, in_real_units)
-    inside, whole = figures(a, b, label > 0), figures(a, b, np.ones(label.shape, bool))
+    a, b = comparable_pair(synthetic, real, label, in_real_units)
+    inside, whole = image_scores(a, b, label > 0), image_scores(a, b, np.ones(label.shape, bool))
     return {**inside, **{f"whole_{name}": value for name, value in whole.items()}}
 
 
@@ -71,17 +71,20 @@ def slice_scores(
 ) -> dict[str, float]:
     """The same keys as paired_scores inside the brain, slice by slice in 2D; means over those that
     hold LEAST of the fullest one's tissue."""
-    a, b = both(synthetic, real, label)
+    a, b = comparable_pair(synthetic, real, label)
     stacks = [np.moveaxis(v, AXES[orientation], 0) for v in (a, b, label > 0)]
     areas = stacks[2].sum(axis=(1, 2))
-    scored = [figures(*planes) for planes, n in zip(zip(*stacks, strict=True), areas, strict=True)
-              if n and n >= LEAST * areas.max()]  # fmt: skip
+    scored = [
+        image_scores(*planes)
+        for planes, n in zip(zip(*stacks, strict=True), areas, strict=True)
+        if n and n >= LEAST * areas.max()
+    ]
     if not scored:
-        return dict.fromkeys(FIGURES, math.nan)
-    return {name: float(np.mean([s[name] for s in scored])) for name in FIGURES}
+        return dict.fromkeys(SCORES, math.nan)
+    return {name: float(np.mean([s[name] for s in scored])) for name in SCORES}
 
 
-def both(
+def comparable_pair(
     synthetic: np.ndarray, real: np.ndarray, label: np.ndarray, in_real_units: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two images as they are compared."""
@@ -90,20 +93,20 @@ def both(
             f"grids differ: synthetic {synthetic.shape}, real {real.shape}, labels {label.shape}; "
             "allowed: one shape"
         )
-    b = comparable(real, label)
+    b = comparable_image(real, label)
     if not in_real_units:
-        return comparable(synthetic, label), b
-    unit = np.percentile(real[label > 0], 99.5)
+        return comparable_image(synthetic, label), b
+    unit = intensity_unit(real, label > 0)
     return np.clip(synthetic / unit, 0, 1).astype(np.float32), b
 
 
-FIGURES = ("ssim", "mse", "psnr", "corr", "mi", "score")
+SCORES = ("ssim", "mse", "psnr", "corr", "mi", "score")
 
 
-def figures(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> dict[str, float]:
+def image_scores(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> dict[str, float]:
     """FIGURES of two images in [0, 1], of any number of dimensions, over a mask."""
     if not where.any():
-        return dict.fromkeys(FIGURES, math.nan)
+        return dict.fromkeys(SCORES, math.nan)
     ssim = float(ssim_map(a, b)[where].mean())
     mse = float(np.square(a[where] - b[where]).mean())
     corr = correlation(a[where], b[where])
@@ -149,7 +152,7 @@ def flicker(image: np.ndarray, label: np.ndarray, axis: int) -> float:
     A network that draws slices one by one flickers along the axis that they are stacked on; held
     against the same figure of the real volume, it says by how much.
     """
-    a = np.moveaxis(comparable(image, label), axis, 0)
+    a = np.moveaxis(comparable_image(image, label), axis, 0)
     inside = np.moveaxis(label > 0, axis, 0)
     second = np.abs(a[2:] - 2 * a[1:-1] + a[:-2])
     return float(second[inside[2:] & inside[1:-1] & inside[:-2]].mean())
@@ -166,7 +169,9 @@ LINES = {
 """The axis of each profile, and the orientation of the slice that its line is shown in."""
 
 
-def profiles(subject: Subject, made: dict[str, np.ndarray], path: Path, title: str = "") -> None:
+def draw_intensity_profiles(
+    subject: Subject, made: dict[str, np.ndarray], path: Path, title: str = ""
+) -> None:
     """A PNG of intensities along the three axes, real and made, each beside the slices that its
     line is drawn in (figure 4b of Ayaz et al.).
 
@@ -174,9 +179,11 @@ def profiles(subject: Subject, made: dict[str, np.ndarray], path: Path, title: s
     midline, where the two hemispheres' gap would be all that they saw.
     """
     assert subject.image is not None
-    box = tuple(grown(side, 4, 1) for side in tissue_slices(subject.label))
+    box = tuple(grow_side(side, 4, 1) for side in bounding_box(subject.label))
     shown = {"real": subject.image, **made}
-    shown = {name: cut(comparable(image, subject.label), box) for name, image in shown.items()}
+    shown = {
+        name: cut(comparable_image(image, subject.label), box) for name, image in shown.items()
+    }
     where = np.nonzero(cut(subject.label, box))
     centre = [int(np.percentile(v, share)) for v, share in zip(where, (50, 50, 30), strict=True)]
     figure, axes = plt.subplots(

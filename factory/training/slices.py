@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory.imaging.intensities import normalise, to_network
-from factory.imaging.orientations import cut, slices
+from factory.imaging.orientations import cut, to_stack
 from factory.storage.subjects.types import Subject
 
 
@@ -37,10 +37,10 @@ def cut_stack(subject: Subject, orientation: str) -> SliceStack:
     if subject.image is None:
         raise ValueError(f"{subject.id}: no image to learn from")
     image = to_network(normalise(subject.image, subject.label))
-    label = slices(subject.label, orientation)
+    label = to_stack(subject.label, orientation)
     filled = np.flatnonzero(label.any(axis=(1, 2)))
     return SliceStack(
-        np.ascontiguousarray(label), np.ascontiguousarray(slices(image, orientation)), filled
+        np.ascontiguousarray(label), np.ascontiguousarray(to_stack(image, orientation)), filled
     )
 
 

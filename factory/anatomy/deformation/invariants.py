@@ -11,7 +11,7 @@ import numpy as np
 from factory.anatomy.measures.connectivity import topology, topology_before
 from factory.anatomy.measures.volumes import volumes_ml
 from factory.errors import AnatomyError
-from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -32,7 +32,7 @@ def check_invariants(
     """
     if record["jacobian_min"] <= least:
         raise AnatomyError(f"{name}: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    old, new = (cropped_with_rim(a) for a in (old, new))
+    old, new = (crop_with_rim(a) for a in (old, new))
     for before, after in zip(topology_before(old, table), topology(new, table), strict=True):
         changed = [n for n in before if before[n] != after[n] and n not in free]
         if changed:

@@ -7,7 +7,7 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 
 SMOOTH_MM = 1.5
@@ -32,7 +32,7 @@ def repainted(
     changed = old != new
     if not changed.any():
         return painted
-    box = box_of((old > 0) | (new > 0), (1, 1, 1))
+    box = box_with_margin((old > 0) | (new > 0), (1, 1, 1))
     inside, now = painted[box], new[box]
     source = inside.copy()
     for value in np.unique(new[changed]):

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.deformation.topology import change_keeping_topology
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 
 Scale = tuple[float, float, float]
 
@@ -27,7 +27,9 @@ class Scaling:
         """The head stays centred where it was, or as near to it as leaves it in the array."""
         self.scale = scale
         self.places = []
-        for axis, (k, box) in enumerate(zip(scale, box_of(label > 0, (0, 0, 0)), strict=True)):
+        for axis, (k, box) in enumerate(
+            zip(scale, box_with_margin(label > 0, (0, 0, 0)), strict=True)
+        ):
             n, size = label.shape[axis], box.stop - box.start
             middle = (box.start + box.stop - 1) / 2
             room = max((n - 1) / 2 - (size * k / 2 + 0.5), 0)

@@ -19,7 +19,7 @@ from factory.anatomy.measures.diameters import (
 )
 from factory.anatomy.measures.gyrification import gyrification
 from factory.anatomy.measures.volumes import ratio_of, ventricle_brain_ratio, volumes_ml
-from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -48,7 +48,7 @@ def measure(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str,
     cortical_thickness_mm (its mean) and cortical_thickness_p5_mm (its 5th percentile),
     gyrification_index.
     """
-    brain = cropped_with_rim(label)
+    brain = crop_with_rim(label)
     where = brain, spacing, table
     columns: dict[str, Any] = {}
     columns |= {f"volume_ml_{name}": ml for name, ml in volumes_ml(*where).items()}

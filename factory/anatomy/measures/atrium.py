@@ -7,7 +7,7 @@ from scipy import ndimage
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.memoize import memoize_last_label
 from factory.anatomy.regions import CEREBRUM, midline_x, where
-from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -37,14 +37,14 @@ def atrial_width_mm(
     A ventricle grown by r mm is wider by about 2 r, and never narrower. None where the side has
     no ventricle at that place. Raises AnatomyError for a table without ventricles.
     """
-    return lateral_and_widths(cropped_with_rim(label), spacing, table)[1]
+    return lateral_and_widths(crop_with_rim(label), spacing, table)[1]
 
 
 @memoize_last_label
 def lateral_and_widths(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> tuple[np.ndarray, dict[str, float | None]]:
-    """The lateral ventricles of a brain's box (see cropped_with_rim), bool, and their widths."""
+    """The lateral ventricles of a brain's box (see crop_with_rim), bool, and their widths."""
     lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
         return lateral, {"left": None, "right": None}

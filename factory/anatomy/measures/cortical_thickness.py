@@ -5,7 +5,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from factory.anatomy.regions import CEREBRUM, where
-from factory.imaging.boxes import box_of, cropped_with_rim
+from factory.imaging.boxes import box_with_margin, crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -31,7 +31,7 @@ def cortical_thickness_mm(
     tapers off or is torn, its thin edge counts. Both None where there is no grey matter, or none
     that has both surfaces.
     """
-    brain = cropped_with_rim(label)
+    brain = crop_with_rim(label)
     grey = where(brain, table, ["grey_matter"])
     inner = where(brain, table, [name for name in CEREBRUM if name != "grey_matter"])
     white_surface = _surface(grey, inner, spacing)
@@ -47,7 +47,7 @@ def _surface(grey: np.ndarray, beyond: np.ndarray, spacing: Spacing) -> np.ndarr
     """Points [n, 3] (z, y, x) in mm at which what lies beyond the grey matter begins."""
     if not grey.any():
         return np.zeros((0, 3), np.float32)
-    box = box_of(grey, (REACH,) * 3)
+    box = box_with_margin(grey, (REACH,) * 3)
     start = np.array([side.start for side in box])
     grey, beyond = grey[box], beyond[box]
     share = ndimage.gaussian_filter(beyond.astype(np.float32), BLUR_VOXELS, truncate=2.0)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import SphericalVoronoi
 
 from factory.anatomy.regions import CEREBRUM, where
-from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -23,7 +23,7 @@ def gyrification(label: np.ndarray, spacing: Spacing, table: LabelTable) -> floa
     hull, the morphological closing by a ball of 10 mm, spans sulci and the fissure between the
     hemispheres alike. None for a map without a cerebrum.
     """
-    cerebrum = cropped_with_rim(where(cropped_with_rim(label), table, CEREBRUM))
+    cerebrum = crop_with_rim(where(crop_with_rim(label), table, CEREBRUM))
     if not cerebrum.any():
         return None
     beyond = cc3d.connected_components(~cerebrum, connectivity=6)

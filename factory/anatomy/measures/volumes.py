@@ -3,7 +3,7 @@
 import numpy as np
 
 from factory.anatomy.lateral_ventricles import OUTSIDE, lateral_ventricles
-from factory.imaging.boxes import cropped_with_rim
+from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -25,7 +25,7 @@ def ventricle_brain_ratio(label: np.ndarray, spacing: Spacing, table: LabelTable
     """
     if "ventricles" not in table.names:
         return None
-    brain = cropped_with_rim(label)
+    brain = crop_with_rim(label)
     return ratio_of(lateral_ventricles(brain, spacing, table), brain, table)
 
 

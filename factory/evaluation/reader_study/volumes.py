@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from factory.errors import FactoryError
 from factory.evaluation.generated_images import GeneratedImages
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.intensities import RANGE, normalise
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import open_dataset
@@ -78,7 +78,7 @@ def make_volume(
         inside = np.ones(image.shape, bool)
         reference = bright if labelled is None else labelled
     scaled = np.clip(normalise(image, reference), *RANGE).astype(np.float16)
-    box = tissue_slices(inside)
+    box = bounding_box(inside)
     image = np.where(inside, scaled, 0)[box].astype(np.float16)
     return Volume(id, image, inside[box], spacing_mm)
 

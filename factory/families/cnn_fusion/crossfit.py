@@ -22,9 +22,9 @@ from factory.families.cnn_fusion.data import Pair
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.volume_painter import SpadePainter
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.intensities import RANGE, normalise
-from factory.imaging.orientations import cut, grown
+from factory.imaging.orientations import cut, grow_side
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
 from factory.storage.json_value import JsonObject
@@ -92,7 +92,7 @@ def paint_pair(
     if subject.image is None:
         raise FactoryError(f"{record['id']}: no image to learn from")
     half = patch // 2
-    box = tuple(grown(side, half, half) for side in tissue_slices(subject.label))
+    box = tuple(grow_side(side, half, half) for side in bounding_box(subject.label))
     image = np.clip(normalise(subject.image, subject.label), *RANGE)
     volumes = painter.paint_all(subject.label, style_seed=0).numpy()
     tensors = {

@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 
 from factory.families.spade.volume_painter import SpadePainter
+from factory.imaging.intensities import intensity_unit
 from factory.metrics.paired import flicker, paired_scores
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
 matplotlib.use("Agg")
-from factory.metrics.paired import profiles
+from factory.metrics.paired import draw_intensity_profiles
 
 RULES: dict[str, str | JsonObject] = {"mean": "mean", "cnn": {"cnn": ""}}
 """Rules of SpadePainter.fuse by name; the painter already holds the network of "cnn"."""
@@ -48,7 +49,7 @@ def score_versions(subject: Subject, versions: dict[str, np.ndarray]) -> list[Js
         learnt. flicker_z, _y and _x are relative to the real image's.
     """
     assert subject.image is not None
-    unit = np.percentile(subject.image[subject.label > 0], 99.5)
+    unit = intensity_unit(subject.image, subject.label > 0)
     real = {axis: flicker(subject.image, subject.label, i) for i, axis in enumerate("zyx")}
     rows = []
     for name, image in versions.items():
@@ -86,7 +87,7 @@ def evaluate(
     for subject in subjects:
         versions = fuse_by_rules(painter, subject)
         rows += score_versions(subject, versions)
-        profiles(subject, versions, output / f"profiles-{subject.id}.png", title)
+        draw_intensity_profiles(subject, versions, output / f"profiles-{subject.id}.png", title)
     table = pd.DataFrame(rows)
     table.to_csv(output / "fusion.csv", index=False)
     (output / "fusion.md").write_text(markdown(table), encoding="utf-8")

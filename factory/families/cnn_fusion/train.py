@@ -5,7 +5,7 @@ import torch
 
 from factory.families.cnn_fusion.data import PatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
-from factory.imaging.pictures import picture_rows
+from factory.imaging.pictures import draw_image_rows
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, initialise
 from factory.training.loop import TrainingLoop
 from factory.training.run import Run
@@ -108,4 +108,4 @@ def draw_sample_grid(cnn: CnnFusion, held_out: Patches, run: Run, step: int) -> 
     }
     middle = image.shape[1] // 2
     rows = [(title, array[:, middle], "gray", 0.0, 1.0) for title, array in patches.items()]
-    picture_rows(run.sample_file(step), rows)
+    draw_image_rows(run.sample_file(step), rows)

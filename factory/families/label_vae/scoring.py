@@ -16,7 +16,7 @@ import torch
 from factory.anatomy.measures.heart import STRUCTURES, checked, checked_stack, reversal, volumes_ml
 from factory.families.label_vae.inference import LabelVaeCodec, between, stacked, within
 from factory.families.label_vae.label_maps import maps
-from factory.imaging.pictures import label_grid
+from factory.imaging.pictures import draw_label_grid
 from factory.metrics.overlap import label_dice
 from factory.models.losses import kl_divergence
 from factory.models.spade.network import one_hot
@@ -157,14 +157,14 @@ def pictures(latents: LabelVaeCodec, subjects: list[Subject], output: Path) -> N
     drawn = latents.decode(latents.encode(real))
     rows = {"real": real[:10], "reconstruction": drawn[:10]}
     rows |= {"real ": real[10:], "reconstruction ": drawn[10:]}
-    label_grid(output / "reconstructions.png", rows, latents.config.labels)
+    draw_label_grid(output / "reconstructions.png", rows, latents.config.labels)
     draws = latents.prior(40, seed=0)
     prior = {f"drawn from the prior{' ' * i}": draws[10 * i : 10 * i + 10] for i in range(4)}
-    label_grid(output / "prior.png", prior, latents.config.labels)
+    draw_label_grid(output / "prior.png", prior, latents.config.labels)
 
 
 def picture_path(steps: list[np.ndarray], path: Path, labels: int) -> None:
     """Rows of slices from the apex to the base, columns of steps, the two ends outermost."""
     depths = np.linspace(0, len(steps[0]) - 1, 5).round().astype(int)
     rows = {f"slice {z}": np.stack([step[z] for step in steps]) for z in depths}
-    label_grid(path, rows, labels)
+    draw_label_grid(path, rows, labels)

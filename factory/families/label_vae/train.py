@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.recipe import LabelVaeTraining
-from factory.imaging.pictures import label_grid
+from factory.imaging.pictures import draw_label_grid
 from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import load_state, save_state
 from factory.models.label_vae import LabelVae, LabelVaeConfig, cross_entropy, prior
@@ -150,4 +150,4 @@ def draw(model: LabelVae, label_NS: np.ndarray, run: Run, step: int, seed: int) 
         "reconstruction": model.decode(model.encode(one_hot_BKS)[0]).argmax(1).cpu().numpy(),
         "drawn from the prior": model.decode(code.to(run.device)).argmax(1).cpu().numpy(),
     }
-    label_grid(run.folder / "samples" / f"step-{step:06d}.png", rows, model.config.labels)
+    draw_label_grid(run.folder / "samples" / f"step-{step:06d}.png", rows, model.config.labels)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.intensities import normalise, to_network
-from factory.imaging.orientations import AXES, cut, grown, paste, slices
+from factory.imaging.orientations import AXES, cut, grow_side, paste, to_stack
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.segmenter import STRIDE, Segmenter, SegmenterConfig
 
@@ -62,7 +62,7 @@ class VolumeSegmenter:
         Raises:
             ValueError: The label map is empty.
         """
-        box = tuple(grown(side, MARGIN, STRIDE) for side in tissue_slices(label))
+        box = tuple(grow_side(side, MARGIN, STRIDE) for side in bounding_box(label))
         scaled = cut(to_network(normalise(image, label)), box, fill=-1.0)
         sums = torch.zeros(self.network.config.labels, *scaled.shape)
         for orientation in self.card["orientations"]:
@@ -84,7 +84,7 @@ class VolumeSegmenter:
 
     def label_probabilities(self, scaled: np.ndarray, orientation: str) -> torch.Tensor:
         """Return the softmax (K, z, y, x) of a volume in [-1, 1] from slices of one orientation."""
-        image = torch.from_numpy(np.ascontiguousarray(slices(scaled, orientation)))[:, None]
+        image = torch.from_numpy(np.ascontiguousarray(to_stack(scaled, orientation)))[:, None]
         batches = image.split(BATCH)
         probabilities = [self.network(b.to(self.device)).softmax(1).cpu() for b in batches]
         return torch.cat(probabilities).transpose(0, 1).movedim(1, 1 + AXES[orientation])

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from factory.families.segmenter.inference import VolumeSegmenter
-from factory.imaging.pictures import picture_rows
+from factory.imaging.pictures import draw_image_rows
 from factory.metrics.overlap import dice, hausdorff_95_mm, mean_surface_mm, volume_error
 from factory.storage.subjects.types import Subject
 
@@ -87,7 +87,7 @@ def draw_picture(path: Path, pairs: list[tuple[Subject, np.ndarray]]) -> None:
         ("segmented", labelled, "nipy_spectral", 0.0, highest),
         ("where they differ", (label != labelled).astype(float), "gray", 0.0, 1.0),
     ]
-    picture_rows(path, rows)
+    draw_image_rows(path, rows)
 
 
 def pad_to_square(plane: np.ndarray, side: int) -> np.ndarray:

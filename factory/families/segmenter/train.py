@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from factory.families.segmenter.recipe import SegmenterAugment, SegmenterTraining
-from factory.imaging.pictures import picture_rows
+from factory.imaging.pictures import draw_image_rows
 from factory.metrics.overlap import label_dice
 from factory.models.segmenter import Segmenter, SegmenterConfig, dice_loss, initialise
 from factory.training.augmentation import transform_in_plane
@@ -160,4 +160,4 @@ def draw_sample_grid(model: nn.Module, held_out: Slices, run: Run, step: int) ->
         ("label", label, "nipy_spectral", 0.0, highest),
         ("segmented", segmented, "nipy_spectral", 0.0, highest),
     ]
-    picture_rows(run.sample_file(step), rows)
+    draw_image_rows(run.sample_file(step), rows)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from factory.families.spade.slice_painter import SlicePainter
-from factory.metrics.paired import comparable, ssim_map
+from factory.metrics.paired import comparable_image, ssim_map
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
@@ -48,7 +48,7 @@ def score_styles(painter: SlicePainter, subjects: list[Subject]) -> pd.DataFrame
         assert subject.image is not None
         filled = subject.label.any(axis=(1, 2))
         inside = subject.label[filled] > 0
-        real = comparable(subject.image, subject.label)[filled]
+        real = comparable_image(subject.image, subject.label)[filled]
         for style, image in paint_styles(painter, subject).items():
             painted = np.clip(image, 0, 1)[filled]
             local = np.stack([ssim_map(a, b) for a, b in zip(painted, real, strict=True)])
@@ -69,7 +69,7 @@ def draw_picture(painter: SlicePainter, subjects: list[Subject], path: Path) -> 
     for column, subject in zip(axes.T, subjects, strict=True):
         assert subject.image is not None
         middle = int(np.median(np.flatnonzero(subject.label.any(axis=(1, 2)))))
-        real = comparable(subject.image, subject.label)
+        real = comparable_image(subject.image, subject.label)
         images = {"real": real, **paint_styles(painter, subject)}
         column[0].imshow(subject.label[middle], "viridis", origin="lower")
         column[0].set_title(f"{subject.id} {subject.metadata['vendor']}", fontsize=7)

@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 
 from factory.families.spade.volume_painter import SpadePainter
+from factory.imaging.intensities import intensity_unit
 from factory.imaging.orientations import AXES
-from factory.metrics.box_plots import boxes
-from factory.metrics.paired import comparable, flicker, paired_scores
+from factory.metrics.box_plots import draw_box_plots
+from factory.metrics.paired import comparable_image, flicker, paired_scores
 from factory.models import fusion_rules as fusion
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
@@ -45,7 +46,7 @@ def paint_versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndar
     means = painter.card.get("class_means")
     if means is not None:
         assert subject.image is not None
-        unit = np.percentile(subject.image[subject.label > 0], 99.5)
+        unit = intensity_unit(subject.image, subject.label > 0)
         versions[CLASS_MEANS] = (np.asarray(means) * unit)[subject.label].astype(np.float32)
     volumes = painter.paint_all(subject.label, style_seed=0)
     names = [orientation for orientation in AXES if orientation in painter.networks]
@@ -103,7 +104,7 @@ def draw_picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> 
         centre = [int(np.median(v)) for v in np.nonzero(subject.label)]
         for row, (orientation, axis) in zip(rows, AXES.items(), strict=True):
             for cell, (name, image) in zip(row, images.items(), strict=True):
-                plane = comparable(image, subject.label).take(centre[axis], axis)
+                plane = comparable_image(image, subject.label).take(centre[axis], axis)
                 cell.imshow(plane, cmap="gray", vmin=0, vmax=1, origin="lower")
                 cell.set_title(f"{subject.id}  {orientation}  {name}", fontsize=7)
                 cell.set_axis_off()
@@ -129,5 +130,5 @@ def evaluate(model: Path, subjects: list[Subject], output: Path) -> pd.DataFrame
     (output / "held_out.md").write_text(markdown(table), encoding="utf-8")
     if len(painter.networks) == len(AXES):
         draw_picture(painter, subjects, output / "held_out.png")
-    boxes(table, "version", output / "held_out_boxes.png")
+    draw_box_plots(table, "version", output / "held_out_boxes.png")
     return table

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from factory.families.spade.losses import GeneratorStep, SpadeLosses, descend
 from factory.families.spade.recipe import SpadeTraining
-from factory.imaging.pictures import sample_grid
+from factory.imaging.pictures import draw_sample_grid
 from factory.models.spade.network import (
     MultiScaleDiscriminator,
     SpadeConfig,
@@ -121,7 +121,7 @@ def train(
             loop.log(values | {"held_out_l1": held_out_l1(generator, held_out, labels, run)})
         if run.rank == 0 and loop.is_due(recipe.sample_every):
             fake = draw_images(generator, held_out[0], labels, run.device)
-            sample_grid(run.sample_file(loop.step), *held_out, fake)
+            draw_sample_grid(run.sample_file(loop.step), *held_out, fake)
         if loop.is_due(recipe.checkpoint_every):
             loop.save(losses)
 

@@ -9,9 +9,9 @@ import torch
 from factory.case import Case, CaseAppearance
 from factory.families.base import StyleEnds
 from factory.families.spade.fusion_compatibility import check_fusion
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.intensities import RANGE, from_network
-from factory.imaging.orientations import AXES, cut, grown, paste, slices, volume
+from factory.imaging.orientations import AXES, cut, grow_side, paste, to_stack, to_volume
 from factory.models import fusion_rules as fusion
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, restore
@@ -86,8 +86,8 @@ class SpadePainter:
         Returns:
             float32 [z, y, x], in units of the brain's 99.5th percentile.
         """
-        stack = slices(label, orientation)
-        _, rows, columns = (grown(side, MARGIN, STRIDE) for side in tissue_slices(stack))
+        stack = to_stack(label, orientation)
+        _, rows, columns = (grow_side(side, MARGIN, STRIDE) for side in bounding_box(stack))
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
         image = np.full(stack.shape, -1.0, np.float32)
         box = (slice(0, len(filled)), rows, columns)
@@ -95,7 +95,7 @@ class SpadePainter:
         painted = self.draw(cut(stack[filled], box), orientation, style_seed, mixed_precision)
         paste(planes, box, painted)
         image[filled] = planes
-        return volume(from_network(image), orientation)
+        return to_volume(from_network(image), orientation)
 
     def draw(
         self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
@@ -159,7 +159,7 @@ class SpadePainter:
             raise WeightsError(f"fuse {rule}: no fusion is loaded")
         fused = fusion.mean(volumes)
         box = tuple(
-            slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in tissue_slices(label)
+            slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in bounding_box(label)
         )
         restored = restore(self.cnn, volumes[:, *box].to(self.device)).cpu()
         fused[box] = restored.clamp(*RANGE)

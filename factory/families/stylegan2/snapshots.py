@@ -13,7 +13,7 @@ import torch
 from factory.families.feature_extractors import find_extractor, images_to_compare
 from factory.families.stylegan2 import pictures as show
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.metrics.distribution import floor, judge
+from factory.metrics.distribution import distribution_scores, split_half_scores
 from factory.models.checkpoint import save_model
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label
 from factory.storage.subjects.slices import Plane
@@ -49,18 +49,18 @@ class Judge:
     def rng(self) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
 
-    def floor(self) -> dict[str, Any]:
-        return floor(self.features, self.owners, self.rng())
+    def split_half_scores(self) -> dict[str, Any]:
+        return split_half_scores(self.features, self.owners, self.rng())
 
     def table(self, made: np.ndarray, held: list[Plane]) -> pd.DataFrame:
         """Features of generated slices (N, F) against those learnt from, against held-out ones
         where there are any, and real against real where there are two persons or more."""
-        rows = [{"against": "training", **judge(self.features, made, self.rng())}]
+        rows = [{"against": "training", **distribution_scores(self.features, made, self.rng())}]
         if held:
             of_held = self.extract(self.shown(held))
-            rows.append({"against": "held_out", **judge(of_held, made, self.rng())})
+            rows.append({"against": "held_out", **distribution_scores(of_held, made, self.rng())})
         if len(set(self.owners)) > 1:
-            rows.append({"against": "real, split in half", **self.floor()})
+            rows.append({"against": "real, split in half", **self.split_half_scores()})
         return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
 
     def draw(self, generator: Generator) -> show.Drawn:
@@ -76,14 +76,17 @@ class Snapshots:
     ) -> None:
         self.recipe, self.table, self.folder = recipe, table, folder
         self.judge = Judge(recipe, planes, table)
-        self.floor = self.judge.floor()
+        self.floor = self.judge.split_half_scores()
 
     def __call__(self, ema: torch.nn.Module, kimg: float) -> None:
         assert isinstance(ema, Generator)
         images, labels = self.judge.draw(ema)
         compared = images_to_compare(images, labels, self.judge.names)
         made = self.judge.extract(compared)
-        scores = {"kimg": round(kimg, 3), **judge(self.judge.features, made, self.judge.rng())}
+        scores = {
+            "kimg": round(kimg, 3),
+            **distribution_scores(self.judge.features, made, self.judge.rng()),
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SCORES
         rows = [r for r in self.rows() if r["kimg"] < scores["kimg"]] + [scores]

@@ -9,14 +9,14 @@ import torch
 
 from factory.families.ultrasound_to_mri.data import mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
-from factory.imaging.pictures import picture_rows
+from factory.imaging.pictures import draw_image_rows
 from factory.metrics.deformation import (
     COLUMNS,
     Reference,
-    among_themselves,
-    deformation,
-    row,
-    to_references,
+    deformation_score,
+    mean_deformation,
+    pairwise_deformations,
+    summary_row,
 )
 from factory.storage.subjects.types import Subject
 
@@ -31,7 +31,7 @@ def references(volumes: Sequence[Subject]) -> list[Reference]:
 
 def deformations(planes: Iterable[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
     """Each plane's score (N,): the mean over the references."""
-    return np.array([to_references(plane, against) for plane in planes])
+    return np.array([mean_deformation(plane, against) for plane in planes])
 
 
 def evaluate(
@@ -42,8 +42,8 @@ def evaluate(
     against = references(volumes)
     us = np.stack([ultrasound_plane(head) for head in heads])
     made = drawn(UltrasoundPainter(folder, torch.device("cpu")).generator, us)
-    rows = [*real_rows(against), row("the ultrasound itself", deformations(us, against))]
-    rows.append(row("model", deformations(made, against)))
+    rows = [*real_rows(against), summary_row("the ultrasound itself", deformations(us, against))]
+    rows.append(summary_row("model", deformations(made, against)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "held_out.csv", index=False)
@@ -54,9 +54,11 @@ def evaluate(
 
 def real_rows(against: Sequence[Reference]) -> list[tuple]:
     """What the measure says of real MR: to itself, and to that of others."""
-    rows = [row("real MR, to itself", [deformation(p, p, brain) for p, brain in against])]
+    rows = [
+        summary_row("real MR, to itself", [deformation_score(p, p, brain) for p, brain in against])
+    ]
     if len(against) > 1:
-        rows.append(row("real MR, to another's", among_themselves(against)))
+        rows.append(summary_row("real MR, to another's", pairwise_deformations(against)))
     return rows
 
 
@@ -70,4 +72,4 @@ def pictured(
     rows += [(name, planes[chosen]) for name, planes in made.items()]
     others = np.stack([real[i % len(real)] for i in range(len(chosen))])
     rows.append(("real MR, of others", others))
-    picture_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])
+    draw_image_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
 from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
-from factory.imaging.pictures import picture_rows
+from factory.imaging.pictures import draw_image_rows
 from factory.models.checkpoint import load_state, save_state
 from factory.models.losses import log_discriminator, log_generator
 from factory.models.ultrasound_to_mri.edges import EdgeNet
@@ -165,7 +165,7 @@ def grid(
     rows = [("ultrasound, held out", us_NHW)]
     rows += [(name, image[:, 0].cpu().numpy()) for name, image in drawn.items()]
     rows += [("real MR, of others", mri_NHW)]
-    picture_rows(
+    draw_image_rows(
         run.folder / "samples" / f"step-{step:06d}.png",
         [(name, planes, "gray", -1.0, 1.0) for name, planes in rows],
     )

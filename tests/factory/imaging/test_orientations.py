@@ -5,22 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.imaging.boxes import tissue_slices
-from factory.imaging.orientations import AXES, cut, grown, paste, slices, volume
+from factory.imaging.boxes import bounding_box
+from factory.imaging.orientations import AXES, cut, grow_side, paste, to_stack, to_volume
 
 
 @pytest.mark.parametrize("orientation", AXES)
 def test_a_stack_of_slices_is_the_volume_again(orientation: str) -> None:
     array = np.arange(24).reshape(2, 3, 4)
-    stack = slices(array, orientation)
+    stack = to_stack(array, orientation)
     assert len(stack) == array.shape[AXES[orientation]]
-    np.testing.assert_array_equal(volume(stack, orientation), array)
+    np.testing.assert_array_equal(to_volume(stack, orientation), array)
 
 
 def test_each_orientation_leaves_out_its_own_axis() -> None:
     z, y, x = np.meshgrid(range(2), range(3), range(4), indexing="ij")
     for array, orientation in ((x, "sagittal"), (y, "coronal"), (z, "axial")):
-        assert all(plane.min() == plane.max() for plane in slices(array, orientation))
+        assert all(plane.min() == plane.max() for plane in to_stack(array, orientation))
 
 
 @given(
@@ -32,7 +32,7 @@ def test_each_orientation_leaves_out_its_own_axis() -> None:
 def test_a_grown_side_holds_the_side_and_its_margin(
     low: int, length: int, margin: int, multiple: int
 ) -> None:
-    side = grown(slice(low, low + length), margin, multiple)
+    side = grow_side(slice(low, low + length), margin, multiple)
     assert side.start <= low - margin
     assert side.stop >= low + length + margin
     assert (side.stop - side.start) % multiple == 0
@@ -62,6 +62,6 @@ def test_pasting_what_was_cut_changes_nothing(data: st.DataObject) -> None:
 def test_the_brain_box_is_tight_and_an_empty_map_is_refused() -> None:
     label = np.zeros((6, 7, 8), np.uint8)
     label[2:4, 3, 5:8] = 1
-    assert tissue_slices(label) == (slice(2, 4), slice(3, 4), slice(5, 8))
+    assert bounding_box(label) == (slice(2, 4), slice(3, 4), slice(5, 8))
     with pytest.raises(ValueError, match="empty"):
-        tissue_slices(np.zeros((2, 2), np.uint8))
+        bounding_box(np.zeros((2, 2), np.uint8))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from support.datasets import person
 
-from factory.metrics.alignment import aligned, distance
+from factory.metrics.alignment import align, correlation_distance
 
 
 def moved(image: np.ndarray, shift: tuple[float, ...], degrees: float) -> np.ndarray:
@@ -21,25 +21,25 @@ def test_a_slice_is_found_again_wherever_it_lies(
     seed: int, down: float, right: float, degrees: float
 ) -> None:
     image, other = person(seed, (1, 48, 48))[0], person(seed + 1000, (1, 48, 48))[0]
-    _, far = aligned(moved(image, (down, right), degrees), image)
-    _, apart = aligned(other, image)
+    _, far = align(moved(image, (down, right), degrees), image)
+    _, apart = align(other, image)
     assert far < apart / 4
 
 
 def test_a_volume_is_found_again() -> None:
     image = person(3, (20, 24, 22))
-    before = distance(moved(image, (2, -2, 1), 8), image)
-    assert aligned(moved(image, (2, -2, 1), 8), image)[1] < min(0.1, before / 3)
+    before = correlation_distance(moved(image, (2, -2, 1), 8), image)
+    assert align(moved(image, (2, -2, 1), 8), image)[1] < min(0.1, before / 3)
 
 
 def test_the_distance_knows_no_brightness_and_aligning_never_makes_it_worse() -> None:
     a, b = person(1)[0], person(2)[0]
-    assert distance(a, a * 0.6) == pytest.approx(0, abs=1e-5)
-    assert aligned(a, b)[1] <= distance(a, b)
-    assert aligned(a, b)[1] == aligned(a, b)[1]
+    assert correlation_distance(a, a * 0.6) == pytest.approx(0, abs=1e-5)
+    assert align(a, b)[1] <= correlation_distance(a, b)
+    assert align(a, b)[1] == align(a, b)[1]
 
 
 def test_what_does_not_vary_has_nothing_in_common() -> None:
     flat, a = np.full((32, 32), 0.5, np.float32), person(1)[0]
     for pair in ((flat, a), (a, flat), (flat * 0, flat * 0)):
-        assert aligned(*pair)[1] == 1
+        assert align(*pair)[1] == 1

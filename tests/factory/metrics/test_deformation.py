@@ -5,7 +5,13 @@ import pytest
 from scipy import ndimage
 
 from factory.families.ultrasound_to_mri.scoring import deformations
-from factory.metrics.deformation import NORM, as_it_lies, deformation, displacement, mean_change
+from factory.metrics.deformation import (
+    NORM,
+    deformation_score,
+    displacement_field,
+    mean_area_change,
+    orient_like,
+)
 
 SIDE = 64
 ROWS, COLUMNS = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
@@ -28,36 +34,36 @@ def warped(image: np.ndarray, field: np.ndarray) -> np.ndarray:
 
 
 def test_a_plane_to_itself_is_nothing() -> None:
-    assert deformation(brain(), brain(), BRAIN) < 1e-6
+    assert deformation_score(brain(), brain(), BRAIN) < 1e-6
 
 
 def test_a_known_deformation_is_found_again() -> None:
     waves = 2 * np.sin(COLUMNS / 9), 1.5 * np.cos(ROWS / 8)
     field = np.stack(waves, axis=-1)
     target = warped(brain(), field)
-    found = displacement(brain(), target, spacing=12)
+    found = displacement_field(brain(), target, spacing=12)
     inside = ndimage.binary_erosion(BRAIN, iterations=4)
     assert np.abs(found - field)[inside].mean() < 0.25  # pixels; the waves move up to 2.5
-    true = mean_change(field, inside)
-    assert deformation(brain(), target, inside, spacing=12) == pytest.approx(true, rel=0.15)
+    true = mean_area_change(field, inside)
+    assert deformation_score(brain(), target, inside, spacing=12) == pytest.approx(true, rel=0.15)
 
 
 def test_a_change_of_area_is_scored_as_its_determinant() -> None:
     stretched = np.stack([0.1 * COLUMNS, 0.0 * ROWS], axis=-1)
-    assert mean_change(stretched, BRAIN) == pytest.approx(0.1 / NORM, rel=1e-6)
+    assert mean_area_change(stretched, BRAIN) == pytest.approx(0.1 / NORM, rel=1e-6)
     both = np.stack([0.1 * COLUMNS, 0.1 * ROWS], axis=-1)
-    assert mean_change(both, BRAIN) == pytest.approx(0.21 / NORM, rel=1e-6)
-    assert mean_change(np.ones((SIDE, SIDE, 2)), BRAIN) == pytest.approx(0, abs=1e-9)
+    assert mean_area_change(both, BRAIN) == pytest.approx(0.21 / NORM, rel=1e-6)
+    assert mean_area_change(np.ones((SIDE, SIDE, 2)), BRAIN) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_same_score_again() -> None:
     other = warped(brain(), np.stack([np.sin(ROWS / 7), np.sin(COLUMNS / 7)], axis=-1))
-    assert deformation(brain(), other, BRAIN) == deformation(brain(), other, BRAIN)
+    assert deformation_score(brain(), other, BRAIN) == deformation_score(brain(), other, BRAIN)
 
 
 def test_a_head_is_compared_as_it_lies() -> None:
     for turned in (brain()[::-1], brain()[:, ::-1], brain()[::-1, ::-1]):
-        assert np.array_equal(as_it_lies(turned, brain()), brain())
+        assert np.array_equal(orient_like(turned, brain()), brain())
     scores = deformations([brain()[::-1], brain()], [(brain(), BRAIN)])
     assert scores.shape == (2,)
     assert scores.max() < 1e-6
@@ -65,10 +71,10 @@ def test_a_head_is_compared_as_it_lies() -> None:
 
 def test_what_cannot_be_scored_is_refused() -> None:
     with pytest.raises(ValueError, match="two of one shape"):
-        deformation(brain(), brain()[1:], BRAIN)
+        deformation_score(brain(), brain()[1:], BRAIN)
     with pytest.raises(ValueError, match="not finite"):
-        deformation(np.full((SIDE, SIDE), np.nan), brain(), BRAIN)
+        deformation_score(np.full((SIDE, SIDE), np.nan), brain(), BRAIN)
     with pytest.raises(ValueError, match="mask of the brain is empty"):
-        deformation(brain(), brain(), np.zeros_like(BRAIN))
+        deformation_score(brain(), brain(), np.zeros_like(BRAIN))
     flat = np.zeros((SIDE, SIDE), np.float32)
-    assert deformation(flat, brain(), BRAIN) == 0  # there is nothing to bring into line
+    assert deformation_score(flat, brain(), BRAIN) == 0  # there is nothing to bring into line

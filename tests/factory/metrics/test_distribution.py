@@ -7,12 +7,12 @@ from factory.errors import FactoryError
 from factory.metrics import distribution
 from factory.metrics.distribution import (
     density_coverage,
+    distribution_scores,
     fid,
-    floor,
-    judge,
     kid,
     precision_recall,
     remarks,
+    split_half_scores,
 )
 
 
@@ -48,8 +48,8 @@ def test_fid_needs_as_many_samples_as_features() -> None:
     for pair in ((few, many), (many, few)):
         with pytest.raises(FactoryError, match="at least as many as features, 8"):
             fid(*pair)
-    assert judge(few, many, rng())["fid"] is None
-    assert judge(many, many, rng())["fid"] is not None
+    assert distribution_scores(few, many, rng())["fid"] is None
+    assert distribution_scores(many, many, rng())["fid"] is not None
 
 
 def test_kid_is_zero_on_average_within_one_distribution_and_grows_with_distance() -> None:
@@ -101,11 +101,11 @@ def test_the_floor_parts_subjects_not_slices() -> None:
     people = rng().normal(size=(20, 6)) * 10
     features = np.repeat(people, 5, axis=0)
     owners = [f"p{i}" for i in range(20) for _ in range(5)]
-    found = floor(features, owners, rng())
+    found = split_half_scores(features, owners, rng())
     assert found["real"] == found["made"] == 50
     assert found["recall"] == 0
     with pytest.raises(FactoryError, match="one subject"):
-        floor(features[:5], owners[:5], rng())
+        split_half_scores(features[:5], owners[:5], rng())
 
 
 def test_a_copy_of_the_set_covers_it_all_and_lies_as_dense() -> None:
@@ -145,7 +145,7 @@ def test_blocks_are_no_more_than_a_way_of_counting(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("few", [1, 3, 5])
 def test_of_too_few_images_is_said_what_is_left_out(few: int) -> None:
     x, y = rng(1).normal(size=(few, 3)), rng(2).normal(size=(40, 3))
-    scores = judge(x, y, rng())
+    scores = distribution_scores(x, y, rng())
     assert scores["coverage"] is None
     assert (scores["precision"] is None) == (few <= 3)
     assert (scores["kid"] is None) == (few < 2)
@@ -160,10 +160,10 @@ def test_features_that_are_not_finite_are_refused() -> None:
     x = rng().normal(size=(9, 2))
     x[4, 1] = np.nan
     with pytest.raises(FactoryError, match="features of 1 of 9 made images are not finite"):
-        judge(rng().normal(size=(9, 2)), x, rng())
+        distribution_scores(rng().normal(size=(9, 2)), x, rng())
 
 
 def test_constant_images_have_one_feature_and_break_nothing() -> None:
-    scores = judge(rng().normal(size=(20, 3)), np.ones((20, 3)), rng())
+    scores = distribution_scores(rng().normal(size=(20, 3)), np.ones((20, 3)), rng())
     assert scores["recall"] == 0
     assert scores["fid"] > 0

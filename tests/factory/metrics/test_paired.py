@@ -8,7 +8,7 @@ import pytest
 from factory.errors import FactoryError
 from factory.imaging.orientations import AXES
 from factory.metrics.paired import (
-    FIGURES,
+    SCORES,
     class_means,
     flicker,
     mutual_information,
@@ -88,7 +88,7 @@ def test_what_changes_in_one_direction_is_seen_in_slices_of_the_others(
     scores = {o: slice_scores(image * gains, image, label, o) for o in AXES}
     assert scores["axial"]["corr"] == pytest.approx(1, abs=0.01)
     assert scores["sagittal"]["corr"] < 0.97
-    assert set(scores["axial"]) == set(FIGURES)
+    assert set(scores["axial"]) == set(SCORES)
 
 
 def test_a_constant_image_and_a_thin_stack_leave_out_what_they_must(

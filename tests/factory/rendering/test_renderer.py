@@ -10,7 +10,7 @@ from support import places
 
 from factory.case import Case, CaseAppearance, CaseEdit, CaseGrid
 from factory.errors import RenderError
-from factory.imaging.boxes import tissue_slices
+from factory.imaging.boxes import bounding_box
 from factory.imaging.intensities import RANGE, from_network, to_network
 from factory.models.checkpoint import WeightsError, read_card, write_card
 from factory.models.spade.neighbourhoods import LabelMaps
@@ -109,7 +109,7 @@ def test_only_the_brains_box_is_painted(renderer: Renderer) -> None:
     """The same subject on a larger grid gets the same voxels."""
     small = renderer.render(CASE)
     large = renderer.render(dataclasses.replace(CASE, grid=CaseGrid((64, 80, 64), spacing_mm=2.0)))
-    a, b = tissue_slices(small.label), tissue_slices(large.label)
+    a, b = bounding_box(small.label), bounding_box(large.label)
     np.testing.assert_array_equal(small.label[a], large.label[b])
     np.testing.assert_allclose(small.image[a], large.image[b], atol=1e-5)
 

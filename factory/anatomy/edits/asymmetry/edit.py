@@ -22,7 +22,7 @@ from factory.anatomy.deformation.warp import pull_image, pull_label
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.regions import CEREBRUM, midline_x
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -70,7 +70,7 @@ def asymmetry(
     wanted = _wanted(side, hemisphere_share, ventricle_share)
     if not (label > 0).any():
         raise AnatomyError(f"{NAME}: the label map is empty")
-    box = box_of(label > 0, tuple(int(EASE_MM / s) + 1 for s in spacing))
+    box = box_with_margin(label > 0, tuple(int(EASE_MM / s) + 1 for s in spacing))
     old, skull = label[box], label[box] > 0
     apart = np.arange(label.shape[2]) - midline_x(label)[:, :, None]
     into = (apart * (-spacing[2] if side == "left" else spacing[2]))[box].astype(np.float32)

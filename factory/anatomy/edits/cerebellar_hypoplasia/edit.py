@@ -11,7 +11,7 @@ from factory.anatomy.deformation.root_finding import solve_for_measure
 from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.measures import transcerebellar_mm as measured_diameter
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.growth_curves import MAX_WEEKS, MIN_WEEKS
 from factory.storage.subjects.growth_curves import transcerebellar_mm as norm_mm
@@ -61,7 +61,7 @@ def cerebellar_hypoplasia(
         raise AnatomyError(f"{NAME}: transcerebellar_mm is {wanted:.4g}; {allowed}")
 
     value = table.index("cerebellum")
-    box = box_of(label == value, tuple(int(CONTACT_MM / s) + 2 for s in spacing))
+    box = box_with_margin(label == value, tuple(int(CONTACT_MM / s) + 2 for s in spacing))
     old = (label[box] == value).astype(np.uint8)
     anchor = _anchor(label[box], spacing, table)
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 from factory.anatomy.deformation.repaint import repainted
 from factory.anatomy.measures.cortical_thickness import cortical_thickness_mm
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -55,7 +55,7 @@ def cortical_thinning(
         raise AnatomyError(f"{NAME}: one of share and thickness_mm is needed")
     if share is not None and not 0 <= share <= 1:
         raise AnatomyError(f"{NAME}: share is {share}; allowed are 0 to 1")
-    box = box_of(label > 0, (1, 1, 1))
+    box = box_with_margin(label > 0, (1, 1, 1))
     old = label[box]
     cortex = old == cortex_value
     depth, free = _depth(old, spacing, table, gains)

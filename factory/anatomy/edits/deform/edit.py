@@ -26,7 +26,7 @@ from factory.anatomy.deformation.warp import (
     voxels_from,
 )
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -72,7 +72,9 @@ def deform(
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
     fastest, furthest = _speeds(_at_nodes(old > 0, spacing), velocity)
-    head = box_of(old > 0, tuple(int(f / s) + 3 for f, s in zip(furthest, spacing, strict=True)))
+    head = box_with_margin(
+        old > 0, tuple(int(f / s) + 3 for f, s in zip(furthest, spacing, strict=True))
+    )
     before = led = target = old[head]
     start = np.array([b.start for b in head], np.float32)[:, None, None, None]
     record = {"jacobian_min": 1.0, "jacobian_max": 1.0, "voxels_held_by_topology": 0}
@@ -152,7 +154,7 @@ def affine_velocity(
     slant[1, 0], slant[2, 0], slant[2, 1] = shear
     generator = np.real(logm(np.linalg.inv(turn @ slant @ np.diag(scale))))
     where = nodes_mm(lattice_shape(_shape(label), spacing, LATTICE_MM), LATTICE_MM)
-    box = box_of(label > 0, (0, 0, 0))
+    box = box_with_margin(label > 0, (0, 0, 0))
     middle = [(b.start + b.stop - 1) / 2 * s for b, s in zip(box, spacing, strict=True)]
     offset = where - np.array(middle, np.float32)[:, None, None, None]
     return np.einsum("ij,jzyx->izyx", generator, offset).astype(np.float32)

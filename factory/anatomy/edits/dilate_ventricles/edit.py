@@ -16,7 +16,7 @@ from factory.anatomy.lateral_ventricles import (
     soft_tissues,
 )
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -50,7 +50,7 @@ def dilate_ventricles(
     lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
         raise AnatomyError("dilate_ventricles: the label map has no lateral ventricles")
-    box = box_of(lateral, tuple(int(radius_mm / s) + 1 for s in spacing))
+    box = box_with_margin(lateral, tuple(int(radius_mm / s) + 1 for s in spacing))
     seed = lateral[box]
     distance = edt.edt(~seed, anisotropy=spacing, black_border=False)
     gained = gained_within(seed, distance, radius_mm, np.isin(label[box], soft))

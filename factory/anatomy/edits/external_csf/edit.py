@@ -10,7 +10,7 @@ import numpy as np
 
 from factory.anatomy.deformation.repaint import repainted, smooth_distance
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -44,7 +44,7 @@ def external_csf(
     if NAME not in table.names:
         raise AnatomyError(f"{NAME}: no external_csf in the labels: {', '.join(table.names)}")
     value = table.index(NAME)
-    box = box_of(label > 0, tuple(int(wider_mm / s) + MARGIN_VOXELS for s in spacing))
+    box = box_with_margin(label > 0, tuple(int(wider_mm / s) + MARGIN_VOXELS for s in spacing))
     old = label[box]
     new = label.copy()
     if wider_mm > 0:

@@ -18,7 +18,7 @@ from factory.anatomy.deformation.velocity import (
 from factory.anatomy.deformation.warp import exponential, jacobian, pull_image
 from factory.anatomy.measures import biparietal_mm, occipito_frontal_mm, volumes_ml
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects import growth_curves as growth
 from factory.storage.subjects.types import LabelTable
@@ -76,7 +76,7 @@ def grow(
     record: dict[str, Any] = {"jacobian_min": 1.0, "jacobian_max": 1.0, "age_weeks": to_weeks}
     if weeks[0] != weeks[1]:
         enlarged = math.prod(scale)
-        box = box_of(label > 0, (2, 2, 2))
+        box = box_with_margin(label > 0, (2, 2, 2))
         old = label[box]
         shares = {n: ml / volumes[n] / enlarged for n, ml in wanted.items()}
         led, places, carried = _proportioned(old, spacing, table, shares)
@@ -138,7 +138,7 @@ def _check_room(
     label: np.ndarray, spacing: Spacing, scale: tuple[float, float, float], to: float
 ) -> None:
     """A voxel of background stays on every side."""
-    box = box_of(label > 0, (0, 0, 0))
+    box = box_with_margin(label > 0, (0, 0, 0))
     needed = [math.ceil((b.stop - b.start) * k) + 2 for b, k in zip(box, scale, strict=True)]
     if any(n > there for n, there in zip(needed, label.shape, strict=True)):
         words, there = (" × ".join(map(str, shape)) for shape in (needed, label.shape))

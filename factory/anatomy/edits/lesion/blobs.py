@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 
 Box = tuple[slice, ...]
@@ -79,7 +79,7 @@ def with_neighbours(mask: np.ndarray) -> np.ndarray:
     """A mask and its 26 neighbours."""
     wider = mask.copy()
     if mask.any():
-        box = box_of(mask, (1, 1, 1))
+        box = box_with_margin(mask, (1, 1, 1))
         wider[box] = ndimage.binary_dilation(mask[box], np.ones((3, 3, 3)))
     return wider
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from factory.anatomy.edits.lesion.blobs import Field, blobs, with_neighbours
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -56,7 +56,7 @@ def lesion(
     voxel_ml = float(np.prod(spacing)) / 1000
     sizes = _sizes(round(volume_ml / voxel_ml), number)
     new = label.copy()
-    box = box_of(label > 0, (0, 0, 0))
+    box = box_with_margin(label > 0, (0, 0, 0))
     free = np.isin(label[box], table.indices(list(inside)), kind="table")
     free &= ~with_neighbours(label[box] == value)
     field = Field.drawn(seed, number, smoothness_mm, spacing)
@@ -88,7 +88,7 @@ def shaded(image: np.ndarray, mask: np.ndarray, spacing: Spacing, factor: float)
     painted = image.astype(np.float32)
     if factor == 1 or not mask.any():
         return painted
-    box = box_of(mask, (1, 1, 1))
+    box = box_with_margin(mask, (1, 1, 1))
     depth = edt.edt(mask[box], anisotropy=spacing, black_border=False)
     share = np.clip((depth - min(spacing) / 2) / EDGE_MM, 0, 1)  # depths run between centres
     painted[box] *= 1 + (factor - 1) * share

@@ -12,7 +12,7 @@ from factory.anatomy.deformation.scaling import Scaling, led_smaller
 from factory.anatomy.measures import biparietal_mm as measured_biparietal
 from factory.anatomy.measures import occipito_frontal_mm as measured_occipito_frontal
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -54,7 +54,7 @@ def microcephaly(
         raise AnatomyError(f"{NAME}: the label map is empty")
     present = _measured(label, spacing, table)
     _check(wanted, present, spacing)
-    box = box_of(label > 0, (1, 1, 1))
+    box = box_with_margin(label > 0, (1, 1, 1))
     old = label[box]
     scale, evaluations = _solved(old, spacing, table, wanted, present)
     led, held = (old, 0) if scale == (1.0, 1.0, 1.0) else led_smaller(old, scale)

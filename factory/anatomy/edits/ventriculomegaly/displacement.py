@@ -20,7 +20,7 @@ from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
 from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -141,7 +141,7 @@ class _Course:
         head_growth: float,
     ) -> None:
         room = ROOM_MM if head_growth else 3 * min(spacing)
-        self.box = box_of(label > 0, tuple(int(np.ceil(room / s)) for s in spacing))
+        self.box = box_with_margin(label > 0, tuple(int(np.ceil(room / s)) for s in spacing))
         self.old = old = np.ascontiguousarray(label[self.box])
         self.brain = brain = _Brain(old, spacing, table)
         parts = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
@@ -224,7 +224,7 @@ class _Brain:
         least, reach = math.inf, MANTLE_MM / 2
         while least > reach:  # what lies further off than this from the ventricles has no say
             reach *= 2
-            box = box_of(lateral, tuple(int(reach / s) + 1 for s in self.spacing))
+            box = box_with_margin(lateral, tuple(int(reach / s) + 1 for s in self.spacing))
             depth = edt.edt(inside[box].view(np.uint8), anisotropy=self.spacing, black_border=True)
             least = float(depth[lateral[box]].min())
         return least

@@ -15,7 +15,7 @@ from factory.anatomy.lateral_ventricles import gained_within, lateral_sides, sof
 from factory.anatomy.measures import atrial_width_mm as measured_widths
 from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_of
+from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -105,7 +105,7 @@ def _dilated(
     """Grown by a ball. The distances are worked out once, for the largest ball there may be."""
     width, present, main = request
     sides = lateral_sides(label, spacing, table)
-    box = box_of(label > 0, (1, 1, 1))
+    box = box_with_margin(label > 0, (1, 1, 1))
     soft = np.isin(label[box], soft_tissues(into, table))
     seed = (sides["left"] | sides["right"])[box]
     # A side that grows half as far is twice as distant.

@@ -8,7 +8,7 @@ import pytest
 
 from factory.families.cnn_fusion.scoring import markdown, score_versions
 from factory.imaging.intensities import normalise
-from factory.metrics.paired import profiles
+from factory.metrics.paired import draw_intensity_profiles
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import Subject
 
@@ -40,5 +40,5 @@ def test_an_image_scores_as_itself_and_a_darker_one_only_by_its_own_percentile(
 def test_profiles_are_drawn(subject: Subject, tmp_path: Path) -> None:
     assert subject.image is not None
     made = {"mean": normalise(subject.image, subject.label)}
-    profiles(subject, made, tmp_path / "profiles.png", ", same subject")
+    draw_intensity_profiles(subject, made, tmp_path / "profiles.png", ", same subject")
     assert (tmp_path / "profiles.png").stat().st_size > 10_000

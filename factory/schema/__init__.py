@@ -1,1 +1,1 @@
-"""What a render recipe may say, composed of the sections of its parts."""
+"""The schema of render recipes, composed of the sections of their parts."""

@@ -1,4 +1,4 @@
-"""What a recipe may say of how its samples look."""
+"""The section of a recipe that states how its label maps are painted."""
 
 from typing import Annotated
 
@@ -9,12 +9,19 @@ from factory.config.types import Factor, Text
 
 
 class RejectOutliersValues(Section):
+    """The parameter of the fusion rule reject_outliers."""
+
     m: Factor
 
 
 class FuseBy(Section):
-    """reject_outliers: values m or more median distances from the median give way to the median.
-    cnn: a trained fusion, by its name or folder."""
+    """A fusion of the three orientations that has a parameter.
+
+    Attributes:
+        reject_outliers: A value that differs from the median by m or more median distances is
+            replaced by the median.
+        cnn: A trained fusion network, by its name or folder.
+    """
 
     reject_outliers: RejectOutliersValues | None = None
     cnn: Text | None = None
@@ -37,15 +44,17 @@ Fuse = Annotated[
 
 
 class Appearance(Section):
-    """A model by its name or folder, how its orientations are fused, and whether a SPADE model
-    draws in bfloat16 (mixed_precision)."""
+    """The painting model by its name or folder, and how the images of its orientations are fused.
+
+    mixed_precision: Whether a SPADE model computes in bfloat16.
+    """
 
     model: Text
     fuse: Fuse = "mean"
-    # false is null, so that a recipe that says what is so anyway remains the same recipe
-    mixed_precision: Annotated[bool | None, AfterValidator(lambda asked: asked or None)] = None
+    # false becomes null, so that a recipe that states the default has the same digest
+    mixed_precision: Annotated[bool | None, AfterValidator(lambda value: value or None)] = None
 
     @property
     def fusion(self) -> str | None:
-        """The trained fusion it names, if any."""
+        """The trained fusion network, if the section names one."""
         return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None

@@ -1,8 +1,7 @@
-"""Whether the sections of a recipe go together. Each check raises the error of a validator."""
+"""Check that the sections of a recipe fit together. Each check raises the error of a validator."""
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
@@ -11,31 +10,32 @@ from factory.config.sweep_keywords import parameter_keyword
 from factory.schema.group import Edits
 from factory.schema.label_table import added_labels, extended_table
 from factory.schema.sections import RecipeSections
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
 
 MOST_LABELS = 32
-"""Of labels that edits bring."""
+"""The maximum number of labels that a recipe adds."""
 
 
 def check_subjects_or_latents(recipe: RecipeSections) -> None:
-    """A recipe has subjects or latents, and nothing that does not go with latents."""
+    """Check that a recipe has either subjects or latents, and only keys that go with them."""
     subjects = any(not source.key for source, _ in recipe.sources)
-    required: dict[str, Any] = {"subjects": subjects, "appearance": recipe.appearance}
+    required = {"subjects": subjects, "appearance": recipe.appearance is not None}
     if recipe.latents is None:
-        for key, there in required.items():
-            if not there:
+        for key, is_present in required.items():
+            if not is_present:
                 raise problem("missing; this key is required", at=(key,))
         return
-    beside: dict[str, Any] = {
+    excluded = {
         "subjects": subjects,
-        "groups": recipe.groups,
-        "acquisition": recipe.acquisition,
-        "anatomy": recipe.anatomy and not recipe.appearance,
+        "groups": bool(recipe.groups),
+        "acquisition": recipe.acquisition is not None,
+        "anatomy": bool(recipe.anatomy) and not recipe.appearance,
     }
-    for key, there in beside.items():
-        if there:
+    for key, is_present in excluded.items():
+        if is_present:
             why = "without an appearance" if key == "anatomy" else "beside latents"
             raise problem(f"value given {why}; allowed: none", at=(key,))
     for key in ("original", "uncertainty"):
@@ -48,7 +48,7 @@ def check_subjects_or_latents(recipe: RecipeSections) -> None:
 
 
 def check_shares(recipe: RecipeSections) -> None:
-    """The shares of groups add to all of the subjects."""
+    """Check that the shares of the groups add up to all subjects."""
     if recipe.groups is None:
         return
     if not recipe.groups:
@@ -59,28 +59,31 @@ def check_shares(recipe: RecipeSections) -> None:
 
 
 def check_conditions_and_zips(recipe: RecipeSections) -> None:
-    """Conditions speak of what is known before them, and zips go in step."""
+    """Check that conditions use only names of earlier edits, and that zips fit together."""
     plain = recipe.model_dump(exclude_none=True)
     for group in recipe.groups or ("",):
         check_zips(plain, group)
-        known = {"gestational_age_weeks", "replicate"}
-        _check_conditions(recipe.anatomy, ("anatomy",), known)
+        names = {"gestational_age_weeks", "replicate"}
+        _check_conditions(recipe.anatomy, ("anatomy",), names)
         if recipe.groups:
-            own = recipe.groups[group].anatomy
-            _check_conditions(own, ("groups", group, "anatomy"), known)
+            group_edits = recipe.groups[group].anatomy
+            _check_conditions(group_edits, ("groups", group, "anatomy"), names)
 
 
-def _check_conditions(edits: Edits, at: tuple[str, ...], known: set[str]) -> None:
-    """Each condition speaks of what is known before its edit; adds what the edits make known."""
+def _check_conditions(edits: Edits, at: tuple[str, ...], names: set[str]) -> None:
+    """Check each condition against the names before its edit, and add the names of the edits."""
     for index, edit in enumerate(edits):
         if edit.when is not None:
-            check_condition(edit.when, known, (*at, index, "when"))
-        known |= edit.number_names()
+            check_condition(edit.when, names, (*at, index, "when"))
+        names |= edit.number_names()
 
 
 def check_labels(recipe: RecipeSections) -> None:
-    """No two lesions of one subject have one name, no name looks like two tissues, and no edit
-    needs a label that there is not."""
+    """Check the labels that edits need and add.
+
+    The lesions of one subject need different names, a name may look like only one tissue, and every
+    label that an edit needs must exist.
+    """
     labels = added_labels(recipe)
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
@@ -88,31 +91,31 @@ def check_labels(recipe: RecipeSections) -> None:
     looks = {label.name: label.looks_like for label in labels}
     common: set[str] = set()
     for at, edits in recipe.edits.items():
-        taken = set(common)
+        used_names = set(common)
         for index, edit in enumerate(edits):
-            here = (*at, index, edit.operator_name)
+            edit_path = (*at, index, edit.operator_name)
             for needed in edit.operator.needs:
                 if needed not in names:
                     text = f"no {needed} among the labels: {join_names(names)}"
-                    raise problem(f"{text}; allowed: with a mapping that names it", at=here)
+                    raise problem(f"{text}; allowed: with a mapping that names it", at=edit_path)
             added = edit.operator.adds_label()
             if added is None:
                 continue
             name, tissue = added
-            if name in taken:
+            if name in used_names:
                 text = "value {value}; an earlier lesion has it; allowed: another name"
-                raise problem(text, name, at=(*here, "name"))
+                raise problem(text, name, at=(*edit_path, "name"))
             if tissue != looks[name]:
                 text = "value {value}; an earlier {name} looks like {other}; allowed: that"
-                at_looks = (*here, "looks_like")
+                at_looks = (*edit_path, "looks_like")
                 raise problem(text, tissue, at=at_looks, name=name, other=looks[name])
-            taken.add(name)
+            used_names.add(name)
         if at == ("anatomy",):
-            common = taken
+            common = used_names
 
 
 def check_originals(recipe: RecipeSections) -> None:
-    """Where the subjects' own images are asked for, there are some."""
+    """Check that the subjects have images if the recipe stores original images."""
     if not recipe.output.original:
         return
     for source, section in recipe.sources:
@@ -123,52 +126,56 @@ def check_originals(recipe: RecipeSections) -> None:
 
 
 def check_sources(recipe: RecipeSections) -> None:
-    """Nothing is asked for that a source's subjects cannot have."""
+    """Check that the sources of subjects support what the recipe uses."""
     for source, _ in recipe.sources:
         source.check(recipe)
 
 
 def check_interpolation(recipe: RecipeSections) -> None:
-    """There are subjects between these."""
+    """Check that a recipe that interpolates has a source whose subjects can be interpolated."""
     allowed = [name for name in NAMES if SOURCES[name].can_interpolate]
     if recipe.interpolate and not any(getattr(recipe.subjects, name) for name in allowed):
         names = join_names(f"subjects.{name}" for name in allowed)
         raise problem(f"allowed: with {names}", at=("interpolate",))
 
 
-def check_zips(recipe: dict[str, Any], group: str) -> None:
-    """Zips are of one length, and no row comes twice.
+def check_zips(recipe: JsonObject, group: str) -> None:
+    """Check that the zips of one group have one length and no repeated row.
 
-    recipe: a plain render recipe, of which the cases of one group are looked at.
+    Args:
+        recipe: A plain render recipe.
+        group: The name of a group, or "" in a recipe without groups.
     """
     places: list[KeyPath] = [("subjects", name) for name in NAMES]
     places += [("anatomy",), ("acquisition",)]
     places += [("groups", group, "anatomy")] if group else []
-    found = {path: values for place in places for path, values in _zips(_at(recipe, place), place)}
-    lengths = {path: len(values) for path, values in found.items()}
+    zips = {
+        path: values for place in places for path, values in _zips(_value_at(recipe, place), place)
+    }
+    lengths = {path: len(values) for path, values in zips.items()}
     if len(set(lengths.values())) > 1:
         words = ", ".join(f"{dotted_key(path)} has {n}" for path, n in lengths.items())
         first, *others = lengths.values()
         odd = list(lengths)[1 + next(i for i, n in enumerate(others) if n != first)]
         raise problem(f"zips go in step: {words}; allowed: lists of one length", at=odd)
-    seen: dict[tuple[Any, ...], int] = {}
-    for index, row in enumerate(zip(*found.values(), strict=True), 1):
-        if row in seen:
-            at = (*next(iter(found)), "zip", index - 1)
-            text = f"zip: rows {seen[row]} and {index} are the same: {json.dumps(row)}"
+    first_rows: dict[tuple[JsonValue, ...], int] = {}
+    for index, row in enumerate(zip(*zips.values(), strict=True), 1):
+        if row in first_rows:
+            at = (*next(iter(zips)), "zip", index - 1)
+            text = f"zip: rows {first_rows[row]} and {index} are the same: {json.dumps(row)}"
             raise problem(text, at=at)
-        seen[row] = index
+        first_rows[row] = index
 
 
-def _at(recipe: dict[str, Any], place: KeyPath) -> Any:
-    node: Any = recipe
+def _value_at(recipe: JsonObject, place: KeyPath) -> JsonValue:
+    node: JsonValue = recipe
     for key in place:
         node = node.get(key, {})
     return node
 
 
-def _zips(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[Any, ...]]]:
-    """Every zip below a plain value, by where it stands."""
+def _zips(node: JsonValue, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[JsonValue, ...]]]:
+    """Yield the path and the values of every zip below a plain value."""
     if parameter_keyword(node) == "zip":
         yield path, tuple(node["zip"])
     elif isinstance(node, dict | tuple | list):
@@ -186,4 +193,4 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_sources,
     check_interpolation,
 )
-"""In the order in which a recipe's mistakes are told."""
+"""The checks, in the order in which mistakes are reported."""

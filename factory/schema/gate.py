@@ -1,4 +1,4 @@
-"""What a recipe may say of its gate: how well an image must show what its label says."""
+"""The section of a recipe that states how well an image must match its label map."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -20,45 +20,52 @@ Tries = Annotated[int, Field(ge=1, le=20), allowed("a whole number from 1 to 20"
 
 
 class Limits(Section):
-    """Of one structure, what is segmented against its label: Dice at least, volume error (a share
-    of the label's volume) at most, mean distance of the surfaces at most."""
+    """The limits of one structure: its segmentation in the image is compared with its label.
+
+    dice: the minimum Dice overlap. volume_error: the maximum error of the volume, as a share of the
+    label's volume. surface_mm: the maximum mean distance of the two surfaces.
+    """
 
     dice: Overlap | None = None
     volume_error: VolumeError | None = None
     surface_mm: Distance | None = None
 
     @model_validator(mode="after")
-    def _some(self) -> "Limits":
-        if not self.given:
+    def _not_empty(self) -> "Limits":
+        if not self.by_measure:
             raise problem(f"allowed: at least one of {join_names(Limits.model_fields)}")
         return self
 
     @property
-    def given(self) -> dict[str, float]:
+    def by_measure(self) -> dict[str, float]:
+        """The limits that are set, by the name of the measure."""
         return self.model_dump(exclude_none=True)
 
 
 class GateBase(Section):
-    """Every image is segmented and held against its label; one that shows a structure worse than
-    asked is painted again in another style, tries times in all.
+    """A test of every image: it is segmented, and the result is compared with the label map.
 
-    model: a segmenter, by its name or folder.
+    An image that misses a limit is painted again in another style.
+
+    Attributes:
+        model: A segmenter, by its name or folder.
+        tries: How often an image is painted, at most.
     """
 
     model: Text = "fetal-segmenter"
     tries: Tries = 3
 
     @model_validator(mode="after")
-    def _some(self) -> "GateBase":
+    def _not_empty(self) -> "GateBase":
         if not self.structures:
             raise problem(f"allowed: at least one of {join_names(TISSUES)}, with its limits")
         return self
 
     @property
     def structures(self) -> dict[str, dict[str, float]]:
-        """The limits by structure, in the order of the label tables."""
+        """The limits by structure and measure, in the order of the label tables."""
         limits: Mapping[str, Limits | None] = {name: getattr(self, name) for name in TISSUES}
-        return {name: given.given for name, given in limits.items() if given is not None}
+        return {name: limit.by_measure for name, limit in limits.items() if limit is not None}
 
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ else:
 
 
 def gate_text(gate: GateBase) -> str:
-    """A gate in words: "ventricles dice at least 0.85; cerebellum volume_error at most 0.2"."""
+    """Return a gate in words: "ventricles dice at least 0.85; brainstem dice at least 0.8"."""
     return "; ".join(
         f"{name} " + ", ".join(f"{k} at {'least' if k == 'dice' else 'most'} {v:g}"
                                for k, v in limits.items())

@@ -1,4 +1,4 @@
-"""What a recipe may say of a group: a share of its subjects, and what is done to them."""
+"""The section of a recipe for a group: its share of the subjects, and its edits."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from factory.anatomy.edits.registry import Edit, EditBase
 from factory.config.section import Section, allowed
 
 
-def _percent(value: float | str) -> float:
-    """30, "30 %" or "30%" as 30.0."""
+def _parse_percent(value: float | str) -> float:
+    """Return 30, "30 %" or "30%" as 30.0."""
     number = float(value.removesuffix("%")) if isinstance(value, str) else float(value)
     if not 0 <= number <= 100:
         raise ValueError("not a share")
@@ -18,7 +18,7 @@ def _percent(value: float | str) -> float:
 
 Share = Annotated[
     float | Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,9})? ?%$")],
-    AfterValidator(_percent),
+    AfterValidator(_parse_percent),
     allowed("a share such as 30 %, from 0 to 100 %"),
 ]
 GroupName = Annotated[
@@ -29,7 +29,7 @@ GroupName = Annotated[
 
 
 class Group(Section):
-    """A share of the subjects, and what is done to them after the edits of the recipe itself."""
+    """A share of the subjects, and the edits that follow the edits of the recipe itself."""
 
     share: Share
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]

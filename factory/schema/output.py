@@ -1,4 +1,4 @@
-"""What a recipe may say of the dataset it is rendered into."""
+"""The section of a recipe for the dataset that is rendered."""
 
 from typing import Annotated, Literal
 
@@ -21,10 +21,16 @@ SamplesPerShard = Annotated[
 
 
 class Output(Section):
-    """The dataset: where, on what lattice, in what units.
+    """The dataset: its place, its voxel grid and its intensity range.
 
-    spacing_mm: of a head in ultrasound its own size decides instead. range: intensities that
-    uint16 spans, in units of the brain's 99.5th percentile.
+    Attributes:
+        path: A folder or URL.
+        spacing_mm: The voxel spacing. Heads in ultrasound have the spacing of their frame instead.
+        shape: Voxels [z, y, x], or "auto" for the smallest grid that holds every subject.
+        range: The intensities that uint16 spans, in units of the brain's 99.5th percentile.
+        uncertainty: Whether the disagreement of the orientations is stored.
+        original: Whether the subjects' own images are stored.
+        samples_per_shard: Samples in one shard, or "auto".
     """
 
     path: Text

@@ -1,8 +1,8 @@
-"""What a render recipe may say.
+"""The schema of a render recipe.
 
-Units stand in the names. Ages are weeks of gestation, lengths mm, arrays [z, y, x]. Loading
-and its messages are in factory/config/loading.py; what a parameter may be in
-factory/config/parameters.py; the edits of label maps in factory/anatomy/edits/; the sources of
+Units are part of the keys. Ages are weeks of gestation, lengths are mm, arrays are [z, y, x].
+Loading and its messages are in factory/config/loading.py, parameters in
+factory/config/parameters.py, the edits of label maps in factory/anatomy/edits/, and the sources of
 subjects in factory/subjects/sources/.
 """
 
@@ -22,36 +22,50 @@ from factory.schema.sections import RecipeSections
 
 
 class RenderRecipe(RecipeSections):
-    __doc__ = RecipeSections.__doc__
+    """A render recipe whose sections fit together."""
 
     @classmethod
     def prepare(cls, document: Document, folder: Path) -> Document:
+        """Insert the preset of the scanner that the recipe names."""
         return apply_scanner(document, folder)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_training(cls, data: Any) -> Any:
+    def _refuse_training_recipe(cls, data: Any) -> Any:
         if isinstance(data, dict) and "family" in data:
             raise problem("a train recipe; allowed: a render recipe", at=("family",))
         return data
 
     @model_validator(mode="after")
-    def _consistent(self) -> "RenderRecipe":
+    def _check_consistency(self) -> "RenderRecipe":
         for check in CHECKS:
             check(self)
         return self
 
 
 class Recipe(CheckedDocument[RenderRecipe]):
-    """A render recipe, checked and resolved."""
+    """A render recipe, checked and with its defaults."""
 
 
 def load_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """A render recipe with its --set overrides. Raises RecipeError, one line."""
+    """Read a render recipe and apply --set overrides.
+
+    Raises:
+        RecipeError: Something is wrong. The message is one line.
+    """
     return parse_recipe(read_text(file), str(file), overrides)
 
 
 def parse_recipe(text: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A render recipe from text; `name` is what messages call it. Raises as `load_recipe`."""
-    found = parse_document(text, name, RenderRecipe, overrides)
-    return Recipe(found.spec, found.source, found.overrides)
+    """Parse a render recipe from a text.
+
+    Args:
+        text: The YAML text.
+        name: The name of the file for messages.
+        overrides: "KEY=VALUE" lines.
+
+    Raises:
+        RecipeError: Something is wrong. The message is one line.
+    """
+    document = parse_document(text, name, RenderRecipe, overrides)
+    return Recipe(document.spec, document.source, document.overrides)

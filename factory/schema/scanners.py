@@ -1,9 +1,9 @@
-"""Scanners: presets of a recipe's acquisition section, written as YAML.
+"""Presets of a recipe's acquisition section, one for each scanner, as YAML files.
 
 acquisition: {scanner: 1.5T-haste, noise: {snr: 12}}
 
-A scanner is a file of recipes/scanners/ by its name, or a file of one's own. It gives keys of the
-section that the recipe may replace, as an included file does: a key set to null is left out.
+A scanner is the name of a file in recipes/scanners/, or the path of another file. Its keys are
+defaults that the recipe may replace, as for an included file; a key set to null is left out.
 """
 
 from pathlib import Path
@@ -15,41 +15,48 @@ from factory.lookup import scanner_files
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import join_names
 
-HERE: KeyPath = ("acquisition",)
-OWN = ("scanner", "labels")
-"""Keys of the section that are the recipe's to say."""
+SECTION: KeyPath = ("acquisition",)
+RECIPE_KEYS = ("scanner", "labels")
+"""Keys of the section that only a recipe may have."""
 
 
 def apply_scanner(document: Document, folder: Path) -> Document:
-    """The document with what its acquisition's scanner gives.
+    """Merge the acquisition section of a document with the preset of its scanner.
 
-    The section then says all by itself, and `scanner` becomes {name: ...}, the name alone. folder:
-    where a file of one's own may lie, besides the working folder. Raises RecipeError, one line.
+    Args:
+        document: The recipe.
+        folder: The folder of the recipe, where a scanner's file may be besides the working folder.
+
+    Returns:
+        A document whose section is complete; its key `scanner` is {"name": ...}.
+
+    Raises:
+        RecipeError: There is no such scanner, or its file has a key that it may not have.
     """
     section = document.data.get("acquisition")
     name = section.get("scanner") if isinstance(section, dict) else None
     if not isinstance(name, str):
         return document
-    file = _found(name, folder, document.places[(*HERE, "scanner")])
+    file = _find_scanner(name, folder, document.places[(*SECTION, "scanner")])
     preset = read_mapping(file)
-    for key in OWN:
+    for key in RECIPE_KEYS:
         if key in preset.data:
-            raise RecipeError(f"{preset.keys[(key,)]}: {key}: not for a scanner's file to say")
-    under = Document(
+            raise RecipeError(f"{preset.keys[(key,)]}: {key}: not allowed in the file of a scanner")
+    defaults = Document(
         {"acquisition": preset.data},
-        {(*HERE, *path): place for path, place in preset.places.items()},
-        {(*HERE, *path): place for path, place in preset.keys.items()},
+        {(*SECTION, *path): place for path, place in preset.places.items()},
+        {(*SECTION, *path): place for path, place in preset.keys.items()},
     )
-    joined = merge_documents(under, document)
-    acquisition = {**joined.data["acquisition"], "scanner": {"name": file.stem}}
-    return Document({**document.data, "acquisition": acquisition}, joined.places, joined.keys)
+    merged = merge_documents(defaults, document)
+    acquisition = {**merged.data["acquisition"], "scanner": {"name": file.stem}}
+    return Document({**document.data, "acquisition": acquisition}, merged.places, merged.keys)
 
 
-def _found(name: str, folder: Path, place: str) -> Path:
-    """The file of a scanner."""
-    named = scanner_files()
-    if name in named:
-        return named[name]
+def _find_scanner(name: str, folder: Path, place: str) -> Path:
+    """Return the file of a scanner. place: where the recipe names it, for messages."""
+    files = scanner_files()
+    if name in files:
+        return files[name]
     for file in (Path(name), folder / name):
         try:
             if name.endswith(".yaml") and file.is_file():
@@ -58,5 +65,5 @@ def _found(name: str, folder: Path, place: str) -> Path:
             break
     raise RecipeError(
         f"{place}: acquisition.scanner: value {yaml_excerpt(name)}; no such scanner; allowed: "
-        f"{join_names(sorted(named))}, or a .yaml file of your own{nearest_name_hint(name, named)}"
+        f"{join_names(sorted(files))}, or a .yaml file of your own{nearest_name_hint(name, files)}"
     )

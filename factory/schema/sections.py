@@ -22,8 +22,11 @@ from factory.subjects.sources.latents import DrawnLatents
 
 
 class RecipeSections(Section):
-    """Subjects × sweeps × replicates, rendered into one dataset; or, instead of subjects, what a
-    trained StyleGAN2 draws from its latents, with its own image unless `appearance` paints it."""
+    """A render recipe: subjects × sweeps × replicates, rendered into one dataset.
+
+    Instead of subjects a recipe may have latents, from which a trained StyleGAN2 draws label maps
+    with images. An `appearance` then paints the label maps again.
+    """
 
     include: Text | tuple[Text, ...] | None = None
     seed: Seed
@@ -40,7 +43,7 @@ class RecipeSections(Section):
 
     @property
     def model(self) -> str:
-        """The model that makes images, by its name or folder."""
+        """The name or folder of the model that makes the images."""
         if self.appearance is not None:
             return self.appearance.model
         assert self.latents is not None
@@ -48,7 +51,7 @@ class RecipeSections(Section):
 
     @property
     def fusion(self) -> str | None:
-        """The trained fusion it names, if any."""
+        """The name or folder of the trained fusion network, if there is one."""
         return self.appearance.fusion if self.appearance else None
 
     @property
@@ -59,23 +62,30 @@ class RecipeSections(Section):
 
     @property
     def edits(self) -> dict[KeyPath, Edits]:
-        """The recipe's edits by where they stand, first those of every subject."""
+        """The edits by their path in the recipe; those of all subjects come first."""
         groups = sorted((self.groups or {}).items())
-        own: dict[KeyPath, Edits] = {("groups", name, "anatomy"): g.anatomy for name, g in groups}
-        return {("anatomy",): self.anatomy, **own}
+        by_group: dict[KeyPath, Edits] = {
+            ("groups", name, "anatomy"): group.anatomy for name, group in groups
+        }
+        return {("anatomy",): self.anatomy, **by_group}
 
     @property
     def sources(self) -> list[tuple[Source, Any]]:
-        """The sources that the recipe names, with its sections of them."""
-        every = ((source, section_of(source, self)) for source in SOURCES.values())
-        return [(source, section) for source, section in every if section is not None]
+        """The sources that the recipe names, each with its section."""
+        pairs = ((source, section_of(source, self)) for source in SOURCES.values())
+        return [(source, section) for source, section in pairs if section is not None]
 
     @property
     def table(self) -> LabelTable:
-        """The labels that the recipe's subjects come with."""
+        """The label table of the recipe's subjects."""
         return next((source.table(section) for source, section in self.sources), FETA)
 
     @cached_property
     def catalogue(self) -> SubjectCatalogue:
-        """The recipe's subjects, listed once. Raises SubjectError, RecipeError."""
+        """The subjects of the recipe, listed once.
+
+        Raises:
+            SubjectError: The subjects cannot be listed.
+            RecipeError: Two subjects have the same id.
+        """
         return SubjectCatalogue.of(self)

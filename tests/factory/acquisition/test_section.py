@@ -76,7 +76,7 @@ def test_a_users_own_scanner_file_lies_beside_the_recipe(tmp_path: Path) -> None
     with pytest.raises(RecipeError, match=r"mine.yaml:2:1: acquisition.gama: unknown.*mean gamma"):
         load_document(tmp_path / "r.yaml", RenderRecipe)
     (tmp_path / "mine.yaml").write_text("labels: stack\n")
-    with pytest.raises(RecipeError, match=r"mine.yaml:1:1: labels: not for a scanner's file"):
+    with pytest.raises(RecipeError, match=r"mine.yaml:1:1: labels: not allowed in the file"):
         load_document(tmp_path / "r.yaml", RenderRecipe)
 
 

@@ -38,25 +38,25 @@ class CaseAppearance:
     """How the label map is painted.
 
     Attributes:
-        model: The model's name or path.
+        model: The model's name or path; None where the image is drawn from latents and not painted.
         fuse: The rule that fuses three orientations: "mean", "closest_two",
-            {"reject_outliers": {"m": 0.5}} or {"cnn": name}.
+            {"reject_outliers": {"m": 0.5}} or {"cnn": name}; None where nothing is painted.
         style_seed: Seed of the style, for models that have one.
         uncertainty: Whether the disagreement of the orientations is stored.
         original: Whether the subject's own image is stored, carried along by the edits.
         mixed_precision: Whether the painter computes in bfloat16.
     """
 
-    model: str
-    fuse: JsonValue
-    style_seed: int
+    model: str | None = None
+    fuse: JsonValue = None
+    style_seed: int = 0
     uncertainty: bool = False
     original: bool = False
     mixed_precision: bool = False
 
     def to_json(self) -> JsonObject:
-        """Return the attributes by name; mixed_precision only where it is true."""
-        data = dict(vars(self))
+        """Return the attributes by name, without those that are None or a false mixed_precision."""
+        data = {name: value for name, value in vars(self).items() if value is not None}
         if not self.mixed_precision:
             del data["mixed_precision"]
         return data

@@ -1,15 +1,15 @@
-"""What storage raises.
+"""The errors that storage raises.
 
 StorageError                anything a user can mend: the message is one clear line
 ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
 ├── DatasetError            a dataset that cannot be opened, grown or written
-├── SampleError             a sample that does not fit its dataset; others may
-└── ExportError             an export that cannot be written where it is asked for
+├── SampleError             a sample that does not fit its dataset; other samples may
+└── ExportError             an export that cannot be written to the requested place
 """
 
 
 class StorageError(Exception):
-    """Base of everything storage raises on bad input; its text is one line for the user."""
+    """Base of all errors that storage raises on bad input; its text is one line for the user."""
 
 
 class SubjectError(StorageError):
@@ -21,8 +21,8 @@ class DatasetError(StorageError):
 
 
 class SampleError(StorageError):
-    """A sample does not fit the dataset it was made for: shape, labels, NaN."""
+    """A sample does not fit its dataset, e.g. by its shape, its labels or NaN in its image."""
 
 
 class ExportError(StorageError):
-    """An export cannot be made, or not there."""
+    """An export cannot be made, or cannot be written to the requested place."""

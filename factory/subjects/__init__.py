@@ -1,1 +1,1 @@
-"""Whose anatomy: list and load subjects; one module a source."""
+"""Listing and loading the subjects of a recipe: one module for each source."""

@@ -1,4 +1,4 @@
-"""The sources of subjects there are, by name."""
+"""The registry of the sources of subjects, by name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,19 +6,20 @@ from typing import Any
 from factory.discovery import discover
 from factory.errors import FactoryError
 from factory.storage.nearest_name import nearest_name_hint
-from factory.subjects.source import Record, Source
+from factory.storage.subjects.records import Record
+from factory.subjects.source import Source
 from factory.text import join_names
 
 _sources: Mapping[str, Source] = discover("factory.subjects.sources", "SOURCE", folders=False)
 SOURCES: Mapping[str, Source] = dict(
     sorted(_sources.items(), key=lambda item: (item[1].is_listed, item[0]))
 )
-"""Those that are made come before those that are listed from files; each by name. The order of a
-dataset's samples follows it."""
+"""Sources that make their subjects come before sources that list them from files, both by name. The
+order of a dataset's samples follows this order."""
 
 
 def source_of(record: Record) -> Source:
-    """The source of a subject. Raises FactoryError where it is unknown here."""
+    """Return the source of a subject. Raises FactoryError where it is unknown here."""
     name = record["source"]
     if name not in SOURCES:
         raise FactoryError(
@@ -29,5 +30,5 @@ def source_of(record: Record) -> Source:
 
 
 def section_of(source: Source, recipe: Any) -> Any:
-    """A source's section of a recipe (factory.schema.sections.RecipeSections), or None."""
+    """Return a source's section of a recipe (factory.schema.sections.RecipeSections), or None."""
     return getattr(recipe, source.key) if source.key else getattr(recipe.subjects, source.name)

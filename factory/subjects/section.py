@@ -1,4 +1,4 @@
-"""What a recipe may say of its subjects: a section for each source."""
+"""The recipe's section `subjects`: a section for each source."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from factory.subjects.registry import SOURCES
 from factory.text import join_names
 
 NAMES = tuple(name for name, source in SOURCES.items() if not source.key)
-"""The keys of the section: sources with a key of their own in a recipe are not among them."""
+"""The keys of the section, without those sources that have a key of their own in a recipe."""
 
 
 class SubjectsBase(Section):
@@ -17,11 +17,11 @@ class SubjectsBase(Section):
 
     @model_validator(mode="after")
     def _some(self) -> "SubjectsBase":
-        given = [SOURCES[name] for name in NAMES if getattr(self, name) is not None]
-        if not given:
+        sources = [SOURCES[name] for name in NAMES if getattr(self, name) is not None]
+        if not sources:
             raise problem(f"no subjects; allowed: {join_names(NAMES)}")
-        first = given[0]
-        for source in given[1:]:
+        first = sources[0]
+        for source in sources[1:]:
             if source.kind != first.kind:
                 text = f"{source.kind} beside {first.kind}; allowed: {source.name} alone"
                 raise problem(text, at=(source.name,))

@@ -1,8 +1,8 @@
-"""What a source of subjects is to a recipe: what may be said of it, which there are, what each is.
+"""The base class of sources of subjects.
 
 A source is one module of factory/subjects/sources that defines SOURCE. Its section of a recipe is
-a pydantic model beside it; whatever is heavy (torch, readers of files) is imported by the method
-that needs it.
+a pydantic model beside it; whatever is slow to import (torch, readers of files) is imported by the
+method that needs it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 from factory.config.section import Section
 from factory.families.base import StyleEnds
 from factory.imaging.types import Shape
+from factory.storage.json_value import JsonObject
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.types import FETA, LabelTable, Subject
-
-Record = dict[str, Any]
-"""A subject as plain JSON, from which alone it can be loaded: {"source": name, "id": ..., ...}."""
 
 Extent = tuple[float, float, float]
 """Size (z, y, x) in mm."""
@@ -23,21 +22,23 @@ Extent = tuple[float, float, float]
 class Source:
     """One kind of subjects.
 
+    A method gets the source's own section of a recipe, as the model `Section` where it is typed
+    `Any` (each source narrows it to its own class), or as plain JSON.
+
     Attributes:
-        name: The key of its section, and what records call it.
-        Section: What a recipe may say of it.
-        key: Where the section stands in a recipe: "subjects.NAME" but for two that have a key of
-            their own.
+        name: The key of its section, and the "source" of its records.
+        Section: The model of its section of a recipe.
+        key: Where the section stands in a recipe; "" means "subjects.NAME".
         kind: What its subjects are, in the plural. One dataset holds one kind.
         is_listed: Whether its subjects are read from files, so that they have to be listed. Else
-            they are made, one by one, by their index.
-        is_seeded: Whether a subject takes parameters drawn for it, and a seed of its own.
+            they are made one by one, by their index.
+        is_seeded: Whether each subject has a seed and drawn parameters of its own.
         is_stack: Whether a subject is a stack of thick slices, or one plane.
-        is_drawn: Whether a subject is drawn on the grid that is stored, in other noise at every
+        is_drawn: Whether a subject is drawn on the grid that is stored, with other noise in every
             replicate.
         path_keys: Keys of the section that name a folder.
         model_keys: Keys of the section that name a model.
-        can_interpolate: Whether there are subjects between its subjects.
+        can_interpolate: Whether subjects can be interpolated between its subjects.
         voxel_text: How large its voxels are, where the recipe does not say so.
         painted_from: What its images are painted from, where not from labels.
     """
@@ -58,91 +59,114 @@ class Source:
 
     @property
     def place(self) -> str:
-        """Where its section stands in a recipe, dotted."""
+        """Where its section stands in a recipe, with dots."""
         return self.key or f"subjects.{self.name}"
 
-    # Which there are
+    # Listing
 
-    def records(self, section: Any) -> list[Record]:
-        """The subjects of a source that is listed. Raises SubjectError."""
-        raise NotImplementedError
+    def records(self, section: Any) -> Sequence[Record]:
+        """List the subjects of a source that is listed.
 
-    def count(self, section: Any) -> int:
-        """How many subjects a source that is not listed makes."""
-        raise NotImplementedError
-
-    def record(self, section: Any, index: int, group: str, seed: int) -> Record:
-        """The subject at a position of a source that is not listed.
-
-        group: the recipe's group that it belongs to, or "". seed: the recipe's.
+        Raises:
+            SubjectError: Where a file or folder cannot be used.
         """
         raise NotImplementedError
 
-    def parameters(self, section: dict[str, Any]) -> dict[str, Any]:
-        """The parameters that are drawn once a subject, as the plain section has them."""
+    def count(self, section: Any) -> int:
+        """Return how many subjects a source makes that is not listed."""
+        raise NotImplementedError
+
+    def record(self, section: Any, index: int, group: str, seed: int) -> Record:
+        """Return the subject at an index of a source that is not listed.
+
+        Args:
+            section: The source's section.
+            index: The subject's index, within its group.
+            group: The recipe's group that it belongs to, or "".
+            seed: The recipe's seed.
+        """
+        raise NotImplementedError
+
+    def parameters(self, section: JsonObject) -> JsonObject:
+        """Return the parameters that are drawn once for each subject, as the section has them."""
         return {}
 
-    # What each is
+    # Loading and describing one subject or all
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
-        """A subject, at an isotropic spacing or at its own. Raises SubjectError."""
+        """Load a subject at an isotropic spacing, or at its own where spacing_mm is None.
+
+        Raises:
+            SubjectError: Where it cannot be read.
+        """
         raise NotImplementedError
 
     def table(self, section: Any) -> LabelTable:
-        """The labels that its subjects come with."""
+        """Return the label table of its subjects."""
         return FETA
 
     def tissues(self, section: Any) -> set[str]:
-        """Names of the labels that there may be among its subjects."""
+        """Return the names of the labels that may occur in its subjects."""
         return set(self.table(section).names)
 
     def extra_labels(self, section: Any) -> Iterable[tuple[str, str]]:
-        """Labels beside those of the table: names, and the tissue that each is painted as."""
+        """Return labels beside those of the table: names, and the tissue each is painted as."""
         return ()
 
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape | None:
-        """Voxels (z, y, x) of every subject, where the source brings them to a grid of its own."""
+        """Return the voxels (z, y, x) that all its subjects have, or None.
+
+        None means that the source does not bring its subjects to a grid of its own.
+        """
         return None
 
     def extents_mm(
         self, section: Any, records: Sequence[Record], to_weeks: float
     ) -> Iterable[Extent]:
-        """Sizes of the boxes of its subjects' labels, each grown to an age (weeks) if it is
-        younger; 0 leaves all as they are. Raises SubjectError where one cannot be read."""
+        """Return the sizes of the boxes of its subjects' labels.
+
+        Args:
+            section: The source's section.
+            records: Its subjects.
+            to_weeks: The age that younger subjects are grown to; 0 leaves all as they are.
+
+        Raises:
+            SubjectError: Where a subject cannot be read.
+        """
         return ()
 
     def ages(self, section: Any, records: Sequence[Record]) -> list[float]:
-        """Gestational ages (weeks) that its subjects have, or the extremes they are drawn from."""
+        """Return its subjects' gestational ages (weeks), or the extremes they are drawn from."""
         return [age for r in records if (age := r.get("gestational_age_weeks")) is not None]
 
     def style_ends(self, record: Record, spacing_mm: float) -> StyleEnds | None:
-        """The real subjects that lend a subject their style, where it has none of its own."""
+        """Return the real subjects that lend a subject its style, where it has none itself."""
         return None
 
     def has_own_style(self) -> bool:
-        """Whether `style_ends` gives any, so that no other style can be drawn."""
+        """Tell whether `style_ends` returns subjects, so that no other style can be drawn."""
         return False
 
-    # What goes with it
+    # Checks and texts
 
     def check(self, recipe: Any) -> None:
-        """Raise the error of a validator for what a recipe may not ask of such subjects.
+        """Raise the error of a validator where a recipe requests what such subjects cannot have.
 
-        recipe: factory.schema.sections.RecipeSections.
+        `recipe` is a factory.schema.sections.RecipeSections, which this layer cannot import.
         """
 
     def remarks(self, section: Any, records: Sequence[Record]) -> Iterable[str]:
-        """What there is to know of the files that its subjects are read from, one line each."""
+        """Return remarks on the files of its subjects, one line each."""
         return ()
 
     def lacks_images(self, section: Any) -> str | None:
-        """What has no images, in words ("nifti without images"); None where there are some."""
+        """Return what has no images, in words ("nifti without images"), or None."""
         return None
 
-    def describe(self, section: dict[str, Any], total: int) -> str:
-        """What its subjects are, a sentence, by the plain section."""
+    def describe(self, section: JsonObject, total: int) -> str:
+        """Describe its subjects in a sentence."""
         return f"{total} {self.name} subjects."
 
-    def origin(self, section: dict[str, Any]) -> str:
-        """Where its subjects come from, for a report, by the plain section."""
+    def origin(self, section: JsonObject) -> str:
+        """Describe for a report where its subjects come from."""
         return f"{self.name.replace('_', ' ')}: {section.get('path')}; its own terms apply"

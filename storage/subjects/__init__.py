@@ -1,1 +1,1 @@
-"""Subjects in: readers of label maps and images, and procedural phantoms."""
+"""Subjects: records of what a folder holds, their readers, and the procedural phantom."""

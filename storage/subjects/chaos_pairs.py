@@ -1,7 +1,8 @@
-"""Which label map belongs to which slice, where each has a file of its own.
+"""Pair the slices of a DICOM series with label maps that have a file each.
 
-By the whole name (IMG-0004-00002.dcm with IMG-0004-00002.png), else by number: the DICOM file's
-InstanceNumber or the last number in its name, with the last number in the label map's name.
+Files are paired by their whole names (IMG-0004-00002.dcm with IMG-0004-00002.png), else by number:
+the last number in the label map's name is the DICOM file's InstanceNumber or the last number in
+its name.
 """
 
 import re
@@ -15,7 +16,7 @@ Pairs = Mapping[Path, Path]
 
 
 def sort_by_number(files: Iterable[Path]) -> list[Path]:
-    """Files by name, numbers within names by their value: IM-2 comes before IM-10."""
+    """Sort files by name, numbers within names by their value: IM-2 comes before IM-10."""
     return sorted(files, key=lambda file: (_sort_key(file), file.name))
 
 
@@ -24,7 +25,7 @@ def _sort_key(file: Path) -> list[tuple[str, int]]:
 
 
 def last_number(file: Path) -> int | None:
-    """The last number in a file's name."""
+    """Return the last number in a file's name, or None."""
     digits = re.findall(r"\d+", file.stem)
     return int(digits[-1]) if digits else None
 
@@ -34,74 +35,81 @@ def pair_label_maps(
 ) -> Pairs:
     """Pair the slices of a series with their label maps.
 
-    Arguments:
+    Args:
         series: The folder, for errors.
         slices: Its DICOM files.
         instances: The InstanceNumber of each of them.
-        masks: The label maps' files, as many as there are slices.
+        masks: The label maps' files.
 
     Raises:
-        SubjectError: Where one has no partner, naming it, or may have two.
+        SubjectError: Where a file has no partner, naming it, or two possible ones.
     """
     if len(masks) == len(slices):
         if pairs := _pair_by_name(slices, masks):
             return pairs
-        found = [
+        candidates = [
             pairs
             for numbers in (instances, [last_number(file) for file in slices])
             if (pairs := _pair_by_number(slices, numbers, masks))
         ]
-        for file in slices if len(found) == 2 else ():
-            first, second = (pairs[file] for pairs in found)
+        for file in slices if len(candidates) == 2 else ():
+            first, second = (pairs[file] for pairs in candidates)
             if first != second:
                 raise SubjectError(
                     f"{file}: its label map is {first.name} by its InstanceNumber, but "
                     f"{second.name} by its name; allowed: label maps with the names of their slices"
                 )
-        if found:
-            return found[0]
+        if candidates:
+            return candidates[0]
         if pairs := _pair_interleaved(slices, masks):
             return pairs
     raise SubjectError(
         f"{series}: {len(slices)} slices, but {len(masks)} label maps"
-        f"{_unpaired_file(slices, masks)}; allowed: one a slice, of the same name or number"
+        f"{_unpaired_file(slices, masks)}; allowed: one for each slice, of the same name or number"
     )
 
 
 def _pair_by_name(slices: Sequence[Path], masks: Sequence[Path]) -> Pairs | None:
-    named = {mask.stem: mask for mask in masks}
-    if any(file.stem not in named for file in slices):
+    masks_by_name = {mask.stem: mask for mask in masks}
+    if any(file.stem not in masks_by_name for file in slices):
         return None
-    return {file: named[file.stem] for file in slices}
+    return {file: masks_by_name[file.stem] for file in slices}
 
 
 def _pair_by_number(
     slices: Sequence[Path], numbers: Sequence[int | None], masks: Sequence[Path]
 ) -> Pairs | None:
-    """None where a number is missing, or comes twice."""
-    numbered = {last_number(mask): mask for mask in masks}
-    if None in numbered or len(numbered) < len(masks) or set(numbers) != numbered.keys():
+    """Pair by numbers; None where a number is missing or comes twice."""
+    masks_by_number = {last_number(mask): mask for mask in masks}
+    if (
+        None in masks_by_number
+        or len(masks_by_number) < len(masks)
+        or set(numbers) != masks_by_number.keys()
+    ):
         return None
-    return {file: numbered[number] for file, number in zip(slices, numbers, strict=True)}
+    return {file: masks_by_number[number] for file, number in zip(slices, numbers, strict=True)}
 
 
 def _pair_interleaved(slices: Sequence[Path], masks: Sequence[Path]) -> Pairs | None:
-    """Two echoes numbered in turn, label maps by the other one: each is one number apart."""
-    apart = {
+    """Pair where two echoes are numbered in turn and label maps carry the number of the other echo.
+
+    The numbers of every pair then differ by one, in the same direction.
+    """
+    differences = {
         (last_number(mask) or 0) - (last_number(file) or 0)
         for file, mask in zip(slices, masks, strict=True)
     }
     numbers = [{last_number(file) for file in files} for files in (slices, masks)]
-    if apart not in ({1}, {-1}) or numbers[0] & numbers[1]:
+    if differences not in ({1}, {-1}) or numbers[0] & numbers[1]:
         return None
     return dict(zip(slices, masks, strict=True))
 
 
 def _unpaired_file(slices: Sequence[Path], masks: Sequence[Path]) -> str:
-    """The first file whose number is in none of the others' names, in words."""
+    """Name the first file whose number is in no other file's name; "" where there is none."""
     for files, others in ((slices, masks), (masks, slices)):
-        there = {last_number(other) for other in others}
+        numbers = {last_number(other) for other in others}
         for file in files:
-            if last_number(file) not in there:
+            if last_number(file) not in numbers:
                 return f"; {file.name} has no partner"
     return ""

@@ -1,7 +1,7 @@
-"""Growth of the fetal head and brain, 20–38 weeks: published curves, as functions of age.
+"""Growth of the fetal head and brain from 20 to 38 weeks: published curves as functions of age.
 
-Ages are completed gestational weeks, as floats; results are millimetres. Ultrasound measures the
-head outside the skull, label maps end inside it: `skull_mm` is what lies between.
+Ages are gestational weeks, as floats; results are millimetres. Ultrasound measures the head outside
+the skull, while label maps end inside it; `skull_mm` is the thickness between the two.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ Radiology 1988)."""
 
 
 def skull_mm(weeks: float) -> float:
-    """Thickness of one side of the vault with its dura, 0.8 mm at 20 weeks to 1.6 mm at 36.
+    """Return the thickness of one side of skull and dura: 0.8 mm at 20 weeks, 1.6 mm at 36.
 
     An approximation, not a published curve. The intracranial diameters are the outer ones less
     twice this.
@@ -23,17 +23,17 @@ def skull_mm(weeks: float) -> float:
 
 
 def biparietal_mm(weeks: float) -> float:
-    """Biparietal diameter, outer to outer: 47 mm at 20 weeks, 88 mm at 35.
+    """Return the biparietal diameter, outer to outer edge: 47 mm at 20 weeks, 88 mm at 35.
 
-    Hadlock et al., Radiology 1984 (weeks = 9.54 + 1.482 B + 0.1676 B², B in cm, inverted) is
-    measured from the outer edge to the inner; one thickness of skull is added.
+    The curve of Hadlock et al., Radiology 1984 (weeks = 9.54 + 1.482 B + 0.1676 B², B in cm,
+    inverted) is measured from the outer edge to the inner; one thickness of skull is added.
     """
     leading_edge_cm = (-1.482 + np.sqrt(1.482**2 + 4 * 0.1676 * (weeks - 9.54))) / (2 * 0.1676)
     return float(10 * leading_edge_cm + skull_mm(weeks))
 
 
 def occipito_frontal_mm(weeks: float) -> float:
-    """Occipito-frontal diameter, outer to outer: 61 mm at 20 weeks, 110 mm at 35.
+    """Return the occipito-frontal diameter, outer to outer edge: 61 mm at 20 weeks, 110 mm at 35.
 
     INTERGROWTH-21st, Papageorghiou et al., Lancet 2014.
     """
@@ -41,10 +41,11 @@ def occipito_frontal_mm(weeks: float) -> float:
 
 
 def transcerebellar_mm(weeks: float) -> float:
-    """Transcerebellar diameter: in mm about the weeks to 24, then faster; 41.5 mm at 35 weeks.
+    """Return the transcerebellar diameter: 41.5 mm at 35 weeks.
 
-    After the medians of Goldstein et al., Am J Obstet Gynecol 1987, and Hill et al., Obstet
-    Gynecol 1990, rounded and joined by straight lines.
+    Up to 24 weeks it is about as many mm as weeks, then it grows faster. The points are the medians
+    of Goldstein et al., Am J Obstet Gynecol 1987, and Hill et al., Obstet Gynecol 1990, rounded and
+    joined by straight lines.
     """
     return float(
         np.interp(
@@ -56,7 +57,7 @@ def transcerebellar_mm(weeks: float) -> float:
 
 
 def subarachnoid_mm(weeks: float) -> float:
-    """Width of the external CSF over the convexity: wide in mid-gestation, thin by term.
+    """Return the width of the external CSF over the convexity: wide in mid-gestation, thin at term.
 
     An approximation to the sinocortical widths seen on fetal MRI (after Watanabe et al., 2005).
     """
@@ -64,6 +65,6 @@ def subarachnoid_mm(weeks: float) -> float:
 
 
 def intracranial_mm(weeks: float) -> tuple[float, float]:
-    """Biparietal and occipito-frontal diameters inside the skull."""
+    """Return the biparietal and the occipito-frontal diameter inside the skull."""
     allowance = 2 * skull_mm(weeks)
     return biparietal_mm(weeks) - allowance, occipito_frontal_mm(weeks) - allowance

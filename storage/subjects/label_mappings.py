@@ -1,8 +1,9 @@
-"""Label tables of other datasets, brought to the seven tissues of FETA.
+"""Label mappings: which tissue each value of a label file is.
 
-A mapping says which tissue each value of a label file is: {value: tissue name}; the corpus
-callosum, white matter to FETA, has a value of its own where a mapping names it. It is given by
-name ("feta", "spina-bifida-atlas"), as a dict in the recipe, or found in a dataset's dseg.tsv.
+A mapping brings the labels of another dataset to the tissues of FETA: {value: tissue name}. The
+corpus callosum, which FETA counts as white matter, has a value of its own where a mapping names
+it. A mapping is given by name ("feta", "spina-bifida-atlas"), written as a dict in the recipe, or
+read from a dataset's dseg.tsv.
 """
 
 import csv
@@ -17,9 +18,10 @@ from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import CALLOSUM, FETA, FETA_WITH_CALLOSUM, LabelTable
 
 LabelMapping = Mapping[int, str] | Mapping[str, str]
+"""{value: tissue}; in JSON, values are strings of digits."""
 
 TISSUES = FETA_WITH_CALLOSUM.names
-"""What a value may be."""
+"""The tissues that a mapping may name."""
 
 NAMED_MAPPINGS: dict[str, dict[int, str]] = {
     "feta": dict(enumerate(FETA.names)),
@@ -49,12 +51,17 @@ SYNONYMS = {
     "brain stem": "brainstem",
     "corpus callosum": "white_matter",
 } | {name.replace("_", " "): name for name in FETA.names}
+"""The tissue of each name that a dseg.tsv may use; names in lower case, words by one space."""
 
 
 def resolve_mapping(mapping: str | LabelMapping) -> dict[int, str]:
-    """A mapping's name, or a dict with values as numbers or digits, to {value: tissue}.
+    """Return a mapping as {value: tissue}, with the background at 0.
 
-    Raises SubjectError for an unknown mapping, a value that is no whole number, an unknown tissue.
+    Args:
+        mapping: The name of a mapping, or a dict whose keys are numbers or digits.
+
+    Raises:
+        SubjectError: For an unknown mapping, a value that is no whole number, an unknown tissue.
     """
     if isinstance(mapping, str):
         if mapping not in NAMED_MAPPINGS:
@@ -70,29 +77,30 @@ def resolve_mapping(mapping: str | LabelMapping) -> dict[int, str]:
         if tissue not in TISSUES:
             raise SubjectError(
                 f"label mapping: value {value} is {tissue!r}, which is none of "
-                f"{', '.join(TISSUES)}{nearest_name_hint(str(tissue), TISSUES)}"
+                f"{', '.join(TISSUES)}{nearest_name_hint(tissue, TISSUES)}"
             )
         resolved[int(value)] = tissue
     return resolved
 
 
 def mapping_table(mapping: str | LabelMapping | None) -> LabelTable:
-    """FETA's table, with the corpus callosum after it where a mapping names that."""
-    apart = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
-    return FETA_WITH_CALLOSUM if apart else FETA
+    """Return FETA's table, with the corpus callosum after it where a mapping names that."""
+    has_callosum = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
+    return FETA_WITH_CALLOSUM if has_callosum else FETA
 
 
 def mapping_to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
-    """The mapping as a subject's record keeps it: its name, or a dict with digits for keys."""
+    """Return the mapping as a record keeps it: its name, or a dict with digits for keys."""
     if isinstance(mapping, str):
         return mapping
     return {str(value): tissue for value, tissue in sorted(resolve_mapping(mapping).items())}
 
 
 def read_dseg(path: Path) -> dict[int, str]:
-    """The mapping that a BIDS dseg.tsv (columns index and name) spells out.
+    """Read the mapping of a BIDS dseg.tsv, which has the columns index and name.
 
-    Raises SubjectError naming the line whose name is no tissue known here.
+    Raises:
+        SubjectError: Naming the line whose name is no known tissue.
     """
     mapping: dict[int, str] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -110,23 +118,34 @@ def read_dseg(path: Path) -> dict[int, str]:
                 )
             if mapping.setdefault(int(index), tissue) != tissue:
                 raise SubjectError(
-                    f"{path}, line {rows.line_num}: {index} is {tissue}, and {mapping[int(index)]} "
-                    "before; allowed: one tissue for each index"
+                    f"{path}, line {rows.line_num}: {index} is {tissue}, but an earlier line has "
+                    f"{mapping[int(index)]}; allowed: one tissue for each index"
                 )
     return mapping
 
 
 def apply_mapping(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
-    """Label values of a file, whole numbers of any dtype, to uint8 indices of `table_of`.
+    """Bring the label values of a file to those of `mapping_table`.
 
-    Raises SubjectError naming the file, the values the mapping does not have, and those it has.
+    Args:
+        values: Whole numbers of any dtype and shape.
+        mapping: {value: tissue}, from `resolve_mapping`.
+        path: The file, for the error.
+
+    Returns:
+        uint8 of the same shape.
+
+    Raises:
+        SubjectError: Naming the file, the values without a tissue, and the mapping.
     """
     present = [int(value) for value in np.unique(values)]
     unknown = [value for value in present if value not in mapping]
     if unknown:
-        shown = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
-        known = ", ".join(f"{value} {tissue}" for value, tissue in sorted(mapping.items()))
-        raise SubjectError(f"{path}: label value {shown} is not in the mapping, which has {known}")
+        listed = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
+        tissues = ", ".join(f"{value} {tissue}" for value, tissue in sorted(mapping.items()))
+        raise SubjectError(
+            f"{path}: label value {listed} is not in the mapping, which has {tissues}"
+        )
     label = np.zeros(values.shape, np.uint8)
     for value in present:
         label[values == value] = TISSUES.index(mapping[value])

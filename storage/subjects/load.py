@@ -1,46 +1,62 @@
-"""Subjects by their records: one loader for every source a recipe may name."""
+"""Load a subject by its record: one loader for every source in storage."""
 
-from typing import Any
+from typing import cast
 
 from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.head_ultrasound import load_head_ultrasound
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
+from factory.storage.subjects.records import (
+    BidsRecord,
+    NiftiRecord,
+    PhantomRecord,
+    Record,
+    ShortAxisRecord,
+    UltrasoundRecord,
+)
 from factory.storage.subjects.resample import resample
 from factory.storage.subjects.short_axis import load_short_axis
 from factory.storage.subjects.types import Subject
 
 SOURCES = ("phantom", "bids", "nifti", "short_axis", "ultrasound")
+
 METADATA_KEYS = ("gestational_age_weeks", "pathology", "rec")
+"""The keys of a record that become metadata of its subject."""
 
 
-def load_subject(record: dict[str, Any], spacing_mm: float | None) -> Subject:
-    """The Subject of a record, as listed by bids_, nifti_ or short_axis_subjects or
-    head_ultrasounds, or a phantom's {"source": "phantom", "id", "gestational_age_weeks",
-    "seed"}, at an isotropic spacing.
+def load_subject(record: Record, spacing_mm: float | None) -> Subject:
+    """Load the subject of a record (factory.storage.subjects.records).
 
-    spacing_mm None keeps a file's own spacing; a phantom is then made at 1 mm. Of
-    short-axis stacks it is the spacing in plane alone; a head in ultrasound has that of its frame.
-    Raises SubjectError as factory.storage.subjects.nifti does, and for an unknown source.
+    Args:
+        record: The record; its "source" is one of SOURCES.
+        spacing_mm: Isotropic voxel size. None keeps a file's own spacing and makes a phantom at
+            1 mm. For short-axis stacks it is the spacing in plane alone. A head in ultrasound
+            always has the spacing of its frame.
+
+    Raises:
+        SubjectError: Where the source is unknown, or the source's own reader raises it.
     """
     source = record["source"]
-    if source not in SOURCES:
-        hint = nearest_name_hint(source, SOURCES)
-        raise SubjectError(
-            f"subject {record.get('id')}: no source {source!r}; there are {', '.join(SOURCES)}"
-            f"{hint}"
-        )
     if source == "phantom":
-        return phantom(
-            record["gestational_age_weeks"], record["seed"], spacing_mm or 1.0, record["id"]
-        )
+        return load_phantom(cast(PhantomRecord, record), spacing_mm)
     if source == "short_axis":
-        return load_short_axis(record, spacing_mm)
+        return load_short_axis(cast(ShortAxisRecord, record), spacing_mm)
     if source == "ultrasound":
-        return load_head_ultrasound(record)
-    metadata = {key: record[key] for key in METADATA_KEYS if record.get(key) is not None}
-    subject = load_nifti_pair(
-        record["image"], record["label"], record["mapping"], record["id"], metadata
+        return load_head_ultrasound(cast(UltrasoundRecord, record))
+    if source in ("bids", "nifti"):
+        pair = cast(BidsRecord | NiftiRecord, record)
+        metadata = {key: record[key] for key in METADATA_KEYS if record.get(key) is not None}
+        subject = load_nifti_pair(
+            pair["image"], pair["label"], pair["mapping"], pair["id"], metadata
+        )
+        return subject if spacing_mm is None else resample(subject, spacing_mm)
+    raise SubjectError(
+        f"subject {record.get('id')}: no source {source!r}; there are {', '.join(SOURCES)}"
+        f"{nearest_name_hint(source, SOURCES)}"
     )
-    return subject if spacing_mm is None else resample(subject, spacing_mm)
+
+
+def load_phantom(record: PhantomRecord, spacing_mm: float | None) -> Subject:
+    """Make the phantom of a record at an isotropic spacing; None means 1 mm."""
+    return phantom(record["gestational_age_weeks"], record["seed"], spacing_mm or 1.0, record["id"])

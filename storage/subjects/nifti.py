@@ -5,7 +5,6 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -13,8 +12,10 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from factory.storage.errors import SubjectError
+from factory.storage.json_value import JsonValue
 from factory.storage.subjects import label_mappings as mappings
 from factory.storage.subjects.nifti_header import HEAD_MM, check_size, convert_to_mm
+from factory.storage.subjects.records import NiftiRecord
 from factory.storage.subjects.resample import (
     axis_aligned_grid,
     resample_image_onto,
@@ -23,6 +24,7 @@ from factory.storage.subjects.resample import (
 from factory.storage.subjects.types import Grid, Subject
 
 MAX_OBLIQUE_DEGREES = 1.0
+"""A grid turned further from the world's axes is resampled onto them."""
 
 
 def load_nifti_pair(
@@ -30,19 +32,26 @@ def load_nifti_pair(
     label_path: str | Path,
     mapping: str | mappings.LabelMapping,
     subject_id: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, JsonValue] | None = None,
 ) -> Subject:
-    """A Subject from a label file and, where there is one, the image on the same grid.
+    """Load a subject from a label file and, where there is one, the image on the same grid.
 
-    Axes are flipped and permuted to the closest RAS+ order; a grid turned by more than 1 degree
-    from the world's axes is resampled onto them at its own spacing (the image linearly, labels
-    with their volumes kept). mapping: see factory.storage.subjects.label_mappings. subject_id: by
-    default the file's stem.
+    Axes are flipped and permuted to the closest RAS+ order. A grid that is turned by more than
+    1 degree from the world's axes is resampled onto them at its own spacing: the image linearly,
+    the labels so that their volumes are kept.
 
-    Raises SubjectError, in one line that names the file, where a file is missing, cut short, not
-    NIfTI, not 3D, its affine singular or its labels too small or large for a head; where image and
-    label lie on different grids; where the image has NaN or Inf; and where labels are no whole
-    numbers, unknown or all background.
+    Args:
+        image_path: The image, or None.
+        label_path: The label map.
+        mapping: See factory.storage.subjects.label_mappings.
+        subject_id: By default the file's stem.
+        metadata: What else is known of the subject, as plain JSON.
+
+    Raises:
+        SubjectError: In one line that names the file, where a file is missing, cut short, not NIfTI
+            or not 3D; where its affine is singular or its labels are too small or large for a head;
+            where image and label lie on different grids; where the image has NaN or Inf; and where
+            labels are not whole numbers, unknown or all background.
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
@@ -70,10 +79,16 @@ def load_nifti_pair(
 
 
 def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """An image float32 and its brain bool, where labels of any kind are not 0: both [z, y, x].
+    """Load an image and its brain mask.
 
-    Raises SubjectError, in one line that names the file, as load_nifti_pair does, and where the
-    image is dark throughout the brain.
+    Returns:
+        The image, float32 [z, y, x], and the mask, bool [z, y, x]: true where labels of any kind
+        are
+        not 0.
+
+    Raises:
+        SubjectError: As load_nifti_pair raises it, and where the image is dark throughout the
+            brain.
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
@@ -89,15 +104,21 @@ def list_nifti_subjects(
     label_pattern: str,
     image_pattern: str | None,
     mapping: str | mappings.LabelMapping,
-) -> list[dict[str, Any]]:
-    """Records of the subjects under root whose label file matches a pattern, sorted by id.
+) -> list[NiftiRecord]:
+    """List the records of the subjects whose label file matches a pattern, sorted by id.
 
-    Patterns are paths from root in which {subject} stands for the subject's id and * for
-    anything: "{subject}/{subject}_seg.nii.gz". No voxel is read. A record is plain JSON:
-    {"source": "nifti", "id", "label", "image" (or None), "mapping"}, for load_subject.
+    No voxel is read.
 
-    Raises SubjectError where root is no folder, a pattern lacks {subject}, nothing matches, two
-    label files claim one subject, or a subject has no image or several.
+    Args:
+        root: The folder.
+        label_pattern: Path from root in which {subject} stands for the subject's id and * for
+            anything: "{subject}/{subject}_seg.nii.gz".
+        image_pattern: The same for images; None where there are none.
+        mapping: See factory.storage.subjects.label_mappings.
+
+    Raises:
+        SubjectError: Where root is no folder, a pattern lacks {subject}, nothing matches, two label
+            files claim one subject, or a subject has no image or several.
     """
     root = Path(root)
     if not root.is_dir():
@@ -133,6 +154,7 @@ def list_nifti_subjects(
 
 
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern's paths; its group is the subject."""
     first, *others = re.split(r"\{subject\}", pattern.lstrip("/"))
     parts = [
         re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
@@ -142,18 +164,26 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _find_image(root: Path, pattern: str, name: str) -> str:
-    found = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
-    if len(found) != 1:
-        has = "several images: " + ", ".join(p.name for p in found) if found else "no image"
-        raise SubjectError(f"{root}: subject {name} has {has} by the pattern {pattern!r}")
-    return str(found[0])
+    """Return the one image of a subject. Raises SubjectError where there are none or several."""
+    files = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
+    if len(files) != 1:
+        text = "several images: " + ", ".join(p.name for p in files) if files else "no image"
+        raise SubjectError(f"{root}: subject {name} has {text} by the pattern {pattern!r}")
+    return str(files[0])
 
 
 def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """A file's voxels as [z, y, x] in closest RAS+ order, and the affine that belongs to them, mm.
+    """Read a file's voxels and their affine.
 
-    canonical False: in the file's own order. Raises SubjectError, as load_nifti_pair does, but of
-    no size.
+    Args:
+        path: A NIfTI file.
+        canonical: Whether to bring the axes to the closest RAS+ order; else they stay as stored.
+
+    Returns:
+        The voxels [z, y, x] in the file's dtype, and the affine from (x, y, z) to mm.
+
+    Raises:
+        SubjectError: Where the file cannot be read, is not 3D or has a singular affine.
     """
     try:
         image = nib.load(path)
@@ -163,7 +193,7 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
         if len(shape) > 3 and set(shape[3:]) == {1}:
             image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
         if len(image.shape) != 3:
-            raise SubjectError(f"{path}: needs three dimensions, has shape {shape}")
+            raise SubjectError(f"{path}: the volume needs three dimensions, but has shape {shape}")
         _check_affine(path, image.affine)
         if canonical:
             image = nib.as_closest_canonical(image)
@@ -178,7 +208,7 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise SubjectError(f"{path}: cut short or damaged ({_one_line(error)})") from None
     if not (np.issubdtype(voxels.dtype, np.integer) or np.issubdtype(voxels.dtype, np.floating)):
-        raise SubjectError(f"{path}: voxels are {voxels.dtype}, not plain numbers")
+        raise SubjectError(f"{path}: the voxels are {voxels.dtype}, not plain numbers")
     return np.ascontiguousarray(voxels.T), affine
 
 
@@ -194,27 +224,35 @@ def _check_affine(path: Path, affine: np.ndarray) -> None:
 
 
 def to_whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
-    """Label values of any dtype. Raises SubjectError where one is no whole number."""
+    """Return label values as integers.
+
+    Raises:
+        SubjectError: Where a value is not a whole number.
+    """
     if np.issubdtype(values.dtype, np.integer):
         return values
     bad = values[~(np.isfinite(values) & (values == np.rint(values)))]
     if bad.size:
         raise SubjectError(
-            f"{path}: {bad.size} of {values.size} label values are no whole numbers, "
+            f"{path}: {bad.size} of {values.size} label values are not whole numbers, "
             f"e.g. {bad[0]:g}"
         )
     return values.astype(np.int64)
 
 
 def _read_image(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """The image of a label map, float32, on its grid."""
+    """Read the image of a label map, float32 [z, y, x] on the label map's grid."""
     values, image_affine = read_volume(path)
     check_same_grid(path, values, image_affine, label_path, label, affine)
     return to_finite_float32(values, path)
 
 
 def to_finite_float32(values: np.ndarray, path: str | Path) -> np.ndarray:
-    """The voxels of an image as float32. Raises SubjectError where one is NaN or infinite."""
+    """Return the voxels of an image as float32.
+
+    Raises:
+        SubjectError: Where one is NaN or infinite.
+    """
     image = values.astype(np.float32)
     bad = int(image.size - np.isfinite(image).sum())
     if bad:
@@ -230,7 +268,7 @@ def check_same_grid(
     label: np.ndarray,
     label_affine: np.ndarray,
 ) -> None:
-    """Raises SubjectError where an image [z, y, x] and its label map do not lie on one another."""
+    """Raise SubjectError where an image [z, y, x] and its label map lie on different grids."""
     if image.shape != label.shape:
         raise SubjectError(
             f"{image_path}: the image has shape {image.shape[::-1]} and its label "
@@ -238,10 +276,10 @@ def check_same_grid(
         )
     ends = [(0, n - 1) for n in label.shape[::-1]]
     corners = np.stack([*(c.ravel() for c in np.meshgrid(*ends)), np.ones(8)])
-    apart = np.linalg.norm(((image_affine - label_affine) @ corners)[:3], axis=0).max()
-    voxel = np.linalg.norm(label_affine[:3, :3], axis=0).min()
-    if apart > voxel / 10:
+    gap_mm = np.linalg.norm(((image_affine - label_affine) @ corners)[:3], axis=0).max()
+    voxel_mm = np.linalg.norm(label_affine[:3, :3], axis=0).min()
+    if gap_mm > voxel_mm / 10:
         raise SubjectError(
-            f"{image_path}: image and label lie {apart:.3g} mm apart in the world (allowed is a "
-            f"tenth of a voxel, {voxel / 10:.3g} mm; {label_path})"
+            f"{image_path}: the image and its label {label_path} lie {gap_mm:.3g} mm apart in the "
+            f"world; allowed: a tenth of a voxel, {voxel_mm / 10:.3g} mm"
         )

@@ -1,4 +1,4 @@
-"""PNG as what it means: brightness where it is a picture, numbers where it is a label map."""
+"""Read PNG files: as pictures, whose pixels are brightness, or as label maps."""
 
 from pathlib import Path
 
@@ -15,10 +15,16 @@ MAX_LABEL = 255
 
 
 def read_picture(path: str | Path) -> np.ndarray:
-    """A picture as its file shows it: uint8 or uint16, whose largest value is white.
+    """Read a picture as its file shows it.
 
-    Grey is [row, column], colours are [row, column, RGB]. A palette gives its colours, and grey
-    where all of them are; alpha is dropped. Raises SubjectError, in one line that names the file.
+    Grey stays grey, colours stay colours; a palette gives its colours, or grey where all of them
+    are grey. Alpha is dropped.
+
+    Returns:
+        uint8 or uint16, whose largest value is white: [row, column], or [row, column, RGB].
+
+    Raises:
+        SubjectError: In one line that names the file.
     """
     picture = _open_picture(path)
     if picture.mode in MODES_16_BIT:
@@ -26,14 +32,14 @@ def read_picture(path: str | Path) -> np.ndarray:
     if picture.mode in ("1", "L", "LA"):
         return np.asarray(picture.convert("L"))
     if picture.mode in ("F", "I"):
-        raise SubjectError(f"{path}: pixels of 32 bits; allowed: 1 to 16 bits")
+        raise SubjectError(f"{path}: the pixels have 32 bits; allowed: 1 to 16 bits")
     colours = np.asarray(picture.convert("RGB"))
     is_grey = (colours == colours[..., :1]).all()
     return colours[..., 0] if picture.mode in ("P", "PA") and is_grey else colours
 
 
 def read_grey(path: str | Path) -> np.ndarray:
-    """Likewise, and colours as their brightness: uint8 or uint16 [row, column]."""
+    """Read a picture as its brightness, uint8 or uint16 [row, column]; see read_picture."""
     picture = _open_picture(path)
     if picture.mode in MODES_16_BIT:
         return np.asarray(picture).astype(np.uint16)
@@ -41,10 +47,15 @@ def read_grey(path: str | Path) -> np.ndarray:
 
 
 def read_labels(path: str | Path) -> np.ndarray:
-    """A label map's numbers, uint8 [row, column]: a palette's indices; of grey the values that are
-    stored, so 0 and 1 of 1 bit; alpha is dropped.
+    """Read a label map's numbers: a palette's indices, or the grey values as stored.
 
-    Raises SubjectError, in one line that names the file, for colours and for numbers above 255.
+    An image of 1 bit has the labels 0 and 1. Alpha is dropped.
+
+    Returns:
+        uint8 [row, column].
+
+    Raises:
+        SubjectError: In one line that names the file, for colours and for numbers above 255.
     """
     picture = _open_picture(path)
     if picture.mode in ("P", "PA"):
@@ -55,7 +66,7 @@ def read_labels(path: str | Path) -> np.ndarray:
         channels = np.asarray(picture)[..., :3]
         if (channels != channels[..., :1]).any():
             raise SubjectError(
-                f"{path}: a label map in colours; allowed: grey, or a palette whose indices are "
+                f"{path}: the label map has colours; allowed: grey, or a palette whose indices are "
                 "the labels"
             )
         return channels[..., 0]
@@ -71,8 +82,13 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 
 def read_drawing(path: str | Path) -> np.ndarray:
-    """Where something was drawn, bool [row, column]: what has not the background's value, which is
-    the most frequent one."""
+    """Read where something was drawn: every pixel that has not the background's value.
+
+    The background's value is the most frequent one.
+
+    Returns:
+        bool [row, column].
+    """
     picture = _open_picture(path)
     values = np.asarray(picture) if picture.mode == "P" else read_grey(path)
     return values != np.bincount(values.ravel()).argmax()
@@ -84,14 +100,14 @@ def _open_picture(path: str | Path) -> Image.Image:
             picture.load()
             return picture
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise SubjectError(f"{path}: cannot be read: not a readable picture: {said}") from None
+        reason = " ".join(str(error).split())
+        raise SubjectError(f"{path}: cannot be read: not a readable picture: {reason}") from None
 
 
 def _grey_step(path: Path, picture: Image.Image) -> int:
-    """What Pillow multiplies grey values by, so that 2 or 4 bits a pixel fill the range of 8."""
+    """Return by how much Pillow multiplies grey values to spread 2 or 4 bits over 8."""
     if picture.format != "PNG":
         return 1
     with path.open("rb") as file:
-        depth = file.read(25)[24]  # of the header, the first chunk
+        depth = file.read(25)[24]  # bit depth, in PNG's header chunk
     return 255 // (2**depth - 1) if depth < 8 else 1

@@ -1,24 +1,24 @@
-"""What readers have to say of files that can be read, but not without a doubt."""
+"""Warnings about the files of subjects: files that can be read, but leave something in doubt."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from factory.storage.subjects.nifti_header import orientation_remark
+from factory.storage.subjects.records import Record
 
 
-def list_file_remarks(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What is uncertain about the NIfTI files of some records, one line for each remark.
+def list_file_remarks(records: Iterable[Record]) -> list[str]:
+    """List what is uncertain about the NIfTI files of some records, one line for each remark.
 
-    Headers alone are read. A line names the first file that it is about, and how many more there
+    Only headers are read. A line names the first file that it is about, and how many more there
     are.
     """
-    about: dict[str, list[str]] = {}
+    paths_by_remark: dict[str, list[str]] = {}
     for record in records:
         for path in filter(None, (record.get("label"), record["image"])):
-            if said := orientation_remark(Path(path)):
-                about.setdefault(said, []).append(path)
-    return [f"{_describe_files(paths)}: {said}" for said, paths in about.items()]
+            if remark := orientation_remark(Path(path)):
+                paths_by_remark.setdefault(remark, []).append(path)
+    return [f"{_describe_files(paths)}: {remark}" for remark, paths in paths_by_remark.items()]
 
 
 def _describe_files(paths: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Bringing a subject to a wanted spacing and shape, its place in the world kept."""
+"""Bring a subject to another spacing or shape; its place in the world stays."""
 
 from dataclasses import replace
 
@@ -17,32 +17,33 @@ from factory.storage.subjects.types import Grid, Subject
 
 
 def resample(subject: Subject, spacing_mm: float) -> Subject:
-    """The subject at an isotropic spacing: the image linearly, labels by nearest neighbour.
+    """Return the subject at an isotropic spacing.
 
-    The field of view keeps its centre to half a voxel. The image is low-passed along each axis
-    that loses resolution (a Gaussian whose full width at half maximum takes the source voxel to
-    the target's). Where the two spacings are nearly in a whole ratio, nearest neighbours would
-    change volumes, and labels are read as factory.storage.subjects.label_resampling has it. At a
-    spacing equal to the subject's, to 0.2 %, the same subject comes back.
+    The image is read linearly; along each axis that loses resolution it is first low-passed, by a
+    Gaussian whose full width at half maximum takes the source voxel to the target's. Labels are
+    read by nearest neighbour. Where the ratio of the two spacings is nearly a whole number, this
+    would change volumes; there labels are read by
+    factory.storage.subjects.label_resampling.resample_label_map. The field of view keeps its centre
+    to half a voxel. Where the spacing is the subject's own, to 0.2 %, the same subject is returned.
     """
     old = np.array(subject.grid.spacing)
     factor = spacing_mm / old
-    alike = np.abs(factor - 1) <= SAME_SPACING
-    if alike.all():
+    is_same = np.abs(factor - 1) <= SAME_SPACING
+    if is_same.all():
         return subject
-    factor[alike] = 1
+    factor[is_same] = 1
     shape = np.ceil(np.array(subject.grid.shape) / factor - 1e-6).astype(int).clip(min=1)
     start = (np.array(subject.grid.shape) - 1 - (shape - 1) * factor) / 2
     # On whole voxels, halving the resolution meets no tie that would shift labels half a voxel.
     start = np.where(factor > 1, np.round(start), start)
-    uneven = nearly_whole_ratio(factor)
-    start = np.where(uneven, align_middle(start, factor, shape), start)
+    nearly_whole = nearly_whole_ratio(factor)
+    start = np.where(nearly_whole, align_middle(start, factor, shape), start)
     affine = subject.grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start[::-1]
     affine[:3, :3] *= factor[::-1]
     z, y, x = (int(n) for n in shape)
     grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
-    if uneven.any():
+    if nearly_whole.any():
         smoothing = SMOOTHING * np.maximum(factor, 1)
         label = resample_label_map(subject.label, np.diag(factor), start, grid.shape, smoothing)
     else:
@@ -60,7 +61,7 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
 def _nearest_neighbour(
     label: np.ndarray, factor: np.ndarray, start: np.ndarray, shape: np.ndarray
 ) -> np.ndarray:
-    """The nearest voxel at start + factor · index."""
+    """Return the voxel nearest to start + factor · index, at every index."""
     nearest = [
         (first + step * np.arange(n) + 0.5).astype(int).clip(0, last - 1)
         for first, step, n, last in zip(start, factor, shape, label.shape, strict=True)
@@ -69,9 +70,10 @@ def _nearest_neighbour(
 
 
 def crop_to_shape(subject: Subject, shape: tuple[int, int, int]) -> Subject:
-    """The subject cropped and padded by whole voxels, its brain's box centred in shape (z, y, x).
+    """Crop and pad a subject by whole voxels, the box of its brain centred in shape (z, y, x).
 
-    Raises SubjectError where the brain does not fit, naming its box and the least shape.
+    Raises:
+        SubjectError: Where the brain does not fit, naming its box and the least shape.
     """
     corners = [np.nonzero(subject.label.any(axes))[0] for axes in ((1, 2), (0, 2), (0, 1))]
     if not corners[0].size:
@@ -96,9 +98,11 @@ def crop_to_shape(subject: Subject, shape: tuple[int, int, int]) -> Subject:
 
 
 def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
-    """The grid along the world's axes, at an oblique grid's spacing, that covers all of it.
+    """Return the grid along the world's axes that covers all of an oblique grid, at its spacing.
 
-    shape (z, y, x) and affine describe a grid already in closest RAS+ order.
+    Args:
+        shape: Voxels (z, y, x) of a grid in closest RAS+ order.
+        affine: The affine of that grid, (x, y, z) to mm.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0).round(4)
     ends = np.array(shape[::-1]) - 0.5
@@ -114,34 +118,35 @@ def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
 
 
 def resample_image_onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
-    """An image [z, y, x] on its affine, sampled linearly on a grid; 0 beyond its edges."""
+    """Sample an image [z, y, x] linearly on a grid; 0 beyond the image's edges."""
     matrix, offset = _relative_transform(affine, grid)
     return ndimage.affine_transform(image, matrix, offset, grid.shape, order=1)
 
 
 def resample_label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
-    """A label map [z, y, x] on its affine, read on a grid with every label's volume kept."""
+    """Read a label map [z, y, x] on a grid; every label keeps its volume."""
     matrix, offset = _relative_transform(affine, grid)
     return resample_label_map(label, matrix, offset, grid.shape)
 
 
 def _relative_transform(affine: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """A grid's steps (3×3) and first voxel, [z, y, x], in voxels of another's affine."""
+    """Return a grid's steps (3×3) and first voxel, [z, y, x], in voxels of another's affine."""
     voxel = np.linalg.inv(affine) @ grid.affine
     return voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
 
 
 def _crop(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """array[start : start + shape], zero where that lies outside."""
-    out = np.zeros(shape, array.dtype)
+    """Return array[start : start + shape], with zeros where that lies outside."""
+    window = np.zeros(shape, array.dtype)
     source, target = [], []
     for first, n, length in zip(start, shape, array.shape, strict=True):
         a, b = max(0, first), min(length, first + n)
         source.append(slice(a, b))
         target.append(slice(a - first, b - first))
-    out[tuple(target)] = array[tuple(source)]
-    return out
+    window[tuple(target)] = array[tuple(source)]
+    return window
 
 
 def _size_text(shape: tuple[int, ...] | np.ndarray) -> str:
+    """Return a size in words: 20 × 23 × 17."""
     return " × ".join(str(int(n)) for n in shape)

@@ -1,17 +1,17 @@
-"""Hearts as short-axis stacks: thick slices, a few a heart, in the layout of the M&Ms challenge.
+"""Hearts as short-axis stacks: a few thick slices each, in the layout of the M&Ms challenge.
 
 participants.csv            External code, VendorName, …
 ID/ID_ED_sa.nii.gz          the image at end diastole (ES: at end systole)
 ID/ID_ED_sa_gt.nii.gz       its labels: 1 LV blood pool, 2 LV myocardium, 3 RV blood pool
 
 Stacks keep their slices and the spacing between them; only their planes are resampled, and cropped
-to a square about the heart. Their [z, y, x] is the scanner's own frame, not the world's: z runs
-from the apex to the base whichever way the file has it, since stacks are told slice by slice.
+to a square around the heart. Their [z, y, x] is the scanner's own frame, not the world's. Slices
+are always ordered from the apex to the base, whichever order the file has.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -27,6 +27,7 @@ from factory.storage.subjects.label_resampling import (
 )
 from factory.storage.subjects.nifti import check_same_grid, read_volume, to_finite_float32
 from factory.storage.subjects.nifti_header import HEART_MM, check_size
+from factory.storage.subjects.records import ShortAxisRecord
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 
 HEART = LabelTable(
@@ -37,19 +38,23 @@ HEART = LabelTable(
 
 PHASES = ("ED", "ES")
 SIDE = 128
-"""Voxels a side of the square about the heart."""
+"""Voxels along a side of the square around the heart."""
 
 
 def list_short_axis_subjects(
-    root: str | Path, participants: list[str] | None = None
-) -> list[dict[str, Any]]:
-    """Records of a folder's stacks, one a person and phase, sorted by id; no voxel is read.
+    root: str | Path, participants: Sequence[str] | None = None
+) -> list[ShortAxisRecord]:
+    """List the records of a folder's stacks, one for each person and phase, sorted by id.
 
-    participants: the persons wanted, all by default. A record is plain JSON for load_subject:
-    {"source": "short_axis", "id" (PERSON-PHASE), "person", "phase", "vendor", "label", "image"}.
+    No voxel is read. The id is PERSON-PHASE.
 
-    Raises SubjectError where root has no participants.csv, a participant is unknown, a file is
-    missing, or nobody is left.
+    Args:
+        root: The folder.
+        participants: The requested persons; None takes all.
+
+    Raises:
+        SubjectError: Where root has no participants.csv, a participant is unknown, a file is
+            missing, or the list is empty.
     """
     root = Path(root)
     vendors = _read_vendors(root / "participants.csv")
@@ -57,7 +62,7 @@ def list_short_axis_subjects(
         if name not in vendors:
             hint = nearest_name_hint(name, vendors) or f"; it has {', '.join(vendors)}"
             raise SubjectError(f"{root}: no participant {name}{hint}")
-    records = []
+    records: list[ShortAxisRecord] = []
     for person in sorted(participants or vendors):
         for phase in PHASES:
             image = root / person / f"{person}_{phase}_sa.nii.gz"
@@ -82,9 +87,9 @@ def list_short_axis_subjects(
 
 
 def _read_vendors(path: Path) -> dict[str, str]:
-    """The scanner's vendor by person."""
+    """Read the scanner's vendor of each person."""
     if not path.is_file():
-        raise SubjectError(f"{path}: no such file, so not a folder of stacks")
+        raise SubjectError(f"{path}: no such file, so this is not a folder of stacks")
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         missing = {"External code", "VendorName"} - set(rows.fieldnames or ())
@@ -93,21 +98,33 @@ def _read_vendors(path: Path) -> dict[str, str]:
         return {row["External code"]: row["VendorName"] for row in rows}
 
 
-def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int = SIDE) -> Subject:
-    """The Subject of a record: its planes at in_plane_mm (None: the file's own), side² voxels
-    about the box of its labels; beyond the file's edge image and label are 0.
+def load_short_axis(
+    record: ShortAxisRecord, in_plane_mm: float | None, side: int = SIDE
+) -> Subject:
+    """Load the stack of a record.
 
-    Raises SubjectError, naming the file, where it cannot be read, image and label differ in shape
-    or place, the image has NaN, a label is none of HEART's or all are background, or the heart is
-    of no possible size or does not fit the square.
+    Args:
+        record: The record.
+        in_plane_mm: The spacing of its planes; None keeps the file's own.
+        side: Voxels along a side of the square around the box of its labels. Beyond the file's
+            edge image and label are 0.
+
+    Raises:
+        SubjectError: Naming the file, where it cannot be read, image and label differ in shape or
+            place, the image has NaN, a label is none of HEART's or all are background, or the heart
+            is of an impossible size or does not fit the square.
     """
     label, affine = read_volume(Path(record["label"]), canonical=False)
     image, image_affine = read_volume(Path(record["image"]), canonical=False)
     if image.shape != label.shape:
-        raise SubjectError(f"{record['image']}: shape {image.shape}, but its labels {label.shape}")
+        raise SubjectError(
+            f"{record['image']}: the image has shape {image.shape}, but its labels {label.shape}"
+        )
     values = np.unique(label)
     if not np.isin(values, range(len(HEART.names))).all():
-        raise SubjectError(f"{record['label']}: labels {values.tolist()}; allowed: 0, 1, 2, 3")
+        raise SubjectError(
+            f"{record['label']}: the labels are {values.tolist()}; allowed: 0, 1, 2, 3"
+        )
     if not label.any():
         raise SubjectError(f"{record['label']}: the label map is empty: every voxel is background")
     check_same_grid(record["image"], image, image_affine, record["label"], label, affine)
@@ -123,37 +140,44 @@ def load_short_axis(record: dict[str, Any], in_plane_mm: float | None, side: int
     needed = max(np.ptp(b) + 1 for b in box) * max(dx, dy) / mm
     if needed > side:
         raise SubjectError(
-            f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; at most {side}"
+            f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; allowed: at "
+            f"most {side}"
         )
     factor = np.array([mm / dy, mm / dx])
     factor[np.abs(factor - 1) <= SAME_SPACING] = 1
     middle = np.array([(b[0] + b[-1]) / 2 for b in box])
     start = middle - factor * (side - 1) / 2
-    # Halfway between two voxels their labels would tie.
+    # A start halfway between two voxels would tie their labels.
     start = np.where(factor > 1, start, np.round(start))
-    uneven = nearly_same_spacing(factor)
-    start = np.where(uneven, align_middle(start, factor, side), start)
+    nearly_same = nearly_same_spacing(factor)
+    start = np.where(nearly_same, align_middle(start, factor, side), start)
     window = (factor, start, side)
     planes = (
         _resample_keeping_areas(label, *window)
-        if uneven.any()
+        if nearly_same.any()
         else _resample_labels(label, *window)
     )
     grid = Grid.centred((len(label), side, side), (dz, mm, mm))
-    about = {key: record[key] for key in ("person", "phase", "vendor")}
+    metadata = {
+        "person": record["person"],
+        "phase": record["phase"],
+        "vendor": record["vendor"],
+    }
     return Subject(
         record["id"],
         planes,
         grid,
         HEART,
         np.maximum(_resample_planes(image, *window), 0),
-        about,
+        metadata,
     )
 
 
 def turn_apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-    """label and its companions [z, y, x] turned so that z runs from the apex to the base: the
-    half of the heart's slices with the smaller LV pool comes first."""
+    """Turn a label map and its companions [z, y, x] so that z runs from the apex to the base.
+
+    Of the heart's slices the half with the smaller LV pool comes first.
+    """
     pool = (label == 1).sum(axis=(1, 2))
     filled = np.flatnonzero(label.any(axis=(1, 2)))
     half = len(filled) // 2
@@ -164,17 +188,17 @@ def turn_apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray,
 def _resample_labels(
     label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
 ) -> np.ndarray:
-    """The label that has the greatest share of each voxel, in planes read as `_planes` does."""
+    """Return the label with the greatest share of each voxel; see _resample_planes."""
     masks = [(label == value).astype(np.float32) for value in (1, 2, 3)]
     shares = [_resample_planes(mask, factor, start, side) for mask in masks]
-    background = 1 - np.sum(shares, axis=0)  # and what lies outside the file
+    background = 1 - np.sum(shares, axis=0)  # includes what lies outside the file
     return np.argmax([background, *shares], axis=0).astype(np.uint8)
 
 
 def _resample_keeping_areas(
     label: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
 ) -> np.ndarray:
-    """Likewise, where the two spacings nearly agree: volumes are kept, slices stay apart."""
+    """Resample labels where two spacings nearly agree, so that areas stay and slices do not mix."""
     matrix, offset = np.diag([1, *factor]), np.array([0, *start])
     smoothing = np.array([0, *(SMOOTHING * np.maximum(factor, 1))])
     return resample_label_map(label, matrix, offset, (len(label), side, side), smoothing)
@@ -183,7 +207,7 @@ def _resample_keeping_areas(
 def _resample_planes(
     volume: np.ndarray, factor: np.ndarray, start: np.ndarray, side: int
 ) -> np.ndarray:
-    """Each plane sampled linearly at start + factor · index, blurred first if that is coarser."""
+    """Sample each plane linearly at start + factor · index, blurred first if that is coarser."""
     sigma = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
     smooth = ndimage.gaussian_filter(volume, (0, *sigma), mode="nearest")
     return ndimage.affine_transform(

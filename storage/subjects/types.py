@@ -1,4 +1,4 @@
-"""The words every source and every dataset share: Grid, LabelTable, Subject.
+"""What all sources and datasets share: Grid, LabelTable, Subject.
 
 Arrays are indexed [z, y, x]: z runs inferior to superior, y posterior to anterior, x left to
 right (the RAS+ orientation of NIfTI, transposed). Affines map voxel (x, y, z, 1) to RAS+
@@ -6,18 +6,21 @@ millimetres, as in NIfTI.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from factory.storage.errors import SubjectError
+from factory.storage.json_value import JsonObject
 
 
 @dataclass(frozen=True)
 class Grid:
     """A voxel lattice in the world.
 
-    shape: voxels (z, y, x). spacing: mm (z, y, x). affine: 4×4, voxel (x, y, z) to RAS+ mm.
+    Attributes:
+        shape: Voxels (z, y, x).
+        spacing: Voxel size in mm (z, y, x).
+        affine: 4×4, voxel (x, y, z) to RAS+ mm.
     """
 
     shape: tuple[int, int, int]
@@ -26,13 +29,16 @@ class Grid:
 
     @staticmethod
     def centred(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> "Grid":
-        """A grid whose centre lies at the world's origin, axes along RAS+."""
+        """Return a grid whose centre lies at the world's origin, its axes along RAS+."""
         affine = np.diag([*spacing[::-1], 1.0])
         affine[:3, 3] = [-(n - 1) / 2 * s for n, s in zip(shape[::-1], spacing[::-1], strict=True)]
         return Grid(shape, spacing, affine)
 
     def moved(self, start: tuple[int, int, int], shape: tuple[int, int, int]) -> "Grid":
-        """The grid of array[start : start + shape]; start (z, y, x) may be negative (padding)."""
+        """Return the grid of array[start : start + shape].
+
+        `start` (z, y, x) may be negative, which pads.
+        """
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ np.asarray(start[::-1], float)
         return Grid(shape, self.spacing, affine)
@@ -40,16 +46,18 @@ class Grid:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Names and colours of label values; index 0 is always background.
+    """Names and colours of label values; value 0 is always background.
 
-    names: one a label, in order of value. colours: (r, g, b) in 0–255, one a label.
+    Attributes:
+        names: One for each label, in order of value.
+        colours: (red, green, blue) in 0–255, one for each label.
     """
 
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
 
     def index(self, name: str) -> int:
-        """The value of a tissue. Raises SubjectError naming the tissues there are."""
+        """Return the value of a tissue. Raises SubjectError naming the tissues there are."""
         if name not in self.names:
             raise SubjectError(
                 f"no tissue {name!r} in the label table; it has {', '.join(self.names)}"
@@ -57,6 +65,7 @@ class LabelTable:
         return self.names.index(name)
 
     def indices(self, names: list[str] | tuple[str, ...]) -> list[int]:
+        """Return the values of several tissues."""
         return [self.index(name) for name in names]
 
 
@@ -85,7 +94,7 @@ FETA = LabelTable(
 """The seven tissues of the FeTA challenge, in its order of values 1–7."""
 
 CALLOSUM = "corpus_callosum"
-"""A tissue that FETA counts as white matter; a mapping may keep it apart."""
+"""A tissue that FETA counts as white matter; a label mapping may name it separately."""
 
 FETA_WITH_CALLOSUM = LabelTable((*FETA.names, CALLOSUM), (*FETA.colours, (120, 0, 0)))
 
@@ -94,8 +103,13 @@ FETA_WITH_CALLOSUM = LabelTable((*FETA.names, CALLOSUM), (*FETA.colours, (120, 0
 class Subject:
     """One anatomy: a label map and what is known of it.
 
-    label: uint8 [z, y, x]. image: float32 [z, y, x] on the same grid, or None.
-    metadata: plain JSON values, e.g. gestational_age_weeks, pathology, rec.
+    Attributes:
+        id: Its name, unique in a dataset.
+        label: uint8 [z, y, x].
+        grid: Where its voxels lie.
+        table: What its labels mean.
+        image: float32 [z, y, x] on the same grid, or None.
+        metadata: Plain JSON values, e.g. gestational_age_weeks, pathology, rec.
     """
 
     id: str
@@ -103,4 +117,4 @@ class Subject:
     grid: Grid
     table: LabelTable
     image: np.ndarray | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""The sources of subjects: one module each, which defines SOURCE."""
+"""The sources of subjects: each module defines SOURCE."""

@@ -1,15 +1,13 @@
-"""Subjects between subjects, by a label VAE (Amirrajab et al.).
+"""The source `interpolated`: subjects between subjects, by a label VAE (Amirrajab et al.).
 
-A record is plain JSON, and enough to make the subject again:
-{"source": "interpolated", "id", "model", "first", "last" (records; last None within a subject),
-"t", "slices", "method"}. A recipe asks for them by its key `interpolate`.
+Its section is the recipe's key `interpolate`.
 """
 
 import functools
 import itertools
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypedDict, cast
 
 from pydantic import Field, model_validator
 
@@ -20,11 +18,13 @@ from factory.families.base import StyleEnds
 from factory.imaging.types import Shape
 from factory.lookup import find_model
 from factory.seeding import derive_seed
+from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART, SIDE
 from factory.storage.subjects.types import LabelTable, Subject
-from factory.subjects.source import Record, Source
+from factory.subjects.source import Source
 from factory.text import count_text, join_names
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Ids = Annotated[tuple[Text, ...], Field(min_length=2), allowed("a list of two su
 class Pairs(Section):
     """How many pairs of subjects: those whose anatomies are most alike, or any, by the seed.
 
-    Two of one person are no pair, nor are two of different phases.
+    Two subjects of one person are no pair, nor are two of different phases.
     """
 
     nearest: Count | None = None
@@ -54,8 +54,9 @@ class Pairs(Section):
 class Interpolate(Section):
     """New anatomies by a label VAE instead of the subjects themselves (Amirrajab et al.).
 
-    between: from each subject of the list to the next, in `steps` anatomies on the way; or as many
-    `pairs`. Without either, every subject itself in `slices` slices.
+    `between` goes from each subject of the list to the next, with `steps` anatomies on the way;
+    `pairs` does so for a number of pairs. Without either, every subject is made anew in `slices`
+    slices.
     """
 
     model: Text
@@ -72,7 +73,26 @@ class Interpolate(Section):
         return self
 
 
+class InterpolatedRecord(TypedDict):
+    """A subject between two others, enough to make it again.
+
+    `first` and `last` are records; `last` is None for a subject interpolated within itself. `t` is
+    the place on the way between them, from 0 to 1.
+    """
+
+    source: Literal["interpolated"]
+    model: str
+    slices: int
+    method: str
+    id: str
+    first: Record
+    last: Record | None
+    t: float
+
+
 class InterpolatedSource(Source):
+    """Hearts interpolated between others by a label VAE."""
+
     name: ClassVar[str] = "interpolated"
     Section: ClassVar[type[Section]] = Interpolate
     key: ClassVar[str] = "interpolate"
@@ -81,36 +101,43 @@ class InterpolatedSource(Source):
     is_stack: ClassVar[bool] = True
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
-        """The subject of a record; it has no image. spacing_mm: in plane."""
+        """Make the subject of a record, without an image; spacing_mm is that in plane."""
         from factory.families.label_vae.inference import at, within
 
         assert spacing_mm is not None
-        latents = load_codec(record["model"])
-        first = _load_end(record["first"], spacing_mm)
-        slices, method = record["slices"], record["method"]
-        if record["last"] is None:
-            return within(latents, first, slices, method)
-        last = _load_end(record["last"], spacing_mm)
-        return at(latents, first, last, record["t"], slices, method)
+        heart = cast(InterpolatedRecord, record)
+        codec = load_codec(heart["model"])
+        first = _load_end(heart["first"], spacing_mm)
+        slices, method = heart["slices"], heart["method"]
+        if heart["last"] is None:
+            return within(codec, first, slices, method)
+        last = _load_end(heart["last"], spacing_mm)
+        return at(codec, first, last, heart["t"], slices, method)
 
     def table(self, section: Any) -> LabelTable:
+        """Return HEART."""
         return HEART
 
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+        """Return the section's number of slices, each a square around the heart."""
         return section.slices, SIDE, SIDE
 
     def style_ends(self, record: Record, spacing_mm: float) -> StyleEnds:
-        """Its two ends, so that appearance passes from one to the other with the anatomy."""
-        first = _load_end(record["first"], spacing_mm)
-        return first, _load_end(record["last"] or record["first"], spacing_mm), record["t"]
+        """Return its two ends, so that appearance changes along with the anatomy."""
+        heart = cast(InterpolatedRecord, record)
+        first = _load_end(heart["first"], spacing_mm)
+        return first, _load_end(heart["last"] or heart["first"], spacing_mm), heart["t"]
 
     def has_own_style(self) -> bool:
+        """Return True: its ends lend it their style."""
         return True
 
     def lacks_images(self, section: Any) -> str:
+        """Return "an interpolated subject", which has no image."""
         return "an interpolated subject"
 
-    def describe(self, section: dict[str, Any], total: int) -> str:
+    def describe(self, section: JsonObject, total: int) -> str:
+        """Say how many hearts there are, and between which subjects."""
         ways = "within every subject"
         if "between" in section:
             ways = f"{section['steps']} on each way {' to '.join(section['between'])}"
@@ -128,68 +155,80 @@ SOURCE = InterpolatedSource()
 
 
 def list_interpolated_records(
-    section: Interpolate, found: Sequence[Record], seed: int, spacing_mm: float
-) -> list[Record]:
-    """The interpolated subjects of a recipe. found: records of the subjects it names.
+    section: Interpolate, ends: Sequence[Record], seed: int, spacing_mm: float
+) -> list[InterpolatedRecord]:
+    """List the records of a recipe's interpolated subjects.
 
-    Raises RecipeError where `between` names one that is not there or more pairs are asked for than
-    there are.
+    Args:
+        section: What to interpolate.
+        ends: The records of the subjects that the recipe names.
+        seed: The recipe's.
+        spacing_mm: The spacing in plane at which subjects are compared.
+
+    Raises:
+        RecipeError: Where `between` names an unknown subject, or more pairs are requested than
+            there are.
     """
-    common: Record = {"source": "interpolated", "model": section.model}
-    common |= {"slices": section.slices, "method": section.method}
-    if not section.between and not section.pairs:
-        return [
-            {**common, "id": f"{r['id']}-{section.slices}", "first": r, "last": None, "t": 0.0}
-            for r in found
-        ]
-    return [
-        {
-            **common,
-            "id": f"{a['id']}-to-{b['id']}-{k}of{section.steps}",
-            "first": a,
-            "last": b,
-            "t": k / (section.steps + 1),
+
+    def record(id: str, first: Record, last: Record | None, t: float) -> InterpolatedRecord:
+        return {
+            "source": "interpolated",
+            "model": section.model,
+            "slices": section.slices,
+            "method": section.method,
+            "id": id,
+            "first": first,
+            "last": last,
+            "t": t,
         }
-        for a, b in select_pairs(section, found, seed, spacing_mm)
+
+    if not section.between and not section.pairs:
+        return [record(f"{end['id']}-{section.slices}", end, None, 0.0) for end in ends]
+    return [
+        record(f"{a['id']}-to-{b['id']}-{k}of{section.steps}", a, b, k / (section.steps + 1))
+        for a, b in select_pairs(section, ends, seed, spacing_mm)
         for k in range(1, section.steps + 1)
     ]
 
 
 def select_pairs(
-    section: Interpolate, found: Sequence[Record], seed: int, spacing_mm: float
+    section: Interpolate, ends: Sequence[Record], seed: int, spacing_mm: float
 ) -> list[tuple[Record, Record]]:
-    """The pairs of records between which to go."""
+    """Select the pairs of records to interpolate between; see list_interpolated_records."""
     if section.between:
-        by_id = {r["id"]: r for r in found}
+        by_id = {end["id"]: end for end in ends}
         for name in section.between:
             if name not in by_id:
                 hint = nearest_name_hint(name, by_id) or f"; there are {join_names(by_id)}"
                 raise RecipeError(f"interpolate.between: no subject {name!r}{hint}")
         return list(itertools.pairwise(by_id[name] for name in section.between))
     assert section.pairs is not None
-    every = [
+    pairs = [
         (a, b)
-        for a, b in itertools.combinations(found, 2)
+        for a, b in itertools.combinations(ends, 2)
         if a.get("person", a["id"]) != b.get("person", b["id"]) and a.get("phase") == b.get("phase")
     ]
-    wanted = section.pairs.nearest or section.pairs.random or 0
-    if wanted > len(every):
-        raise RecipeError(f"interpolate.pairs: {wanted} asked for; there are {len(every)}")
+    count = section.pairs.nearest or section.pairs.random or 0
+    if count > len(pairs):
+        raise RecipeError(f"interpolate.pairs: value {count}; there are {len(pairs)} pairs")
     if section.pairs.random:
-        every.sort(key=lambda pair: derive_seed(seed, pair[0]["id"], pair[1]["id"], "pair"))
+        pairs.sort(key=lambda pair: derive_seed(seed, pair[0]["id"], pair[1]["id"], "pair"))
     else:
-        far = code_distances(section, found, spacing_mm)
-        every.sort(key=lambda pair: far[pair[0]["id"], pair[1]["id"]])
-    return every[:wanted]
+        distances = code_distances(section, ends, spacing_mm)
+        pairs.sort(key=lambda pair: distances[pair[0]["id"], pair[1]["id"]])
+    return pairs[:count]
 
 
 def code_distances(
-    section: Interpolate, found: Sequence[Record], spacing_mm: float
+    section: Interpolate, ends: Sequence[Record], spacing_mm: float
 ) -> dict[tuple[str, str], float]:
-    """Root mean square distance of the codes of two subjects, brought to one number of slices."""
+    """Return the root mean square distances between the codes of subjects, by pairs of ids.
+
+    All subjects are first brought to one number of slices.
+    """
     codes = {}
-    for record in found:
-        subject = _load_end(record, spacing_mm)
+    for end in ends:
+        subject = _load_end(end, spacing_mm)
         codes[subject.id] = load_codec(section.model).codes(subject, section.slices, section.method)
     return {
         (a, b): float((codes[a] - codes[b]).square().mean().sqrt())
@@ -203,12 +242,13 @@ def _load_end(record: Record, spacing_mm: float) -> Subject:
 
 @functools.lru_cache(maxsize=4)
 def _load_record(record_json: str, spacing_mm: float) -> Subject:
-    """A subject that is interpolated; kept, since the steps of a path follow one another."""
+    """Load an end of a path; it is cached, since the steps of a path follow one another."""
     return load_subject(json.loads(record_json), spacing_mm)
 
 
 @functools.lru_cache(maxsize=2)
 def load_codec(model: str) -> "LabelVaeCodec":
+    """Load the label VAE of a recipe."""
     from factory.families.label_vae.inference import LabelVaeCodec
 
     return LabelVaeCodec(find_model(model, "interpolate.model"))

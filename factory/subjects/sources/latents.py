@@ -1,13 +1,10 @@
-"""Subjects that a StyleGAN2 draws from its latents: image and labels together.
+"""The source `latents`: images and label maps that a StyleGAN2 draws from its latents.
 
-A record is plain JSON, and enough to make the subject again:
-{"source": "latents", "id", "model", "truncation", "seed", "to" (seed or None), "t", "space",
-"mix" ([seed, resolution] or None)}. How many there are is known without listing them. A recipe
-asks for them by its key `latents`.
+How many there are is known without listing them. Their section is the recipe's key `latents`.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypedDict, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -15,23 +12,28 @@ from factory.config.section import Section, allowed, problem
 from factory.config.types import Count, Seed, Share, Text
 from factory.imaging.types import Shape
 from factory.seeding import derive_seed
+from factory.storage.json_value import JsonObject
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.types import Grid, LabelTable, Subject
-from factory.subjects.source import Record, Source
+from factory.subjects.source import Source
 from factory.text import count_text
 
 SIDES = (8, 16, 32, 64, 128, 256, 512, 1024)
 Side = Annotated[Literal[SIDES], allowed("a power of two from 8 to 1024")]  # type: ignore[valid-type]
-Some = Annotated[tuple[Seed, ...], Field(min_length=1), allowed("a list of whole numbers")]
+SeedList = Annotated[tuple[Seed, ...], Field(min_length=1), allowed("a list of whole numbers")]
 Ends = Annotated[tuple[Seed, ...], Field(min_length=2), allowed("a list of two seeds or more")]
 Seeds = Annotated[
-    Annotated[Some, Tag("<list>")] | Annotated[Seed, Tag("<first>")],
+    Annotated[SeedList, Tag("<list>")] | Annotated[Seed, Tag("<first>")],
     Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<first>"),
 ]
 
 
 class Walk(Section):
-    """From the latent of each seed to that of the next in so many steps, both ends among the
-    samples; linear in the styles w, or spherical in z."""
+    """A walk from the latent of each seed to that of the next.
+
+    Each leg has `steps` steps; both of its ends are among the samples. The walk is linear in the
+    styles w, or spherical in z.
+    """
 
     between: Ends
     steps: Count = 8
@@ -39,18 +41,21 @@ class Walk(Section):
 
 
 class Mix(Section):
-    """Styles of layers from a resolution on from another latent (Karras et al. 2019, section 3.1):
-    each sample once with each seed of the list."""
+    """Styles of another latent from a resolution on (Karras et al. 2019, section 3.1).
 
-    seeds: Some
+    Every sample is drawn once with each seed of the list.
+    """
+
+    seeds: SeedList
     from_resolution: Side = 16
 
 
 class DrawnLatents(Section):
-    """Samples from the latents of a model: `count` of them, by seeds that follow from the
-    recipe's, or from the first of `seeds` on; or those of a list of seeds; or walks between some.
+    """Samples from the latents of a model.
 
-    truncation: ψ, how far styles may lie from the mean one: 1 as drawn, 0 the mean itself.
+    They are `count` samples, by seeds that follow from the recipe's seed or from the first of
+    `seeds` on; or those of a list of seeds; or walks between some seeds. `truncation` is ψ, how far
+    styles may lie from the mean style: 1 leaves them as drawn, 0 gives the mean itself.
     """
 
     model: Text
@@ -75,7 +80,27 @@ class DrawnLatents(Section):
         return self
 
 
+class LatentRecord(TypedDict):
+    """A sample from the latents of a model, enough to draw it again.
+
+    `to`, `t` and `space` describe a place on the way from the latent of `seed` to that of another
+    seed, `mix` the seed and the resolution from which on its styles are taken.
+    """
+
+    source: Literal["latents"]
+    model: str
+    truncation: float
+    to: int | None
+    t: float
+    space: Literal["w", "z"]
+    mix: list[int] | None
+    seed: int
+    id: str
+
+
 class LatentsSource(Source):
+    """Slices that a StyleGAN2 draws, image and label map together."""
+
     name: ClassVar[str] = "latents"
     Section: ClassVar[type[Section]] = DrawnLatents
     key: ClassVar[str] = "latents"
@@ -85,6 +110,7 @@ class LatentsSource(Source):
     is_drawn: ClassVar[bool] = True
 
     def count(self, section: DrawnLatents) -> int:
+        """Return the number of samples: of seeds, times those of `mix`, or of a walk's steps."""
         if walk := section.interpolate:
             return (len(walk.between) - 1) * walk.steps + 1
         seeds = section.seeds
@@ -92,31 +118,36 @@ class LatentsSource(Source):
         return latents * (len(section.mix.seeds) if section.mix else 1)
 
     def record(self, section: DrawnLatents, index: int, group: str, seed: int) -> Record:
+        """Return the record at an index; see latent_record."""
         return latent_record(section, index, seed)
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
-        """One slice [1, y, x] whose pixels are spacing_mm wide, and as thick."""
+        """Draw one slice [1, y, x], whose pixels are spacing_mm wide and as thick."""
         from factory.families.stylegan2.inference import load_sampler
 
         assert spacing_mm is not None
-        drawer = load_sampler(record["model"])
-        image, label = drawer.draw(record, replicate)
+        latent = cast(LatentRecord, record)
+        sampler = load_sampler(latent["model"])
+        image, label = sampler.draw(latent, replicate)
         grid = Grid.centred((1, *label.shape), (spacing_mm,) * 3)
-        about = {"truncation": record["truncation"], "latent_seed": record["seed"]}
-        return Subject(record["id"], label[None], grid, drawer.table, image[None], about)
+        metadata = {"truncation": latent["truncation"], "latent_seed": latent["seed"]}
+        return Subject(latent["id"], label[None], grid, sampler.table, image[None], metadata)
 
     def table(self, section: DrawnLatents) -> LabelTable:
+        """Return the label table of the section's model."""
         from factory.families.stylegan2.inference import drawing_card, table_of
 
         return table_of(drawing_card(section.model))
 
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+        """Return one plane of the model's resolution."""
         from factory.families.stylegan2.inference import drawing_card
 
         side = int(drawing_card(section.model)["config"]["resolution"])
         return 1, side, side
 
-    def describe(self, section: dict[str, Any], total: int) -> str:
+    def describe(self, section: JsonObject, total: int) -> str:
+        """Say how many slices which model draws, and from which latents."""
         text = f"{count_text(total, 'slice')} drawn by {section['model']}"
         text += f", truncation {section['truncation']:g}"
         if walk := section.get("interpolate"):
@@ -130,25 +161,57 @@ class LatentsSource(Source):
 SOURCE = LatentsSource()
 
 
-def latent_record(part: DrawnLatents, index: int, seed: int) -> Record:
-    """The subject at a position; seed: the recipe's. What it is depends on its id alone, so more
-    of them leave it as it was."""
-    common = {"source": "latents", "model": part.model, "truncation": part.truncation}
-    alone: dict[str, Any] = {"to": None, "t": 0.0, "space": "w", "mix": None}
-    if walk := part.interpolate:
-        leg = min(index // walk.steps, len(walk.between) - 2)
-        k = index - leg * walk.steps
-        first, last = walk.between[leg : leg + 2]
-        way = {"seed": first, "to": last, "t": k / walk.steps, "space": walk.space}
-        return {**common, **alone, **way, "id": f"latent-{first}-to-{last}-{k}of{walk.steps}"}
-    index, other = divmod(index, len(part.mix.seeds) if part.mix else 1)
-    if part.seeds is None:
+def latent_record(section: DrawnLatents, index: int, seed: int) -> LatentRecord:
+    """Return the record at an index.
+
+    What a subject is depends on its id alone, so a larger count leaves the earlier ones as they
+    are.
+
+    Args:
+        section: What to draw.
+        index: Of the subject.
+        seed: The recipe's.
+    """
+    if section.interpolate:
+        return _walk_record(section, section.interpolate, index)
+    index, other = divmod(index, len(section.mix.seeds) if section.mix else 1)
+    if section.seeds is None:
         id = f"latent-{index:06d}"
-        own = derive_seed(seed, id, "latent") % 2**53
+        latent_seed = derive_seed(seed, id, "latent") % 2**53
     else:
-        own = part.seeds[index] if isinstance(part.seeds, tuple) else part.seeds + index
-        id = f"latent-seed-{own}"
-    if part.mix:
-        id += f"-with-{part.mix.seeds[other]}"
-        alone |= {"mix": [part.mix.seeds[other], part.mix.from_resolution]}
-    return {**common, **alone, "seed": own, "id": id}
+        seeds = section.seeds
+        latent_seed = seeds[index] if isinstance(seeds, tuple) else seeds + index
+        id = f"latent-seed-{latent_seed}"
+    mix = None
+    if section.mix:
+        mix = [section.mix.seeds[other], section.mix.from_resolution]
+        id += f"-with-{section.mix.seeds[other]}"
+    return {
+        "source": "latents",
+        "model": section.model,
+        "truncation": section.truncation,
+        "to": None,
+        "t": 0.0,
+        "space": "w",
+        "mix": mix,
+        "seed": latent_seed,
+        "id": id,
+    }
+
+
+def _walk_record(section: DrawnLatents, walk: Walk, index: int) -> LatentRecord:
+    """Return the record at an index of a walk from seed to seed."""
+    leg = min(index // walk.steps, len(walk.between) - 2)
+    step = index - leg * walk.steps
+    first, last = walk.between[leg : leg + 2]
+    return {
+        "source": "latents",
+        "model": section.model,
+        "truncation": section.truncation,
+        "to": last,
+        "t": step / walk.steps,
+        "space": walk.space,
+        "mix": None,
+        "seed": first,
+        "id": f"latent-{first}-to-{last}-{step}of{walk.steps}",
+    }

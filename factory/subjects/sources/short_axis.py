@@ -1,4 +1,4 @@
-"""Hearts as short-axis stacks."""
+"""The source `short_axis`: hearts as short-axis stacks."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
@@ -6,15 +6,16 @@ from typing import Annotated, Any, ClassVar
 from factory.config.section import Section, allowed, problem
 from factory.config.types import Text
 from factory.imaging.types import Shape
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART, SIDE, list_short_axis_subjects
 from factory.storage.subjects.types import LabelTable
 from factory.subjects.files import FileSource
-from factory.subjects.source import Record
 
 
 class ShortAxis(Section):
-    """Hearts as short-axis stacks in the layout of the M&Ms challenge: see
-    factory.storage.subjects.short_axis.
+    """Hearts as short-axis stacks in the layout of the M&Ms challenge.
+
+    See factory.storage.subjects.short_axis.
     """
 
     path: Text
@@ -22,26 +23,30 @@ class ShortAxis(Section):
 
 
 class ShortAxisSource(FileSource):
+    """Hearts in short-axis stacks (factory.storage.subjects.short_axis)."""
+
     name: ClassVar[str] = "short_axis"
     Section: ClassVar[type[Section]] = ShortAxis
     kind: ClassVar[str] = "hearts"
     is_stack: ClassVar[bool] = True
     can_interpolate: ClassVar[bool] = True
 
-    def records(self, section: ShortAxis) -> list[Record]:
-        wanted = None if section.participants is None else list(section.participants)
-        return list_short_axis_subjects(section.path, wanted)
+    def records(self, section: ShortAxis) -> Sequence[Record]:
+        """List the subjects of the section's folder."""
+        return list_short_axis_subjects(section.path, section.participants)
 
     def table(self, section: Any) -> LabelTable:
+        """Return HEART."""
         return HEART
 
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
-        """As many slices as the longest stack has, each a square about the heart."""
+        """Return as many slices as the longest stack has, each a square around the heart."""
         return max(len(self.load(r, spacing_mm).label) for r in records), SIDE, SIDE
 
     def check(self, recipe: Any) -> None:
+        """Refuse uncertainty maps, which need paintings in several directions."""
         if recipe.output.uncertainty:
-            text = "value true; hearts are painted in one direction alone; allowed: false"
+            text = "value true; hearts are painted in one direction only; allowed: false"
             raise problem(text, at=("output", "uncertainty"))
 
 

@@ -1,9 +1,9 @@
 """A procedural fetal brain: seven tissues by gestational age and a seed, at any spacing.
 
 The anatomy is built once as signed distances on a fixed lattice in millimetres, then sampled at
-the spacing asked for: the same brain at 0.5 mm and at 2 mm. The same seed at another age is the
-same brain grown. The third and fourth ventricle are labelled external CSF, whose cisterns they
-join; the cavum septi pellucidi is white matter; there is no hippocampus.
+the requested spacing: the same brain at 0.5 mm and at 2 mm. The same seed at another age is the
+same brain at that age. The third and the fourth ventricle are labelled external CSF, whose cisterns
+they join; the cavum septi pellucidi is white matter; there is no hippocampus.
 """
 
 from collections.abc import Callable
@@ -48,21 +48,32 @@ from factory.storage.subjects.phantom.shapes import (
 from factory.storage.subjects.types import FETA, Grid, Subject
 
 LATTICE_MM = 0.8
+"""Spacing of the lattice on which the anatomy is built."""
+
 CISTERN_MM = 1.3
-"""Least width of the CSF between cerebrum and stem, and under the tentorium."""
+"""Least width of the CSF between cerebrum and brainstem, and under the tentorium."""
 
 
 def phantom(
     gestational_age_weeks: float, seed: int, spacing_mm: float, id: str | None = None
 ) -> Subject:
-    """A normal fetal brain of the given age; label uint8 [z, y, x] in FETA's table.
+    """Make a normal fetal brain of an age; the same arguments give the same bytes.
 
-    The same arguments give the same bytes. Raises SubjectError for an age outside 20–38 weeks or
-    a spacing that is not in (0, 4] mm.
+    Args:
+        gestational_age_weeks: 20 to 38.
+        seed: Which brain.
+        spacing_mm: Isotropic voxel size, above 0 and up to 4 mm.
+        id: The subject's id; by default phantom-SEED.
+
+    Returns:
+        A subject without an image; its label is uint8 [z, y, x] in FETA's table.
+
+    Raises:
+        SubjectError: For an age or a spacing outside those ranges.
     """
     weeks = _check_age(gestational_age_weeks)
     if not 0 < spacing_mm <= 4:
-        raise SubjectError(f"phantom: spacing_mm is {spacing_mm}; allowed is above 0, up to 4 mm")
+        raise SubjectError(f"phantom: spacing_mm is {spacing_mm}; allowed: above 0, up to 4 mm")
     fields, lattice = _build_fields(weeks, seed)
     label = _sample_labels(fields, lattice, _tight_lattice(fields["outer"], lattice, spacing_mm))
     grid = Grid.centred(label.shape, (float(spacing_mm),) * 3)
@@ -71,28 +82,29 @@ def phantom(
 
 
 def phantom_extent_mm(gestational_age_weeks: float) -> tuple[float, float, float]:
-    """Upper bound of the brain's size with its external CSF, mm (z, y, x), over all seeds.
+    """Return an upper bound, over all seeds, of the size (z, y, x) of brain and external CSF.
 
-    Raises SubjectError for an age outside 20–38 weeks.
+    Raises:
+        SubjectError: For an age outside 20–38 weeks.
     """
     weeks = _check_age(gestational_age_weeks)
     width, length = intracranial_mm(weeks)
     csf = subarachnoid_mm(weeks)
-    most = 1.13
+    largest = 1.13  # of all draws of a size
     height = (VERTEX - BASE) / 80 * (width - 2 * csf) + 2 * csf
-    return most * height + 4, most * length + 4, most * width + 4
+    return largest * height + 4, largest * length + 4, largest * width + 4
 
 
 def _check_age(weeks: float) -> float:
     if not MIN_WEEKS <= weeks <= MAX_WEEKS:
         raise SubjectError(
-            f"phantom: gestational_age_weeks is {weeks}; allowed is {MIN_WEEKS:g} to {MAX_WEEKS:g}"
+            f"phantom: gestational_age_weeks is {weeks}; allowed: {MIN_WEEKS:g} to {MAX_WEEKS:g}"
         )
     return float(weeks)
 
 
 def _brain_lattice(weeks: float, build: Build) -> Lattice:
-    """The lattice that holds the brain, with its origin at the reference brain's."""
+    """Return a lattice that holds the brain; its origin is the reference brain's."""
     size = np.array(phantom_extent_mm(weeks)) + 6
     middle = np.array([(VERTEX + BASE) / 2 * build.scale[2], 0.0, 0.0])
     shape = np.ceil(size / LATTICE_MM).astype(int)
@@ -101,7 +113,7 @@ def _brain_lattice(weeks: float, build: Build) -> Lattice:
 
 
 def _build_fields(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Lattice]:
-    """The brain as fields in mm, negative inside."""
+    """Return the brain as fields in mm, negative inside, by name, and their lattice."""
     streams = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in (0, 1, 1, 2)]
     build = draw_build(weeks, streams[0])
     lattice = _brain_lattice(weeks, build)
@@ -122,8 +134,8 @@ def _build_fields(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Latti
     hull = intersection(body, build.fissure - middle, 3)
     hull = np.maximum(np.maximum(hull, CISTERN_MM + 1 - stem), CISTERN_MM + 0.5 - small)
     hull = distance(np.maximum(hull, -fossa), LATTICE_MM)
-    kept = np.minimum(np.minimum(cavity, deep), np.minimum(stem - 3, fossa + 2))
-    folded = hull + folding(frame, hull, kept, streams[3])
+    inner = np.minimum(np.minimum(cavity, deep), np.minimum(stem - 3, fossa + 2))
+    folded = hull + folding(frame, hull, inner, streams[3])
     cerebrum = np.minimum(folded, smooth(core))
     cerebrum = np.maximum(cerebrum, CISTERN_MM - small)
     surface = distance(np.minimum(cerebrum, stem), LATTICE_MM)
@@ -147,7 +159,7 @@ def _build_fields(weeks: float, seed: int) -> tuple[dict[str, np.ndarray], Latti
 
 
 def _meninges(brain: np.ndarray, csf: float, lattice: Lattice) -> np.ndarray:
-    """The outer bound of the external CSF: `csf` mm off the brain, cisterns bridged."""
+    """Return the outer bound of the external CSF: `csf` mm off the brain, cisterns bridged."""
     bridge, margin = 4.5, 6
     spacing = 2 * lattice.spacing
     body = np.pad(halve_field(brain, 0.8), margin, mode="edge")
@@ -157,7 +169,7 @@ def _meninges(brain: np.ndarray, csf: float, lattice: Lattice) -> np.ndarray:
 
 
 def _tight_lattice(outer: np.ndarray, lattice: Lattice, spacing: float) -> Lattice:
-    """A lattice of the given spacing about the brain with three voxels of background."""
+    """Return a lattice of a spacing around the brain, with three voxels of background."""
     inside = outer < 0
     box = []
     for axis in range(3):
@@ -169,7 +181,8 @@ def _tight_lattice(outer: np.ndarray, lattice: Lattice, spacing: float) -> Latti
 
 
 def _sample_labels(fields: dict[str, np.ndarray], source: Lattice, target: Lattice) -> np.ndarray:
-    # Only signs matter, and interpolation must not overshoot from values far off.
+    """Return the label map uint8 [z, y, x] of the fields at the points of a target lattice."""
+    # Only signs matter, and interpolation must not overshoot from large values.
     at = {name: _sample_field(np.clip(f, -4, 4), source, target) for name, f in fields.items()}
     label = np.zeros(target.shape, np.uint8)
 
@@ -189,7 +202,7 @@ def _sample_labels(fields: dict[str, np.ndarray], source: Lattice, target: Latti
 
 
 def _sample_field(field: np.ndarray, source: Lattice, target: Lattice) -> np.ndarray:
-    """A field that is 4 everywhere but about an organ, at the target's points."""
+    """Sample a field, which is 4 everywhere except around an organ, at the target's points."""
     sampled = np.full(target.shape, 4, field.dtype)
     box = []
     for axis in range(3):
@@ -203,22 +216,22 @@ def _sample_field(field: np.ndarray, source: Lattice, target: Lattice) -> np.nda
 
 
 def _relabel_fragments(label: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Crumbs that sampling split off their tissue take the label of what is nearest."""
+    """Relabel fragments, which sampling split off their tissue, by the nearest other voxel."""
     left = x < 0
-    crumbs = label > 0
+    fragments = label > 0
     for value in range(1, len(FETA.names)):
         tissue = label == value
         paired = value == FETA.index("ventricles")
-        for part in (tissue & left, tissue & ~left) if paired else (tissue,):
-            crumbs[cc3d.largest_k(part, k=1, connectivity=6) > 0] = False
-    mended = label.copy()
-    # About a crumb there is always something else, and nothing further off is nearer.
-    apart = cc3d.connected_components(crumbs, connectivity=26)
-    for crumb, box in enumerate(ndimage.find_objects(apart), 1):
-        about = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+        for organ in (tissue & left, tissue & ~left) if paired else (tissue,):
+            fragments[cc3d.largest_k(organ, k=1, connectivity=6) > 0] = False
+    relabelled = label.copy()
+    # The voxels around a fragment always include another label, and none is nearer.
+    components = cc3d.connected_components(fragments, connectivity=26)
+    for fragment, box in enumerate(ndimage.find_objects(components), 1):
+        surroundings = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
         nearest = ndimage.distance_transform_edt(
-            crumbs[about], return_distances=False, return_indices=True
+            fragments[surroundings], return_distances=False, return_indices=True
         )
-        here = apart[about] == crumb
-        mended[about][here] = label[about][tuple(nearest)][here]
-    return mended
+        here = components[surroundings] == fragment
+        relabelled[surroundings][here] = label[surroundings][tuple(nearest)][here]
+    return relabelled

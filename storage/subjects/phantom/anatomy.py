@@ -1,4 +1,4 @@
-"""Where everything lies in a fetal brain: the organs as implicit shapes.
+"""The organs of a fetal brain as implicit shapes.
 
 All coordinates are (x, y, z) in reference millimetres: x lateral (both sides alike), y anterior,
 z superior, in a brain 80 mm wide and 100 mm long (about 35 weeks) whose centre is the origin.
@@ -31,16 +31,29 @@ from factory.storage.subjects.phantom.shapes import (
 
 Point = tuple[float, float, float]
 REFERENCE_CEREBELLUM_MM = 40.6
+"""Width of the reference brain's cerebellum."""
+
 MIDLINE = np.zeros(1, np.float32)
+"""x in the midline plane."""
+
 VERTEX, BASE = 40.0, -46.0
 """Top of the brain and lower end of the medulla."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One subject's drawn proportions; lengths in mm.
+    """The proportions drawn for one subject.
 
-    scale: mm a reference mm along (x, y, z). atria: width of the left and right atrium.
+    Attributes:
+        weeks: Gestational age.
+        scale: Millimetres per reference millimetre along (x, y, z).
+        csf: Width of the external CSF in mm.
+        cerebellum: Millimetres per reference millimetre of the cerebellum.
+        brainstem: The same of the brainstem.
+        deep: The same of the deep grey matter.
+        atria: Width of the left and the right atrium in mm.
+        ribbon: Thickness of the cortex in mm.
+        fissure: Half width of the interhemispheric fissure in mm.
     """
 
     weeks: float
@@ -52,48 +65,52 @@ class Build:
     atria: tuple[float, float]
     ribbon: float
     fissure: float
-    tilt: float
 
     @property
     def mean_scale(self) -> float:
+        """The geometric mean of `scale`."""
         return float(np.prod(self.scale) ** (1 / 3))
 
 
 def draw_build(weeks: float, rng: np.random.Generator) -> Build:
-    """Sizes of a subject: published means, each with its own spread, none beyond 2.5 sd."""
+    """Draw the sizes of a subject: published means, each with its own spread.
 
-    def about(mean: float, sd: float) -> float:
+    No size lies more than 2.5 standard deviations from its mean.
+    """
+
+    def draw(mean: float, sd: float) -> float:
         return float(mean + sd * np.clip(rng.standard_normal(), -2.5, 2.5))
 
     width, length = intracranial_mm(weeks)
-    size = about(1.0, 0.03)
-    csf = subarachnoid_mm(weeks) * about(1.0, 0.10)
-    scale_x = (width * size * about(1.0, 0.015) - 2 * csf) / 80
-    scale_y = (length * size * about(1.0, 0.015) - 2 * csf) / 100
-    scale_z = np.sqrt(scale_x * scale_y) * about(1.0, 0.015)
+    size = draw(1.0, 0.03)
+    csf = subarachnoid_mm(weeks) * draw(1.0, 0.10)
+    scale_x = (width * size * draw(1.0, 0.015) - 2 * csf) / 80
+    scale_y = (length * size * draw(1.0, 0.015) - 2 * csf) / 100
+    scale_z = np.sqrt(scale_x * scale_y) * draw(1.0, 0.015)
     mean = (scale_x * scale_y * scale_z) ** (1 / 3)
-    tcd = transcerebellar_mm(weeks) * size * about(1.0, 0.025)
-    atrium = about(ATRIAL_WIDTH_MM, ATRIAL_WIDTH_SD_MM)
-    sides = about(0.0, 0.2)
+    tcd = transcerebellar_mm(weeks) * size * draw(1.0, 0.025)
+    atrium = draw(ATRIAL_WIDTH_MM, ATRIAL_WIDTH_SD_MM)
+    sides = draw(0.0, 0.2)
     return Build(
         weeks=weeks,
         scale=(scale_x, scale_y, scale_z),
         csf=csf,
         cerebellum=tcd / REFERENCE_CEREBELLUM_MM,
         # The stem and the deep nuclei lead the cortex: relatively large in young brains.
-        brainstem=0.94 * mean**0.8 * about(1.0, 0.02),
-        deep=mean**0.80 * about(1.0, 0.02),
+        brainstem=0.94 * mean**0.8 * draw(1.0, 0.02),
+        deep=mean**0.80 * draw(1.0, 0.02),
         atria=(atrium + sides, atrium - sides),
-        ribbon=float(np.interp(weeks, [20, 28, 38], [1.5, 1.9, 2.2])) * about(1.0, 0.03),
+        ribbon=float(np.interp(weeks, [20, 28, 38], [1.5, 1.9, 2.2])) * draw(1.0, 0.03),
         fissure=float(np.interp(weeks, [20, 28, 38], [1.2, 1.5, 1.0])),
-        tilt=about(0.0, 1.0),
     )
 
 
 class Frame:
     """A subject's lattice seen from the reference brain, with its mild asymmetry.
 
-    x, y, z: reference coordinates as fields; side: |x|.
+    Attributes:
+        x: Reference coordinates as fields; y and z alike.
+        side: |x|.
     """
 
     def __init__(self, build: Build, lattice: Lattice, rng: np.random.Generator) -> None:
@@ -117,7 +134,10 @@ class Frame:
         self.side = np.abs(self.x)
 
     def local(self, anchor: Point, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(z, y, |x|) as seen by an organ of its own scale, pinned at `anchor` (x = 0)."""
+        """Return (z, y, |x|) as an organ with a scale of its own sees them.
+
+        The organ is pinned at `anchor` (x = 0).
+        """
         ratio = self.build.mean_scale / scale
         return (
             anchor[2] + (self.z - anchor[2]) * ratio,
@@ -127,7 +147,7 @@ class Frame:
 
 
 def envelope(frame: Frame) -> np.ndarray:
-    """The two hemispheres as one smooth body: no fissures, no folds."""
+    """Return the two hemispheres as one smooth body, without fissures and folds."""
     x, y, z = frame.side, frame.y, frame.z
     egg = 1 + 0.12 * np.maximum(y + 6, 0) / 56 + 0.05 * np.maximum(-y - 6, 0) / 44
     # The occipital lobes hang lower than the frontal ones.
@@ -145,7 +165,10 @@ def envelope(frame: Frame) -> np.ndarray:
 
 
 def brainstem(frame: Frame) -> np.ndarray:
-    """Midbrain, pons with its anterior bulge, medulla; joined to the deep grey above."""
+    """Return the midbrain, the pons with its anterior bulge, and the medulla.
+
+    They join the deep grey matter above.
+    """
     scale = frame.build.brainstem
     z, y, x = frame.local((0, -4, -8), scale)
     midbrain = cone(z, y, x, (3.5, -4, -6), (2.5, -5, -17), (7.0, 6.5))
@@ -156,7 +179,10 @@ def brainstem(frame: Frame) -> np.ndarray:
 
 
 def cerebellum(frame: Frame) -> np.ndarray:
-    """Two hemispheres and a vermis, behind the stem, below the occipital lobes."""
+    """Return the two hemispheres and the vermis of the cerebellum.
+
+    They lie behind the brainstem and below the occipital lobes.
+    """
     scale = frame.build.cerebellum
     z, y, x = frame.local((0, -14, -24), scale)
     # Roofed by the tentorium: highest at the vermis.
@@ -166,7 +192,7 @@ def cerebellum(frame: Frame) -> np.ndarray:
 
 
 def core(frame: Frame) -> np.ndarray:
-    """What joins the hemispheres under the fissure: callosum, septum, deep grey."""
+    """Return what joins the hemispheres under the fissure: callosum, septum, deep grey matter."""
     arch = ellipsoid(frame.z, frame.y, MIDLINE, (0, 4, 2), (1e3, 24, 18))
     low = ellipsoid(frame.z, frame.y, MIDLINE, (0, 6, -3), (1e3, 17, 8))
     shape = union(intersection(arch, -2 - frame.z, 4), low, 4)
@@ -174,14 +200,14 @@ def core(frame: Frame) -> np.ndarray:
 
 
 def callosum(frame: Frame) -> np.ndarray:
-    """The callosum's arch about the midline: white matter that faces the fissure bare."""
+    """Return the callosum's arch: white matter that borders the fissure without cortex."""
     arch = ellipsoid(frame.z, frame.y, MIDLINE, (0, 4, 2), (1e3, 24, 18))
     band = np.maximum(np.abs(arch + 1.0) - 3.5, frame.side - 7)
-    return frame.build.mean_scale * np.maximum(band, 1 - frame.z)
+    return np.asarray(frame.build.mean_scale * np.maximum(band, 1 - frame.z))
 
 
 def deep_grey(frame: Frame) -> np.ndarray:
-    """Thalami, joined across the midline, and basal ganglia."""
+    """Return the thalami, joined across the midline, and the basal ganglia."""
     scale = frame.build.deep
     z, y, x = frame.local((0, 2, 0), scale)
     thalamus = ellipsoid(z, y, x, (8.0, -3, -1), (8.5, 13, 9))
@@ -191,13 +217,13 @@ def deep_grey(frame: Frame) -> np.ndarray:
 
 
 def third_ventricle(frame: Frame) -> np.ndarray:
-    """A slit between the thalami about their adhesion, open behind to the cisterns.
+    """Return a slit between the thalami, open behind to the cisterns, around their adhesion.
 
-    The table has no label of its own for it and lateral ventricles are two, so it counts as
-    external CSF; its hind end stands for the cistern of the velum interpositum.
+    It counts as external CSF, since the table has no label for it and the lateral ventricles are
+    two. Its posterior end stands for the cistern of the velum interpositum.
     """
     scale, field = frame.build.mean_scale, np.full(frame.lattice.shape, 1e3, np.float32)
-    here = frame.side < 8 / frame.build.mean_scale  # further off it does not matter
+    here = frame.side < 8 / frame.build.mean_scale  # values further off are not used
     z, y, x = frame.z[here], frame.y[here], frame.side[here]
     room = ellipsoid(z, y, MIDLINE, (0, 1, -3), (1e3, 13, 6.5))
     adhesion = ellipsoid(z, y, MIDLINE, (0, 0, -1.5), (1e3, 3.5, 2.2))
@@ -208,7 +234,10 @@ def third_ventricle(frame: Frame) -> np.ndarray:
 
 
 def sylvian(frame: Frame) -> np.ndarray:
-    """The fossa over the insula: an open dish at 20 weeks, closed by the opercula at term."""
+    """Return the Sylvian fossa over the insula.
+
+    It is an open dish at 20 weeks and is closed by the opercula at term.
+    """
     weeks, x = frame.build.weeks, frame.side
     insula = float(np.interp(weeks, [20, 24, 32], [34.5, 31.0, 27.0]))
     opening = float(np.interp(weeks, [20, 24, 26, 28, 32, 36], [8.5, 8.0, 6.5, 4.6, 1.9, 0.9]))
@@ -227,7 +256,7 @@ def sylvian(frame: Frame) -> np.ndarray:
     return frame.build.mean_scale * intersection(np.abs(across) - half * taper + 0.3, -deep, 3)
 
 
-VENTRICLE = np.array(
+VENTRICLE_LINE = np.array(
     # x, y, z of the centreline (reference mm); half width, half height (mm, any age); lean of
     # the slit's top away from the midline (degrees)
     [
@@ -244,8 +273,9 @@ VENTRICLE = np.array(
     ]
 )
 FAR_MM = 8.0
-"""How far from the ventricles it no longer matters how far: sulci keep some 6 mm off them."""
-OCCIPITAL_HORN = np.array(
+"""Distances from the ventricles beyond this need not be exact: sulci stop about 6 mm off them."""
+
+OCCIPITAL_HORN_LINE = np.array(
     [
         [16.5, -20.5, 4.0, 3.8, 6.6, 5],
         [17.0, -28.0, 2.0, 3.3, 5.0, 0],
@@ -255,10 +285,12 @@ OCCIPITAL_HORN = np.array(
 
 
 def ventricles(frame: Frame, rough: Frame) -> np.ndarray:
-    """Both lateral ventricles: frontal horn, body, atrium, occipital and temporal horn.
+    """Return both lateral ventricles: frontal horn, body, atrium, occipital and temporal horn.
 
-    rough: the frame of every second point, by which places are found that are so far off that
-    how far does not matter; those hold 1000.
+    Args:
+        frame: The subject's frame.
+        rough: The frame of every second point. It finds the places that are so far off that the
+            distance does not matter; those are set to 1000.
     """
     far = (
         ndimage.minimum_filter(_ventricle_field(rough, np.ones(rough.lattice.shape, bool)), 3)
@@ -268,10 +300,10 @@ def ventricles(frame: Frame, rough: Frame) -> np.ndarray:
 
 
 def _ventricle_field(frame: Frame, near: np.ndarray) -> np.ndarray:
-    """Their walls as a field; 1000 where it is not near."""
+    """Return the ventricles' walls as a field; 1000 outside the mask `near`."""
     build, field = frame.build, np.full(frame.lattice.shape, 1e3, np.float32)
     s = build.mean_scale
-    path = np.concatenate([curve(VENTRICLE, 160), curve(OCCIPITAL_HORN, 50)])
+    path = np.concatenate([curve(VENTRICLE_LINE, 160), curve(OCCIPITAL_HORN_LINE, 50)])
     near = near & (np.abs(frame.y + 4) < 46) & (np.abs(frame.z) < 26) & (frame.side < 34)
     for sign, atrium in zip((-1, 1), build.atria, strict=True):
         here = near & (frame.x * sign > 0)
@@ -280,11 +312,11 @@ def _ventricle_field(frame: Frame, near: np.ndarray) -> np.ndarray:
         off = (p - path[nearest, :3]) * s
         # A ventricle is a standing slit: narrow from side to side, tall in the sagittal plane.
         # 7.9 mm is what a tube of half width 3.8 measures at the atrium, where it bends.
-        wide = path[nearest, 3] * atrium / 7.9
-        tall = path[nearest, 4]
+        half_width = path[nearest, 3] * atrium / 7.9
+        half_height = path[nearest, 4]
         lean = np.radians(path[nearest, 5])
         across = off[:, 0] * np.cos(lean) - off[:, 2] * np.sin(lean)
         upward = off[:, 0] * np.sin(lean) + off[:, 2] * np.cos(lean)
-        r = np.sqrt((across / wide) ** 2 + (off[:, 1] ** 2 + upward**2) / tall**2)
-        field[here] = (r - 1) * np.minimum(wide, tall)
+        r = np.sqrt((across / half_width) ** 2 + (off[:, 1] ** 2 + upward**2) / half_height**2)
+        field[here] = (r - 1) * np.minimum(half_width, half_height)
     return field

@@ -1,8 +1,8 @@
-"""Folding of the cortex: primary sulci where anatomy has them, then noise-born ones.
+"""Folding of the cortex: primary sulci at their anatomical places, then sulci drawn from noise.
 
 A sulcus is a sheet from the smooth surface into the depth. Its line is drawn on the surface, and
-every point of the cortex is referred to the surface point it lies under, so that sheets stand
-upright on the surface and gyri are even.
+every point of the cortex is referred to the surface point above it, so that sheets stand upright on
+the surface and gyri are even.
 """
 
 import numpy as np
@@ -37,11 +37,15 @@ SULCI: dict[str, tuple[float, float, list[tuple[float, float, float]]]] = {
     "olfactory": (27.0, 5, [(7, 40, -8), (7, 26, -14), (7, 16, -15)]),
     "lateral occipital": (28.5, 6, [(33, -28, 0), (26, -38, 2), (16, -46, 4)]),
 }
-NOISE_CELL = 3.0  # reference mm
+NOISE_CELL = 3.0
+"""Reference mm between two samples of the noise."""
+
 NOISE_BOX = (48, 48, 48)
+"""Samples of the noise (z, y, x); it repeats beyond them."""
 
 
 def _ramp(weeks: float, onset: float, over: float) -> float:
+    """Rise smoothly from 0 at `onset` to 1 at `onset + over`, all in weeks."""
     t = float(np.clip((weeks - onset) / over, 0, 1))
     return t * t * (3 - 2 * t)
 
@@ -49,17 +53,23 @@ def _ramp(weeks: float, onset: float, over: float) -> float:
 def folding(
     frame: Frame, hull: np.ndarray, inner: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """How far sulci push the surface in, in mm, at every point of the lattice.
+    """Return how far sulci push the surface in, in mm, at every point of the lattice.
 
-    hull: signed distance to the unfolded surface; inner: to what no sulcus may
-    reach (ventricles, deep grey, stem). Zero up to 24 weeks.
+    Args:
+        frame: The subject's frame.
+        hull: Signed distance to the unfolded surface.
+        inner: Signed distance to what no sulcus may reach (ventricles, deep grey matter, stem).
+        rng: The subject's source of random numbers.
+
+    Returns:
+        A field; 0 everywhere up to 24 weeks.
     """
     weeks, scale = frame.build.weeks, frame.build.mean_scale
     noises = [band_noise(rng, w / NOISE_CELL, NOISE_BOX) for w in (25.0, 25.0, 16.0, 45.0)]
     jitter = {(name, side): rng.standard_normal(4) for name in SULCI for side in (-1, 1)}
     if weeks <= 24:
         return np.zeros_like(hull)
-    # Everything below varies slowly: half the resolution will do, squared distances included.
+    # Everything below varies slowly, so half the resolution is enough.
     coarse = frame.lattice.every_second()
     surface = Surface(hull, coarse)
     shell = (surface.phi > -16) & (surface.phi < 4)
@@ -68,7 +78,7 @@ def folding(
     def everywhere(values: np.ndarray, far: float) -> np.ndarray:
         return refine_field(_scatter(values, shell, far), frame.lattice)
 
-    # Where sulci may be: what the shell reaches by interpolation, but for what is kept clear.
+    # Where sulci may be: what interpolation from the shell reaches, except inner structures.
     reached = double_mask(ndimage.maximum_filter(shell, 5), hull.shape)
     at = np.flatnonzero(np.pad(reached[1:-1, 1:-1, 1:-1], 1))
     calm = np.clip((inner.ravel()[at] - frame.build.ribbon - 1) / 3, 0, 1)
@@ -85,7 +95,7 @@ def folding(
         clear = 1 - np.exp(-squared / (6.0 * scale) ** 2)
         vary = everywhere(_sample_noise(noises[3], places), 0).ravel()[at]
         presence = np.clip(0.9 + 0.4 * vary, 0.3, 1.2) * clear * calm
-        # Alike on both sides, never equal.
+        # Similar on both sides, but never equal.
         mirrored = np.stack([*places[:2], np.abs(places[2])])
         second = 0.85 * _sample_noise(noises[0], mirrored) + 0.5 * _sample_noise(noises[1], places)
         trench = _trench(everywhere(second, 3), at, frame.lattice.spacing, 1.6)
@@ -110,14 +120,18 @@ class Surface:
         self.normal = [g / steep for g in slope]
 
     def foot(self, where: np.ndarray) -> np.ndarray:
-        """The surface points (z, y, x) in mm, [n, 3], under the lattice points selected."""
+        """Return the surface points under the lattice points of a mask.
+
+        Returns:
+            (n, 3), in mm (z, y, x).
+        """
         axes = np.broadcast_arrays(*self.lattice.axes())
         return np.stack(
             [(c - self.phi * n)[where] for c, n in zip(axes, self.normal, strict=True)], axis=1
         )
 
     def drop(self, points: np.ndarray) -> np.ndarray:
-        """Points [n, 3] (z, y, x) in mm moved onto the surface along its normals."""
+        """Move points (n, 3), in mm (z, y, x), onto the surface along its normals."""
         for _ in range(4):
             index = ((points - self.lattice.first) / self.lattice.spacing).T
             height, *normal = (
@@ -129,32 +143,39 @@ class Surface:
 
 
 def _scatter(values: np.ndarray, where: np.ndarray, far: float) -> np.ndarray:
+    """Return a field that has `values` at `where`, and `far` elsewhere."""
     field = np.full(where.shape, far, np.float32)
     field[where] = values
     return field
 
 
 def _trench(noise: np.ndarray, at: np.ndarray, spacing: float, width: float) -> np.ndarray:
-    """1 on the noise's zero lines, falling over `width` mm to either side; 0 on its saddles.
+    """Return 1 on the noise's zero lines, falling over `width` mm to either side; 0 on its saddles.
 
-    noise: [z, y, x]. at: the places asked about, [n] of the flattened array, clear of its borders.
+    Args:
+        noise: [z, y, x].
+        at: Indices (n,) into the flattened noise, clear of its borders.
+        spacing: Of the noise's points, in mm.
+        width: In mm.
     """
     flat, strides = noise.ravel(), (noise[0].size, noise.shape[2], 1)
 
     def steep(at: np.ndarray) -> np.ndarray:
         slopes = ((flat[at + s] - flat[at - s]) / (2 * spacing) for s in strides)
-        return sum(g * g for g in slopes) + 1e-4
+        return np.asarray(sum(g * g for g in slopes) + 1e-4)
 
     low = np.zeros(noise.shape, bool)
     low[::4, ::4, ::4] = np.abs(noise[::4, ::4, ::4]) < 1
     usual, here = np.median(steep(np.flatnonzero(low))), steep(at)
-    return np.exp(-(flat[at] ** 2) / here / width**2) * np.clip(2.5 * here / usual, 0, 1)
+    return np.asarray(
+        np.exp(-(flat[at] ** 2) / here / width**2) * np.clip(2.5 * here / usual, 0, 1)
+    )
 
 
 def _primary_sulci(
     build: Build, surface: Surface, foot: np.ndarray, jitter: dict[tuple[str, int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distance (mm²) to the nearest primary sulcus, and its depth (reference mm)."""
+    """Return the nearest primary sulci: squared distances (mm²) and depths (reference mm)."""
     squared, depth = np.full(len(foot), 400, np.float32), np.zeros(len(foot), np.float32)
     for side in (-1, 1):
         lines, deep = [], []
@@ -177,5 +198,5 @@ def _primary_sulci(
 
 
 def _sample_noise(noise: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Noise at places (its samples), [3, n]."""
-    return ndimage.map_coordinates(noise, places, order=3, mode="grid-wrap")
+    """Interpolate noise at places (3, n), which are given in its samples."""
+    return np.asarray(ndimage.map_coordinates(noise, places, order=3, mode="grid-wrap"))

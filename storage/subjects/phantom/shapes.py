@@ -1,6 +1,6 @@
 """Implicit shapes on a lattice: negative inside, positive outside, in millimetres.
 
-Legend: z, y, x are coordinate arrays that broadcast to one shape; a "field" is float32 [z, y, x].
+Names: z, y, x are coordinate arrays that broadcast to one shape; a "field" is float32 [z, y, x].
 """
 
 import functools
@@ -14,36 +14,43 @@ from scipy import ndimage
 Box = tuple[slice, ...]
 EVERYWHERE = (slice(None),) * 3
 OUTER, INNER = np.float32(-1 / 16), np.float32(9 / 16)
-"""What the four neighbours of a point midway between two count."""
+"""Weights of the four neighbours of a point midway between two points (Catmull-Rom)."""
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """Sample points first + index · spacing, in mm, axes (z, y, x)."""
+    """Sample points first + index · spacing, in mm.
+
+    Attributes:
+        first: The first point (z, y, x) in mm.
+        shape: Points along (z, y, x).
+        spacing: Distance of neighbouring points in mm.
+    """
 
     first: tuple[float, ...]
     shape: tuple[int, ...]
     spacing: float
 
     def axes(self) -> list[np.ndarray]:
-        """Coordinates along z, y and x, float32, shaped to broadcast."""
+        """Return the coordinates along z, y and x: three float32 arrays that broadcast."""
         lines = [
             f + self.spacing * np.arange(n) for f, n in zip(self.first, self.shape, strict=True)
         ]
         return [a.astype(np.float32) for a in np.meshgrid(*lines, indexing="ij", sparse=True)]
 
     def every_second(self) -> "Lattice":
+        """Return the lattice of every second point along each axis."""
         return Lattice(self.first, tuple((n + 1) // 2 for n in self.shape), 2 * self.spacing)
 
 
 def resample(
     field: np.ndarray, source: Lattice, target: Lattice, box: Box = EVERYWHERE
 ) -> np.ndarray:
-    """The field at the points of a box of the target by cubic (Catmull-Rom) interpolation, an axis
-    at a time.
+    """Interpolate a field at the points of a box of another lattice.
 
-    Beyond the source's ends its outermost values hold. No BLAS: the same bits on any thread count.
-    A plane at a time, which the processor's cache holds.
+    The interpolation is cubic (Catmull-Rom), one axis at a time. Beyond the source's ends its
+    outermost values hold. It works plane by plane, to fit the processor's cache, and without BLAS,
+    to give the same bits on any number of threads.
     """
     along_z, along_y, along_x = (
         _neighbour_weights(source, target, axis, box[axis]) for axis in range(3)
@@ -63,8 +70,10 @@ def resample(
 
 
 def refine_field(field: np.ndarray, target: Lattice) -> np.ndarray:
-    """A field on every second point of the target at all of them: what `resample` gives, in a
-    third of the time."""
+    """Interpolate a field on every second point of a lattice at all its points.
+
+    The same as `resample`, in a third of the time.
+    """
     for axis in (2, 1, 0):
         lines = np.moveaxis(field, axis, 0)
         fine = np.empty((target.shape[axis], *lines.shape[1:]), field.dtype)
@@ -79,14 +88,14 @@ def refine_field(field: np.ndarray, target: Lattice) -> np.ndarray:
 
 
 def double_mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of every second point as one of all."""
+    """Return a mask of every second point as a mask of all points."""
     for axis in range(3):
         mask = mask.repeat(2, axis)
     return mask[tuple(slice(n) for n in shape)]
 
 
 def halve_field(field: np.ndarray, sigma: float) -> np.ndarray:
-    """Every second point of the field blurred by a Gaussian of so many points."""
+    """Blur a field by a Gaussian of `sigma` points, and return every second point."""
     for axis in range(3):
         blurred = ndimage.gaussian_filter1d(field, sigma, axis)
         field = blurred[tuple(slice(None, None, 2 if a == axis else 1) for a in range(3))]
@@ -94,11 +103,14 @@ def halve_field(field: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _neighbour_weights(
-    source: Lattice, target: Lattice, axis: int, part: slice
+    source: Lattice, target: Lattice, axis: int, section: slice
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each of the four neighbours of the target's points along an axis: which of the source's
-    it is, and its weight, float32."""
-    points = (target.first[axis] + target.spacing * np.arange(target.shape[axis]))[part]
+    """Return the four neighbours of the target's points along an axis.
+
+    Returns:
+        For each neighbour its index in the source, and its weight (float32).
+    """
+    points = (target.first[axis] + target.spacing * np.arange(target.shape[axis]))[section]
     position = (points - source.first[axis]) / source.spacing
     base = np.floor(position).astype(int)
     t = (position - base).astype(np.float32)
@@ -113,7 +125,7 @@ def _neighbour_weights(
 
 
 def _weighted_sum(taps: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The sum of values times weights."""
+    """Return the sum of values times weights."""
     return functools.reduce(np.add, (values * weight for values, weight in taps))
 
 
@@ -124,12 +136,12 @@ def ellipsoid(
     centre: tuple[float, float, float],
     radii: tuple[float, float, float],
 ) -> np.ndarray:
-    """About the distance to an ellipsoid; centre and radii as (x, y, z)."""
+    """Return the approximate distance to an ellipsoid; centre and radii are (x, y, z)."""
     dx, dy, dz = x - centre[0], y - centre[1], z - centre[2]
     rx, ry, rz = radii
     k = np.sqrt((dx / rx) ** 2 + (dy / ry) ** 2 + (dz / rz) ** 2)
     slope = np.sqrt((dx / rx**2) ** 2 + (dy / ry**2) ** 2 + (dz / rz**2) ** 2)
-    return k * (k - 1) / np.maximum(slope, 1e-4)
+    return np.asarray(k * (k - 1) / np.maximum(slope, 1e-4))
 
 
 def cone(
@@ -140,26 +152,26 @@ def cone(
     end: tuple[float, float, float],
     radius: tuple[float, float],
 ) -> np.ndarray:
-    """About the distance to a round-ended cone from start to end, points as (x, y, z)."""
+    """Return the approximate distance to a cone with round ends; points are (x, y, z)."""
     ax, ay, az = (e - s for s, e in zip(start, end, strict=True))
     dx, dy, dz = x - start[0], y - start[1], z - start[2]
     t = np.clip((dx * ax + dy * ay + dz * az) / (ax**2 + ay**2 + az**2), 0, 1)
     gap = np.sqrt((dx - t * ax) ** 2 + (dy - t * ay) ** 2 + (dz - t * az) ** 2)
-    return gap - (radius[0] + t * (radius[1] - radius[0]))
+    return np.asarray(gap - (radius[0] + t * (radius[1] - radius[0])))
 
 
 def union(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
-    """The two shapes joined, the seam rounded over `blend` mm."""
+    """Join two shapes, the seam rounded over `blend` mm."""
     return np.minimum(a, b) - np.maximum(blend - np.abs(a - b), 0) ** 2 / (4 * blend)
 
 
 def intersection(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
-    """What the two shapes share, the edge rounded over `blend` mm."""
+    """Return what two shapes share, the edge rounded over `blend` mm."""
     return -union(-a, -b, blend)
 
 
 def curve(points: np.ndarray, count: int) -> np.ndarray:
-    """`count` points along a smooth curve through rows of `points` (any number of columns)."""
+    """Return `count` points of a smooth curve through the rows of `points`, in any dimension."""
     points = np.asarray(points, float)
     steps = np.linalg.norm(np.diff(points[:, :3], axis=0), axis=1)
     knots = np.concatenate([[0], np.cumsum(steps)])
@@ -173,22 +185,31 @@ def curve(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def distance(field: np.ndarray, spacing: float) -> np.ndarray:
-    """Signed Euclidean distance to the field's zero surface, lightly smoothed against steps."""
+    """Return the signed Euclidean distance to the field's zero surface, lightly smoothed."""
     inside = field < 0
-    # To the nearest voxel of the other kind, both kinds in one go.
+    # The distance to the nearest voxel of the other kind, for both kinds at once.
     away = edt.edt(np.where(inside, np.uint8(2), np.uint8(1)), anisotropy=(spacing,) * 3)
     away -= np.float32(0.5 * spacing)
     np.negative(away, out=away, where=inside)
-    return ndimage.gaussian_filter(away, 0.6)
+    return np.asarray(ndimage.gaussian_filter(away, 0.6))
 
 
 def band_noise(
     rng: np.random.Generator, wavelength: float, box: tuple[int, int, int]
 ) -> np.ndarray:
-    """Periodic Gaussian noise of one wavelength (samples), unit variance, float32 of shape box."""
+    """Draw periodic Gaussian noise of one wavelength.
+
+    Args:
+        rng: The source of random numbers.
+        wavelength: In samples.
+        box: The shape of the noise.
+
+    Returns:
+        float32 of shape `box`, with unit variance.
+    """
     white = np.fft.rfftn(rng.standard_normal(box))
     kz, ky = np.fft.fftfreq(box[0])[:, None, None], np.fft.fftfreq(box[1])[None, :, None]
     radius = np.sqrt(kz**2 + ky**2 + np.fft.rfftfreq(box[2])[None, None] ** 2)
     ring = np.exp(-0.5 * ((radius * wavelength - 1) / 0.18) ** 2)
     noise = np.fft.irfftn(white * ring, s=box, axes=(0, 1, 2))
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray((noise / noise.std()).astype(np.float32))

@@ -177,31 +177,33 @@ def test_sessions_and_runs_are_subjects_of_one_person(tmp_path: Path) -> None:
         list_bids_subjects(tmp_path, None, "feta")
 
 
-def test_sessions_that_share_an_age_are_told(tmp_path: Path) -> None:
+def test_sessions_that_share_an_age_give_a_remark(tmp_path: Path) -> None:
     for session in ("ses-01", "ses-02"):
         file_at(tmp_path / "sub-01" / session / "anat" / f"sub-01_{session}")
     (tmp_path / "participants.tsv").write_text("participant_id\tGestational age\nsub-01\t24\n")
-    [said] = list_bids_remarks(tmp_path, None)
-    assert said == (
-        f"{tmp_path}: 2 sessions of sub-01 have one gestational age, that of participants.tsv; "
-        "sub-01_sessions.tsv may give each its own"
+    [remark] = list_bids_remarks(tmp_path, None)
+    assert remark == (
+        f"{tmp_path}: 2 sessions of sub-01 share one gestational age, which is that of "
+        "participants.tsv; sub-01_sessions.tsv may give each session its own"
     )
 
 
-def test_a_table_that_says_two_things_of_one_is_refused(tmp_path: Path) -> None:
+def test_contradictory_rows_of_a_table_are_refused(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"]})
     table = root / "participants.tsv"
     table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t24\n")
     assert list_bids_subjects(root, None, "feta")[0]["gestational_age_weeks"] == 24
     table.write_text("participant_id\tGestational age\nsub-01\t24\nsub-01\t31\n")
-    with pytest.raises(SubjectError, match=r"participants.tsv, line 3: sub-01 again, as another"):
+    with pytest.raises(SubjectError, match=r"participants.tsv, line 3: sub-01 has an earlier row"):
         list_bids_subjects(root, None, "feta")
     (root / "dseg.tsv").write_text("index\tname\n3\twhite matter\n3\tcerebellum\n")
-    with pytest.raises(SubjectError, match=r"line 3: 3 is cerebellum, and white_matter before"):
+    with pytest.raises(
+        SubjectError, match=r"line 3: 3 is cerebellum, but an earlier line has white_matter"
+    ):
         list_bids_subjects(root, None, None)
 
 
-def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+def test_a_remark_counts_and_names_visits_without_labels(tmp_path: Path) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
     file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
     file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
@@ -210,12 +212,12 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
         "sub-04_ses-01",
     ]
     assert list_bids_remarks(root, "mial") == [
-        f"{root}: 3 of 5 participants or sessions are left out, without a label file of rec mial: "
-        "sub-02, sub-03, sub-04_ses-02"
+        f"{root}: 3 of 5 participants or sessions are left out, because they have "
+        "no label file of rec mial: sub-02, sub-03, sub-04_ses-02"
     ]
     assert list_bids_remarks(root, None) == [
-        f"{root}: 2 of 5 participants or sessions are left out, without a label file *_dseg.nii.gz:"
-        " sub-03, sub-04_ses-02"
+        f"{root}: 2 of 5 participants or sessions are left out, because they have "
+        "no label file *_dseg.nii.gz: sub-03, sub-04_ses-02"
     ]
     assert list_bids_remarks(root, None, ["01"]) == []
 
@@ -223,12 +225,12 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "rec", "says"),
     [
-        ("sub-03", None, r"sub-03 is asked for and has no label file \*_dseg\.nii\.gz$"),
+        ("sub-03", None, r"sub-03 is requested, but has no label file \*_dseg\.nii\.gz$"),
         ("02", "mial", r"sub-02 is .* no label file \S+ of rec mial; there is rec irtk$"),
-        ("sub-04_ses-02", None, r"sub-04_ses-02 is asked for and has no label file"),
+        ("sub-04_ses-02", None, r"sub-04_ses-02 is requested, but has no label file"),
     ],
 )
-def test_what_is_asked_for_and_is_not_there_is_refused(
+def test_a_requested_participant_without_labels_is_refused(
     tmp_path: Path, asked: str, rec: str | None, says: str
 ) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})

@@ -26,11 +26,11 @@ from factory.lookup import find_recipe
 from factory.planning.compatibility import subject_warnings
 from factory.schema.render_recipe import load_recipe
 from factory.storage.errors import SubjectError
-from factory.storage.json_value import JsonObject
 from factory.storage.subjects.bids import list_bids_remarks, list_bids_subjects
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import read_volume, to_finite_float32
 from factory.storage.subjects.nifti_header import BODY_MM, check_size
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.remarks import list_file_remarks
 from factory.storage.subjects.resample import resample
 from factory.storage.subjects.short_axis import list_short_axis_subjects
@@ -154,7 +154,7 @@ def find_held_out(
     return held_out, [remark]
 
 
-def list_folder_records(root: Path) -> list[JsonObject]:
+def list_folder_records(root: Path) -> Sequence[Record]:
     """List the subjects of a folder: of BIDS, of stacks, or one for each image file.
 
     Raises:
@@ -183,7 +183,7 @@ def list_folder_records(root: Path) -> list[JsonObject]:
     ]
 
 
-def subject_remarks(root: str, rec: str | None, subjects: Sequence[JsonObject]) -> tuple[str, ...]:
+def subject_remarks(root: str, rec: str | None, subjects: Sequence[Record]) -> tuple[str, ...]:
     """Return what the readers of files remark on, one line each.
 
     Args:
@@ -198,7 +198,7 @@ def subject_remarks(root: str, rec: str | None, subjects: Sequence[JsonObject]) 
 
 def images_of_records(
     name: str,
-    subjects: list[JsonObject],
+    subjects: Sequence[Record],
     generated: GeneratedImages,
     remarks: Sequence[str] = (),
 ) -> ImageSet:
@@ -219,7 +219,7 @@ def images_of_records(
     images = ImageSet(name, [], thick, remarks=dict.fromkeys(remarks))
     spacing_mm, dataset_labels = generated.pixel_mm, set(generated.dataset.layout.table.names)
 
-    def make_source(record: JsonObject) -> Callable[[], list[Volume]]:
+    def make_source(record: Record) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
             subject = load_real_subject(record, spacing_mm)
             if remark := _label_remark(subject.table, dataset_labels):
@@ -255,7 +255,7 @@ def _label_remark(table: LabelTable, dataset_labels: set[str]) -> str | None:
     return None
 
 
-def load_real_subject(record: JsonObject, spacing_mm: float) -> Subject:
+def load_real_subject(record: Record, spacing_mm: float) -> Subject:
     """Load a subject with its image, at a spacing; in a lone image file, tissue is what is not 0.
 
     Raises:

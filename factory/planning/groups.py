@@ -77,7 +77,8 @@ def subject_records(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dic
     subjects, seed = recipe.spec.catalogue.of_source(part.source), recipe.spec.seed
     if not subjects.source.is_listed:
         source, section = subjects.source, subjects.section
-        yield from (source.record(section, i, part.group, seed) for i in range(start, part.count))
+        for index in range(start, part.count):
+            yield dict(source.record(section, index, part.group, seed))
         return
     records = list(subjects.records)
     if part.count < part.total:
@@ -86,4 +87,4 @@ def subject_records(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dic
         )
         chosen = {id for _, id in order[part.before : part.before + part.count]}
         records = [record for record in records if record["id"] in chosen]
-    yield from records[start:]
+    yield from map(dict, records[start:])

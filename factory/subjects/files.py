@@ -3,12 +3,12 @@
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Discriminator, Tag
 
-from factory.config.section import one_of
+from factory.config.section import Section, one_of
 from factory.config.types import LabelValue
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.growth_curves import intracranial_mm
@@ -25,7 +25,7 @@ from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.subjects.source import Extent, Source
 from factory.text import count_text
 
-Mapping = Annotated[
+RecipeMapping = Annotated[
     Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
     | Annotated[str, one_of(tuple(NAMED_MAPPINGS), "{value: tissue, ...}"), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
@@ -43,7 +43,7 @@ class FileSource(Source):
         return load_subject(record, spacing_mm)
 
     def extents_mm(
-        self, section: Any, records: Sequence[Record], to_weeks: float
+        self, section: Section, records: Sequence[Record], to_weeks: float
     ) -> Iterable[Extent]:
         """Measure the boxes of the subjects' labels; see Source."""
         return [_label_extent_mm(json.dumps(record), to_weeks) for record in records]

@@ -16,7 +16,7 @@ class SubjectsBase(Section):
     """Whose anatomy: one source or more, of one kind of subjects."""
 
     @model_validator(mode="after")
-    def _some(self) -> "SubjectsBase":
+    def _check_sources(self) -> "SubjectsBase":
         sources = [SOURCES[name] for name in NAMES if getattr(self, name) is not None]
         if not sources:
             raise problem(f"no subjects; allowed: {join_names(NAMES)}")

@@ -8,6 +8,7 @@ from factory.storage.json_value import JsonObject
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.label_mappings import mapping_table
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import list_short_axis_subjects
 from factory.storage.subjects.types import CALLOSUM, FETA, Subject
 from factory.training.recipe import TrainingSubjects
@@ -45,21 +46,22 @@ def scoring_spacing_mm(section: TrainingSubjects) -> float | None:
     return section.spacing_mm[0] if section.layout == "short_axis" else None
 
 
-def person_id(record: JsonObject) -> str:
+def person_id(record: Record) -> str:
     """Return the person of a record; a person's records are trained on or held out together."""
     return str(record.get("person", record["id"]))
 
 
-def subject_records(section: TrainingSubjects) -> list[JsonObject]:
+def subject_records(section: TrainingSubjects) -> list[Record]:
     """List the records of all subjects of a training recipe, held out or not.
 
     Raises:
         RecipeError: `hold_out` names an unknown person or everybody, or the labels are unsuitable.
     """
+    records: list[Record]
     if section.layout == "short_axis":
-        records = list_short_axis_subjects(section.path)
+        records = [*list_short_axis_subjects(section.path)]
     else:
-        records = list_bids_subjects(section.path, section.rec, section.mapping)
+        records = [*list_bids_subjects(section.path, section.rec, section.mapping)]
     if mapping_table(section.mapping) is not FETA:
         raise RecipeError(f"subjects.mapping: {CALLOSUM}; allowed: {', '.join(FETA.names)}")
     persons = list(dict.fromkeys(person_id(record) for record in records))

@@ -60,7 +60,7 @@ def list_head_ultrasounds(
     root = Path(root)
     path = root / TABLE
     if not path.is_file():
-        raise SubjectError(f"{path}: no such file, so not a folder of head ultrasounds")
+        raise SubjectError(f"{path}: no such file, so this is not a folder of head ultrasounds")
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if missing := {NAME_COLUMN, PIXEL_SIZE_COLUMN, CIRCUMFERENCE_COLUMN} - set(

@@ -114,6 +114,43 @@ def load_short_axis(
             place, the image has NaN, a label is none of HEART's or all are background, or the heart
             is of an impossible size or does not fit the square.
     """
+    label, image, spacing = _read_stack(record)
+    rows, columns = (np.flatnonzero(label.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    extent = np.array([np.ptp(rows) + 1, np.ptp(columns) + 1])
+    check_size(record["label"], "the labelled heart", extent * spacing[1:], HEART_MM)
+    dz, dy, dx = (float(s) for s in spacing.round(4))
+    mm = in_plane_mm or dy
+    label, image = turn_apex_first(
+        label.astype(np.uint8), to_finite_float32(image, record["image"])
+    )
+    needed = extent.max() * max(dx, dy) / mm
+    if needed > side:
+        raise SubjectError(
+            f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; allowed: at "
+            f"most {side}"
+        )
+    middle = np.array([(rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2])
+    factor, start = _square(middle, np.array([mm / dy, mm / dx]), side)
+    resample_labels = (
+        _resample_keeping_areas if nearly_same_spacing(factor).any() else _resample_labels
+    )
+    metadata = {
+        "person": record["person"],
+        "phase": record["phase"],
+        "vendor": record["vendor"],
+    }
+    return Subject(
+        record["id"],
+        resample_labels(label, factor, start, side),
+        Grid.centred((len(label), side, side), (dz, mm, mm)),
+        HEART,
+        np.maximum(_resample_planes(image, factor, start, side), 0),
+        metadata,
+    )
+
+
+def _read_stack(record: ShortAxisRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read the label map and the image [z, y, x] as stored, and their spacing in mm (z, y, x)."""
     label, affine = read_volume(Path(record["label"]), canonical=False)
     image, image_affine = read_volume(Path(record["image"]), canonical=False)
     if image.shape != label.shape:
@@ -128,49 +165,26 @@ def load_short_axis(
     if not label.any():
         raise SubjectError(f"{record['label']}: the label map is empty: every voxel is background")
     check_same_grid(record["image"], image, image_affine, record["label"], label, affine)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    box = [np.flatnonzero(label.any(axis=axes)) for axes in ((0, 2), (0, 1))]
-    sides = np.array([np.ptp(b) + 1 for b in box]) * lengths[1::-1]
-    check_size(record["label"], "the labelled heart", sides, HEART_MM)
-    dx, dy, dz = (float(s) for s in lengths.round(4))
-    mm = in_plane_mm or dy
-    label, image = turn_apex_first(
-        label.astype(np.uint8), to_finite_float32(image, record["image"])
-    )
-    needed = max(np.ptp(b) + 1 for b in box) * max(dx, dy) / mm
-    if needed > side:
-        raise SubjectError(
-            f"{record['label']}: the heart is {needed:.0f} voxels of {mm:g} mm wide; allowed: at "
-            f"most {side}"
-        )
-    factor = np.array([mm / dy, mm / dx])
-    factor[np.abs(factor - 1) <= SAME_SPACING] = 1
-    middle = np.array([(b[0] + b[-1]) / 2 for b in box])
+    return label, image, np.linalg.norm(affine[:3, :3], axis=0)[::-1]
+
+
+def _square(middle: np.ndarray, factor: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Place a square of side² voxels around the middle of the heart.
+
+    Args:
+        middle: (y, x) in voxels of the file.
+        factor: The new spacing in voxels of the file (y, x).
+        side: Voxels along a side.
+
+    Returns:
+        The factor, exactly 1 where the spacings count as equal, and the first voxel (y, x) in
+        voxels of the file.
+    """
+    factor = np.where(np.abs(factor - 1) <= SAME_SPACING, 1, factor)
     start = middle - factor * (side - 1) / 2
     # A start halfway between two voxels would tie their labels.
     start = np.where(factor > 1, start, np.round(start))
-    nearly_same = nearly_same_spacing(factor)
-    start = np.where(nearly_same, align_middle(start, factor, side), start)
-    window = (factor, start, side)
-    planes = (
-        _resample_keeping_areas(label, *window)
-        if nearly_same.any()
-        else _resample_labels(label, *window)
-    )
-    grid = Grid.centred((len(label), side, side), (dz, mm, mm))
-    metadata = {
-        "person": record["person"],
-        "phase": record["phase"],
-        "vendor": record["vendor"],
-    }
-    return Subject(
-        record["id"],
-        planes,
-        grid,
-        HEART,
-        np.maximum(_resample_planes(image, *window), 0),
-        metadata,
-    )
+    return factor, np.where(nearly_same_spacing(factor), align_middle(start, factor, side), start)
 
 
 def turn_apex_first(label: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:

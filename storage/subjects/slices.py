@@ -249,7 +249,8 @@ def _read_dicom(path: Path) -> tuple[np.ndarray, int | None]:
         number = None if number is None else int(number)
         inverted = data.get("PhotometricInterpretation") == "MONOCHROME1"
     except (InvalidDicomError, AttributeError, ValueError, RuntimeError) as error:
-        raise SubjectError(f"{path}: the slice cannot be read: {error}") from None
+        reason = " ".join(str(error).split())
+        raise SubjectError(f"{path}: the slice cannot be read: {reason}") from None
     if pixels.ndim != 2:
         raise SubjectError(f"{path}: the pixels have shape {pixels.shape}; allowed: one grey slice")
     return -pixels if inverted else pixels, number

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from factory.evaluation.reader_study.volumes import (
     volume_of_subject,
 )
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.json_value import JsonObject
 from factory.storage.subjects.head_ultrasound import TABLE as HEADS_TABLE
 from factory.storage.subjects.head_ultrasound import list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
@@ -26,6 +26,7 @@ from factory.storage.subjects.nifti import (
     read_volume,
 )
 from factory.storage.subjects.nifti_header import BODY_MM, check_size
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.resample import (
     axis_aligned_grid,
     resample_image_onto,
@@ -78,8 +79,8 @@ def real_volumes(folder: str, dataset: Dataset, on_black: bool) -> Collection:
     return volumes
 
 
-def _subject_volumes(records: list[JsonObject], on_black: bool) -> Collection:
-    def load(record: JsonObject) -> Volume:
+def _subject_volumes(records: Sequence[Record], on_black: bool) -> Collection:
+    def load(record: Record) -> Volume:
         return volume_of_subject(load_subject(record, None), on_black)
 
     return {record["id"]: functools.partial(load, record) for record in records}

@@ -27,13 +27,13 @@ from factory.imaging.intensities import RANGE, normalise
 from factory.imaging.orientations import cut, grow_side
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
-from factory.storage.json_value import JsonObject
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.records import Record
 from factory.training.data import person_id, subject_records
 from factory.training.run import Run
 
 
-def training_records(recipe: CnnFusionTraining) -> list[JsonObject]:
+def training_records(recipe: CnnFusionTraining) -> list[Record]:
     """List the records of the subjects that are not held out, the youngest first."""
     records = [
         r for r in subject_records(recipe.subjects) if person_id(r) not in recipe.subjects.hold_out
@@ -41,7 +41,7 @@ def training_records(recipe: CnnFusionTraining) -> list[JsonObject]:
     return sorted(records, key=lambda r: (r.get("gestational_age_weeks") or 0.0, r["id"]))
 
 
-def block_records(recipe: CnnFusionTraining, fold: int) -> list[JsonObject]:
+def block_records(recipe: CnnFusionTraining, fold: int) -> list[Record]:
     """List the records of the block that a fold holds out; fold 1 holds out the oldest subjects."""
     records = training_records(recipe)
     blocks = np.array_split(np.arange(len(records)), recipe.spade.folds)
@@ -64,7 +64,7 @@ def fold_recipe(
 
 
 def paint_pair(
-    painter: SpadePainter, record: JsonObject, spacing_mm: float, patch: int, folder: Path
+    painter: SpadePainter, record: Record, spacing_mm: float, patch: int, folder: Path
 ) -> Path:
     """Write the volumes that a model paints of a subject, and the subject's own image.
 
@@ -148,7 +148,7 @@ def match_tone(
 
 
 def load_pairs(
-    model: Path, records: list[JsonObject], recipe: CnnFusionTraining, folder: Path, run: Run
+    model: Path, records: list[Record], recipe: CnnFusionTraining, folder: Path, run: Run
 ) -> list[Pair]:
     """Paint subjects at every spacing of the recipe, shared among the workers, and read the pairs.
 

@@ -18,7 +18,7 @@ from factory.families.cnn_fusion.train import Patches, build_network, train
 from factory.families.spade import job as spade_job
 from factory.lookup import find_model
 from factory.models.checkpoint import read_card, save_model
-from factory.storage.json_value import JsonObject
+from factory.storage.subjects.records import Record
 from factory.training.cards import curve_summary, origin_entry
 from factory.training.data import held_out_subjects, person_id, subject_records, training_subjects
 from factory.training.loop import load_checkpoint
@@ -123,7 +123,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
 
-def is_held_out(record: JsonObject, recipe: CnnFusionTraining) -> bool:
+def is_held_out(record: Record, recipe: CnnFusionTraining) -> bool:
     """Return whether the recipe holds out the person of a record."""
     return person_id(record) in recipe.subjects.hold_out
 

@@ -12,6 +12,7 @@ from factory.models.label_vae import spherical
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
 from factory.seeding import derive_seed
 from factory.storage.errors import SubjectError
+from factory.storage.subjects.records import Record
 from factory.storage.subjects.types import LabelTable
 
 KEY = "latents.model"
@@ -36,7 +37,7 @@ class LatentSampler:
         self.generator: Any = load_weights(place, "generator", generator, self.card)
 
     @torch.inference_mode()
-    def draw(self, record: dict[str, Any], replicate: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, record: Record, replicate: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Image float32 [y, x], 1 at the 99.5th percentile, and labels uint8 [y, x] of a record.
         An image of no channels is 0. Replicates differ in the noise alone."""
         g = self.generator
@@ -67,7 +68,7 @@ class LatentSampler:
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(1, self.config.latent, generator=rng)
 
-    def styles(self, z_BZ: torch.Tensor, record: dict[str, Any]) -> torch.Tensor:
+    def styles(self, z_BZ: torch.Tensor, record: Record) -> torch.Tensor:
         mapping = self.generator.mapping
         styles: torch.Tensor = self.generator.styles(
             mapping.truncated(mapping(z_BZ), record["truncation"])

@@ -16,6 +16,7 @@ from factory.models.checkpoint import load_state, save_model
 from factory.storage.subjects.head_frame import LENGTH, SIDE
 from factory.storage.subjects.head_ultrasound import HEAD, list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.records import UltrasoundRecord
 from factory.storage.subjects.types import Subject
 from factory.training.cards import remove_paths
 from factory.training.data import held_out_subjects, subject_records, training_subjects, value_range
@@ -46,7 +47,7 @@ def check(recipe: UltrasoundToMriTraining) -> None:
     head_records(recipe.ultrasound)
 
 
-def head_records(part: Heads) -> tuple[list[dict], list[dict]]:
+def head_records(part: Heads) -> tuple[list[UltrasoundRecord], list[UltrasoundRecord]]:
     """Records of the ultrasounds to learn from, and of those held out."""
     found = list_head_ultrasounds(part.path, part.circumference_mm)
     persons = sorted({r["person"] for r in found})
@@ -56,7 +57,7 @@ def head_records(part: Heads) -> tuple[list[dict], list[dict]]:
     return learnt, [r for r in found if r["person"] in held]
 
 
-def heads(wanted: list[dict]) -> np.ndarray:
+def heads(wanted: list[UltrasoundRecord]) -> np.ndarray:
     """Planes (N, SIDE, SIDE) of ultrasounds, by their records."""
     planes = [ultrasound_plane(load_subject(r, None)) for r in wanted]
     return np.stack(planes) if planes else np.zeros((0, SIDE, SIDE), np.float32)

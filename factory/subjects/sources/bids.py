@@ -6,7 +6,7 @@ from typing import ClassVar
 from factory.config.section import Section
 from factory.config.types import Text
 from factory.storage.subjects.records import Record
-from factory.subjects.files import FileSource, Mapping, mapping_labels, mapping_tissues
+from factory.subjects.files import FileSource, RecipeMapping, mapping_labels, mapping_tissues
 
 
 class Bids(Section):
@@ -17,7 +17,7 @@ class Bids(Section):
 
     path: Text
     rec: Text | None = None
-    mapping: Mapping | None = None
+    mapping: RecipeMapping | None = None
     participants: tuple[Text, ...] | None = None
 
 

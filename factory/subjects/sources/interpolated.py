@@ -7,7 +7,7 @@ import functools
 import itertools
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict, cast
 
 from pydantic import Field, model_validator
 
@@ -45,7 +45,7 @@ class Pairs(Section):
     random: Count | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "Pairs":
+    def _check_choice(self) -> "Pairs":
         if (self.nearest is None) == (self.random is None):
             raise problem("allowed: one of nearest, random")
         return self
@@ -67,7 +67,7 @@ class Interpolate(Section):
     method: Annotated[str, one_of(("linear", "spherical"))] = "linear"
 
     @model_validator(mode="after")
-    def _ways(self) -> "Interpolate":
+    def _check_choice(self) -> "Interpolate":
         if self.between and self.pairs:
             raise problem("both between and pairs; allowed: one of them, or neither")
         return self
@@ -114,11 +114,11 @@ class InterpolatedSource(Source):
         last = _load_end(heart["last"], spacing_mm)
         return at(codec, first, last, heart["t"], slices, method)
 
-    def table(self, section: Any) -> LabelTable:
+    def table(self, section: Interpolate) -> LabelTable:
         """Return HEART."""
         return HEART
 
-    def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+    def shape(self, section: Interpolate, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return the section's number of slices, each a square around the heart."""
         return section.slices, SIDE, SIDE
 
@@ -132,7 +132,7 @@ class InterpolatedSource(Source):
         """Return True: its ends lend it their style."""
         return True
 
-    def lacks_images(self, section: Any) -> str:
+    def lacks_images(self, section: Interpolate) -> str:
         """Return "an interpolated subject", which has no image."""
         return "an interpolated subject"
 

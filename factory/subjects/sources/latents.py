@@ -4,7 +4,7 @@ How many there are is known without listing them. Their section is the recipe's 
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypedDict, cast
+from typing import Annotated, ClassVar, Literal, TypedDict, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -66,7 +66,7 @@ class DrawnLatents(Section):
     mix: Mix | None = None
 
     @model_validator(mode="after")
-    def _ways(self) -> "DrawnLatents":
+    def _check_choice(self) -> "DrawnLatents":
         listed = self.seeds if isinstance(self.seeds, tuple) else None
         if self.interpolate and (self.count or self.seeds is not None or self.mix):
             raise problem("interpolate beside count, seeds or mix; allowed: interpolate alone")
@@ -139,7 +139,7 @@ class LatentsSource(Source):
 
         return table_of(drawing_card(section.model))
 
-    def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+    def shape(self, section: DrawnLatents, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return one plane of the model's resolution."""
         from factory.families.stylegan2.inference import drawing_card
 

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from factory.config.section import Section, problem
 from factory.config.types import Text
 from factory.storage.subjects.records import Record
-from factory.subjects.files import FileSource, Mapping, mapping_labels, mapping_tissues
+from factory.subjects.files import FileSource, RecipeMapping, mapping_labels, mapping_tissues
 
 
 class Nifti(Section):
@@ -17,10 +17,10 @@ class Nifti(Section):
     path: Text
     labels: Text
     images: Text | None = None
-    mapping: Mapping = "feta"
+    mapping: RecipeMapping = "feta"
 
     @model_validator(mode="after")
-    def _patterns(self) -> "Nifti":
+    def _check_patterns(self) -> "Nifti":
         for key in ("labels", "images"):
             pattern = getattr(self, key)
             if pattern is not None and "{subject}" not in pattern:

@@ -35,11 +35,11 @@ class ShortAxisSource(FileSource):
         """List the subjects of the section's folder."""
         return list_short_axis_subjects(section.path, section.participants)
 
-    def table(self, section: Any) -> LabelTable:
+    def table(self, section: ShortAxis) -> LabelTable:
         """Return HEART."""
         return HEART
 
-    def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+    def shape(self, section: ShortAxis, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return as many slices as the longest stack has, each a square around the heart."""
         return max(len(self.load(r, spacing_mm).label) for r in records), SIDE, SIDE
 

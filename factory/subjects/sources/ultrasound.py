@@ -44,11 +44,11 @@ class UltrasoundSource(FileSource):
         """List the subjects of the section's folder."""
         return list_head_ultrasounds(section.path, section.circumference_mm)
 
-    def table(self, section: Any) -> LabelTable:
+    def table(self, section: Ultrasound) -> LabelTable:
         """Return HEAD."""
         return HEAD
 
-    def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape:
+    def shape(self, section: Ultrasound, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return one plane of the head's frame."""
         return 1, SIDE, SIDE
 

@@ -208,8 +208,8 @@ def _sample_field(field: np.ndarray, source: Lattice, target: Lattice) -> np.nda
     for axis in range(3):
         near = np.flatnonzero((field < 4).any(tuple(a for a in range(3) if a != axis)))
         points = target.first[axis] + target.spacing * np.arange(target.shape[axis])
-        where = (points - source.first[axis]) / source.spacing
-        inside = np.flatnonzero((where > near[0] - 2) & (where < near[-1] + 2))
+        position = (points - source.first[axis]) / source.spacing
+        inside = np.flatnonzero((position > near[0] - 2) & (position < near[-1] + 2))
         box.append(slice(int(inside[0]), int(inside[-1]) + 1))
     sampled[tuple(box)] = resample(field, source, target, tuple(box))
     return sampled

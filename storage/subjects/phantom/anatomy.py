@@ -309,14 +309,14 @@ def _ventricle_field(frame: Frame, near: np.ndarray) -> np.ndarray:
         here = near & (frame.x * sign > 0)
         p = np.stack([frame.side[here], frame.y[here], frame.z[here]], axis=1)
         _, nearest = cKDTree(path[:, :3]).query(p)
-        off = (p - path[nearest, :3]) * s
+        offset = (p - path[nearest, :3]) * s
         # A ventricle is a standing slit: narrow from side to side, tall in the sagittal plane.
         # 7.9 mm is what a tube of half width 3.8 measures at the atrium, where it bends.
         half_width = path[nearest, 3] * atrium / 7.9
         half_height = path[nearest, 4]
         lean = np.radians(path[nearest, 5])
-        across = off[:, 0] * np.cos(lean) - off[:, 2] * np.sin(lean)
-        upward = off[:, 0] * np.sin(lean) + off[:, 2] * np.cos(lean)
-        r = np.sqrt((across / half_width) ** 2 + (off[:, 1] ** 2 + upward**2) / half_height**2)
+        across = offset[:, 0] * np.cos(lean) - offset[:, 2] * np.sin(lean)
+        upward = offset[:, 0] * np.sin(lean) + offset[:, 2] * np.cos(lean)
+        r = np.sqrt((across / half_width) ** 2 + (offset[:, 1] ** 2 + upward**2) / half_height**2)
         field[here] = (r - 1) * np.minimum(half_width, half_height)
     return field

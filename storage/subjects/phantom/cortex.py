@@ -73,7 +73,7 @@ def folding(
     coarse = frame.lattice.every_second()
     surface = Surface(hull, coarse)
     shell = (surface.phi > -16) & (surface.phi < 4)
-    foot = surface.foot(shell)
+    foot = surface.project(shell)
 
     def everywhere(values: np.ndarray, far: float) -> np.ndarray:
         return refine_field(_scatter(values, shell, far), frame.lattice)
@@ -119,7 +119,7 @@ class Surface:
         steep = np.sqrt(sum(g * g for g in slope)) + 1e-3
         self.normal = [g / steep for g in slope]
 
-    def foot(self, where: np.ndarray) -> np.ndarray:
+    def project(self, where: np.ndarray) -> np.ndarray:
         """Return the surface points under the lattice points of a mask.
 
         Returns:
@@ -130,7 +130,7 @@ class Surface:
             [(c - self.phi * n)[where] for c, n in zip(axes, self.normal, strict=True)], axis=1
         )
 
-    def drop(self, points: np.ndarray) -> np.ndarray:
+    def move_points(self, points: np.ndarray) -> np.ndarray:
         """Move points (n, 3), in mm (z, y, x), onto the surface along its normals."""
         for _ in range(4):
             index = ((points - self.lattice.first) / self.lattice.spacing).T
@@ -188,7 +188,7 @@ def _primary_sulci(
             line[:, 2] += 1.3 * np.cos(2 * np.pi * (1.7 * way + move[3]))
             line = line * (np.array([side, 1, 1]) * build.scale)
             taper = np.sqrt(np.sin(np.linspace(0.05, np.pi - 0.05, 80)))
-            lines.append(surface.drop(line[:, ::-1]))
+            lines.append(surface.move_points(line[:, ::-1]))
             deep.append(full * _ramp(build.weeks, onset, 9) * taper * (1 + 0.1 * move[0]))
         here = np.sign(foot[:, 2]) == side
         gap, nearest = cKDTree(np.concatenate(lines)).query(foot[here], distance_upper_bound=20)

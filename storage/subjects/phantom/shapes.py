@@ -180,8 +180,8 @@ def curve(points: np.ndarray, count: int) -> np.ndarray:
     rows = np.stack([np.interp(even, knots, c) for c in points.T], axis=1)
     rows = ndimage.gaussian_filter1d(rows, 1.5, axis=0, mode="nearest")
     rows[0], rows[-1] = points[0], points[-1]
-    where = np.linspace(0, len(rows) - 1, count)
-    return np.stack([np.interp(where, np.arange(len(rows)), c) for c in rows.T], axis=1)
+    positions = np.linspace(0, len(rows) - 1, count)
+    return np.stack([np.interp(positions, np.arange(len(rows)), c) for c in rows.T], axis=1)
 
 
 def distance(field: np.ndarray, spacing: float) -> np.ndarray:

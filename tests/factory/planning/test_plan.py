@@ -201,8 +201,8 @@ def test_what_readers_remark_is_one_warning_a_line(tmp_path) -> None:
     made = planned(f"subjects={{bids: {{path: {tmp_path}, mapping: feta}}}}")
     left_out, sides = made.warnings
     assert left_out == (
-        f"{tmp_path}: 1 of 2 participants or sessions are left out, because they have no label file "
-        "*_dseg.nii.gz: sub-02"
+        f"{tmp_path}: 1 of 2 participants or sessions are left out, because they have "
+        "no label file *_dseg.nii.gz: sub-02"
     )
     assert sides.startswith(f"{folder}/sub-01_dseg.nii.gz and 1 more file: neither an sform nor")
     assert f"warning  {sides}" in PlanReport(made).lines()

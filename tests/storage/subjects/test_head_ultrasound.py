@@ -141,7 +141,7 @@ def spoilt(root: Path, how: str) -> str:
         return "001_HC_Annotation.png: cannot be read"
     if how == "empty":
         Image.fromarray(np.zeros((150, 170), np.uint8)).save(outline)
-        return "no ellipse can be laid"
+        return "no ellipse fits its pixels"
     if how == "square":
         square = np.zeros((150, 170), np.uint8)
         square[30:120, [30, 130]] = square[[30, 119], 30:131] = 255

@@ -138,8 +138,8 @@ def test_what_says_a_side_and_agrees_is_read_without_a_word(tmp_path: Path) -> N
         ((NATIVE, 4, LEFT, 1), "code 4, mni) and the qform (code 1, scanner) differ: their axes "
          "run RAS and LAS; the sform is used", True),
         ((LEFT, 2, NATIVE, 1), "axes run LAS and RAS; the sform is used", False),
-        ((turned(NATIVE, 7), 4, NATIVE, 1), "turned by 7.0° against one another", True),
-        ((turned(NATIVE, 0, 1.1), 4, NATIVE, 1), "voxels are 1.1 times as large", True),
+        ((turned(NATIVE, 7), 4, NATIVE, 1), "turned by 7.0° against each other", True),
+        ((turned(NATIVE, 0, 1.1), 4, NATIVE, 1), "sform are 1.1 times as large", True),
         ((None, 0, None, 0), "neither an sform nor a qform is given", False),
     ],
 )  # fmt: skip

@@ -89,7 +89,7 @@ def test_labels_are_the_numbers_that_are_stored(tmp_path: Path, kind: str) -> No
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (np.dstack([LABEL, LABEL, LABEL * 2]), "a label map in colours; allowed: grey"),
+        (np.dstack([LABEL, LABEL, LABEL * 2]), "the label map has colours; allowed: grey"),
         (LABEL.astype(np.uint16) * 200, r"label 600 .*; allowed: whole numbers from 0 to 255"),
     ],
 )
@@ -103,7 +103,7 @@ def test_masks_of_black_and_white_are_no_labels(tmp_path: Path) -> None:
     for name, values in (("i", LABEL * 60), ("l", np.where(LABEL > 1, 255, 0).astype(np.uint8))):
         (tmp_path / name).mkdir()
         Image.fromarray(values).save(tmp_path / name / "a_1.png")
-    with pytest.raises(SubjectError, match="label maps of 0 and 255; allowed: the labels' numbers"):
+    with pytest.raises(SubjectError, match="have only 0 and 255; allowed: the labels' numbers"):
         read_png_planes(tmp_path / "i", 13, tmp_path / "l")
     (tmp_path / "l" / "a_1.png").rename(tmp_path / "l" / "b_1.png")
     with pytest.raises(SubjectError, match=r"l/a_1\.png: no such file, and no other slice of"):

@@ -95,7 +95,7 @@ def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
     [
         (lambda v: v[:, :, :-1], "its labels"),
         (lambda v: np.zeros_like(v), "every voxel is background"),
-        (lambda v: v * 3, r"labels \[0, 3, 6, 9\]; allowed"),
+        (lambda v: v * 3, r"labels are \[0, 3, 6, 9\]; allowed"),
     ],
 )
 def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: str) -> None:
@@ -109,7 +109,7 @@ def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: s
 
 
 def test_what_is_not_there_is_named(hearts: Path, tmp_path: Path) -> None:
-    with pytest.raises(SubjectError, match="no such file, so not a folder of stacks"):
+    with pytest.raises(SubjectError, match="no such file, so this is not a folder of stacks"):
         list_short_axis_subjects(tmp_path)
     with pytest.raises(SubjectError, match="no participant P33; did you mean P3"):
         list_short_axis_subjects(hearts, ["P33"])

@@ -179,7 +179,7 @@ def test_the_other_echo_has_the_label_maps_between_its_numbers(tmp_path: Path) -
         (
             {"a-x": 1, "b-x": 2},
             {"m": 1, "n": 2},
-            "2 slices, but 2 label maps; allowed: one a slice",
+            "2 slices, but 2 label maps; allowed: one for each slice",
         ),
     ],
 )

@@ -91,7 +91,7 @@ def read_drawing(path: str | Path) -> np.ndarray:
     """
     picture = _open_picture(path)
     values = np.asarray(picture) if picture.mode == "P" else read_grey(path)
-    return values != np.bincount(values.ravel()).argmax()
+    return np.asarray(values != np.bincount(values.ravel()).argmax())
 
 
 def _open_picture(path: str | Path) -> Image.Image:

@@ -120,7 +120,7 @@ def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
 def resample_image_onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
     """Sample an image [z, y, x] linearly on a grid; 0 beyond the image's edges."""
     matrix, offset = _relative_transform(affine, grid)
-    return ndimage.affine_transform(image, matrix, offset, grid.shape, order=1)
+    return np.asarray(ndimage.affine_transform(image, matrix, offset, grid.shape, order=1))
 
 
 def resample_label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:

@@ -206,7 +206,7 @@ def _resample_labels(
     masks = [(label == value).astype(np.float32) for value in (1, 2, 3)]
     shares = [_resample_planes(mask, factor, start, side) for mask in masks]
     background = 1 - np.sum(shares, axis=0)  # includes what lies outside the file
-    return np.argmax([background, *shares], axis=0).astype(np.uint8)
+    return np.asarray(np.argmax([background, *shares], axis=0), np.uint8)
 
 
 def _resample_keeping_areas(
@@ -224,6 +224,7 @@ def _resample_planes(
     """Sample each plane linearly at start + factor · index, blurred first if that is coarser."""
     sigma = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
     smooth = ndimage.gaussian_filter(volume, (0, *sigma), mode="nearest")
-    return ndimage.affine_transform(
+    planes = ndimage.affine_transform(
         smooth, (1, *factor), (0, *start), (len(volume), side, side), order=1
-    ).astype(np.float32)
+    )
+    return np.asarray(planes, np.float32)

@@ -162,7 +162,7 @@ def cone(
 
 def union(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
     """Join two shapes, the seam rounded over `blend` mm."""
-    return np.minimum(a, b) - np.maximum(blend - np.abs(a - b), 0) ** 2 / (4 * blend)
+    return np.asarray(np.minimum(a, b) - np.maximum(blend - np.abs(a - b), 0) ** 2 / (4 * blend))
 
 
 def intersection(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:

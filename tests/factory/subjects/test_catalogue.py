@@ -125,7 +125,7 @@ def test_files_as_subjects(tmp_path) -> None:
     assert count_cases(made) == len(every) == 6
     assert list(iterate_cases(made, 4)) == every[4:]
     assert needed_shape(made) == (21, 30, 60)
-    assert every[0].grid["shape"] == [32, 48, 80]
+    assert every[0].grid.shape == (32, 48, 80)
 
     mixed = recipe(f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}")
     both = {case.id: case.to_json() for case in iterate_cases(mixed)}

@@ -133,7 +133,7 @@ def test_what_cannot_be_paired_is_one_line(vae: str, hearts: Path) -> None:
     found = list_short_axis_subjects(hearts)
     with pytest.raises(RecipeError, match="no subject 'P0-EX'; did you mean P0-E"):
         list_interpolated_records(asked(vae, between=["P0-EX", "P1-ED"]), found, 1, MM)
-    with pytest.raises(RecipeError, match="99 asked for; there are 30"):
+    with pytest.raises(RecipeError, match="value 99; there are 30 pairs"):
         list_interpolated_records(asked(vae, pairs={"random": 99}), found, 1, MM)
     for keys, message in (
         ({"between": ["A", "B"], "pairs": {"random": 1}}, "both between and pairs"),

@@ -308,8 +308,13 @@ def test_volumes_whose_values_or_places_cannot_be_used_are_refused(tmp_path: Pat
     for image, label, affine, says in (
         (nan, good, np.eye(4), r"a_t2\.nii: 1 of 2880 voxels are NaN"),
         (good, half, np.eye(4), r"a_seg\.nii: 768 of 2880 label values are not whole numbers"),
-        (good, many, np.eye(4), r"a_seg\.nii: labels from 0 to 300; allowed: 0 to 255"),
-        (good, good, np.diag([-1.0, 1, 1, 1]), r"a_t2\.nii: image and label lie .* mm apart"),
+        (good, many, np.eye(4), r"a_seg\.nii: labels run from 0 to 300; allowed: 0 to 255"),
+        (
+            good,
+            good,
+            np.diag([-1.0, 1, 1, 1]),
+            r"a_t2\.nii: the image and its label .* lie .* mm apart",
+        ),
     ):
         nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "a_t2.nii")
         nib.save(nib.Nifti1Image(label, affine), tmp_path / "a_seg.nii")

@@ -1,5 +1,5 @@
-"""A dataset on one page of HTML: what was asked and what came out, and how good it is.
+"""A dataset on one page of HTML: what was requested, what was made, and how good it is.
 
-content.py gathers, page.py writes; report.html.j2 is the page. Nothing of it is loaded from a
-network.
+content.py gathers what is on the page, page.py writes it with the template report.html.j2. The page
+loads nothing from a network.
 """

@@ -1,88 +1,257 @@
-"""What stands on a dataset's page: gathered from the dataset, its cards and its evaluations."""
+"""What is on a dataset's page, gathered from the dataset, its models' cards and its scores."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from factory.datasets.montage.drawing import orientation_text
-from factory.report import charts, measures, pictures, provenance, scores
-from factory.report.references import references
-from factory.report.strata import Strata, chosen, strata
-from factory.report.tables import Table, text
-from factory.report.verdicts import Verdicts, verdicts
+from factory.report.charts import draw_distribution, stratum_colour
+from factory.report.measure_charts import (
+    Chart,
+    MeasureCharts,
+    PairCharts,
+    chart_measures,
+    chart_pairs,
+)
+from factory.report.measures import value_words
+from factory.report.pictures import SamplePlanes, draw_sample, read_planes, white_level
+from factory.report.provenance import (
+    Model,
+    describe_sources,
+    list_models,
+    shared_data_warning,
+)
+from factory.report.references import list_references
+from factory.report.score_kinds import COPIES, METRICS
+from factory.report.scores import Scores
+from factory.report.strata import Strata, divide_samples, select_samples
+from factory.report.tables import NOTHING, Table, value_text
+from factory.report.verdicts import Verdicts, summarise_verdicts
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.json_value import JsonValue
 from factory.storage.subjects.short_axis import HEART
 from factory.text import size_text
 
-DIGESTED = 2e9
-"""Stored bytes up to which a dataset is read through for its digest, where nothing else is said."""
+DIGEST_BYTES = 2e9
+"""Stored bytes up to which a dataset's digest is computed, unless the user decides."""
 
-SHOWN_COLUMNS = ("gestational_age_weeks", "atrial_width_mm", "volume_ml_ventricles", "scanner")
-"""Of a sample, beneath its picture."""
+CAPTION_COLUMNS = ("gestational_age_weeks", "atrial_width_mm", "volume_ml_ventricles", "scanner")
+"""Columns whose values are written below a sample's picture."""
 
 PROGRAM = "synthetic-dataset-factory"
 
 
-def content(
+@dataclass(frozen=True)
+class RecipeSummary:
+    """The recipe on the page.
+
+    Attributes:
+        name: The recipe's name.
+        digest: Its digest.
+        overrides: Its changes, "KEY=VALUE".
+        text: Its text, or the resolved recipe as JSON.
+        seed: Its seed.
+        grown_from: Numbers of samples of the datasets that this one grew from.
+    """
+
+    name: str
+    digest: str
+    overrides: list[str]
+    text: str
+    seed: int | None
+    grown_from: list[int]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of samples.
+
+    Attributes:
+        samples: All that the recipe asks for.
+        finished: Those that are finished, accepted or not.
+        subjects: Number of subjects or latents; None if it is not recorded.
+        subject: What they are called, "subject" or "latent".
+        accepted: Accepted samples.
+        rejected: Samples that the gate rejected.
+        vacant: Samples that could not be rendered.
+    """
+
+    samples: int
+    finished: int
+    subjects: int | None
+    subject: str
+    accepted: int
+    rejected: int
+    vacant: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """The picture of one sample and its caption.
+
+    Attributes:
+        index: The sample's index.
+        uri: The picture as a data URI.
+        subject: The subject's name.
+        facts: Values of CAPTION_COLUMNS, in words.
+        accepted: Whether it is accepted.
+        why: Why it is not accepted, or "".
+    """
+
+    index: int
+    uri: str
+    subject: str
+    facts: list[str]
+    accepted: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A stratum on the page: its name, colour, number of samples, and the samples shown."""
+
+    name: str
+    colour: str
+    count: int
+    samples: list[Card]
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """Everything that the template report.html.j2 uses, by the names it uses.
+
+    Attributes:
+        name: The dataset's name.
+        path: Its path or URL.
+        program: The program's name and version.
+        written_at: The time of writing.
+        complete: Whether the dataset is complete.
+        growing_to: The number of samples that it is growing to, or None.
+        digest: Its digest; None if it was not computed.
+        recipe: The recipe.
+        counts: Numbers of samples.
+        arrays: A row for each stored array.
+        outside: Number of samples outside what the model's training saw; None if not known.
+        strata: The strata.
+        strata_column: The column that divides them, in words; "" if none does.
+        strata_not_shown: Number of strata that are not shown.
+        labels: Names and colours of the labels.
+        orientation: How the pictures are oriented, a sentence without its full stop.
+        measures: The distributions of measures.
+        pairs: Requested parameters and what was achieved.
+        metrics: The scores of the section on metrics.
+        copies: The scores of the section on copies.
+        verdicts: What the gate decided.
+        worst: The worst rejected samples.
+        gate_charts: Charts of the columns that have a limit of the gate.
+        models: The models.
+        shared_data_warning: A warning, or "".
+        sources: Where the anatomies come from.
+        environment: Names and values of the machine and versions.
+        references: The papers to cite.
+    """
+
+    name: str
+    path: str
+    program: str
+    written_at: str
+    complete: bool
+    growing_to: int | None
+    digest: str | None
+    recipe: RecipeSummary
+    counts: Counts
+    arrays: Table
+    outside: int | None
+    strata: list[Stratum]
+    strata_column: str
+    strata_not_shown: int
+    labels: list[tuple[str, str]]
+    orientation: str
+    measures: MeasureCharts
+    pairs: PairCharts
+    metrics: list[Scores]
+    copies: list[Scores]
+    verdicts: Verdicts
+    worst: list[Card]
+    gate_charts: list[Chart]
+    models: list[Model]
+    shared_data_warning: str
+    sources: list[str]
+    environment: list[tuple[str, str]]
+    references: list[str]
+
+
+def gather_content(
     dataset: Dataset,
     table: pd.DataFrame,
-    judged: Sequence[scores.Scores],
+    scores: Sequence[Scores],
     with_digest: bool | None,
-) -> dict[str, Any]:
-    """Everything that report.html.j2 asks for. judged: what evaluations found. with_digest: see
-    factory.report.page.write_page; None is by the dataset's size. Raises DatasetError."""
-    record, layout = dataset.record, dataset.layout
-    resolved = record.get("recipe", {}).get("resolved", {})
-    found, verdict = strata(table), verdicts(table, resolved)
-    picked = chosen(table, found)
-    seen = pictures.shown(dataset, [i for part in picked.values() for i in part] + verdict.worst)
-    brightest, colours = pictures.white(seen.values()), layout.table.colours
-    cards = {i: _card(one, pictures.drawn(one, colours, brightest)) for i, one in seen.items()}
-    complete, stored = dataset.is_complete(), dataset.stored_bytes()
+) -> PageContent:
+    """Gather everything that is on a dataset's page.
+
+    Args:
+        dataset: The dataset.
+        table: Its table of cases.
+        scores: Its scores.
+        with_digest: Whether its digest is computed; None decides by its size.
+
+    Raises:
+        DatasetError: If a sample cannot be read.
+    """
+    record, label_table = dataset.record, dataset.layout.table
+    recipe = record.get("recipe", {}).get("resolved", {})
+    strata, verdicts = divide_samples(table), summarise_verdicts(table, recipe)
+    selected = select_samples(table, strata)
+    indices = [index for samples in selected.values() for index in samples]
+    samples = read_planes(dataset, indices + verdicts.worst)
+    white = white_level(samples.values())
+    cards = {
+        index: _make_card(planes, draw_sample(planes, label_table.colours, white))
+        for index, planes in samples.items()
+    }
+    is_complete, stored_bytes = dataset.is_complete(), dataset.stored_bytes()
     if with_digest is None:
-        with_digest = sum(stored.values()) < DIGESTED
-    digest = dataset.digest() if complete and with_digest else None
-    models = provenance.models(record)
-    return {
-        "name": Path(dataset.path.rstrip("/")).name,
-        "path": dataset.path,
-        "program": f"{PROGRAM} {_version()}",
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "complete": complete,
-        "growing_to": dataset.growth_target(),
-        "digest": digest,
-        "recipe": _recipe(record),
-        "counts": _counts(dataset, table, verdict),
-        "arrays": _arrays(dataset, stored, list(seen.values())),
-        "outside": _outside(table, models),
-        "strata": _strata(table, found, picked, cards),
-        "strata_by": found.by.replace("_", " "),
-        "strata_left_out": found.left_out,
-        "labels": [(n.replace("_", " "), "#{:02x}{:02x}{:02x}".format(*c))
-                   for n, c in zip(layout.table.names[1:], colours[1:], strict=True)],
-        "sides": _sides(dataset),
-        "measures": _measures(table, found, resolved),
-        "pairs": _pairs(table, found),
-        "metrics": [one for one in judged if one.section == scores.METRICS],
-        "copies": [one for one in judged if one.section == scores.COPIES],
-        "verdict": verdict,
-        "worst": [cards[i] for i in verdict.worst],
-        "gate_charts": [
-            (title, charts.distribution(title, table[column], found.of, found.names, limit))
-            for column, (title, limit) in verdict.columns.items()
+        with_digest = sum(stored_bytes.values()) < DIGEST_BYTES
+    models = list_models(record)
+    return PageContent(
+        name=Path(dataset.path.rstrip("/")).name,
+        path=dataset.path,
+        program=f"{PROGRAM} {_version()}",
+        written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        complete=is_complete,
+        growing_to=dataset.growth_target(),
+        digest=dataset.digest() if is_complete and with_digest else None,
+        recipe=_summarise_recipe(record),
+        counts=_count_samples(dataset, table, verdicts),
+        arrays=_arrays_table(dataset, stored_bytes, list(samples.values())),
+        outside=_count_outside_training(table, models),
+        strata=_list_strata(strata, selected, cards),
+        strata_column=strata.column.replace("_", " "),
+        strata_not_shown=strata.not_shown,
+        labels=[
+            (name.replace("_", " "), "#{:02x}{:02x}{:02x}".format(*colour))
+            for name, colour in zip(label_table.names[1:], label_table.colours[1:], strict=True)
         ],
-        "models": models,
-        "circle": provenance.circle(models),
-        "sources": provenance.sources(resolved),
-        "environment": _environment(record),
-        "references": references(resolved, models, [one.title for one in judged]),
-    }  # fmt: skip
+        orientation=_describe_orientation(dataset),
+        measures=chart_measures(table, strata, recipe),
+        pairs=chart_pairs(table, strata),
+        metrics=[one for one in scores if one.section == METRICS],
+        copies=[one for one in scores if one.section == COPIES],
+        verdicts=verdicts,
+        worst=[cards[index] for index in verdicts.worst],
+        gate_charts=_chart_gate(table, strata, verdicts),
+        models=models,
+        shared_data_warning=shared_data_warning(models),
+        sources=describe_sources(recipe),
+        environment=_environment_rows(record),
+        references=list_references(recipe, models, [p for one in scores for p in one.papers]),
+    )
 
 
 def _version() -> str:
@@ -92,150 +261,120 @@ def _version() -> str:
         return ""
 
 
-def _recipe(record: Mapping[str, Any]) -> dict[str, Any]:
+def _summarise_recipe(record: Mapping[str, JsonValue]) -> RecipeSummary:
     recipe = record.get("recipe", {})
-    source = str(recipe.get("source") or "")
-    return {
-        "name": Path(source).stem if source else "a recipe of no name",
-        "digest": record["recipe_digest"],
-        "overrides": list(recipe.get("overrides") or ()),
-        "text": record.get("recipe_text") or json.dumps(recipe.get("resolved", {}), indent=2),
-        "seed": recipe.get("resolved", {}).get("seed"),
-        "grown_from": [before["samples"] for before in record.get("grown_from", ())],
-    }
+    resolved, source = recipe.get("resolved", {}), str(recipe.get("source") or "")
+    return RecipeSummary(
+        name=Path(source).stem if source else "(no name)",
+        digest=record["recipe_digest"],
+        overrides=list(recipe.get("overrides") or ()),
+        text=record.get("recipe_text") or json.dumps(resolved, indent=2),
+        seed=resolved.get("seed"),
+        grown_from=[earlier["samples"] for earlier in record.get("grown_from", ())],
+    )
 
 
-def _counts(dataset: Dataset, table: pd.DataFrame, verdict: Verdicts) -> dict[str, Any]:
-    latents = bool(dataset.record.get("recipe", {}).get("resolved", {}).get("latents"))
-    subjects = int(table["subject"].nunique()) if "subject" in table else None
-    return {
-        "samples": dataset.layout.samples,
-        "standing": len(table),
-        "subjects": subjects,
-        "subject": "latent" if latents else "subject",
-        "accepted": len(table) - verdict.rejected - verdict.vacant,
-        "rejected": verdict.rejected,
-        "vacant": verdict.vacant,
-    }
+def _count_samples(dataset: Dataset, table: pd.DataFrame, verdicts: Verdicts) -> Counts:
+    recipe = dataset.record.get("recipe", {}).get("resolved", {})
+    return Counts(
+        samples=dataset.layout.samples,
+        finished=len(table),
+        subjects=int(table["subject"].nunique()) if "subject" in table else None,
+        subject="latent" if recipe.get("latents") else "subject",
+        accepted=len(table) - verdicts.rejected - verdicts.vacant,
+        rejected=verdicts.rejected,
+        vacant=verdicts.vacant,
+    )
 
 
-def _arrays(dataset: Dataset, stored: Mapping[str, int], seen: Sequence[pictures.Shown]) -> Table:
+def _arrays_table(
+    dataset: Dataset, stored_bytes: Mapping[str, int], samples: Sequence[SamplePlanes]
+) -> Table:
+    """Return a row for each stored array; spacings are those of the samples that are shown."""
     layout = dataset.layout
-    spacings = [one.spacing_mm for one in seen]
-    axes = [(min(a), max(a)) for a in zip(*spacings, strict=True)]
-    plain = " × ".join(f"{a:.3g}" if b - a < 1e-6 else f"{a:.3g} to {b:.3g}" for a, b in axes)
+    spacings_mm = [sample.spacing_mm for sample in samples]
+    ranges = [(min(axis), max(axis)) for axis in zip(*spacings_mm, strict=True)]
+    spacing = " × ".join(
+        f"{low:.3g}" if high - low < 1e-6 else f"{low:.3g} to {high:.3g}" for low, high in ranges
+    )
     rows = [
         [
             name,
             "labels, uint8" if layout.is_label(name) else "image, uint16",
             " × ".join(map(str, layout.shape_of(name))),
-            "its own" if name in layout.shapes else plain or "–",
-            size_text(stored[name]),
+            "varies" if name in layout.shapes else spacing or NOTHING,
+            size_text(stored_bytes[name]),
         ]
         for name in layout.arrays
     ]
-    return Table(["array", "holds", "voxels (z, y, x)", "spacing (mm)", "stored"], rows)
+    return Table(["array", "content", "voxels (z, y, x)", "spacing (mm)", "stored"], rows)
 
 
-def _outside(table: pd.DataFrame, models: Sequence[provenance.Model]) -> int | None:
-    """Samples that leave what the model's training saw; None where that is not known."""
-    ranges = any("labels" in model.card.get("training", {}) for model in models)
-    if "outside_training" not in table or not ranges:
+def _count_outside_training(table: pd.DataFrame, models: Sequence[Model]) -> int | None:
+    """Count the samples outside the ranges of the model's training; None if they are not known."""
+    has_ranges = any("labels" in model.card.get("training", {}) for model in models)
+    if "outside_training" not in table or not has_ranges:
         return None
     return int(table["outside_training"].fillna("").astype(str).str.len().gt(0).sum())
 
 
-def _card(one: pictures.Shown, uri: str) -> dict[str, Any]:
-    """A sample's picture, and what is said beneath it."""
-    row = one.columns
+def _make_card(planes: SamplePlanes, uri: str) -> Card:
+    columns = planes.columns
     facts = [
-        measures.fact(name, text(row[name])) if name != "scanner" else str(row[name])
-        for name in SHOWN_COLUMNS
-        if row.get(name) is not None and not pd.isna(row[name])
+        str(columns[name]) if name == "scanner" else value_words(name, value_text(columns[name]))
+        for name in CAPTION_COLUMNS
+        if columns.get(name) is not None and not pd.isna(columns[name])
     ]
-    return {
-        "index": one.index,
-        "uri": uri,
-        "subject": str(row.get("subject", "")),
-        "facts": facts,
-        "accepted": row.get("accepted") is not False,
-        "why": str(row.get("why") or ""),
-    }
+    return Card(
+        index=planes.index,
+        uri=uri,
+        subject=str(columns.get("subject", "")),
+        facts=facts,
+        accepted=columns.get("accepted") is not False,
+        why=str(columns.get("why") or ""),
+    )
 
 
-def _strata(
-    table: pd.DataFrame,
-    found: Strata,
-    picked: Mapping[str, Sequence[int]],
-    cards: Mapping[int, Mapping[str, Any]],
-) -> list[dict[str, Any]]:
+def _list_strata(
+    strata: Strata, selected: Mapping[str, Sequence[int]], cards: Mapping[int, Card]
+) -> list[Stratum]:
     return [
-        {
-            "name": name,
-            "colour": charts.colour_of(place),
-            "count": int((found.of == name).sum()),
-            "samples": [cards[i] for i in picked[name]],
-        }
-        for place, name in enumerate(found.names)
-    ]
-
-
-def _sides(dataset: Dataset) -> str:
-    if dataset.layout.table.names == HEART.names and dataset.layout.shape[0] > 1:
-        return "slices of the stack, from the apex to the base, turned by 180° from their files"
-    return orientation_text(dataset.layout.table.names, dataset.layout.shape[0] == 1)
-
-
-def _measures(table: pd.DataFrame, found: Strata, resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Charts by group of columns; what does not vary; shares of yes; and words, counted."""
-    names = [c for c in measures.numeric(table) if not c.startswith("gate_")]
-    varying = measures.varying(table, names)
-    groups = [
-        (
-            group,
-            [(measures.words(c), charts.distribution(measures.words(c), table[c], found.of,
-                                                     found.names)) for c in columns],
+        Stratum(
+            name=name,
+            colour=stratum_colour(number),
+            count=int((strata.by_row == name).sum()),
+            samples=[cards[index] for index in selected[name]],
         )
-        for group, columns in measures.grouped(varying, measures.edits_of(resolved)).items()
-    ]  # fmt: skip
-    constant = [[measures.words(c), text(table[c].dropna().iloc[0]), text(table[c].notna().sum())]
-                for c in names if c not in varying]  # fmt: skip
-    checks = [[str(c).removeprefix("check: "), f"{100 * table[c].mean():.1f} %"]
-              for c in table.select_dtypes("bool") if c != "accepted"]  # fmt: skip
-    return {
-        "groups": groups,
-        "constant": Table(["measure", "value", "samples"], constant),
-        "checks": Table(["check", "samples that pass"], checks),
-    }
+        for number, name in enumerate(strata.names)
+    ]
 
 
-def _pairs(table: pd.DataFrame, found: Strata) -> dict[str, Any]:
-    """Charts of what came out over what was asked for; their errors; what is exactly as asked."""
-    every = measures.pairs(table)
-    off = [pair for pair in every if not pair.exact]
-    rows = [
-        [measures.words(p.name), text(len(p.error)), f"{p.error.mean():+.3g}",
-         f"{p.error.std():.3g}" if len(p.error) > 1 else "–", f"{p.error.abs().max():.3g}"]
-        for p in off
-    ]  # fmt: skip
-    return {
-        "charts": [
-            (measures.words(p.name), charts.against(measures.words(p.name), p.asked, p.got,
-                                                    found.of[p.asked.index], found.names))
-            for p in off
-        ],
-        "errors": Table(["measure", "samples", "mean error", "sd", "largest"], rows),
-        "exact": [measures.words(p.name) for p in every if p.exact],
-    }  # fmt: skip
+def _describe_orientation(dataset: Dataset) -> str:
+    names, shape = dataset.layout.table.names, dataset.layout.shape
+    if names == HEART.names and shape[0] > 1:
+        return "slices of the stack, from the apex to the base, rotated by 180° from their files"
+    return orientation_text(names, shape[0] == 1)
 
 
-def _environment(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    known = record.get("environment", {})
-    versions = known.get("versions", {})
+def _chart_gate(table: pd.DataFrame, strata: Strata, verdicts: Verdicts) -> list[Chart]:
+    """Draw the distribution of each column that has a limit."""
     return [
-        ("device", f"{known.get('device')}, {text(known.get('threads'))} thread a renderer"),
-        ("instruction set", str(known.get("instruction_set"))),
-        ("platform", str(known.get("platform"))),
+        (
+            column.title,
+            draw_distribution(column.title, table[name], strata.by_row, strata.names, column.limit),
+        )
+        for name, column in verdicts.columns.items()
+    ]
+
+
+def _environment_rows(record: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
+    environment = record.get("environment", {})
+    versions = environment.get("versions", {})
+    threads = value_text(environment.get("threads"))
+    return [
+        ("device", f"{environment.get('device')}, threads of each renderer: {threads}"),
+        ("instruction set", str(environment.get("instruction_set"))),
+        ("platform", str(environment.get("platform"))),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        ("reported with", f"Python {sys.version.split()[0]}, {PROGRAM} {_version()}"),
+        ("report written with", f"Python {sys.version.split()[0]}, {PROGRAM} {_version()}"),
     ]

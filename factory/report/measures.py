@@ -1,19 +1,21 @@
-"""The columns of a table of cases: what they are called in words, and which belong together."""
+"""The columns of a table of cases: their names in words, and which belong together."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
+from factory.storage.json_value import JsonObject
+
 IDENTITY = ("sample", "replicate", "grade")
-"""Numbers that are no measures; the grade is what samples are shown by."""
+"""Columns of numbers that are no measures."""
 
-UNITS = {"mm": "mm", "ml": "ml", "weeks": "weeks", "degrees": "degrees", "ms": "ms"}
+UNITS = ("mm", "ml", "weeks", "degrees", "ms")
 
-GROUPS = ("measured", "asked for", "noted by the edits and the scanner", "pieces and holes")
+GROUPS = ("measured", "requested", "recorded by the edits and the scanner", "pieces and holes")
+"""The groups of measures, in the order of the page."""
 
 _OF_AN_EDIT = re.compile(r"(.+?)_(?:requested|achieved|before)_")
 _OF_A_SCAN = ("acquisition_", "clipped_", "stack_")
@@ -22,107 +24,128 @@ _REQUESTED = re.compile(r"(?:(.+)_)?requested_(.+)")
 
 @dataclass(frozen=True)
 class Pair:
-    """What was asked for and what came out, a value a sample, in one unit."""
+    """A parameter as it was requested and as it was achieved.
+
+    Attributes:
+        name: The parameter, as a column is named.
+        requested: A value for each sample that requests it.
+        achieved: What was measured, in the same unit.
+    """
 
     name: str
-    asked: pd.Series
-    got: pd.Series
+    requested: pd.Series
+    achieved: pd.Series
 
     @property
     def error(self) -> pd.Series:
-        return self.got - self.asked
+        """Achieved minus requested."""
+        return self.achieved - self.requested
 
     @property
-    def exact(self) -> bool:
-        return bool(self.error.abs().max() <= 1e-6 * max(1.0, self.asked.abs().max()))
+    def is_exact(self) -> bool:
+        """Whether every sample has exactly what was requested, but for rounding."""
+        return bool(self.error.abs().max() <= 1e-6 * max(1.0, self.requested.abs().max()))
 
 
-def words(column: str) -> str:
-    """ "volume_ml_grey_matter" -> "grey matter volume (ml)"."""
+def column_words(column: str) -> str:
+    """Return a column's name in words, e.g. "grey matter volume (ml)".
+
+    That is the name of the column "volume_ml_grey_matter".
+    """
     if match := re.fullmatch(r"(?:(.+)_)?volume_ml_(.+)", column):
-        before = f"{match[1]}: " if match[1] else ""
-        return f"{before}{match[2]} volume (ml)".replace("_", " ")
+        prefix = f"{match[1]}: " if match[1] else ""
+        return f"{prefix}{match[2]} volume (ml)".replace("_", " ")
     stem, _, unit = column.rpartition("_")
     if stem and unit in UNITS:
-        return f"{stem} ({UNITS[unit]})".replace("_", " ")
+        return f"{stem} ({unit})".replace("_", " ")
     return column.replace("_", " ")
 
 
-def fact(column: str, value: str) -> str:
-    """ "atrial_width_mm", "7.5" -> "atrial width 7.5 mm"."""
-    name, _, unit = words(column).partition(" (")
+def value_words(column: str, value: str) -> str:
+    """Return a value with its column's name, e.g. "atrial width 7.5 mm"."""
+    name, _, unit = column_words(column).partition(" (")
     return f"{name} {value} {unit.rstrip(')')}".strip()
 
 
-def numeric(table: pd.DataFrame) -> list[str]:
-    """Columns of numbers that are measures and have some value."""
-    found = table.select_dtypes("number").columns
-    return [str(c) for c in found if c not in IDENTITY and table[c].notna().any()]
+def measure_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers that are measures and have a value in some row."""
+    columns = table.select_dtypes("number").columns
+    return [str(c) for c in columns if c not in IDENTITY and table[c].notna().any()]
 
 
-def varying(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    return [c for c in columns if table[c].nunique() > 1]
+def varying_columns(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Return the columns with more than one value."""
+    return [column for column in columns if table[column].nunique() > 1]
 
 
-def grouped(columns: Iterable[str], edits: Iterable[str]) -> dict[str, list[str]]:
-    """Columns by GROUPS. edits: their names in the recipe."""
+def group_columns(columns: Iterable[str], edits: Iterable[str]) -> dict[str, list[str]]:
+    """Return the columns by their group in GROUPS, without empty groups.
+
+    Args:
+        columns: Names of columns.
+        edits: Names of the recipe's edits, whose columns begin with them.
+    """
+    measured, requested, recorded, topology = GROUPS
     columns = list(columns)
-    owners = {m[1] for c in columns if (m := _OF_AN_EDIT.match(c))} | set(edits)
+    prefixes = {match[1] for c in columns if (match := _OF_AN_EDIT.match(c))} | set(edits)
     groups: dict[str, list[str]] = {name: [] for name in GROUPS}
     for column in columns:
         if column.startswith("requested_"):
-            place = GROUPS[1]
-        elif column.startswith(_OF_A_SCAN) or any(column.startswith(f"{o}_") for o in owners):
-            place = GROUPS[2]
+            group = requested
+        elif column.startswith((*_OF_A_SCAN, *(f"{prefix}_" for prefix in prefixes))):
+            group = recorded
+        elif column.startswith(("components_", "euler_")):
+            group = topology
         else:
-            place = GROUPS[3] if column.startswith(("components_", "euler_")) else GROUPS[0]
-        groups[place].append(column)
-    return {name: found for name, found in groups.items() if found}
+            group = measured
+        groups[group].append(column)
+    return {name: members for name, members in groups.items() if members}
 
 
-def edits_of(recipe: Mapping[str, Any]) -> set[str]:
-    """Names of the edits in a resolved recipe."""
+def edit_names(recipe: JsonObject) -> set[str]:
+    """Return the names of the edits in a resolved recipe."""
     groups = (recipe.get("groups") or {}).values()
-    steps = [recipe.get("anatomy"), *(group.get("anatomy") for group in groups)]
-    return {str(key) for part in steps for step in part or () for key in step if key != "when"}
+    lists = [recipe.get("anatomy"), *(group.get("anatomy") for group in groups)]
+    return {str(key) for steps in lists for step in steps or () for key in step if key != "when"}
 
 
-def pairs(table: pd.DataFrame) -> list[Pair]:
-    """Each parameter that was asked for, with the column that says what came of it.
+def pair_columns(table: pd.DataFrame) -> list[Pair]:
+    """Pair each requested parameter with the column that says what was achieved.
 
-    An edit's own record of what it was asked goes before the recipe's, where "as it is" may be
-    written as 0; what is measured of the stored labels goes before the edit's own measure.
+    An edit's record of its own parameter is preferred to the recipe's, in which "as it is" may be
+    written as 0. A measure of the stored labels is preferred to the edit's own measure.
     """
-    asked = {c: m for c in numeric(table) if (m := _REQUESTED.fullmatch(c))}
-    of_edits = {m[2] for m in asked.values() if m[1]}
-    found = []
-    for column, match in asked.items():
-        if match[2] == "grade" or (not match[1] and match[2] in of_edits):
+    requested = {c: m for c in measure_columns(table) if (m := _REQUESTED.fullmatch(c))}
+    of_edits = {match[2] for match in requested.values() if match[1]}
+    pairs = []
+    for column, match in requested.items():
+        edit, name = match[1], match[2]
+        if name == "grade" or (not edit and name in of_edits):
             continue
-        got = _achieved(table, match[1], match[2])
-        if got is None:
+        achieved = _achieved_values(table, edit, name)
+        if achieved is None:
             continue
-        both = table[column].notna() & got.notna()
-        if both.any():
-            asked_for = table.loc[both, column].astype(float)
-            found.append(Pair(match[2], asked_for, got[both].astype(float)))
-    return found
+        has_both = table[column].notna() & achieved.notna()
+        if has_both.any():
+            values = table.loc[has_both, column].astype(float)
+            pairs.append(Pair(name, values, achieved[has_both].astype(float)))
+    return pairs
 
 
-def _achieved(table: pd.DataFrame, edit: str | None, name: str) -> pd.Series | None:
-    """The column that holds what came of a parameter, if one does."""
-    ends = [name, *(name[m.end() :] for m in re.finditer("_", name))]  # without an edit's name
+def _achieved_values(table: pd.DataFrame, edit: str | None, name: str) -> pd.Series | None:
+    """Return the values of the column that says what was achieved of a parameter, if any does."""
+    # the parameter's name, and what is left of it without the name of an edit
+    ends = [name, *(name[match.end() :] for match in re.finditer("_", name))]
     for end in ends:
-        before = edit or name[: len(name) - len(end)].rstrip("_")
-        for column in (end, f"{before}_achieved_{end}", f"acquisition_{end}"):
+        prefix = edit or name[: len(name) - len(end)].rstrip("_")
+        for column in (end, f"{prefix}_achieved_{end}", f"acquisition_{end}"):
             if column in table and (values := _numbers(table[column])) is not None:
                 return values
     return None
 
 
 def _numbers(column: pd.Series) -> pd.Series | None:
-    """A column of numbers, or of JSON lists with one a stack, as their mean; None where it is
-    neither."""
+    """Return a column's numbers, or the means of its JSON lists; None if it holds neither."""
     if pd.api.types.is_bool_dtype(column) or not column.notna().any():
         return None
     if pd.api.types.is_numeric_dtype(column):

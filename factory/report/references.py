@@ -1,10 +1,10 @@
-"""The papers behind what a dataset was made and judged with."""
+"""The papers behind the methods, data and scores of a dataset."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from factory.families.registry import family_of
 from factory.report.provenance import Model
+from factory.storage.json_value import JsonObject
 from factory.subjects.registry import SOURCES
 
 PAPERS = {
@@ -45,31 +45,28 @@ PAPERS = {
     "against generative models. PoPETs 2019.",
 }
 
-_OF_SCORES = {
-    "As a set": ("fid", "kid", "recall", "coverage"),
-    "In pairs": ("ssim",),
-    "What a segmenter": ("unet",),
-    "Does it copy": ("hayes",),
-}
 
-
-def references(
-    resolved: Mapping[str, Any], models: Sequence[Model], judged: Collection[str]
+def list_references(
+    recipe: JsonObject, models: Sequence[Model], papers: Iterable[str]
 ) -> list[str]:
-    """Of the methods that a dataset's recipe uses and of the data its models learnt from, then of
-    the figures it was judged by. judged: titles of scores."""
+    """List the papers to cite for a dataset.
+
+    First come the methods of its recipe and the data that its models learnt from, then the scores.
+
+    Args:
+        recipe: The resolved recipe.
+        models: The models of the recipe.
+        papers: Keys of PAPERS for the scores of the dataset.
+    """
     keys = [key for model in models for key in family_of(model.card).references]
-    given = [name for name, section in (resolved.get("subjects") or {}).items() if section]
-    fetal = all(SOURCES[name].kind == "brains" for name in given if name in SOURCES)
-    if "spade" in keys and fetal:
+    subjects = [name for name, section in (recipe.get("subjects") or {}).items() if section]
+    is_fetal = all(SOURCES[name].kind == "brains" for name in subjects if name in SOURCES)
+    if "spade" in keys and is_fetal:
         keys.insert(0, "fernandez")
     for model in models:
-        of_data = (model.card.get("training", {}).get("recipe") or {}).get("subjects") or {}
-        if of_data.get("mapping") == "spina-bifida-atlas":
+        training = (model.card.get("training", {}).get("recipe") or {}).get("subjects") or {}
+        if training.get("mapping") == "spina-bifida-atlas":
             keys.append("fidon")
         keys += ["mnms"] if "M&Ms" in model.licence else []
         keys += ["hc18"] if "HC18" in model.licence else []
-    for title in judged:
-        keys += [key for start, more in _OF_SCORES.items() if title.startswith(start)
-                 for key in more]  # fmt: skip
-    return [PAPERS.get(key, key) for key in dict.fromkeys(keys)]
+    return [PAPERS.get(key, key) for key in dict.fromkeys([*keys, *papers])]

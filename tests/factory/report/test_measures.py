@@ -1,4 +1,4 @@
-"""Columns in words, and what was asked for beside what came out."""
+"""Columns in words, and pairs of requested and achieved values."""
 
 import numpy as np
 import pandas as pd
@@ -6,11 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.report.measures import GROUPS, edits_of, fact, grouped, numeric, pairs, words
+from factory.report.measures import (
+    GROUPS,
+    column_words,
+    edit_names,
+    group_columns,
+    measure_columns,
+    pair_columns,
+    value_words,
+)
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "expected"),
     [
         ("volume_ml_grey_matter", "grey matter volume (ml)"),
         ("atrial_width_mm", "atrial width (mm)"),
@@ -20,16 +28,16 @@ from factory.report.measures import GROUPS, edits_of, fact, grouped, numeric, pa
         ("mm", "mm"),
     ],
 )
-def test_columns_in_words(column, said):
-    assert words(column) == said
+def test_columns_in_words(column, expected):
+    assert column_words(column) == expected
 
 
-def test_a_fact():
-    assert fact("atrial_width_mm", "7.5") == "atrial width 7.5 mm"
-    assert fact("gyrification_index", "1.2") == "gyrification index 1.2"
+def test_a_value_in_words():
+    assert value_words("atrial_width_mm", "7.5") == "atrial width 7.5 mm"
+    assert value_words("gyrification_index", "1.2") == "gyrification index 1.2"
 
 
-def test_pairs_by_name():
+def test_requested_columns_are_paired_with_achieved_ones_by_name():
     table = pd.DataFrame(
         {
             "requested_atrial_width_mm": [0.0, 11.0],  # 0: as it is
@@ -46,22 +54,22 @@ def test_pairs_by_name():
             "requested_share": [0.5, 0.5],
         }
     )
-    found = {pair.name: pair for pair in pairs(table)}
-    assert set(found) == {"atrial_width_mm", "volume_ml", "twist_2_biparietal_mm", "snr"}
-    assert found["atrial_width_mm"].error.to_dict() == {1: 0.5}
-    assert found["volume_ml"].exact
-    assert found["twist_2_biparietal_mm"].error.to_dict() == {0: 1.0}
-    assert found["snr"].error.to_dict() == {0: -0.5}
-    assert not found["snr"].exact
+    pairs = {pair.name: pair for pair in pair_columns(table)}
+    assert set(pairs) == {"atrial_width_mm", "volume_ml", "twist_2_biparietal_mm", "snr"}
+    assert pairs["atrial_width_mm"].error.to_dict() == {1: 0.5}
+    assert pairs["volume_ml"].is_exact
+    assert pairs["twist_2_biparietal_mm"].error.to_dict() == {0: 1.0}
+    assert pairs["snr"].error.to_dict() == {0: -0.5}
+    assert not pairs["snr"].is_exact
 
 
-def test_groups():
+def test_columns_are_grouped():
     names = ["atrial_width_mm", "requested_snr", "widen_requested_x", "widen_steps", "deform_x",
              "clipped_fraction", "euler_ventricles"]  # fmt: skip
     recipe = {"anatomy": [{"deform": {}, "when": "x"}], "groups": {"g": {"anatomy": None}}}
-    assert edits_of(recipe) == {"deform"}
-    found = grouped(names, edits_of(recipe))
-    assert found == {
+    assert edit_names(recipe) == {"deform"}
+    groups = group_columns(names, edit_names(recipe))
+    assert groups == {
         GROUPS[0]: ["atrial_width_mm"],
         GROUPS[1]: ["requested_snr"],
         GROUPS[2]: ["widen_requested_x", "widen_steps", "deform_x", "clipped_fraction"],
@@ -74,11 +82,12 @@ NAMES = st.lists(st.sampled_from(["a", "requested", "achieved", "mm", "volume", 
 
 
 @given(st.sets(NAMES, min_size=1, max_size=8), st.integers(0, 3))
-def test_any_names_and_gaps(names, rows):
+def test_any_names_and_gaps_are_grouped_and_paired(names, rows):
     values = np.where(np.arange(rows) % 2, np.nan, 1.0)
     table = pd.DataFrame(dict.fromkeys(names, values), index=range(rows))
-    shown = numeric(table)
-    assert sorted(c for part in grouped(shown, []).values() for c in part) == sorted(shown)
-    for pair in pairs(table):
-        assert pair.exact
+    columns = measure_columns(table)
+    groups = group_columns(columns, [])
+    assert sorted(c for members in groups.values() for c in members) == sorted(columns)
+    for pair in pair_columns(table):
+        assert pair.is_exact
         assert len(pair.error) > 0

@@ -1,10 +1,16 @@
-"""How a dataset is divided, and which samples stand for each part."""
+"""How a dataset is divided into strata, and which samples are shown of each."""
 
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.report.strata import ALONE, EACH, MOST, chosen, strata
+from factory.report.strata import (
+    MOST_STRATA,
+    SAMPLES_EACH,
+    SAMPLES_UNDIVIDED,
+    divide_samples,
+    select_samples,
+)
 
 
 def cases(**columns: list) -> pd.DataFrame:
@@ -13,51 +19,51 @@ def cases(**columns: list) -> pd.DataFrame:
 
 def test_grades_with_the_same_subjects_in_each():
     table = cases(subject=[f"s{i // 3}" for i in range(15)], grade=[i % 3 for i in range(15)])
-    found = strata(table)
-    assert (found.by, found.names) == ("grade", ["0", "1", "2"])
-    assert chosen(table, found) == {"0": [0, 6, 12], "1": [1, 7, 13], "2": [2, 8, 14]}
+    strata = divide_samples(table)
+    assert (strata.column, strata.names) == ("grade", ["0", "1", "2"])
+    assert select_samples(table, strata) == {"0": [0, 6, 12], "1": [1, 7, 13], "2": [2, 8, 14]}
 
 
 def test_many_grades_are_spread_evenly_and_gaps_are_a_stratum():
-    found = strata(cases(grade=[float(i) for i in range(11)]))
-    assert found.names == ["0", "2", "4", "6", "8", "10"]
-    assert found.left_out == 5
-    assert strata(cases(grade=[1.0, None, 2.0])).names == ["1", "2", "none"]
+    strata = divide_samples(cases(grade=[float(i) for i in range(11)]))
+    assert strata.names == ["0", "2", "4", "6", "8", "10"]
+    assert strata.not_shown == 5
+    assert divide_samples(cases(grade=[1.0, None, 2.0])).names == ["1", "2", "none"]
 
 
 def test_the_most_frequent_of_many_words():
     words = [w for i, w in enumerate("abcdefgh") for _ in range(i + 2)]
-    assert strata(cases(scanner=words)).names == list("cdefgh")
+    assert divide_samples(cases(scanner=words)).names == list("cdefgh")
 
 
-def test_what_tells_nothing_apart_divides_nothing():
+def test_a_column_with_a_value_for_each_sample_does_not_divide():
     table = cases(subject=list("abcdefghij"), variant=[f"v{i}" for i in range(10)], grade=[1] * 10)
-    found = strata(table)
-    assert (found.by, found.names) == ("", ["all"])
-    assert len(chosen(table, found)["all"]) == ALONE
+    strata = divide_samples(table)
+    assert (strata.column, strata.names) == ("", ["all"])
+    assert len(select_samples(table, strata)["all"]) == SAMPLES_UNDIVIDED
 
 
-def test_accepted_ones_first_and_no_vacant_ones():
+def test_accepted_samples_are_preferred_and_vacant_ones_never_shown():
     table = cases(
         subject=list("abcdef"),
         group=list("xxxyyy"),
         accepted=[False, True, None, False, False, False],
         failure=[None, None, None, None, None, "no room"],
     )
-    assert chosen(table, strata(table)) == {"x": [1, 2], "y": [3, 4]}
+    assert select_samples(table, divide_samples(table)) == {"x": [1, 2], "y": [3, 4]}
 
 
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 9)), st.sampled_from("abc")), min_size=1)
 )
-def test_any_table(rows):
+def test_any_table_is_divided(rows):
     table = cases(grade=[g for g, _ in rows], subject=[s for _, s in rows])
-    found = strata(table)
-    picked = chosen(table, found)
-    assert list(picked) == found.names
-    assert len(found.names) <= MOST
-    for name, samples in picked.items():
-        part = [i for i in range(len(rows)) if found.of[i] == name]
-        most = EACH if len(found.names) > 1 else ALONE
+    strata = divide_samples(table)
+    selected = select_samples(table, strata)
+    assert list(selected) == strata.names
+    assert len(strata.names) <= MOST_STRATA
+    for name, samples in selected.items():
+        part = [i for i in range(len(rows)) if strata.by_row[i] == name]
+        most = SAMPLES_EACH if len(strata.names) > 1 else SAMPLES_UNDIVIDED
         assert len(samples) == len(set(samples)) == min(most, len(part))
         assert set(samples) <= set(part)

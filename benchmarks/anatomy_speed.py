@@ -161,7 +161,7 @@ def edits(rows: Rows, large: Head, repeats: int) -> None:
     for operator in OPERATORS:
         kind = OPERATORS[operator]
         known = {"seed": 1} if kind.random else {}
-        known |= {"age_weeks": WEEKS} if kind.wants_age else {}
+        known |= {"age_weeks": WEEKS} if kind.takes_age else {}
         array = with_callosum(label, spacing, table) if CALLOSUM in kind.needs else label
         for what, target, parameters in EDITS.get(operator) or examples(operator):
             name = f"{operator}, {what}"
@@ -208,11 +208,11 @@ def warps(rows: Rows, large: Head, repeats: int) -> None:
     image = label.astype(np.float32)
     velocity = random_velocity(label > 0, spacing, 1, 2.0, 12.0)
     u = warp.exponential(velocity, LATTICE_MM)
-    places = warp.voxels_from(u, shape, spacing, LATTICE_MM)
+    places = warp.source_voxels(u, shape, spacing, LATTICE_MM)
     evaluation = 0.0
     for name, work in {
         "exponential": lambda: warp.exponential(velocity, LATTICE_MM),
-        "upsampling": lambda: warp.voxels_from(u, shape, spacing, LATTICE_MM),
+        "upsampling": lambda: warp.source_voxels(u, shape, spacing, LATTICE_MM),
         "label pulled": lambda: warp.pull_label(label, places),
     }.items():
         took, _ = seconds(work, repeats)
@@ -222,7 +222,7 @@ def warps(rows: Rows, large: Head, repeats: int) -> None:
     rows.add(
         "warp: image pulled", seconds(lambda: warp.pull_image(image, places), repeats)[0], None
     )
-    took, _ = seconds(lambda: warp.jacobian(u, shape, spacing, LATTICE_MM), repeats)
+    took, _ = seconds(lambda: warp.jacobian_determinant(u, shape, spacing, LATTICE_MM), repeats)
     rows.add("warp: Jacobian at full resolution", took, None)
 
 

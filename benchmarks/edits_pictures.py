@@ -100,7 +100,7 @@ def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | N
     operator = operator_of(name)
     kind = OPERATORS[operator]
     known = {"seed": 5} if kind.random else {}
-    if kind.wants_age:
+    if kind.takes_age:
         known["age_weeks"] = subject.metadata["gestational_age_weeks"]
     title = ", ".join(f"{k} {v}" for k, v in parameters.items() if k not in ("inside", "into"))
     try:

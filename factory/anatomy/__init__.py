@@ -1,0 +1,1 @@
+"""Anatomy: measures of label maps, deformations, and the edits that recipes name."""

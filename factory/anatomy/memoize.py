@@ -1,24 +1,31 @@
-"""What was found of the last label map is kept: cases of one subject follow one another."""
+"""Remember the result for the last label map, since cases of one subject follow one another."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-def memoize_last_label(find: Callable[..., Found]) -> Callable[..., Found]:
-    """A function of a label map [z, y, x] and of more that compares, which remembers its last
-    answer. It must depend on these alone; its answer is for reading only."""
-    last: tuple[np.ndarray, tuple[Any, ...], Found] | None = None
+def memoize_last_label(compute: Callable[..., Result]) -> Callable[..., Result]:
+    """Wrap a function of a label map so that it remembers its last result.
 
-    def found(label: np.ndarray, *more: Any) -> Found:
+    Args:
+        compute: A function of a label map [z, y, x] and of further arguments that can be compared.
+            Its result must depend on these alone.
+
+    Returns:
+        The function with its memory. Callers must not write into its results.
+    """
+    last: tuple[np.ndarray, tuple[object, ...], Result] | None = None
+
+    def remember(label: np.ndarray, *arguments: object) -> Result:
         nonlocal last
-        known = last
-        if known is None or known[1] != more or not np.array_equal(known[0], label):
-            own = label.copy()
-            known = last = own, more, find(own, *more)
-        return known[2]
+        entry = last  # another thread may replace `last` meanwhile
+        if entry is None or entry[1] != arguments or not np.array_equal(entry[0], label):
+            copy = label.copy()
+            entry = last = copy, arguments, compute(copy, *arguments)
+        return entry[2]
 
-    return found
+    return remember

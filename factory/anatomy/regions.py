@@ -1,4 +1,4 @@
-"""Where the tissues of a label map lie."""
+"""Regions of a label map: the voxels of named tissues, and the midline of the head."""
 
 from collections.abc import Iterable
 
@@ -9,19 +9,27 @@ from factory.storage.subjects.types import LabelTable
 CEREBRUM = ("grey_matter", "white_matter", "corpus_callosum", "deep_grey_matter", "ventricles")
 
 
-def where(label: np.ndarray, table: LabelTable, names: Iterable[str]) -> np.ndarray:
-    """Bool [z, y, x]: where label shows any of the named tissues; names the table lacks show
-    nowhere."""
+def tissue_mask(label: np.ndarray, table: LabelTable, names: Iterable[str]) -> np.ndarray:
+    """Return the voxels of the named tissues, bool [z, y, x].
+
+    Names that the table lacks are ignored.
+    """
     values = [table.index(name) for name in names if name in table.names]
     return np.isin(label, np.array(values, label.dtype), kind="table")
 
 
 def midline_x(label: np.ndarray) -> np.ndarray:
-    """Where the midsagittal plane crosses each row, in voxels of x: float [z, y].
+    """Return where the midsagittal plane crosses each row, in voxels of x.
 
-    The plane passes midway between the outer ends of the rows of labelled voxels, by least
-    squares weighted with the rows' lengths, so a head slightly turned or tilted is halved along
-    its own midline. label: [z, y, x], not all background.
+    The plane passes midway between the outer ends of the rows of labelled voxels. It is fitted by
+    least squares, weighted with the rows' lengths, so that a slightly turned or tilted head is
+    halved along its own midline.
+
+    Args:
+        label: Label map [z, y, x] with at least one labelled voxel.
+
+    Returns:
+        float [z, y].
     """
     brain = label > 0
     z, y = np.nonzero(brain.any(2))
@@ -31,4 +39,7 @@ def midline_x(label: np.ndarray) -> np.ndarray:
     design = np.stack([np.ones_like(middle), z, y], 1)
     plane, *_ = np.linalg.lstsq(design * weight[:, None], middle * weight, rcond=None)
     depth, height, _ = label.shape
-    return plane[0] + plane[1] * np.arange(depth)[:, None] + plane[2] * np.arange(height)
+    crossing: np.ndarray = (
+        plane[0] + plane[1] * np.arange(depth)[:, None] + plane[2] * np.arange(height)
+    )
+    return crossing

@@ -6,7 +6,7 @@ from typing import Any
 
 from factory.acquisition import section as acquisition_section
 from factory.acquisition.reference import brightness_quantiles
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.case import (
     AddedLabel,
     Case,
@@ -110,10 +110,10 @@ class CaseBuilder:
         done: list[CaseEdit] = []
         numbers: dict[str, Any] = {}
         for index, edit in enumerate(anatomy):
-            operator, given = of(edit)
+            operator, given = split_edit(edit)
             kind = OPERATORS[operator]
             if "when" not in edit or self.holds(edit["when"], values):
-                run = kind.carried_out(given)
+                run = kind.resolve_parameters(given)
                 numbers |= edit_numbers(index, anatomy, self.part.template["anatomy"])
                 if kind.random:
                     place = full_name(("anatomy", index, operator, "seed"), anatomy)
@@ -121,7 +121,7 @@ class CaseBuilder:
                     run = run | {"seed": derive_seed(self.recipe.spec.seed, *identity)}
                 own = full_name(("anatomy", index, operator), anatomy)
                 done.append(CaseEdit(operator, {k: _listed(v) for k, v in run.items()}, own))
-                if age := kind.reaches_weeks(given):
+                if age := kind.max_age_weeks(given):
                     values["gestational_age_weeks"] = age
             values |= {key: value for key, value in given.items() if _is_number(value)}
         return tuple(done), numbers

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from factory.acquisition import section as acquisition_section
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.config.parameters import extremes
 from factory.config.sweep_keywords import parameter_keyword
 from factory.planning.groups import CaseGroup
@@ -16,10 +16,10 @@ def edit_numbers(
 ) -> dict[str, Any]:
     """Every number of a filled edit, as asked and as carried out, by its full name; of words and
     of lists what was swept or drawn, as the edit's template says."""
-    operator, given = of(anatomy[index])
-    _, asked = of(template[index])
+    operator, given = split_edit(anatomy[index])
+    _, asked = split_edit(template[index])
     found: dict[tuple[str | int, ...], Any] = {}
-    for key, value in {**given, **OPERATORS[operator].carried_out(given)}.items():
+    for key, value in {**given, **OPERATORS[operator].resolve_parameters(given)}.items():
         node = asked.get(key)
         if _is_number(value) or parameter_keyword(node) is not None:
             found[(key,)] = value

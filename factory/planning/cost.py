@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.planning.cases import cases_per_subject
 from factory.planning.grid import needed_shape
 from factory.planning.groups import case_groups
@@ -57,7 +57,7 @@ def edit_seconds(recipe: Recipe) -> float:
     samples, spent = 0, 0.0
     for part in case_groups(recipe):
         count = part.count * cases_per_subject(recipe, part)
-        edits = [of(edit) for edit in part.template["anatomy"]]
+        edits = [split_edit(edit) for edit in part.template["anatomy"]]
         samples += count
         spent += count * sum(OPERATORS[name].seconds(v, megavoxels) for name, v in edits)
     return spent / max(samples, 1)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from factory.anatomy.edits.registry import of
+from factory.anatomy.edits.registry import split_edit
 from factory.case import Case
 from factory.errors import RecipeError
 from factory.planning.case_builder import CaseBuilder
@@ -63,7 +63,7 @@ def _places(recipe: Recipe, part: CaseGroup, columns: dict[str, str]) -> Iterato
         yield name, f"subjects.{part.source}.{name}"
     anatomy = part.template["anatomy"]
     for index, edit in enumerate(anatomy):
-        operator, given = of(edit)
+        operator, given = split_edit(edit)
         own = ("groups", part.group, "anatomy", index - shared)
         at = ("anatomy", index) if index < shared else own
         for key, node in given.items():

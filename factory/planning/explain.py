@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.acquisition.section import acquisition_columns
-from factory.anatomy.edits.registry import of
+from factory.anatomy.edits.registry import split_edit
 from factory.case import Case
 from factory.config.phrases import parameter_text, value_text
 from factory.config.units import unit_of
@@ -154,7 +154,7 @@ def _group(
 
 def _edits(who: str, edits: Iterable[dict[str, Any]]) -> Iterable[str]:
     for edit in edits:
-        operator, values = of(edit)
+        operator, values = split_edit(edit)
         given = "; ".join(
             f"{_said(key)} {parameter_text(v, unit_of(key))}" for key, v in values.items()
         )

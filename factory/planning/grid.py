@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from factory.anatomy.edits.operator import Operator
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.imaging.types import Shape
 from factory.schema.label_table import added_labels, dataset_table
 from factory.schema.render_recipe import Recipe
@@ -50,7 +50,7 @@ def needed_shape(recipe: Recipe) -> Shape:
     if own := _own_grid(recipe):
         return own
     every = _edits(recipe)
-    oldest = max((kind.reaches_weeks(v) for edits in every for kind, v in edits), default=0.0)
+    oldest = max((kind.max_age_weeks(v) for edits in every for kind, v in edits), default=0.0)
     extents = [
         extent
         for one in recipe.spec.catalogue.by_source
@@ -73,13 +73,15 @@ def _own_grid(recipe: Recipe) -> Shape | None:
 
 def _grown(extent_mm: float, edits: Edits) -> float:
     """What an extent may come to, in whatever order the edits are."""
-    further = 2 * sum(kind.grows_mm(values) for kind, values in edits)
-    return (extent_mm + further) * math.prod(kind.grows_by(values) for kind, values in edits)
+    further = 2 * sum(kind.head_growth_mm(values) for kind, values in edits)
+    return (extent_mm + further) * math.prod(
+        kind.head_growth_factor(values) for kind, values in edits
+    )
 
 
 def _edits(recipe: Recipe) -> list[Edits]:
     """The edits that a subject of each group may undergo."""
     spec = recipe.spec.model_dump(exclude_none=True)
     own = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
-    named = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
+    named = [[split_edit(edit) for edit in (*spec["anatomy"], *edits)] for edits in own]
     return [[(OPERATORS[name], values) for name, values in edits] for edits in named]

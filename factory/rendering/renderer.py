@@ -11,7 +11,7 @@ import torch
 from factory.acquisition.acquire import Stack, acquire_stacks
 from factory.anatomy.edits.registry import OPERATORS
 from factory.anatomy.measures import measure
-from factory.anatomy.measures.heart import checked_stack
+from factory.anatomy.measures.heart import check_stack
 from factory.case import Case
 from factory.errors import RenderError
 from factory.families.base import StyleEnds
@@ -154,7 +154,7 @@ class Renderer:
         spacing, table = subject.grid.spacing, subject.table
         measures: JsonObject = dict(measure(edited.label, spacing, table))
         if table == HEART:
-            checks = checked_stack(edited.label)
+            checks = check_stack(edited.label)
             measures |= {f"check: {name}": ok for name, ok in checks.items()}
         measures |= edited.records | painted.verdict
         measures["outside_training"] = outside_training(

@@ -79,7 +79,7 @@ class SubjectEditor:
         records: JsonObject = {}
         for edit in case.edits:
             operator, parameters = OPERATORS[edit.operator], edit.parameters
-            age = {"age_weeks": age_weeks} if operator.wants_age else {}
+            age = {"age_weeks": age_weeks} if operator.takes_age else {}
             try:
                 label, image, *reports = operator.apply(
                     label, subject.grid.spacing, subject.table, image=image, **parameters, **age

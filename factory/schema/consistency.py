@@ -98,7 +98,7 @@ def check_labels(recipe: RecipeSections) -> None:
                 if needed not in names:
                     text = f"no {needed} among the labels: {join_names(names)}"
                     raise problem(f"{text}; allowed: with a mapping that names it", at=edit_path)
-            added = edit.operator.adds_label()
+            added = edit.operator.added_label()
             if added is None:
                 continue
             name, tissue = added

@@ -25,7 +25,7 @@ def added_labels(recipe: RecipeSections) -> Labels:
         looks |= source.extra_labels(section)
     for edits in recipe.edits.values():
         for edit in edits:
-            if added := edit.operator.adds_label():
+            if added := edit.operator.added_label():
                 looks.setdefault(*added)
     return tuple(AddedLabel(name, tissue) for name, tissue in looks.items())
 

@@ -1,1 +1,1 @@
-"""Deformations of label maps: velocity fields, warps, topology."""
+"""Deformations of label maps: velocity fields, warps and changes that keep topology."""

@@ -1,10 +1,9 @@
-"""What an edit that moves tissue vouches for: no folds, no torn tissue, a head in its array.
+"""Checks of an edit that moves tissue: no folds, no change of topology, a head within its array.
 
 Arrays are [z, y, x], spacing is mm (z, y, x).
 """
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 
@@ -20,19 +19,28 @@ def check_invariants(
     old: np.ndarray,
     new: np.ndarray,
     table: LabelTable,
-    record: dict[str, Any],
+    jacobian_min: float,
     name: str,
     free: Collection[str] = (),
-    least: float = 0.0,
+    jacobian_above: float = 0.0,
 ) -> None:
-    """Raises AnatomyError where the map folds, or a tissue's components or Euler number changed.
+    """Check that a map does not fold and that no tissue's components or Euler number changed.
 
-    record: the edit's, with its jacobian_min, which must be above `least`. name: the edit's. free:
-    tissues whose topology may change.
+    Args:
+        old: Label map before the edit.
+        new: Label map after it.
+        table: What their values mean.
+        jacobian_min: The smallest Jacobian determinant of the edit's map.
+        name: The edit's name, for messages.
+        free: Tissues whose topology may change.
+        jacobian_above: What jacobian_min must exceed.
+
+    Raises:
+        AnatomyError: The map folds, or the topology changed.
     """
-    if record["jacobian_min"] <= least:
-        raise AnatomyError(f"{name}: the map folds (Jacobian {record['jacobian_min']:.2f})")
-    old, new = (crop_with_rim(a) for a in (old, new))
+    if jacobian_min <= jacobian_above:
+        raise AnatomyError(f"{name}: the map folds (Jacobian {jacobian_min:.2f})")
+    old, new = (crop_with_rim(label) for label in (old, new))
     for before, after in zip(topology_before(old, table), topology(new, table), strict=True):
         changed = [n for n in before if before[n] != after[n] and n not in free]
         if changed:
@@ -40,12 +48,16 @@ def check_invariants(
 
 
 def check_clear_of_border(old: np.ndarray, new: np.ndarray, name: str) -> None:
-    """Raises AnatomyError where the head has come to a side of the array that it kept clear of."""
+    """Check that the head reaches no side of the array that it was clear of before.
+
+    Raises:
+        AnatomyError: It does; the message begins with `name`, the edit's.
+    """
     for axis in range(3):
         if np.take(new, [0, -1], axis).any() > np.take(old, [0, -1], axis).any():
             raise AnatomyError(f"{name}: the head would leave the array; give it a wider shape")
 
 
 def volumes_before(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
-    """Every tissue's millilitres before an edit, as its record has them."""
+    """Return the volume of every tissue before an edit, ml, by the keys of the edit's record."""
     return {f"before_volume_ml_{n}": ml for n, ml in volumes_ml(label, spacing, table).items()}

@@ -1,4 +1,4 @@
-"""The amount of an edit that brings a measure to what was asked for."""
+"""Find the amount of an edit that brings a measure to a requested value."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +10,8 @@ EVALUATIONS = 8
 
 
 @dataclass(frozen=True)
-class Solved:
-    """amount: of the edit. value: the measure it gives. evaluations: how many it took."""
+class Solution:
+    """The amount of an edit, the value of the measure it gives, and the evaluations it took."""
 
     amount: float
     value: float
@@ -19,87 +19,111 @@ class Solved:
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _Evaluation:
     amount: float
     value: float
-    hindrance: str | None = None
+    violation: str | None = None
 
 
 def solve(
-    measured: Callable[[float], tuple[float, str | None]],
-    wanted: float,
+    measure: Callable[[float], tuple[float, str | None]],
+    target: float,
     present: float,
     tolerance: float,
-    first: float,
-    most: float,
-    what: str,
-) -> Solved:
-    """The amount in [0, most] that brings a growing measure to `wanted`, by false position, and
-    by halving where that has just not halved the bracket.
+    first_amount: float,
+    max_amount: float,
+    quantity: str,
+) -> Solution:
+    """Find the amount in [0, max_amount] at which a growing measure reaches a target.
 
-    measured: amount -> value, and what forbids that amount, if anything. present: the value at 0.
-    tolerance: how near will do. first: the amount to try first. what: the measure's name.
-    Raises AnatomyError, with the largest value reached, where `wanted` cannot be, and where eight
-    evaluations do not find it.
+    By false position; by bisection after a step that did not halve the bracket.
+
+    Args:
+        measure: amount -> the value (mm), and the limit that this amount violates, if any.
+        target: The value to reach, mm.
+        present: The value at amount 0, mm.
+        tolerance: How close to the target is close enough, mm.
+        first_amount: The amount to try first.
+        max_amount: The largest amount to try.
+        quantity: Name of the measure, for messages.
+
+    Raises:
+        AnatomyError: The target cannot be reached, or not within eight evaluations. The message
+            has the largest value that was reached.
     """
-    if abs(wanted - present) <= tolerance:
-        return Solved(0.0, present, 0)
-    if wanted < present:
-        raise AnatomyError(f"{what}: {wanted:.1f} mm asked for, {present:.1f} mm is there already")
-    low, high = _Tried(0.0, present), None
-    amount, width = min(first, most), math.inf
+    if abs(target - present) <= tolerance:
+        return Solution(0.0, present, 0)
+    if target < present:
+        text = f"{target:.1f} mm requested, which is less than the present {present:.1f} mm"
+        raise AnatomyError(f"{quantity}: {text}")
+    low, high = _Evaluation(0.0, present), None
+    amount, width = min(first_amount, max_amount), math.inf
     for count in range(1, EVALUATIONS + 1):
-        value, hindrance = measured(amount)
-        if hindrance is None and abs(value - wanted) <= tolerance:
-            return Solved(amount, value, count)
-        if hindrance is not None or value > wanted:
-            high = _Tried(amount, value, hindrance)
+        value, violation = measure(amount)
+        if violation is None and abs(value - target) <= tolerance:
+            return Solution(amount, value, count)
+        if violation is not None or value > target:
+            high = _Evaluation(amount, value, violation)
         else:
-            low = _Tried(amount, value)
-            if amount >= most:
+            low = _Evaluation(amount, value)
+            if amount >= max_amount:
                 break
         bracket = high.amount - low.amount if high is not None else math.inf
         if high is not None and width / 2 < bracket < width < math.inf:
             amount = (low.amount + high.amount) / 2
         else:
-            amount = _next(low, high, wanted, present, most)
+            amount = _next_amount(low, high, target, present, max_amount)
         width = bracket
-    reached = f"{what}: {wanted:.1f} mm asked for, the largest that can be reached is"
-    why = f" ({high.hindrance})" if high and high.hindrance else ""
-    raise AnatomyError(f"{reached} {low.value:.1f} mm{why}")
+    reason = f" ({high.violation})" if high and high.violation else ""
+    text = f"{target:.1f} mm requested; the largest that can be reached is {low.value:.1f} mm"
+    raise AnatomyError(f"{quantity}: {text}{reason}")
 
 
-def _next(low: _Tried, high: _Tried | None, wanted: float, present: float, most: float) -> float:
+def _next_amount(
+    low: _Evaluation, high: _Evaluation | None, target: float, present: float, max_amount: float
+) -> float:
+    """Return the amount that a straight line suggests, clear of the ends of the bracket."""
     if high is None:
         slope = (low.value - present) / low.amount
-        ahead = (wanted - low.value) / slope if slope > 0 else most
-        return min(most, low.amount + max(ahead, 0.1 * low.amount))
-    share = (wanted - low.value) / (high.value - low.value) if high.value > wanted else 0.5
+        step = (target - low.value) / slope if slope > 0 else max_amount
+        return min(max_amount, low.amount + max(step, 0.1 * low.amount))
+    share = (target - low.value) / (high.value - low.value) if high.value > target else 0.5
     return low.amount + min(max(share, 0.1), 0.9) * (high.amount - low.amount)
 
 
 def solve_for_measure(
-    measured: Callable[[float], float],
-    wanted: float,
+    measure: Callable[[float], float],
+    target: float,
     present: float,
     tolerance: float,
-    first: float,
-    most: float,
+    first_amount: float,
+    max_amount: float,
     refusal: str,
-) -> Solved:
-    """The amount in [0, most] that takes a measure, rising or falling, from `present` to `wanted`.
+) -> Solution:
+    """Find the amount in [0, max_amount] that takes a rising or falling measure to a target.
 
-    refusal: what to say where it cannot: "… {nearest:.1f} …" takes the nearest value there is.
+    Args:
+        measure: amount -> value.
+        target: The value to reach.
+        present: The value at amount 0.
+        tolerance: How close to the target is close enough.
+        first_amount: The amount to try first.
+        max_amount: The largest amount to try.
+        refusal: The message if the target cannot be reached; "{nearest:.1f}" in it stands for the
+            nearest value that was reached.
+
+    Raises:
+        AnatomyError: The target cannot be reached; with `refusal`.
     """
-    sign = 1 if wanted >= present else -1
-    tried = [present]
+    sign = 1 if target >= present else -1
+    values = [present]
 
-    def gained(amount: float) -> tuple[float, None]:
-        tried.append(measured(amount))
-        return sign * (tried[-1] - present), None
+    def change(amount: float) -> tuple[float, None]:
+        values.append(measure(amount))
+        return sign * (values[-1] - present), None
 
     try:
-        return solve(gained, abs(wanted - present), 0.0, tolerance, first, most, "")
+        return solve(change, abs(target - present), 0.0, tolerance, first_amount, max_amount, "")
     except AnatomyError:
-        nearest = min(tried, key=lambda value: abs(value - wanted))
+        nearest = min(values, key=lambda value: abs(value - target))
         raise AnatomyError(refusal.format(nearest=nearest)) from None

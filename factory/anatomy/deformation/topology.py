@@ -1,8 +1,8 @@
-"""Label maps that change shape and keep their topology.
+"""Change label maps and keep their topology.
 
 Resampling a label map tears thin sheets and closes narrow gaps even where the map of space is
-smooth. So a warped label map is not taken as it comes: the old one is led to it voxel by voxel,
-and only through simple points, whose flip changes no tissue's components, tunnels or cavities
+smooth. So a warped label map is not used directly: the old one is changed towards it voxel by
+voxel, and only at simple points, whose flip changes no tissue's components, tunnels or cavities
 (26-connected tissues in a 6-connected rest; Bertrand and Malandain, 1994).
 """
 
@@ -11,14 +11,16 @@ from collections.abc import Callable
 import numpy as np
 
 SWEEPS = 12
+"""How often all voxels are visited at most."""
 RELAYS = 3
+"""How often sheets of a voxel are thickened, so that they can pass."""
 
 _Z, _Y, _X = np.unravel_index(np.arange(27), (3, 3, 3))
 _STEPS = np.abs(_Z - 1) + np.abs(_Y - 1) + np.abs(_X - 1)
 
 
 def _bits(where: np.ndarray) -> np.uint32:
-    """The voxels of a 3×3×3 neighbourhood as bits of one number."""
+    """Return the voxels of a 3×3×3 neighbourhood as bits of one number."""
     return np.uint32(sum(1 << int(i) for i in np.flatnonzero(where)))
 
 
@@ -32,53 +34,63 @@ _AXES = [
 
 
 def change_keeping_topology(label: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """`label` changed towards `target`, every tissue's topology kept; a new array.
+    """Change a label map towards a target and keep every tissue's topology.
 
-    Voxels flip to the target's label where that is a simple change of the tissue they leave and
-    of the one they join (background, 0, is no tissue), until nothing moves. What stays different
-    is what topology forbids, or what lies too far off to be reached: lead by steps of a voxel or
-    two. A sheet of a voxel that stands between a voxel and what it is to become is let through:
-    that voxel takes the sheet's label first, so a few may keep a label that is neither's.
+    A voxel flips to the target's label if it is a simple point of both the tissue it leaves and
+    the one it joins (background, 0, is no tissue). This is repeated until nothing changes. What
+    stays different is forbidden by topology, or lies too far away: use steps of one or two voxels.
+    A sheet one voxel thick may stand between a voxel and its new tissue. It is let through: the
+    voxel takes the sheet's label first, so a few voxels may keep a label that neither map has
+    there.
+
+    Args:
+        label: Label map [z, y, x].
+        target: Label map of the same shape.
+
+    Returns:
+        A new label map.
     """
-    grown = tuple(n + 2 for n in label.shape)
+    padded = tuple(n + 2 for n in label.shape)
     flat, goal = np.pad(label, 1).ravel(), np.pad(target, 1).ravel()
-    strides = np.array([grown[1] * grown[2], grown[2], 1])
+    strides = np.array([padded[1] * padded[2], padded[2], 1])
     offsets = (np.stack([_Z, _Y, _X], 1) - 1) @ strides
-    wanted = np.flatnonzero(flat != goal)
-    z, y, x = np.unravel_index(wanted, grown)
+    pending = np.flatnonzero(flat != goal)
+    z, y, x = np.unravel_index(pending, padded)
     parity = np.zeros(flat.size, np.uint8)
-    parity[wanted] = (z % 2) * 4 + (y % 2) * 2 + x % 2
-    held = _sweep(flat, goal, wanted, parity, offsets, SWEEPS)
+    parity[pending] = (z % 2) * 4 + (y % 2) * 2 + x % 2
+    blocked = _sweep(flat, goal, pending, parity, offsets, SWEEPS)
     for _ in range(RELAYS):
         relay = flat.copy()
         for offset in offsets[_STEPS == 1]:
-            beside = held + offset
-            sheet = (flat[beside] != goal[beside]) & (goal[beside] == goal[held])
-            sheet &= (flat[beside] != flat[held]) & (flat[beside] != 0) & (flat[held] != 0)
-            relay[held[sheet]] = flat[beside[sheet]]
-        thickened = held[relay[held] != flat[held]]
+            beside = blocked + offset
+            sheet = (flat[beside] != goal[beside]) & (goal[beside] == goal[blocked])
+            sheet &= (flat[beside] != flat[blocked]) & (flat[beside] != 0) & (flat[blocked] != 0)
+            relay[blocked[sheet]] = flat[beside[sheet]]
+        thickened = blocked[relay[blocked] != flat[blocked]]
         if not len(thickened):
             break
         _sweep(flat, relay, thickened, parity, offsets, 1)
-        held = _sweep(flat, goal, held, parity, offsets, SWEEPS)
-    return flat.reshape(grown)[1:-1, 1:-1, 1:-1].copy()
+        blocked = _sweep(flat, goal, blocked, parity, offsets, SWEEPS)
+    return flat.reshape(padded)[1:-1, 1:-1, 1:-1].copy()
 
 
 def _sweep(
     flat: np.ndarray,
     goal: np.ndarray,
-    wanted: np.ndarray,
+    pending: np.ndarray,
     parity: np.ndarray,
     offsets: np.ndarray,
-    most: int,
+    max_rounds: int,
 ) -> np.ndarray:
-    """Flip, in place, what may be; what is left. Voxels of one parity are no neighbours of each
-    other, so they flip together."""
-    waiting = [wanted[parity[wanted] == p] for p in range(8)]
-    for _ in range(most):
+    """Flip, in place, the pending voxels that may flip; return those that may not.
+
+    Voxels of one parity are not neighbours of each other, so they flip together.
+    """
+    waiting = [pending[parity[pending] == p] for p in range(8)]
+    for _ in range(max_rounds):
         moved = False
         for p, places in enumerate(waiting):
-            flips = _may_flip(flat, goal, places, offsets)
+            flips = _can_flip(flat, goal, places, offsets)
             flat[places[flips]] = goal[places[flips]]
             waiting[p] = places[~flips]
             moved = moved or bool(flips.any())
@@ -87,41 +99,47 @@ def _sweep(
     return np.concatenate(waiting)
 
 
-def _may_flip(
+def _can_flip(
     flat: np.ndarray, goal: np.ndarray, places: np.ndarray, offsets: np.ndarray
 ) -> np.ndarray:
+    """Return which of the places can take the goal's label without a change of topology."""
     old, new = flat[places], goal[places]
     beside = flat[places[:, None] + offsets]
-    joined = _packed(beside == new[:, None])
-    joins = (new == 0) | is_simple(joined)
+    joined = _pack_bits(beside == new[:, None])
+    joins: np.ndarray = (new == 0) | is_simple(joined)
     joins &= (joined & _FACES) != 0
-    joins[joins] = ((old == 0) | is_simple(_packed(beside == old[:, None])))[joins]
+    joins[joins] = ((old == 0) | is_simple(_pack_bits(beside == old[:, None])))[joins]
     return joins
 
 
-def _packed(where: np.ndarray) -> np.ndarray:
-    """Neighbourhoods, bool [n, 27], as bits of one number each, the middle's unset."""
+def _pack_bits(where: np.ndarray) -> np.ndarray:
+    """Return neighbourhoods, bool [n, 27], as the bits of one number each; the middle bit is 0."""
     four = np.zeros((len(where), 4), np.uint8)
     four[:] = np.packbits(where, axis=1, bitorder="little")
-    return four.view("<u4")[:, 0] & ~_MIDDLE
+    bits: np.ndarray = four.view("<u4")[:, 0] & ~_MIDDLE
+    return bits
 
 
 def is_simple(tissue: np.ndarray) -> np.ndarray:
-    """Whether the middle of each neighbourhood may join or leave the tissue; bool [n].
+    """Return whether the middle of each neighbourhood can join or leave the tissue, bool [n].
 
-    tissue: uint32 [n], bit 9 z + 3 y + x of a 3×3×3 neighbourhood set where the tissue is; the
-    middle bit unset.
+    Args:
+        tissue: uint32 [n], one number for each 3×3×3 neighbourhood. Bit 9 z + 3 y + x is 1 where
+            the tissue is; the middle bit is 0.
     """
     rest = ~tissue & _WITHIN_EDGES
-    doors = rest & _FACES
-    one_rest = (doors != 0) & ((doors & ~_flood(doors & -doors, rest, _by_faces)) == 0)
-    one_tissue = (tissue != 0) & (_flood(tissue & -tissue, tissue, _by_corners) == tissue)
-    return one_rest & one_tissue
+    # x & -x is the lowest bit of x: any one voxel of a set.
+    faces = rest & _FACES
+    one_rest = (faces != 0) & ((faces & ~_flood(faces & -faces, rest, _spread_by_faces)) == 0)
+    one_tissue = (tissue != 0) & (_flood(tissue & -tissue, tissue, _spread_by_corners) == tissue)
+    simple: np.ndarray = one_rest & one_tissue
+    return simple
 
 
 def _flood(
     seed: np.ndarray, within: np.ndarray, spread: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
+    """Return all voxels of `within` that are connected to the seed."""
     while True:
         wider = spread(seed) & within
         if np.array_equal(wider, seed):
@@ -129,14 +147,16 @@ def _flood(
         seed = wider
 
 
-def _by_faces(bits: np.ndarray) -> np.ndarray:
+def _spread_by_faces(bits: np.ndarray) -> np.ndarray:
+    """Return the voxels and their neighbours across a face."""
     wider = bits
     for shift, not_first, not_last in _AXES:
         wider = wider | ((bits << shift) & not_first) | ((bits >> shift) & not_last)
     return wider
 
 
-def _by_corners(bits: np.ndarray) -> np.ndarray:
+def _spread_by_corners(bits: np.ndarray) -> np.ndarray:
+    """Return the voxels and their neighbours across a face, an edge or a corner."""
     for shift, not_first, not_last in _AXES:
         bits = bits | ((bits << shift) & not_first) | ((bits >> shift) & not_last)
     return bits

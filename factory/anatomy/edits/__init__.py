@@ -1,1 +1,1 @@
-"""The edits of label maps that a recipe may name: one folder an edit."""
+"""Edits of label maps: one folder for each, found by the registry."""

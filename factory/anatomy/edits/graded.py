@@ -1,18 +1,23 @@
-"""Edits whose size is given in mm, or by a grade that is translated to mm."""
+"""Edits whose size is given in mm, or as a grade that is translated to mm."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import model_validator
 
-from factory.anatomy.edits.operator import Operator, options_of
+from factory.anatomy.edits.operator import Operator, list_options
 from factory.config.parameters import Option
 from factory.config.section import problem
 from factory.config.types import TISSUES, Grade, Millimetres
+from factory.storage.json_value import JsonObject
 from factory.text import join_names
 
 
 class Graded(Operator):
-    """An edit whose size in mm is given, or a grade that grades_mm translates."""
+    """An edit whose size is given in mm, or as a grade that grades_mm translates.
+
+    Attributes:
+        size: The name of the parameter that is the size in mm.
+    """
 
     size: ClassVar[str]
 
@@ -20,7 +25,7 @@ class Graded(Operator):
     grades_mm: dict[Grade, Millimetres] | None = None
 
     @model_validator(mode="after")
-    def _sized(self) -> "Graded":
+    def _check_size(self) -> "Graded":
         if (getattr(self, self.size) is None) == (self.grade is None):
             both = self.grade is not None
             text = (
@@ -31,7 +36,7 @@ class Graded(Operator):
             raise problem("grade needs grades_mm; allowed: e.g. {0: 0, 1: 1.5}", at=("grade",))
         if self.grade is None and self.grades_mm is not None:
             raise problem("grades_mm without grade", at=("grades_mm",))
-        for at, grade in options_of(self.grade):
+        for at, grade in list_options(self.grade):
             if grade not in (self.grades_mm or {}):
                 words = f"{join_names(sorted(self.grades_mm or {}))} (the keys of grades_mm)"
                 text = "value {value}; allowed: {words}"
@@ -39,7 +44,8 @@ class Graded(Operator):
         return self
 
     @classmethod
-    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def resolve_parameters(cls, values: JsonObject) -> JsonObject:
+        """Return the parameters of a case with the size in mm in place of the grade."""
         if "grade" not in values:
             return values
         others = {k: v for k, v in values.items() if k not in ("grade", "grades_mm")}
@@ -47,7 +53,7 @@ class Graded(Operator):
 
 
 def check_into(into: tuple[str, ...]) -> None:
-    """Raises the error of a validator where ventricles cannot grow into some tissues."""
+    """Raise a validator's error if the ventricles cannot grow into one of the tissues."""
     if not into or "ventricles" in into or len(set(into)) < len(into):
         others = join_names(t for t in TISSUES if t != "ventricles")
         text = "value {value}; allowed: a list, without repeats, of {others}"

@@ -1,4 +1,4 @@
-"""What an edit of the label map is to a recipe: its parameters, and what carries it out."""
+"""The base class of edits: the parameters of a recipe, and the function that applies them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,13 @@ from factory.config.parameters import sweep_values
 from factory.config.section import Section
 from factory.config.sweep_keywords import parameter_keyword
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import LabelTable
 
-Edited = tuple[np.ndarray, np.ndarray | None] | tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
-"""A label map and an image after an edit, and what the edit puts on record, if anything."""
+EditResult = tuple[np.ndarray, np.ndarray | None, JsonObject]
+"""A label map uint8 [z, y, x], an image float32 [z, y, x] or None, and the edit's record."""
+Edited = tuple[np.ndarray, np.ndarray | None] | EditResult
+"""The same, where an edit may have no record."""
 
 
 @dataclass(frozen=True)
@@ -21,51 +24,53 @@ class Example:
     """An edit at growing strengths, for documentation, pictures, benchmarks and tests.
 
     Attributes:
-        text: What it shows, a few words.
+        text: What it shows, in a few words.
         strengths: Parameters as `Operator.apply` takes them, the weakest first.
-        axis: Where to look: 0 axial, 1 coronal, 2 sagittal slices.
-        tissue: The slice with most of it is shown; by default with most of all that is labelled.
+        axis: The slices to look at: 0 axial, 1 coronal, 2 sagittal.
+        tissue: The slice with most of this tissue is shown; by default the one with most labelled
+            voxels.
         record: The key of the edit's record that is printed above a picture.
-        on_phantom: The strengths for a procedural head, where they are others.
+        on_phantom: The strengths for a procedural head, if they differ.
     """
 
     text: str
-    strengths: tuple[Mapping[str, Any], ...]
+    strengths: tuple[Mapping[str, JsonValue], ...]
     axis: int = 0
     tissue: str | None = None
     record: str | None = None
-    on_phantom: tuple[Mapping[str, Any], ...] | None = None
+    on_phantom: tuple[Mapping[str, JsonValue], ...] | None = None
 
 
 class Operator(Section):
-    """An edit of the label map: its fields are its parameters, with their units in their names.
+    """An edit of the label map. Its fields are its parameters, with their units in their names.
 
     Attributes:
         random: Whether it takes `seed`, a whole number that belongs to the case.
-        wants_age: Whether it takes `age_weeks`, the subject's gestational age, or None where that
-            is not known.
-        needs: Labels beside FETA's that it cannot do without.
-        seconds_per_megavoxel: Of one core, for a million voxels of the box that a plan foresees
+        takes_age: Whether it takes `age_weeks`, the subject's gestational age, or None if that is
+            not known.
+        needs: Labels beyond FETA's that it requires.
+        seconds_per_megavoxel: Time of one core for a million voxels of the box that a plan expects
             for a head; roughly, from benchmarks/anatomy_speed.py.
-        examples: At least one.
+        examples: At least one example.
     """
 
     random: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
-    wants_age: ClassVar[bool] = False
+    takes_age: ClassVar[bool] = False
     seconds_per_megavoxel: ClassVar[float]
     examples: ClassVar[tuple[Example, ...]]
 
+    # Any: each edit declares its own parameters.
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
-        """Edit a label map, and carry the subject's image along.
+        """Edit a label map, and change the subject's image with it.
 
-        Arguments:
+        Args:
             label: uint8 [z, y, x].
             spacing: Voxel size (z, y, x) in mm.
             table: What the values of label mean.
             values: The parameters of a case; `image`, float32 [z, y, x] or None; and `seed` and
-                `age_weeks` where the operator takes them.
+                `age_weeks` if the operator takes them.
 
         Returns:
             The label map, the image, and a record whose values become columns of the dataset. An
@@ -76,8 +81,8 @@ class Operator(Section):
         """
         raise NotImplementedError
 
-    def adds_label(self) -> tuple[str, str] | None:
-        """The name of the label that it brings, and the tissue as which that is painted."""
+    def added_label(self) -> tuple[str, str] | None:
+        """Return the name of the label that it adds, and the tissue to paint it as; or None."""
         return None
 
     @staticmethod
@@ -86,42 +91,49 @@ class Operator(Section):
         label: np.ndarray,
         spacing: Spacing,
         table: LabelTable,
-        values: Mapping[str, Any],
+        values: Mapping[str, JsonValue],
     ) -> np.ndarray:
-        """The painted image float32 [z, y, x] as the edit leaves it; by default as it is.
+        """Return the painted image, float32 [z, y, x], as the edit changes it; by default as it is.
 
-        values: the parameters of the case.
+        `values` are the parameters of the case.
         """
         return image
 
     @classmethod
-    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Parameters as `apply` takes them, from those a case has been given."""
+    def resolve_parameters(cls, values: JsonObject) -> JsonObject:
+        """Return the parameters that `apply` takes, from those of a case."""
         return values
 
     @classmethod
-    def seconds(cls, values: dict[str, Any], megavoxels: float) -> float:
-        """What a core takes for a head whose box has so many voxels, by plain parameters."""
+    def seconds(cls, values: JsonObject, megavoxels: float) -> float:
+        """Estimate the time of one core for a head whose box has so many million voxels.
+
+        `values`, here and below, are the parameters as a recipe has them, as plain JSON.
+        """
         return cls.seconds_per_megavoxel * megavoxels
 
     @classmethod
-    def reaches_weeks(cls, values: dict[str, Any]) -> float:
-        """The gestational age to which a subject may come, by plain parameters; 0 for its own."""
+    def max_age_weeks(cls, values: JsonObject) -> float:
+        """Return the highest gestational age that the edit can give; 0 if it keeps the age."""
         return 0.0
 
     @classmethod
-    def grows_mm(cls, values: dict[str, Any]) -> float:
-        """How far a head may come to reach beyond itself on each side, by plain parameters."""
+    def head_growth_mm(cls, values: JsonObject) -> float:
+        """Return by how many mm the head can grow at most on each side."""
         return 0.0
 
     @classmethod
-    def grows_by(cls, values: dict[str, Any]) -> float:
-        """By what factor, 1 or more, a head may come to be larger, by plain parameters."""
+    def head_growth_factor(cls, values: JsonObject) -> float:
+        """Return by what factor, at least 1, the head can grow at most."""
         return 1.0
 
 
-def options_of(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
-    """Each value an Option may take, with its place below the parameter."""
+def list_options(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
+    """List each value that an Option can take, with its path below the parameter.
+
+    Args:
+        value: The parameter as a recipe has it: a Section, or a plain value of any type.
+    """
     plain = value.model_dump(exclude_none=True) if isinstance(value, Section) else value
     word = parameter_keyword(plain)
     if word is None:

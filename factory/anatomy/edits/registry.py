@@ -1,7 +1,7 @@
-"""The edits of label maps that a recipe may name: one folder of this package each.
+"""The edits of label maps that a recipe may name: one folder of this package for each.
 
-A folder's `__init__` defines the class of its parameters as OPERATOR (see Operator); the numerics
-beside it are imported once the edit is carried out.
+A folder's `__init__` defines the class of its parameters as OPERATOR (see Operator). The numerics
+beside it are imported only when the edit is applied.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,11 @@ from factory.config.parameters import extremes
 from factory.config.section import Section, allowed, problem
 from factory.config.sweep_keywords import parameter_keyword
 from factory.discovery import discover
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.text import join_names
 
 OPERATORS: Mapping[str, type[Operator]] = discover("factory.anatomy.edits", "OPERATOR")
+"""Every edit's class by its name."""
 
 
 class EditBase(Section):
@@ -25,42 +27,43 @@ class EditBase(Section):
     when: Annotated[str, Field(min_length=1), allowed("a condition in words")] | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "EditBase":
-        if len(self._given()) != 1:
-            words = join_names(OPERATORS)
-            raise problem(f"{len(self._given())} operators; allowed: one of {words}")
+    def _check_one_operator(self) -> "EditBase":
+        names = self._operator_names()
+        if len(names) != 1:
+            raise problem(f"{len(names)} operators; allowed: one of {join_names(OPERATORS)}")
         return self
 
     @property
     def operator_name(self) -> str:
-        """The name of the operator that the edit is."""
-        return self._given()[0]
+        """The name of the edit's operator."""
+        return self._operator_names()[0]
 
     @property
     def operator(self) -> Operator:
-        """The operator that the edit is, with its parameters."""
+        """The edit's operator, with its parameters."""
         operator: Operator = getattr(self, self.operator_name)
         return operator
 
     def number_names(self) -> set[str]:
-        """Names of the numbers that it is given: what conditions after it may compare."""
+        """Return the names of its numeric parameters, which later conditions may compare."""
         values = self.operator.model_dump(exclude_none=True)
         return {name for name, value in values.items() if _is_numeric(value)}
 
-    def _given(self) -> list[str]:
+    def _operator_names(self) -> list[str]:
         return [name for name in OPERATORS if getattr(self, name) is not None]
 
 
-_fields: Any = {name: (kind | None, None) for name, kind in OPERATORS.items()}
+_fields: Any = {name: (kind | None, None) for name, kind in OPERATORS.items()}  # as create_model
 Edit: type[EditBase] = create_model("Edit", __base__=EditBase, __doc__=EditBase.__doc__, **_fields)
 
 
-def of(edit: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The operator's name and its parameters, of a recipe's plain edit or of a case's."""
+def split_edit(edit: Mapping[str, JsonValue]) -> tuple[str, JsonObject]:
+    """Return the operator's name and its parameters, from an edit of a recipe or of a case."""
     return next((name, values) for name, values in edit.items() if name not in ("when", "as"))
 
 
-def _is_numeric(value: Any) -> bool:
+def _is_numeric(value: JsonValue) -> bool:
+    """Return whether a parameter is a number, or a sweep or draw of numbers."""
     if isinstance(value, dict) and parameter_keyword(value) is None:
         return False
     return all(isinstance(v, int | float) and type(v) is not bool for v in extremes(value))

@@ -1,4 +1,4 @@
-"""Width of the lateral ventricles at the atrium, in mm, as near as labels allow to ISUOG's."""
+"""Width of the lateral ventricles at the atrium, in mm, as close to ISUOG as labels allow."""
 
 import edt
 import numpy as np
@@ -6,69 +6,87 @@ from scipy import ndimage
 
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.memoize import memoize_last_label
-from factory.anatomy.regions import CEREBRUM, midline_x, where
+from factory.anatomy.regions import CEREBRUM, midline_x, tissue_mask
 from factory.imaging.boxes import crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
 ATRIAL_LEVEL = (0.39, 0.47)
+"""Axial slices of the atrium, as shares of the cerebrum's height."""
 ATRIAL_STRETCH = (0.27, 0.42)
+"""Where the atrium lies within them, as shares of the cerebrum's length from behind."""
 SUBVOXELS = 4
+"""Parts into which a voxel's side is divided to find the largest circle."""
 
 
 def atrial_width_mm(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> dict[str, float | None]:
-    """Width of the atrium of each lateral ventricle, {"left": mm, "right": mm}.
+    """Measure the width of the atrium of each lateral ventricle.
 
     ISUOG measures in the axial plane of the thalami, across the atrium at the glomus of the
     choroid plexus, perpendicular to the ventricle and from inner wall to inner wall. Labels show
     neither glomus nor sulcus, so the place is taken from the cerebrum's box:
-    - the level is the axial slices from 0.39 to 0.47 of the cerebrum's height, the upper half of
-      the thalami, and the atrium what lies from 0.27 to 0.42 of its length from behind, the
-      stretch just behind them (in 15 atlas brains and five phantoms, 20–36 weeks, the deep grey
-      matter's middle lies at 0.39 ± 0.03 of the height, its posterior end at 0.41 ± 0.04 of the
-      length). Not the deep grey matter itself: an edit may grow into it, and the level would
-      slide away under the measurement, while the cerebrum's box stays;
-    - the width in a slice is the diameter of the largest circle centred there that fits in the
-      ventricle's half: in a tube the chord perpendicular to its long axis, however the head is
-      turned; in steps of a quarter to half a voxel;
-    - the width is the median over the slices.
-    A ventricle grown by r mm is wider by about 2 r, and never narrower. None where the side has
-    no ventricle at that place. Raises AnatomyError for a table without ventricles.
+
+    - The level is the axial slices from 0.39 to 0.47 of the cerebrum's height, which is the upper
+      half of the thalami. The atrium lies from 0.27 to 0.42 of the cerebrum's length from behind,
+      just behind the thalami. (In 15 atlas brains and five phantoms, 20–36 weeks, the middle of
+      the deep grey matter lies at 0.39 ± 0.03 of the height, its posterior end at 0.41 ± 0.04 of
+      the length.) The deep grey matter itself does not define the level: an edit may grow into it,
+      which would move the level, while the cerebrum's box stays.
+    - The width in a slice is the diameter of the largest circle, centred in that region, that fits
+      in the ventricle's half. In a tube it is the chord perpendicular to the long axis, whichever
+      way the head is turned. It comes in steps of a quarter to half a voxel.
+    - The width is the median over the slices.
+
+    A ventricle grown by r mm is wider by about 2 r, and never narrower.
+
+    Returns:
+        {"left": mm, "right": mm}; None for a side that has no ventricle at that place.
+
+    Raises:
+        AnatomyError: The table has no ventricles.
     """
-    return lateral_and_widths(crop_with_rim(label), spacing, table)[1]
+    return lateral_ventricles_and_widths(crop_with_rim(label), spacing, table)[1]
 
 
 @memoize_last_label
-def lateral_and_widths(
+def lateral_ventricles_and_widths(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> tuple[np.ndarray, dict[str, float | None]]:
-    """The lateral ventricles of a brain's box (see crop_with_rim), bool, and their widths."""
+    """Return the lateral ventricles, bool [z, y, x], and their widths, of a cropped label map.
+
+    `label` must come from `crop_with_rim`.
+    """
     lateral = lateral_ventricles(label, spacing, table)
     if not lateral.any():
         return lateral, {"left": None, "right": None}
-    cerebrum = where(label, table, CEREBRUM)
-    level = _part(np.any(cerebrum, axis=(1, 2)), ATRIAL_LEVEL)
-    window = _part(np.any(cerebrum, axis=(0, 2)), ATRIAL_STRETCH)
+    cerebrum = tissue_mask(label, table, CEREBRUM)
+    level = _slice_between(np.any(cerebrum, axis=(1, 2)), ATRIAL_LEVEL)
+    window = _slice_between(np.any(cerebrum, axis=(0, 2)), ATRIAL_STRETCH)
     left = np.arange(label.shape[2]) < midline_x(label)[level, :, None]
     sides = {"left": lateral[level] & left, "right": lateral[level] & ~left}
     return lateral, {
-        side: _width(mask, window, (spacing[1], spacing[2])) if mask[:, window].any() else None
+        side: _median_width_mm(mask, window, (spacing[1], spacing[2]))
+        if mask[:, window].any()
+        else None
         for side, mask in sides.items()
     }
 
 
-def _part(profile: np.ndarray, fractions: tuple[float, float]) -> slice:
-    """The voxels between two fractions of the extent of a profile, one at least."""
-    where = np.nonzero(profile)[0]
-    length = where[-1] - where[0] + 1
-    first, last = (round(where[0] + f * length) for f in fractions)
+def _slice_between(profile: np.ndarray, fractions: tuple[float, float]) -> slice:
+    """Return the voxels between two shares of a profile's extent, at least one."""
+    inside = np.nonzero(profile)[0]
+    length = inside[-1] - inside[0] + 1
+    first, last = (round(inside[0] + f * length) for f in fractions)
     return slice(first, max(last, first + 1))
 
 
-def _width(mask: np.ndarray, window: slice, spacing: tuple[float, float]) -> float:
-    """Median over slices of the largest circle in mask [z, y, x] centred in the window of y."""
+def _median_width_mm(mask: np.ndarray, window: slice, spacing: tuple[float, float]) -> float:
+    """Return the median over slices of the largest circle in mask [z, y, x], mm.
+
+    Circles are centred in the window of y. spacing: mm (y, x).
+    """
     ys, xs = np.nonzero(mask.any(0))
     y0, x0 = max(0, ys.min() - 2), max(0, xs.min() - 2)
     box = mask[:, y0 : ys.max() + 3, x0 : xs.max() + 3]
@@ -76,7 +94,7 @@ def _width(mask: np.ndarray, window: slice, spacing: tuple[float, float]) -> flo
     fine_spacing = (spacing[0] / SUBVOXELS, spacing[1] / SUBVOXELS)
     diameters = []
     for section in box:
-        # A slight blur takes the voxels' stairs off slanted walls; flat walls stay in place.
+        # A slight blur removes the staircase of slanted walls; flat walls stay in place.
         smooth = ndimage.gaussian_filter(section.astype(np.float32), 0.7)
         fine = ndimage.zoom(smooth, SUBVOXELS, order=1, grid_mode=True, mode="nearest") > 0.5
         radius = edt.edt(fine, anisotropy=fine_spacing, black_border=False)[rows]

@@ -1,4 +1,4 @@
-"""Pieces, tunnels and cavities of every tissue, 26-connected."""
+"""Components and Euler number of every tissue, by 26-connectivity."""
 
 import cc3d
 import numpy as np
@@ -8,21 +8,22 @@ from factory.anatomy.memoize import memoize_last_label
 from factory.storage.subjects.types import LabelTable
 
 Counts = dict[str, int]
+"""A whole number for each tissue by name."""
 
 
 def components(label: np.ndarray, table: LabelTable) -> Counts:
-    """Connected components of every tissue but the background, by 26-connectivity."""
+    """Count the 26-connected components of every tissue but the background."""
     return _topology(label, table)[0]
 
 
 def euler_number(label: np.ndarray, table: LabelTable) -> Counts:
-    """Components less tunnels plus cavities of every tissue but the background (26-connected)."""
+    """Return components - tunnels + cavities of every tissue but the background."""
     return _topology(label, table)[1]
 
 
 def _topology(label: np.ndarray, table: LabelTable) -> tuple[Counts, Counts]:
-    """Both counts of every tissue but the background."""
-    tissues = _tissues(label, table)
+    """Return components and Euler number of every tissue but the background."""
+    tissues = _tissue_boxes(label, table)
     pieces = {
         name: int(cc3d.connected_components(tissue, connectivity=26, return_N=True)[1])
         for name, tissue in tissues.items()
@@ -32,28 +33,34 @@ def _topology(label: np.ndarray, table: LabelTable) -> tuple[Counts, Counts]:
 
 
 def _euler_number(tissue: np.ndarray) -> int:
-    """Corners less edges plus faces less voxels, those of closed cubes, which touch where they
-    share a corner. tissue: bool [z, y, x], clear of the borders."""
+    """Return corners - edges + faces - voxels, where a voxel is a closed cube.
+
+    Cubes that share a corner are connected. tissue: bool [z, y, x], clear of the borders.
+    """
     signed = [(tissue, -1)]
     for axis in range(3):
         low, high = [slice(None)] * 3, [slice(None)] * 3
         low[axis], high[axis] = slice(None, -1), slice(1, None)
-        # What lies between two voxels is there where either is.
+        # A face, edge or corner belongs to the tissue if either neighbour does.
         signed += [(cells[tuple(low)] | cells[tuple(high)], -sign) for cells, sign in signed]
     return int(sum(sign * np.count_nonzero(cells) for cells, sign in signed))
 
 
 topology, topology_before = memoize_last_label(_topology), memoize_last_label(_topology)
-"""(components, Euler numbers). What an edit made is soon measured; what it found, the next case's
-edit finds again."""
+"""Return (components, Euler numbers), remembered for the last label map.
+
+There are two memories: the label map that an edit makes is measured soon afterwards, and the one
+that it starts from is the start of the next case's edit too."""
 
 
-def _tissues(label: np.ndarray, table: LabelTable) -> dict[str, np.ndarray]:
-    """Each tissue as bool [z, y, x] in its own box with a rim of one voxel, which both counts
-    need; nothing but rim where it is absent."""
+def _tissue_boxes(label: np.ndarray, table: LabelTable) -> dict[str, np.ndarray]:
+    """Return each tissue as bool [z, y, x] in its own box with a rim of one voxel.
+
+    Both counts need the rim. A tissue that is absent has a rim only.
+    """
     boxes = ndimage.find_objects(label, len(table.names) - 1)
-    nothing = (slice(0),) * 3
+    empty = (slice(0),) * 3
     return {
-        name: np.pad(label[box or nothing] == value, 1)
+        name: np.pad(label[box or empty] == value, 1)
         for value, (name, box) in enumerate(zip(table.names[1:], boxes, strict=True), 1)
     }

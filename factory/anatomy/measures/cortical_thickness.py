@@ -4,38 +4,41 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from factory.anatomy.regions import CEREBRUM, where
+from factory.anatomy.regions import CEREBRUM, tissue_mask
 from factory.imaging.boxes import box_with_margin, crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
 BLUR_VOXELS = 1.0
-"""Takes the voxels' stairs off slanted surfaces; flat ones stay in place."""
+"""Removes the staircase of slanted surfaces; flat ones stay in place."""
 REACH = 3
-"""Voxels about the grey matter that have a say: a face beyond, and what the blur brings there."""
+"""Voxels around the grey matter that matter: one face, and the reach of the blur beyond it."""
 
 
 def cortical_thickness_mm(
     label: np.ndarray, spacing: Spacing, table: LabelTable
 ) -> dict[str, float | None]:
-    """Thickness of the grey matter, {"mean": mm, "p5": mm}, p5 its 5th percentile.
+    """Measure the thickness of the grey matter, its mean and its 5th percentile.
 
-    At each place of the outer surface, the shortest way to the inner one: the pial half of the
-    definition of Fischl and Dale (PNAS 2000). The inner surface is where grey matter meets the
-    rest of the cerebrum, the outer one where it meets all else. The points lie where the
-    slightly blurred border crosses one half, one for each pair of neighbouring voxels. On shells
-    of 1.5 voxels or more the mean is right to a tenth of a voxel and p5 to a half: it comes out a
-    fifth of a voxel low on most, and 0.4 on corners and where a shell sits just on the grid.
+    The thickness at each point of the outer surface is the distance to the inner one: the pial
+    half of the definition of Fischl and Dale (PNAS 2000). The inner surface is where grey matter
+    meets the rest of the cerebrum, the outer one where it meets anything else. The points lie
+    where the slightly blurred border crosses one half, one for each pair of neighbouring voxels.
+    On shells of 1.5 voxels or more the mean is right to a tenth of a voxel and p5 to half a voxel:
+    p5 is mostly a fifth of a voxel too low, and 0.4 on corners and where a shell lies exactly on
+    the grid.
 
-    Where sulci are shut there is no outer surface, and nothing is measured; where the ribbon
-    tapers off or is torn, its thin edge counts. Both None where there is no grey matter, or none
-    that has both surfaces.
+    Where sulci are closed there is no outer surface, and nothing is measured; where the ribbon
+    tapers off or is torn, its thin edge counts.
+
+    Returns:
+        {"mean": mm, "p5": mm}; both None if there is no grey matter, or none with both surfaces.
     """
     brain = crop_with_rim(label)
-    grey = where(brain, table, ["grey_matter"])
-    inner = where(brain, table, [name for name in CEREBRUM if name != "grey_matter"])
-    white_surface = _surface(grey, inner, spacing)
-    pial_surface = _surface(grey, ~(grey | inner), spacing)
+    grey = tissue_mask(brain, table, ["grey_matter"])
+    inner = tissue_mask(brain, table, [name for name in CEREBRUM if name != "grey_matter"])
+    white_surface = _surface_points_mm(grey, inner, spacing)
+    pial_surface = _surface_points_mm(grey, ~(grey | inner), spacing)
     if not len(white_surface) or not len(pial_surface):
         return {"mean": None, "p5": None}
     tree = cKDTree(white_surface, compact_nodes=False, balanced_tree=False)
@@ -43,8 +46,8 @@ def cortical_thickness_mm(
     return {"mean": float(thickness.mean()), "p5": float(np.percentile(thickness, 5))}
 
 
-def _surface(grey: np.ndarray, beyond: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Points [n, 3] (z, y, x) in mm at which what lies beyond the grey matter begins."""
+def _surface_points_mm(grey: np.ndarray, beyond: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Return the points [n, 3] (z, y, x), mm, where the grey matter meets what lies beyond."""
     if not grey.any():
         return np.zeros((0, 3), np.float32)
     box = box_with_margin(grey, (REACH,) * 3)
@@ -60,9 +63,9 @@ def _surface(grey: np.ndarray, beyond: np.ndarray, spacing: Spacing) -> np.ndarr
         low, high = share[here][at], share[next_][at]
         step = np.where(high == low, np.inf, high - low)
         crossing = (0.5 - low) / step
-        # A sheet too thin for the blur to cross one half in it: the face itself.
+        # The blur crosses one half nowhere in a very thin sheet: take the face itself.
         crossing[(crossing < 0) | (crossing > 1) | (high == low)] = 0.5
-        found = (np.stack(at, 1) + start).astype(np.float32)
-        found[:, axis] += crossing
-        points.append(found * np.array(spacing, np.float32))
+        crossings = (np.stack(at, 1) + start).astype(np.float32)
+        crossings[:, axis] += crossing
+        points.append(crossings * np.array(spacing, np.float32))
     return np.concatenate(points)

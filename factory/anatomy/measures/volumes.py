@@ -1,4 +1,4 @@
-"""Volumes of the tissues in ml, and how much of the brain is ventricle."""
+"""Volumes of the tissues in ml, and the ventricle-to-brain ratio."""
 
 import numpy as np
 
@@ -9,28 +9,28 @@ from factory.storage.subjects.types import LabelTable
 
 
 def volumes_ml(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
-    """Millilitres of every tissue of the table but the background."""
+    """Return the volume of every tissue of the table but the background, ml."""
     counts = np.bincount(label.ravel(), minlength=len(table.names))
     ml = float(np.prod(spacing)) / 1000
     return {name: float(counts[i] * ml) for i, name in enumerate(table.names) if i}
 
 
 def ventricle_brain_ratio(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:
-    """Volume of both lateral ventricles over that of the brain's parenchyma.
+    """Return the volume of both lateral ventricles over that of the brain's parenchyma.
 
-    The volumetric ventricle-to-brain ratio, as a share (not percent). Parenchyma is all that is
-    labelled but external CSF and ventricles, so cerebellum and brainstem too; the third and
-    fourth ventricle are in neither. None for a table without ventricles or a map without
-    parenchyma.
+    This is the volumetric ventricle-to-brain ratio, as a share (not percent). Parenchyma is
+    everything labelled but external CSF and ventricles, so cerebellum and brainstem too. The third
+    and fourth ventricle count in neither volume. Returns None for a table without ventricles or a
+    map without parenchyma.
     """
     if "ventricles" not in table.names:
         return None
     brain = crop_with_rim(label)
-    return ratio_of(lateral_ventricles(brain, spacing, table), brain, table)
+    return lateral_brain_ratio(lateral_ventricles(brain, spacing, table), brain, table)
 
 
-def ratio_of(lateral: np.ndarray, label: np.ndarray, table: LabelTable) -> float | None:
-    """The same, of lateral ventricles already told from the others."""
+def lateral_brain_ratio(lateral: np.ndarray, label: np.ndarray, table: LabelTable) -> float | None:
+    """Return the ventricle-to-brain ratio from a mask of the lateral ventricles."""
     counts = np.bincount(label.ravel(), minlength=len(table.names))
     parenchyma = sum(int(counts[i]) for i, name in enumerate(table.names) if name not in OUTSIDE)
     return float(lateral.sum() / parenchyma) if parenchyma else None

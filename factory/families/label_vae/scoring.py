@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factory.anatomy.measures.heart import STRUCTURES, checked, checked_stack, reversal, volumes_ml
+from factory.anatomy.measures.heart import (
+    STRUCTURES,
+    check_slice,
+    check_stack,
+    path_reversal,
+    volumes_ml,
+)
 from factory.families.label_vae.inference import LabelVaeCodec, between, stacked, within
 from factory.families.label_vae.label_maps import maps
 from factory.imaging.pictures import draw_label_grid
@@ -79,14 +85,15 @@ def along(latents: LabelVaeCodec, first: Subject, last: Subject, method: str) ->
     steps = [ends[0], *between(latents, first, last, STEPS, SLICES, method), ends[1]]
     volumes = [volumes_ml(s.label, s.grid.spacing) for s in steps]
     turns = {
-        f"{name} turns back": reversal(np.array([v[name] for v in volumes])) for name in STRUCTURES
+        f"{name} turns back": path_reversal(np.array([v[name] for v in volumes]))
+        for name in STRUCTURES
     }
     return {
         "path": f"{first.id} to {last.id}",
         "steps": [s.label for s in steps],
         "volumes_ml": volumes,
         **turns,
-        "checks": rates([checked_stack(s.label) for s in steps[1:-1]]),
+        "checks": rates([check_stack(s.label) for s in steps[1:-1]]),
     }
 
 
@@ -116,23 +123,23 @@ def heart_rows(
     """Rows of evaluate's table that are about hearts; writes paths.csv and path-*.png."""
     drawn = latents.prior(DRAWS, seed=0)
     real_stacks = [stack for s in subjects for stack in [stacked(maps(s, latents.config.shape))]]
-    real_slices = rates([checked(p) for stack in real_stacks for p in stack if p.any()])
+    real_slices = rates([check_slice(p) for stack in real_stacks for p in stack if p.any()])
     rows = []
     if drawn.ndim == 3:
-        of_prior = rates([checked(plane) for plane in drawn])
+        of_prior = rates([check_slice(plane) for plane in drawn])
         denser = [within(latents, s, SLICES).label for s in subjects]
-        of_within = rates([checked(p) for label in denser for p in label if p.any()])
+        of_within = rates([check_slice(p) for label in denser for p in label if p.any()])
         rows += beside("prior", of_prior, real_slices) + beside("within", of_within, real_slices)
     else:
-        real = rates([checked_stack(stack) for stack in real_stacks])
-        rows += beside("prior", rates([checked_stack(volume) for volume in drawn]), real)
+        real = rates([check_stack(stack) for stack in real_stacks])
+        rows += beside("prior", rates([check_stack(volume) for volume in drawn]), real)
     walks = [along(latents, a, b, "linear") for a, b in opposite(subjects)]
     for number, walk in enumerate(walks):
         picture_path(walk["steps"], output / f"path-{number}.png", latents.config.labels)
     pd.DataFrame([{k: v for k, v in w.items() if k != "steps"} for w in walks]).to_csv(
         output / "paths.csv", index=False
     )
-    real = rates([checked_stack(stack) for stack in real_stacks])
+    real = rates([check_stack(stack) for stack in real_stacks])
     mean = {name: float(np.mean([w["checks"][name] for w in walks])) for name in real}
     rows += beside("between", mean, real)
     for name in STRUCTURES:

@@ -16,13 +16,13 @@ NormShare = Annotated[float, Field(ge=0.2, le=1.5), allowed("a share of the norm
 
 
 class CerebellarHypoplasia(Operator):
-    """The cerebellum contracted until its diameter is that asked for, in mm or of the norm's.
+    """The cerebellum becomes smaller, to a diameter in mm or as a share of the norm.
 
     The posterior fossa stays: external CSF fills what the cerebellum gives up.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.1
-    wants_age: ClassVar[bool] = True
+    takes_age: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "to a diameter",
@@ -43,14 +43,15 @@ class CerebellarHypoplasia(Operator):
     share_of_norm: Number[NormShare] | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "CerebellarHypoplasia":
+    def _check_exactly_one(self) -> "CerebellarHypoplasia":
         if (self.transcerebellar_mm is None) == (self.share_of_norm is None):
-            given = "no diameter" if self.share_of_norm is None else "two diameters"
-            raise problem(f"{given}; allowed: transcerebellar_mm or share_of_norm")
+            number = "no diameter" if self.share_of_norm is None else "two diameters"
+            raise problem(f"{number}; allowed: transcerebellar_mm or share_of_norm")
         return self
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.cerebellar_hypoplasia`."""
         from factory.anatomy.edits.cerebellar_hypoplasia.edit import cerebellar_hypoplasia
 
         return cerebellar_hypoplasia(label, spacing, table, **values)

@@ -1,30 +1,35 @@
-"""A small cerebellum in a posterior fossa that stays: transcerebellar diameter as asked for."""
+"""Make the cerebellum smaller, to a transcerebellar diameter; the posterior fossa stays.
 
-from typing import Any
+Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
+"""
 
 import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.deformation.invariants import check_invariants, volumes_before
 from factory.anatomy.deformation.repaint import fill_with_fluid
-from factory.anatomy.deformation.root_finding import solve_for_measure
+from factory.anatomy.deformation.root_finding import Solution, solve_for_measure
 from factory.anatomy.deformation.topology import change_keeping_topology
-from factory.anatomy.measures import transcerebellar_mm as measured_diameter
+from factory.anatomy.edits.operator import EditResult
+from factory.anatomy.measures import transcerebellar_mm as measure_diameter_mm
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.growth_curves import MAX_WEEKS, MIN_WEEKS
 from factory.storage.subjects.growth_curves import transcerebellar_mm as norm_mm
 from factory.storage.subjects.types import LabelTable
 
 NAME = "cerebellar_hypoplasia"
-LEAST = 0.3
-"""The smallest share of the diameter that is left."""
-ALONE = LabelTable(("background", "cerebellum"), ((0, 0, 0), (0, 0, 0)))
+MIN_SHARE = 0.3
+"""The smallest share of the diameter that can remain."""
+CEREBELLUM_TABLE = LabelTable(("background", "cerebellum"), ((0, 0, 0), (0, 0, 0)))
+"""The labels of a map that has the cerebellum only."""
 STEP_VOXELS = 1.0
 CONTACT_MM = 3.0
+"""Cerebellum at most this much further from the brainstem than its nearest voxel is in contact."""
 AROUND_MM = 12.0
-"""How far about the cerebellum fluid is looked for, to fill an image with."""
+"""Distance from the cerebellum within which fluid is sought to fill an image with."""
 
 
 def cerebellar_hypoplasia(
@@ -35,114 +40,163 @@ def cerebellar_hypoplasia(
     share_of_norm: float | None = None,
     age_weeks: float | None = None,
     image: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """The cerebellum contracted, in proportion, towards where it meets the brainstem.
+) -> EditResult:
+    """Contract the cerebellum, in proportion, towards the place where it meets the brainstem.
 
-    transcerebellar_mm: as measure.transcerebellar_mm has it, or share_of_norm: of the norm for
-    age_weeks (factory.storage.subjects.growth_curves). Reached within half a voxel in at most eight
-    evaluations. All else stays in place, the skull too: what the cerebellum gives up becomes
-    external CSF, or background where the table has none, and in the image takes the intensity of
-    the nearest fluid. So the cisterna magna and the space under the tentorium widen; the brainstem,
-    often small in such fetuses as well, does not follow.
+    The diameter is reached within half a voxel. Everything else stays in place, even the brainstem,
+    which is often small in such fetuses as well. What the cerebellum gives up becomes external CSF
+    (background if the table has none), with the intensity of the nearest fluid in the image; so the
+    cisterna magna and the space under the tentorium widen. The cerebellum keeps its topology.
 
-    Returns new label (uint8), image (float32, or None) and a record: requested, achieved and
-    before, the contraction's Jacobian, every volume before. Components and Euler number of all
-    tissues but the external CSF stay. Inputs stay as they are. Raises AnatomyError with the
-    smallest and largest diameter there can be, where neither or both are asked for, where the
-    label map has no cerebellum, and for a share of the norm at an age that is not known.
+    Args:
+        label: uint8 [z, y, x]; not changed.
+        spacing: mm (z, y, x).
+        table: What the values of label mean.
+        transcerebellar_mm: Diameter as measures.transcerebellar_mm defines it.
+        share_of_norm: Instead of it, a share of the norm at age_weeks (growth_curves).
+        age_weeks: The gestational age of the subject, or None if it is not known.
+        image: [z, y, x] or None; not changed.
+
+    Returns:
+        New label (uint8), image (float32, or None) and a record: diameters, Jacobian and volumes.
+
+    Raises:
+        AnatomyError: There is no cerebellum, or the diameter is unclear or out of reach.
     """
-    wanted = _wanted(transcerebellar_mm, share_of_norm, age_weeks)
-    present = measured_diameter(label, spacing, table)
-    if present is None:
+    target_mm = _target_mm(transcerebellar_mm, share_of_norm, age_weeks)
+    present_mm = measure_diameter_mm(label, spacing, table)
+    if present_mm is None:
         raise AnatomyError(f"{NAME}: the label map has no cerebellum")
-    tolerance = spacing[2] / 2 + 1e-6
-    if not LEAST * present <= wanted <= present + tolerance:
-        allowed = f"this cerebellum allows {LEAST * present:.1f} to {present:.1f} mm"
-        raise AnatomyError(f"{NAME}: transcerebellar_mm is {wanted:.4g}; {allowed}")
+    tolerance_mm = spacing[2] / 2 + 1e-6
+    if not MIN_SHARE * present_mm <= target_mm <= present_mm + tolerance_mm:
+        allowed = f"this cerebellum allows {MIN_SHARE * present_mm:.1f} to {present_mm:.1f} mm"
+        raise AnatomyError(f"{NAME}: transcerebellar_mm is {target_mm:.4g}; {allowed}")
 
-    value = table.index("cerebellum")
-    box = box_with_margin(label == value, tuple(int(CONTACT_MM / s) + 2 for s in spacing))
-    old = (label[box] == value).astype(np.uint8)
-    anchor = _anchor(label[box], spacing, table)
-
-    def contracted(scale: float) -> np.ndarray:
-        # It shrinks into itself: where it is hollow, it does not lean on what fills the hollow.
-        return _pulled(old, anchor, scale) & old
-
-    def measured(loss: float) -> float:
-        return _widest(contracted(1 - loss), spacing)
-
-    refusal = f"{NAME}: {wanted:.1f} mm asked for; the nearest there is is {{nearest:.1f}} mm"
-    first, most = 1 - wanted / present, 1 - 0.9 * LEAST
-    found = solve_for_measure(measured, wanted, present, tolerance, first, most, refusal)
-    led = old
-    reach = max(np.max(np.abs(np.argwhere(old) - anchor)), 1.0)
-    steps = int(np.ceil(found.amount * reach / STEP_VOXELS))
-    for step in range(1, steps + 1):
-        led = change_keeping_topology(led, contracted(1 - found.amount * step / steps))
-
-    gap = (old > 0) & (led == 0)
-    new, painted = label.copy(), None if image is None else image.astype(np.float32)
-    new[box][gap] = table.names.index("external_csf") if "external_csf" in table.names else 0
-    if painted is not None and gap.any():
-        inside = led > 0
-        moved = _pulled(painted[box], anchor, 1 - found.amount, order=1)
-        painted[box][inside] = moved[inside]
-        _fill(painted, label, box, gap, spacing, table)
-    record: dict[str, Any] = {
-        "requested_transcerebellar_mm": wanted,
-        "achieved_transcerebellar_mm": measured_diameter(new, spacing, table),
-        "before_transcerebellar_mm": present,
-        "scale": 1 - found.amount,
-        "evaluations": found.evaluations,
-        "jacobian_min": (1 - found.amount) ** -3,
+    box = box_with_margin(
+        label == table.index("cerebellum"), tuple(int(CONTACT_MM / s) + 2 for s in spacing)
+    )
+    contraction = _Contraction(label[box], spacing, table)
+    solution = contraction.solve(target_mm, present_mm, tolerance_mm)
+    new, painted = contraction.replace(label, image, box, solution.amount)
+    achieved_mm = measure_diameter_mm(new, spacing, table)
+    if achieved_mm is None or abs(achieved_mm - target_mm) > tolerance_mm:
+        text = f"with unchanged topology it is {achieved_mm:.1f} mm"
+        raise AnatomyError(f"{NAME}: {target_mm:.1f} mm requested; {text}")
+    record: JsonObject = {
+        "requested_transcerebellar_mm": target_mm,
+        "achieved_transcerebellar_mm": achieved_mm,
+        "before_transcerebellar_mm": present_mm,
+        "scale": 1 - solution.amount,
+        "evaluations": solution.evaluations,
+        "jacobian_min": (1 - solution.amount) ** -3,
         **volumes_before(label, spacing, table),
     }
-    check_invariants(old, led, ALONE, record, NAME)
-    if abs(record["achieved_transcerebellar_mm"] - wanted) > tolerance:
-        there = f"with its topology kept it comes to {record['achieved_transcerebellar_mm']:.1f} mm"
-        raise AnatomyError(f"{NAME}: {wanted:.1f} mm asked for; {there}")
     return new, painted, record
 
 
-def _wanted(diameter: float | None, share: float | None, age: float | None) -> float:
-    if (diameter is None) == (share is None):
-        given = "neither" if diameter is None else "both"
-        raise AnatomyError(f"{NAME}: {given} of transcerebellar_mm and share_of_norm is given")
-    if diameter is not None:
-        return float(diameter)
-    if age is None:
+def _target_mm(diameter_mm: float | None, share: float | None, age_weeks: float | None) -> float:
+    """Return the requested diameter, mm; raise AnatomyError if the parameters do not say it."""
+    if (diameter_mm is None) == (share is None):
+        number = "neither" if diameter_mm is None else "both"
+        raise AnatomyError(f"{NAME}: {number} of transcerebellar_mm and share_of_norm is given")
+    if diameter_mm is not None:
+        return float(diameter_mm)
+    if age_weeks is None:
         text = "share_of_norm needs the subject's gestational age, which is not known"
         raise AnatomyError(f"{NAME}: {text}; give transcerebellar_mm")
-    if not MIN_WEEKS <= age <= MAX_WEEKS:
+    if not MIN_WEEKS <= age_weeks <= MAX_WEEKS:
         allowed = f"the norm runs from {MIN_WEEKS:g} to {MAX_WEEKS:g}"
-        raise AnatomyError(f"{NAME}: the subject is {age:g} weeks old; {allowed}")
-    return float(share or 0.0) * norm_mm(age)
+        raise AnatomyError(f"{NAME}: the subject is {age_weeks:g} weeks old; {allowed}")
+    return float(share or 0.0) * norm_mm(age_weeks)
 
 
-def _anchor(label: np.ndarray, spacing: Spacing, table: LabelTable) -> np.ndarray:
-    """The voxel (z, y, x) that stays: the middle of the cerebellum's part near the brainstem."""
+class _Contraction:
+    """The contraction of a cerebellum about its contact with the brainstem.
+
+    Attributes:
+        cerebellum: uint8 [z, y, x] of the box, 1 inside.
+        anchor: The voxel (z, y, x) that stays in place.
+    """
+
+    def __init__(self, label: np.ndarray, spacing: Spacing, table: LabelTable) -> None:
+        self.spacing, self.table = spacing, table
+        self.cerebellum = (label == table.index("cerebellum")).astype(np.uint8)
+        self.anchor = _contact_centre(label, spacing, table)
+
+    def solve(self, target_mm: float, present_mm: float, tolerance_mm: float) -> Solution:
+        """Find the contraction (0 for none, 1 for all) that gives a diameter."""
+
+        def measure(amount: float) -> float:
+            mask = self._contract(1 - amount)
+            return measure_diameter_mm(mask, self.spacing, CEREBELLUM_TABLE) or 0.0
+
+        nearest = "the nearest that can be reached is {nearest:.1f} mm"
+        refusal = f"{NAME}: {target_mm:.1f} mm requested; {nearest}"
+        first, most = 1 - target_mm / present_mm, 1 - 0.9 * MIN_SHARE
+        return solve_for_measure(measure, target_mm, present_mm, tolerance_mm, first, most, refusal)
+
+    def replace(
+        self,
+        label: np.ndarray,
+        image: np.ndarray | None,
+        box: tuple[slice, slice, slice],
+        amount: float,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return a label map and an image with the contracted cerebellum; fluid fills the gap.
+
+        box: The box of the cerebellum within them. Raises AnatomyError if the map folds.
+        """
+        names = self.table.names
+        contracted = self._contract_keeping_topology(amount)
+        check_invariants(self.cerebellum, contracted, CEREBELLUM_TABLE, (1 - amount) ** -3, NAME)
+        gap = (self.cerebellum > 0) & (contracted == 0)
+        new, painted = label.copy(), None if image is None else image.astype(np.float32)
+        new[box][gap] = names.index("external_csf") if "external_csf" in names else 0
+        if painted is not None and gap.any():
+            inside = contracted > 0
+            moved = self._pull(painted[box], 1 - amount, order=1)
+            painted[box][inside] = moved[inside]
+            _fill_gap(painted, label, box, gap, self.spacing, self.table)
+        return new, painted
+
+    def _contract_keeping_topology(self, amount: float) -> np.ndarray:
+        """Return the contracted cerebellum, uint8 [z, y, x], in steps of about a voxel."""
+        current: np.ndarray = self.cerebellum
+        reach = max(np.max(np.abs(np.argwhere(self.cerebellum) - self.anchor)), 1.0)
+        steps = int(np.ceil(amount * reach / STEP_VOXELS))
+        for step in range(1, steps + 1):
+            current = change_keeping_topology(current, self._contract(1 - amount * step / steps))
+        return current
+
+    def _pull(self, array: np.ndarray, scale: float, order: int = 0) -> np.ndarray:
+        """Return an array contracted about the anchor, by splines of an order."""
+        # Off by a quarter of a voxel: otherwise both sides move in step and every second width in
+        # voxels is missed.
+        off = np.array([0, 0, 0.25 if scale < 1 else 0.0])
+        offset = self.anchor - (self.anchor + off) / scale
+        pulled: np.ndarray = ndimage.affine_transform(
+            array, np.full(3, 1 / scale), offset, order=order
+        )
+        return pulled
+
+    def _contract(self, scale: float) -> np.ndarray:
+        # Within itself: a hollow cerebellum must not move into what fills the hollow.
+        contracted: np.ndarray = self._pull(self.cerebellum, scale) & self.cerebellum
+        return contracted
+
+
+def _contact_centre(label: np.ndarray, spacing: Spacing, table: LabelTable) -> np.ndarray:
+    """Return the centre (z, y, x) of the cerebellum's part near the brainstem, in voxels."""
     cerebellum = label == table.index("cerebellum")
     near = cerebellum
     if "brainstem" in table.names and (stem := label == table.index("brainstem")).any():
-        apart = ndimage.distance_transform_edt(~stem, sampling=spacing)
-        near = cerebellum & (apart <= apart[cerebellum].min() + CONTACT_MM)
-    return np.argwhere(near).mean(0)
+        distance_mm = ndimage.distance_transform_edt(~stem, sampling=spacing)
+        near = cerebellum & (distance_mm <= distance_mm[cerebellum].min() + CONTACT_MM)
+    centre: np.ndarray = np.argwhere(near).mean(0)
+    return centre
 
 
-def _pulled(array: np.ndarray, anchor: np.ndarray, scale: float, order: int = 0) -> np.ndarray:
-    """An array contracted about a voxel."""
-    # A quarter of a voxel off: else both sides move in step and miss every second width.
-    off = np.array([0, 0, 0.25 if scale < 1 else 0.0])
-    offset = anchor - (anchor + off) / scale
-    return ndimage.affine_transform(array, np.full(3, 1 / scale), offset, order=order)
-
-
-def _widest(mask: np.ndarray, spacing: Spacing) -> float:
-    return measured_diameter(mask, spacing, ALONE) or 0.0
-
-
-def _fill(
+def _fill_gap(
     image: np.ndarray,
     label: np.ndarray,
     box: tuple[slice, slice, slice],
@@ -150,7 +204,7 @@ def _fill(
     spacing: Spacing,
     table: LabelTable,
 ) -> None:
-    """Paint the gap in the nearest fluid's intensity; as background where there is no fluid."""
+    """Paint the gap, in place, like the nearest fluid, or as background if there is no fluid."""
     wide = []
     for b, s in zip(box, spacing, strict=True):
         margin = int(AROUND_MM / s)

@@ -1,4 +1,4 @@
-"""Take away the corpus callosum, or the back of it."""
+"""Remove the corpus callosum, or its back part."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -16,9 +16,9 @@ Fissure = Annotated[float, Field(ge=0, le=20), allowed("0 to 20 mm")]
 
 
 class CorpusCallosumAgenesis(Operator):
-    """The corpus callosum missing over a share of its length, from behind.
+    """The corpus callosum is missing over a share of its length, from behind.
 
-    A fissure fissure_mm wide takes its place at the midline, white matter beyond.
+    A fissure of width fissure_mm replaces it at the midline, and white matter beyond.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.02
@@ -45,6 +45,7 @@ class CorpusCallosumAgenesis(Operator):
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.corpus_callosum_agenesis`."""
         from factory.anatomy.edits.corpus_callosum_agenesis.edit import corpus_callosum_agenesis
 
         return corpus_callosum_agenesis(label, spacing, table, **values)

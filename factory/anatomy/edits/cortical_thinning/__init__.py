@@ -17,7 +17,7 @@ Thickness = Annotated[float, Field(ge=0.3, le=6), allowed("0.3 to 6 mm")]
 
 
 class CorticalThinning(Operator):
-    """Cortical grey matter thinned by a share of itself, or to a mean thickness_mm.
+    """The cortical grey matter becomes thinner by a share of its volume, or to a mean thickness.
 
     gains: what it becomes, external_csf (from outside) or white_matter (from inside).
     """
@@ -41,7 +41,7 @@ class CorticalThinning(Operator):
     gains: Annotated[Literal["external_csf", "white_matter"], one_of(GAINS)] = "external_csf"
 
     @model_validator(mode="after")
-    def _one(self) -> "CorticalThinning":
+    def _check_exactly_one(self) -> "CorticalThinning":
         if (self.share is None) == (self.thickness_mm is None):
             both = self.share is not None
             text = "both share and thickness_mm are given" if both else "no share, no thickness_mm"
@@ -50,6 +50,7 @@ class CorticalThinning(Operator):
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.cortical_thinning`."""
         from factory.anatomy.edits.cortical_thinning.edit import cortical_thinning
 
         return cortical_thinning(label, spacing, table, **values)

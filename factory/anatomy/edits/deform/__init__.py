@@ -1,4 +1,4 @@
-"""Warp, turn, scale, shear and flip the whole head."""
+"""Warp, rotate, scale, shear and flip the whole head."""
 
 import math
 from typing import Annotated, Any, ClassVar
@@ -10,17 +10,18 @@ from factory.config.parameters import Number, Option, extremes
 from factory.config.section import allowed
 from factory.config.types import Scale, Shear, Smoothness, Turn, WarpMillimetres
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import LabelTable
 
 YesOrNo = Annotated[bool, allowed("true, false")]
 LENGTH = 1.4
-"""How many times as long as wide or high a head is, at most: about 1.3 where it is healthy."""
+"""The largest ratio of a head's length to its width or height: about 1.3 in a healthy one."""
 
 
 class Deform(Operator):
-    """A random diffeomorphic warp with turning, scaling and shearing, about (z, y, x).
+    """A random diffeomorphic warp with rotation, scaling and shearing about the axes (z, y, x).
 
-    Each axis is a parameter of its own: rotation_degrees: [{uniform: [-10, 10]}, 0, 0].
+    Each axis is a parameter of its own: `rotation_degrees: [{uniform: [-10, 10]}, 0, 0]`.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.7
@@ -41,22 +42,27 @@ class Deform(Operator):
     flip: Option[YesOrNo] = False
 
     @classmethod
-    def grows_by(cls, values: dict[str, Any]) -> float:
-        """The head taken for an ellipsoid LENGTH times as long as wide or high: what its box gains
-        by turning, shearing and scaling. How far a random warp reaches is not foreseen."""
-        turned = min(sum(_furthest(axis) for axis in values["rotation_degrees"]), 90.0)
+    def head_growth_factor(cls, values: JsonObject) -> float:
+        """Return what the head's box gains by rotation, shearing and scaling.
+
+        The head is taken for an ellipsoid that is LENGTH times as long as wide or high. How far a
+        random warp reaches is not included.
+        """
+        turned = min(sum(_largest_magnitude(axis) for axis in values["rotation_degrees"]), 90.0)
         tilt = math.hypot(math.cos(math.radians(turned)), LENGTH * math.sin(math.radians(turned)))
-        slant = math.hypot(1.0, *(LENGTH * _furthest(axis) for axis in values["shear"]))
+        slant = math.hypot(1.0, *(LENGTH * _largest_magnitude(axis) for axis in values["shear"]))
         return max(tilt * slant * max(max(extremes(axis)) for axis in values["scale"]), 1.0)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.deform`."""
         from factory.anatomy.edits.deform.edit import deform
 
         return deform(label, spacing, table, **values)
 
 
-def _furthest(parameter: Any) -> float:
+def _largest_magnitude(parameter: JsonValue) -> float:
+    """Return the largest absolute value that a parameter can take."""
     return max(map(abs, extremes(parameter)))
 
 

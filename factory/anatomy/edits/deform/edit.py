@@ -1,11 +1,10 @@
-"""Random smooth deformation, turning, scaling, shearing and mirroring of a whole head.
+"""Deform a whole head: random smooth warp, rotation, scaling, shearing and mirroring.
 
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -15,24 +14,25 @@ from scipy.spatial.transform import Rotation
 from factory.anatomy.deformation.invariants import check_clear_of_border, check_invariants
 from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.anatomy.deformation.warp import (
-    Shape,
     compose,
     exponential,
-    jacobian,
+    jacobian_determinant,
     lattice_shape,
     nodes_mm,
     pull_image,
     pull_label,
-    voxels_from,
+    source_voxels,
 )
+from factory.anatomy.edits.operator import EditResult
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
-from factory.imaging.types import Spacing
+from factory.imaging.types import Shape, Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 LATTICE_MM = 3.5
 REACH_VOXELS = 1.5
-"""How far tissue moves between two steps of leading the labels: what thin sheets can follow."""
+"""How far tissue moves in one step of changing the labels: what thin sheets can follow."""
 JACOBIAN_MIN = 0.05
 
 
@@ -48,97 +48,126 @@ def deform(
     shear: Sequence[float] = (0.0, 0.0, 0.0),
     flip: bool = False,
     image: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """One diffeomorphism: a random warp and an affine map together, about the brain's middle.
+) -> EditResult:
+    """Deform a head by a random warp and an affine map together, about the brain's centre.
 
-    seed: of the warp's Philox generator. warp_mm: the random velocity's root mean square over
-    the brain; smoothness_mm: its Gaussian's standard deviation. rotation_degrees: about z, y and
-    x. scale: along z, y, x. shear: of y along z, x along z, x along y. flip: mirrored left to
-    right first; the names of sided tissues (`left_…`, `right_…`) change places, so that sides
-    stay right.
+    It has more than 8 parameters because those after `table` are the recipe's. The warp and the
+    affine map are one stationary velocity, along which the labels are changed step by step, so
+    that every tissue keeps its components and Euler number.
 
-    All is one stationary velocity, so labels can be led along it and keep every tissue's
-    components and Euler number. Returns new label (uint8), image (float32, or None) and a record
-    with the Jacobian's extremes at full resolution. Inputs stay as they are. Raises AnatomyError
-    where the map folds, the head leaves the array, the topology would change, or a parameter is
-    out of range.
+    Args:
+        label: uint8 [z, y, x]; not changed.
+        spacing: mm (z, y, x).
+        table: What the values of label mean.
+        seed: Seed of the warp's Philox generator.
+        warp_mm: Root mean square of the random velocity over the brain.
+        smoothness_mm: Standard deviation of the Gaussian that smooths it.
+        rotation_degrees: About z, y and x.
+        scale: Along z, y and x.
+        shear: Of y along z, x along z and x along y.
+        flip: Whether to mirror left to right first. The labels of sided tissues (`left_…`,
+            `right_…`) are swapped, so that they keep their meaning.
+        image: [z, y, x] or None; not changed.
+
+    Returns:
+        New label (uint8), image (float32, or None) and a record with the extremes of the Jacobian.
+
+    Raises:
+        AnatomyError: The map folds, the head leaves the array, or a parameter is out of range.
     """
-    _check(warp_mm, smoothness_mm, rotation_degrees, scale, shear)
-    old, picture = label, None if image is None else image.astype(np.float32)
+    _check_parameters(warp_mm, smoothness_mm, rotation_degrees, scale, shear)
+    old, painted = label, None if image is None else image.astype(np.float32)
     if flip:
-        old = mirrored_names(table)[label[:, :, ::-1]]
-        picture = None if picture is None else picture[:, :, ::-1].copy()
-    shape = (label.shape[0], label.shape[1], label.shape[2])
+        old = mirrored_values(table)[label[:, :, ::-1]]
+        painted = None if painted is None else painted[:, :, ::-1].copy()
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
-    fastest, furthest = _speeds(_at_nodes(old > 0, spacing), velocity)
-    head = box_with_margin(
-        old > 0, tuple(int(f / s) + 3 for f, s in zip(furthest, spacing, strict=True))
-    )
-    before = led = target = old[head]
+    return _follow_velocity(old, spacing, table, velocity, painted)
+
+
+def _follow_velocity(
+    old: np.ndarray,
+    spacing: Spacing,
+    table: LabelTable,
+    velocity: np.ndarray,
+    image: np.ndarray | None,
+) -> EditResult:
+    """Warp a label map and an image along a velocity; raise AnatomyError if that fails."""
+    shape = _shape_of(old)
+    fastest_mm, furthest_mm = _max_speed_mm(_is_brain_at_nodes(old > 0, spacing), velocity)
+    margin = tuple(int(f / s) + 3 for f, s in zip(furthest_mm, spacing, strict=True))
+    head = box_with_margin(old > 0, margin)
+    before = current = target = old[head]
     start = np.array([b.start for b in head], np.float32)[:, None, None, None]
-    record = {"jacobian_min": 1.0, "jacobian_max": 1.0, "voxels_held_by_topology": 0}
-    steps = math.ceil(fastest / (REACH_VOXELS * min(spacing)))
+    record: JsonObject = {"jacobian_min": 1.0, "jacobian_max": 1.0, "voxels_held_by_topology": 0}
+    steps = math.ceil(fastest_mm / (REACH_VOXELS * min(spacing)))
     if steps:
         step = exponential(velocity / np.float32(steps), LATTICE_MM)
         displacement = np.zeros_like(velocity)
         for _ in range(steps):
             displacement = compose(displacement, step, LATTICE_MM)
-            places = voxels_from(displacement, shape, spacing, LATTICE_MM, head)
+            places = source_voxels(displacement, shape, spacing, LATTICE_MM, head)
             target = pull_label(before, places - start)
-            led = change_keeping_topology(led, target)
-        folding = jacobian(displacement, shape, spacing, LATTICE_MM, head)
+            current = change_keeping_topology(current, target)
+        determinant = jacobian_determinant(displacement, shape, spacing, LATTICE_MM, head)
         record = {
-            "jacobian_min": float(folding.min()),
-            "jacobian_max": float(folding.max()),
-            "voxels_held_by_topology": int((led != target).sum()),
+            "jacobian_min": float(determinant.min()),
+            "jacobian_max": float(determinant.max()),
+            "voxels_held_by_topology": int((current != target).sum()),
         }
-        if picture is not None:
-            picture = pull_image(picture, voxels_from(displacement, shape, spacing, LATTICE_MM))
-    check_clear_of_border(before, led, "deform")
-    check_invariants(before, led, table, record, "deform", least=JACOBIAN_MIN)
-    new = np.zeros_like(label)
-    new[head] = led
-    return new, picture, record
+        if image is not None:
+            image = pull_image(image, source_voxels(displacement, shape, spacing, LATTICE_MM))
+    check_clear_of_border(before, current, "deform")
+    jacobian_min = record["jacobian_min"]
+    check_invariants(before, current, table, jacobian_min, "deform", jacobian_above=JACOBIAN_MIN)
+    new = np.zeros_like(old)
+    new[head] = current
+    return new, image, record
 
 
-def _speeds(brain: np.ndarray, velocity: np.ndarray) -> tuple[float, np.ndarray]:
-    """The fastest place that the brain (bool, at the nodes) comes by, and how far it may get
-    along each axis, mm."""
+def _max_speed_mm(brain: np.ndarray, velocity: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the highest speed that the brain meets, and how far it can get along each axis, mm.
+
+    brain: bool, at the nodes.
+    """
     # A brain smaller than the lattice's step may lie between the nodes.
-    apart = ndimage.distance_transform_edt(~brain & brain.any()) * LATTICE_MM
-    reach = 0.0
+    distance_mm = ndimage.distance_transform_edt(~brain & brain.any()) * LATTICE_MM
+    reach_mm = 0.0
     while True:
-        near = apart <= reach + LATTICE_MM
-        fastest = float(np.sqrt((velocity[:, near] ** 2).sum(0)).max())
-        # In unit time nothing gets further than the fastest place within that reach.
-        if fastest <= reach:
-            return fastest, np.abs(velocity[:, near]).max(1)
-        reach = np.inf if near.all() else 1.01 * fastest
+        near = distance_mm <= reach_mm + LATTICE_MM
+        fastest_mm = float(np.sqrt((velocity[:, near] ** 2).sum(0)).max())
+        # In unit time nothing gets further than the highest speed within that reach.
+        if fastest_mm <= reach_mm:
+            return fastest_mm, np.abs(velocity[:, near]).max(1)
+        reach_mm = np.inf if near.all() else 1.01 * fastest_mm
 
 
-def _at_nodes(brain: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Whether the voxel nearest to each node is brain."""
-    shape = lattice_shape(_shape(brain), spacing, LATTICE_MM)
+def _is_brain_at_nodes(brain: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Return whether the voxel nearest to each node is brain, bool [z, y, x]."""
+    shape = lattice_shape(_shape_of(brain), spacing, LATTICE_MM)
     at = [np.arange(n) * LATTICE_MM / s for n, s in zip(shape, spacing, strict=True)]
     near = [np.clip(np.rint(a).astype(int), 0, n - 1) for a, n in zip(at, brain.shape, strict=True)]
-    return brain[np.ix_(*near)]
+    at_nodes: np.ndarray = brain[np.ix_(*near)]
+    return at_nodes
 
 
 def random_velocity(
     brain: np.ndarray, spacing: Spacing, seed: int, rms_mm: float, smoothness_mm: float
 ) -> np.ndarray:
-    """Smooth noise of a given root mean square over the brain, float32 [3, z, y, x] in mm.
+    """Return smooth noise with a given root mean square over the brain, mm, float32 [3, z, y, x].
 
-    Its strength does not depend on the voxels, nor its shape on what lies about the brain."""
-    shape = lattice_shape(_shape(brain), spacing, LATTICE_MM)
+    Its strength does not depend on the voxel size, and its shape does not depend on what surrounds
+    the brain.
+    """
+    shape = lattice_shape(_shape_of(brain), spacing, LATTICE_MM)
     rng = np.random.Generator(np.random.Philox(seed))
     noise = rng.standard_normal((3, *shape), np.float32)
     sigma = smoothness_mm / LATTICE_MM
     smooth = ndimage.gaussian_filter(noise, (0, sigma, sigma, sigma))
-    inside = _at_nodes(brain, spacing)
+    inside = _is_brain_at_nodes(brain, spacing)
     strength = float(np.sqrt((smooth**2).sum(0)[inside].mean())) if inside.any() else 1.0
-    return smooth * np.float32(rms_mm / strength)
+    velocity: np.ndarray = smooth * np.float32(rms_mm / strength)
+    return velocity
 
 
 def affine_velocity(
@@ -148,20 +177,23 @@ def affine_velocity(
     scale: Sequence[float],
     shear: Sequence[float],
 ) -> np.ndarray:
-    """The velocity whose exponential pulls by the affine map's inverse, about the head's middle."""
+    """Return the velocity whose exponential pulls by the inverse of an affine map.
+
+    The map is about the head's centre. Returns float32 [3, z, y, x], mm, on the lattice.
+    """
     turn = Rotation.from_euler("xyz", rotation_degrees, degrees=True).as_matrix()
     slant = np.eye(3)
     slant[1, 0], slant[2, 0], slant[2, 1] = shear
     generator = np.real(logm(np.linalg.inv(turn @ slant @ np.diag(scale))))
-    where = nodes_mm(lattice_shape(_shape(label), spacing, LATTICE_MM), LATTICE_MM)
+    nodes = nodes_mm(lattice_shape(_shape_of(label), spacing, LATTICE_MM), LATTICE_MM)
     box = box_with_margin(label > 0, (0, 0, 0))
     middle = [(b.start + b.stop - 1) / 2 * s for b, s in zip(box, spacing, strict=True)]
-    offset = where - np.array(middle, np.float32)[:, None, None, None]
-    return np.einsum("ij,jzyx->izyx", generator, offset).astype(np.float32)
+    offset = nodes - np.array(middle, np.float32)[:, None, None, None]
+    return np.asarray(np.einsum("ij,jzyx->izyx", generator, offset), np.float32)
 
 
-def mirrored_names(table: LabelTable) -> np.ndarray:
-    """uint8 [labels]: the value that a tissue has once left and right have changed places."""
+def mirrored_values(table: LabelTable) -> np.ndarray:
+    """Return the label of each tissue after left and right are swapped, uint8 [labels]."""
     swap = {"left": "right", "right": "left"}
     values = np.arange(len(table.names), dtype=np.uint8)
     for value, name in enumerate(table.names):
@@ -171,17 +203,18 @@ def mirrored_names(table: LabelTable) -> np.ndarray:
     return values
 
 
-def _shape(array: np.ndarray) -> Shape:
+def _shape_of(array: np.ndarray) -> Shape:
     return array.shape[0], array.shape[1], array.shape[2]
 
 
-def _check(
+def _check_parameters(
     warp_mm: float,
     smoothness_mm: float,
     rotation_degrees: Sequence[float],
     scale: Sequence[float],
     shear: Sequence[float],
 ) -> None:
+    """Raise AnatomyError if a parameter is out of range."""
     for name, values, low, high in (
         ("warp_mm", [warp_mm], 0.0, 10.0),
         ("smoothness_mm", [smoothness_mm], 6.0, 50.0),

@@ -14,7 +14,7 @@ from factory.storage.subjects.types import LabelTable
 
 
 class DilateVentricles(Graded):
-    """The lateral ventricles dilated by radius_mm, or by a grade that grades_mm translates."""
+    """The lateral ventricles are dilated by radius_mm, or by a grade that grades_mm translates."""
 
     seconds_per_megavoxel: ClassVar[float] = 0.05
     size: ClassVar[str] = "radius_mm"
@@ -33,12 +33,13 @@ class DilateVentricles(Graded):
     into: tuple[Tissue, ...]
 
     @model_validator(mode="after")
-    def _into(self) -> "DilateVentricles":
+    def _check_into(self) -> "DilateVentricles":
         check_into(self.into)
         return self
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.dilate_ventricles`."""
         from factory.anatomy.edits.dilate_ventricles.edit import dilate_ventricles
 
         return dilate_ventricles(label, spacing, table, **values)

@@ -9,13 +9,14 @@ from factory.anatomy.edits.operator import Edited, Example, Operator
 from factory.config.parameters import Number, extremes
 from factory.config.section import allowed
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 Wider = Annotated[float, Field(ge=0, le=15), allowed("0 to 15 mm")]
 
 
 class ExternalCsf(Operator):
-    """The subarachnoid space wider by wider_mm, outwards: the head grows."""
+    """The subarachnoid space becomes wider by wider_mm, outwards: the head grows."""
 
     seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
@@ -30,11 +31,13 @@ class ExternalCsf(Operator):
     wider_mm: Number[Wider]
 
     @classmethod
-    def grows_mm(cls, values: dict[str, Any]) -> float:
+    def head_growth_mm(cls, values: JsonObject) -> float:
+        """Return the largest width, by which the head grows on each side."""
         return max(extremes(values["wider_mm"]))
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.external_csf`."""
         from factory.anatomy.edits.external_csf.edit import external_csf
 
         return external_csf(label, spacing, table, **values)

@@ -11,17 +11,15 @@ from factory.config.parameters import Number, Option
 from factory.config.section import allowed, problem
 from factory.config.types import TISSUES, Millilitres, Tissue
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
 from factory.text import join_names
 
-TAKEN = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")
-"""Names that no lesion may have: there are columns volume_ml_<name>, and requested_<parameter>."""
-
+RESERVED_NAMES = (*FETA.names, CALLOSUM, "lateral_ventricles", "requested")
+"""Names that no lesion may have: they would clash with columns such as volume_ml_<name>."""
 
 Number20 = Annotated[int, Field(ge=1, le=20), allowed("a whole number from 1 to 20")]
 Roughness = Annotated[float, Field(ge=1, le=20), allowed("1 to 20 mm")]
-
-
 Brightness = Annotated[float, Field(ge=0, le=3), allowed("0 to 3")]
 LabelName = Annotated[
     str,
@@ -31,10 +29,10 @@ LabelName = Annotated[
 
 
 class Lesion(Operator):
-    """Blobs of a label of their own, of volume_ml together, grown inside some tissues.
+    """Blobs of a label of their own grow inside some tissues, to volume_ml together.
 
-    looks_like: the tissue as which the painter paints them, by default the first of `inside`;
-    intensity: how bright the image then is there, as a factor.
+    looks_like: the tissue that the painter paints them as, by default the first of `inside`;
+    intensity: a factor by which the painted image is multiplied there.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.1
@@ -60,24 +58,27 @@ class Lesion(Operator):
     intensity: Number[Brightness] = 1.0
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Lesion":
+    def _check_names(self) -> "Lesion":
         if not self.inside or len(set(self.inside)) < len(self.inside):
             text = "value {value}; allowed: a list, without repeats, of {names}"
             raise problem(text, self.inside, at=("inside",), names=join_names(TISSUES))
-        if self.name in TAKEN:
+        if self.name in RESERVED_NAMES:
             text = "value {value}; allowed: none of {names}"
-            raise problem(text, self.name, at=("name",), names=join_names(TAKEN))
+            raise problem(text, self.name, at=("name",), names=join_names(RESERVED_NAMES))
         return self
 
     @property
     def painted_as(self) -> str:
+        """The tissue that the painter paints the lesion as."""
         return self.looks_like or self.inside[0]
 
     @classmethod
-    def carried_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def resolve_parameters(cls, values: JsonObject) -> JsonObject:
+        """Return the parameters of a case with `looks_like` filled in."""
         return {**values, "looks_like": values.get("looks_like", values["inside"][0])}
 
-    def adds_label(self) -> tuple[str, str]:
+    def added_label(self) -> tuple[str, str]:
+        """Return the lesion's label, and the tissue to paint it as."""
         return self.name, self.painted_as
 
     @staticmethod
@@ -86,15 +87,17 @@ class Lesion(Operator):
         label: np.ndarray,
         spacing: Spacing,
         table: LabelTable,
-        values: Mapping[str, Any],
+        values: Mapping[str, JsonValue],
     ) -> np.ndarray:
-        from factory.anatomy.edits.lesion.edit import shaded
+        """Return the painted image with the lesion brighter or darker."""
+        from factory.anatomy.edits.lesion.edit import scale_brightness
 
         mask = label == table.index(values["name"])
-        return shaded(image, mask, spacing, values["intensity"])
+        return scale_brightness(image, mask, spacing, values["intensity"])
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.lesion`."""
         from factory.anatomy.edits.lesion.edit import lesion
 
         return lesion(label, spacing, table, **values)

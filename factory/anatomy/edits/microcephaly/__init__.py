@@ -15,9 +15,9 @@ HeadMillimetres = Annotated[float, Field(ge=20, le=150), allowed("20 to 150 mm")
 
 
 class Microcephaly(Operator):
-    """The whole head scaled down until its diameters, inside the skull, are those asked for.
+    """The whole head is scaled down to diameters, inside the skull.
 
-    Of one alone the other follows in proportion.
+    If one diameter is given, the other follows in proportion.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.25
@@ -33,13 +33,14 @@ class Microcephaly(Operator):
     occipito_frontal_mm: Number[HeadMillimetres] | None = None
 
     @model_validator(mode="after")
-    def _something(self) -> "Microcephaly":
+    def _check_any(self) -> "Microcephaly":
         if self.biparietal_mm is None and self.occipito_frontal_mm is None:
             raise problem("no diameter; allowed: biparietal_mm, occipito_frontal_mm, or both")
         return self
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.microcephaly`."""
         from factory.anatomy.edits.microcephaly.edit import microcephaly
 
         return microcephaly(label, spacing, table, **values)

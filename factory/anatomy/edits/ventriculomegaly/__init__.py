@@ -7,11 +7,12 @@ import numpy as np
 from pydantic import model_validator
 
 from factory.anatomy.edits.graded import Graded, check_into
-from factory.anatomy.edits.operator import Edited, Example, options_of
+from factory.anatomy.edits.operator import Edited, Example, list_options
 from factory.config.parameters import Number, Option
 from factory.config.section import one_of, problem
 from factory.config.types import Millimetres, Share, Tissue
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
@@ -19,18 +20,18 @@ Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "righ
 
 
 class Ventriculomegaly(Graded):
-    """The lateral ventricles widened until the atrium measures atrial_width_mm; 0 leaves them as
-    they are, and so does a grade that grades_mm translates to 0.
+    """The lateral ventricles become wider until the atrium measures atrial_width_mm.
 
-    mode dilate: grown into the tissues of `into`. mode displace: the wall pushes the brain
-    outwards, within mantle_min_mm, csf_min_share and parenchyma_loss_max; of what they gain, the
-    skull gives way by the share head_growth.
+    A width of 0 leaves them as they are, and so does a grade that grades_mm translates to 0. In the
+    mode dilate they grow into the tissues of `into`. In the mode displace their wall pushes the
+    brain outwards, within the limits mantle_min_mm, csf_min_share and parenchyma_loss_max; the
+    skull makes room for the share head_growth of what they gain.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.15
-    displacing: ClassVar[float] = 0.3  # seconds per megavoxel
+    displace_seconds_per_megavoxel: ClassVar[float] = 0.3
     size: ClassVar[str] = "atrial_width_mm"
-    of_one_mode: ClassVar[dict[str, str]] = {
+    mode_of_parameter: ClassVar[dict[str, str]] = {
         "into": "dilate",
         "mantle_min_mm": "displace",
         "csf_min_share": "displace",
@@ -65,17 +66,21 @@ class Ventriculomegaly(Graded):
     head_growth: Number[Share] | None = None
 
     @classmethod
-    def seconds(cls, values: dict[str, Any], megavoxels: float) -> float:
-        rates = {"dilate": cls.seconds_per_megavoxel, "displace": cls.displacing}
-        return megavoxels * fmean(rates[mode] for _, mode in options_of(values["mode"]))
+    def seconds(cls, values: JsonObject, megavoxels: float) -> float:
+        """Estimate the time of one core; the modes differ."""
+        rates = {
+            "dilate": cls.seconds_per_megavoxel,
+            "displace": cls.displace_seconds_per_megavoxel,
+        }
+        return megavoxels * fmean(rates[mode] for _, mode in list_options(values["mode"]))
 
     @model_validator(mode="after")
-    def _of_its_mode(self) -> "Ventriculomegaly":
-        for name, mode in self.of_one_mode.items():
-            others = [given for _, given in options_of(self.mode) if given != mode]
+    def _check_mode(self) -> "Ventriculomegaly":
+        for name, mode in self.mode_of_parameter.items():
+            others = [other for _, other in list_options(self.mode) if other != mode]
             if getattr(self, name) is not None and others:
                 raise problem(f"mode {others[0]} has no {name}; allowed: mode {mode}", at=(name,))
-        if self.ratio is not None and "both" in [side for _, side in options_of(self.side)]:
+        if self.ratio is not None and "both" in [side for _, side in list_options(self.side)]:
             raise problem("ratio with side both; allowed: side left or right", at=("ratio",))
         if self.into is not None:
             check_into(self.into)
@@ -83,6 +88,7 @@ class Ventriculomegaly(Graded):
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
+        """Apply the edit; see `Operator.apply` and `edit.ventriculomegaly`."""
         from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
 
         return ventriculomegaly(label, spacing, table, **values)

@@ -1,7 +1,10 @@
-"""Ventriculomegaly as pressure makes it: the wall pushes the brain outwards, nothing is eaten."""
+"""Ventriculomegaly caused by pressure: the wall of the ventricles pushes the brain outwards.
+
+Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
+"""
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import edt
 import numpy as np
@@ -14,180 +17,242 @@ from factory.anatomy.deformation.invariants import (
 from factory.anatomy.deformation.root_finding import solve
 from factory.anatomy.deformation.surfaces import Surfaces
 from factory.anatomy.deformation.topology import change_keeping_topology
-from factory.anatomy.deformation.warp import jacobian, pull_image, voxels_from
+from factory.anatomy.deformation.warp import jacobian_determinant, pull_image, source_voxels
+from factory.anatomy.edits.operator import EditResult
 from factory.anatomy.edits.ventriculomegaly.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
+from factory.anatomy.edits.ventriculomegaly.width_request import WidthRequest
 from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
 from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 NAME = "ventriculomegaly: displace"
 FLUID = ("background", "external_csf", "ventricles")
-MOST_STEPS = 40.0
+MAX_STEPS = 40.0
 CSF_ALLOWANCE = 0.02
-"""How far the external CSF left may fall short: rims of a voxel come and go."""
+"""How far the remaining external CSF may fall short: rims of one voxel come and go."""
 MANTLE_MM = 7.0
-"""What most mantles are thinner than somewhere."""
+"""Most mantles are thinner than this somewhere."""
 CONVEXITY_MM = 6.0
-"""External CSF this near to the skull counts as the mantle's outside; deeper, it is a sulcus, a
-fissure or a cistern."""
+"""External CSF at most this far from the skull is the outside of the mantle; deeper CSF is a
+sulcus, a fissure or a cistern."""
 
 
-def displaced_ventricles(
+@dataclass(frozen=True)
+class Limits:
+    """What the displacement must respect.
+
+    Attributes:
+        mantle_min_mm: The least distance from ventricle to convexity, to a voxel. Where it is less
+            from the start, it must not become less.
+        csf_min_share: The share of the external CSF that stays, at each place and in total.
+        parenchyma_loss_max: The share of parenchyma (neither CSF nor ventricle) that may be lost,
+            tissue by tissue.
+        head_growth: The share of the ventricles' gain for which the skull makes room, 0 to 1. With
+            0 no voxel of background changes.
+    """
+
+    mantle_min_mm: float = 2.0
+    csf_min_share: float = 0.3
+    parenchyma_loss_max: float = 0.1
+    head_growth: float = 0.0
+
+    def check(self) -> None:
+        """Raise AnatomyError if a limit is out of range."""
+        for name, most in (
+            ("mantle_min_mm", 20.0),
+            ("csf_min_share", 0.95),
+            ("parenchyma_loss_max", 0.5),
+            ("head_growth", 1.0),
+        ):
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise AnatomyError(f"{NAME}: {name} is {value}; allowed are 0 to {most:g}")
+
+
+def displace_ventricles(
     label: np.ndarray,
     spacing: Spacing,
     table: LabelTable,
-    request: tuple[float, float, list[str]],
-    shares: dict[str, float],
+    request: WidthRequest,
     image: np.ndarray | None,
-    mantle_min_mm: float = 2.0,
-    csf_min_share: float = 0.3,
-    parenchyma_loss_max: float = 0.1,
-    head_growth: float = 0.0,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """The wall of the ventricles moved outwards, and all else with it.
+    limits: Limits,
+) -> EditResult:
+    """Move the wall of the ventricles outwards, and everything else with it.
 
-    request: atrial width wanted and present (mm), and the sides it is measured on. shares: how
-    fast each side's lateral ventricle expands, in ml. Limits: mantle_min_mm, the least distance
-    from ventricle to convexity, to a voxel (where it is less already, it may not become less);
-    csf_min_share, what is kept of the external CSF, at each place and in all;
-    parenchyma_loss_max, the share of all that is neither CSF nor ventricle that may be lost,
-    tissue by tissue.
-    head_growth: of what the ventricles gain, the part that the skull gives way by, 0 to 1; with 0
-    no voxel of background changes.
+    Args:
+        label: uint8 [z, y, x]; not changed.
+        spacing: mm (z, y, x).
+        table: What the values of label mean.
+        request: The width to reach; its `growth` says how fast each side's ventricle expands, in
+            ml.
+        image: [z, y, x] or None; not changed.
+        limits: What the displacement must respect.
 
-    The record certifies the sample: jacobian_min and _max at full resolution, the share of
-    parenchyma lost and of external CSF left, the mantle before and after, every volume before.
-    Raises AnatomyError where the map folds, a tissue's components or Euler number would change,
-    a growing head leaves the array, or the width cannot be reached within the limits.
+    Returns:
+        New label (uint8), image (float32, or None) and a record that documents the sample: the
+        extremes of the Jacobian at full resolution, the share of parenchyma lost and of external
+        CSF left, the mantle before and after, every volume before.
+
+    Raises:
+        AnatomyError: The map folds, a tissue's components or Euler number would change, a growing
+            head leaves the array, or the width cannot be reached within the limits.
     """
-    limits = (mantle_min_mm, csf_min_share, parenchyma_loss_max)
-    _check(*limits, head_growth)
-    wanted, present, main = request
-    course = _course(label, spacing, table, tuple(shares.items()), csf_min_share, head_growth)
+    limits.check()
+    course = _compute_course(
+        label, spacing, table, tuple(request.growth.items()), limits.csf_min_share,
+        limits.head_growth,
+    )  # fmt: skip
     old, brain = course.old, course.brain
-    last = (old, old, brain.mantle_mm)
+    last = _Step(old, old, brain.mantle_mm)
 
-    def measured(time: float) -> tuple[float, str | None]:
+    def measure(time: float) -> tuple[float, str | None]:
         nonlocal last
-        new, goal = course.reached(time)
-        mantle = brain.mantle_of(new)
-        last = (new, goal, mantle)
-        widths = atrial_width_mm(new, spacing, table)
-        hindrance = None
-        if brain.lost(new) > parenchyma_loss_max:
-            hindrance = f"parenchyma_loss_max is {parenchyma_loss_max:g}"
-        elif brain.csf_left(new) < csf_min_share - CSF_ALLOWANCE:
-            hindrance = f"csf_min_share is {csf_min_share:g}"
-        elif mantle < min(mantle_min_mm, brain.mantle_mm) - max(spacing):
-            hindrance = f"mantle_min_mm is {mantle_min_mm:g}"
-        return max(w for s in main if (w := widths[s]) is not None), hindrance
+        new, goal = course.label_at(time)
+        last = _Step(new, goal, brain.measure_mantle_mm(new))
+        width_mm = request.widest_mm(atrial_width_mm(new, spacing, table))
+        return width_mm, brain.violated_limit(last, limits)
 
-    first = (wanted - present) / (1.5 * STEP_MM)
-    found = solve(measured, wanted, present, min(spacing[1:]) / 2, first, MOST_STEPS, NAME)
-    new, goal, mantle = last
-    displacement = course.flow.displacement(found.amount)
-    folding = jacobian(displacement, old.shape, spacing, FLOW_MM)[course.within]
-    record = {
-        "flow_steps": found.amount,
-        "evaluations": found.evaluations,
-        "jacobian_min": float(folding.min()),
-        "jacobian_max": float(folding.max()),
-        "voxels_held_by_topology": int((new != goal).sum()),
-        "parenchyma_loss": brain.lost(new),
-        "external_csf_left": brain.csf_left(new),
-        "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
-        "mantle_before_mm": brain.mantle_mm,
-        "mantle_mm": mantle,
+    target_mm, present_mm = request.target_mm, request.present_mm
+    first = (target_mm - present_mm) / (1.5 * STEP_MM)
+    tolerance_mm = min(spacing[1:]) / 2
+    solution = solve(measure, target_mm, present_mm, tolerance_mm, first, MAX_STEPS, NAME)
+    displacement = course.flow.displacement(solution.amount)
+    record: JsonObject = {
+        "flow_steps": solution.amount,
+        "evaluations": solution.evaluations,
+        **course.describe(last, displacement),
         **volumes_before(old, spacing, table),
     }
-    check_clear_of_border(old, new, NAME)
-    check_invariants(old, new, table, record, NAME)
+    check_clear_of_border(old, last.label, NAME)
+    check_invariants(old, last.label, table, record["jacobian_min"], NAME)
     edited = label.copy()
-    edited[course.box] = new
-    painted = None if image is None else image.astype(np.float32)
-    if painted is not None:
-        places = voxels_from(displacement, old.shape, spacing, FLOW_MM)
-        inside = (old > 0) | (new > 0)
-        painted[course.box][inside] = pull_image(painted[course.box], places[:, inside])
-    return edited, painted, record
+    edited[course.box] = last.label
+    return edited, course.warp_image(image, last.label, displacement), record
 
 
-def _check(mantle: float, csf: float, loss: float, growth: float) -> None:
-    for name, value, most in (
-        ("mantle_min_mm", mantle, 20.0),
-        ("csf_min_share", csf, 0.95),
-        ("parenchyma_loss_max", loss, 0.5),
-        ("head_growth", growth, 1.0),
-    ):
-        if not 0 <= value <= most:
-            raise AnatomyError(f"{NAME}: {name} is {value}; allowed are 0 to {most:g}")
+@dataclass(frozen=True)
+class _Step:
+    """A label map on the way, the label map it was changed towards, and its mantle."""
+
+    label: np.ndarray
+    goal: np.ndarray
+    mantle_mm: float
 
 
 class _Course:
-    """What a brain goes through as its ventricles widen, a step at a time: the same for every
-    width, so the widths that one brain is brought to share it."""
+    """The label maps of a brain as its ventricles widen, step by step.
+
+    They are the same for every width, so all widths of one brain share them.
+
+    Attributes:
+        box: The box of the head within the array.
+        old: Label map of the box before.
+        brain: What the brain was before.
+        flow: The displacement for every time.
+    """
 
     def __init__(
         self,
         label: np.ndarray,
         spacing: Spacing,
         table: LabelTable,
-        shares: tuple[tuple[str, float], ...],
+        growth: tuple[tuple[str, float], ...],
         csf_min_share: float,
         head_growth: float,
     ) -> None:
-        room = ROOM_MM if head_growth else 3 * min(spacing)
-        self.box = box_with_margin(label > 0, tuple(int(np.ceil(room / s)) for s in spacing))
+        room_mm = ROOM_MM if head_growth else 3 * min(spacing)
+        self.box = box_with_margin(label > 0, tuple(int(np.ceil(room_mm / s)) for s in spacing))
         self.old = old = np.ascontiguousarray(label[self.box])
         self.brain = brain = _Brain(old, spacing, table)
-        parts = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
+        sides = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
         solid = np.isin(old, brain.solid, kind="table")
         self.flow = Flow(
-            parts, dict(shares), old == brain.csf, solid, old > 0, spacing, csf_min_share,
+            sides, dict(growth), old == brain.csf, solid, old > 0, spacing, csf_min_share,
             head_growth,
         )  # fmt: skip
-        ours = [*([0] if head_growth else []), *range(1, len(table.names))]
-        self.surfaces = Surfaces(old, ours)
+        moving = [*([0] if head_growth else []), *range(1, len(table.names))]
+        self.surfaces = Surfaces(old, moving)
         self.within = np.ones(old.shape, bool) if head_growth else old > 0
         self.csf_min_share, self.head_growth = csf_min_share, head_growth
-        self.led = [old]
+        self.labels = [old]
 
-    def target(self, time: float) -> np.ndarray:
-        """Where the flow takes every tissue, whatever becomes of its topology."""
+    def goal_at(self, time: float) -> np.ndarray:
+        """Return where the flow takes every tissue, without regard to topology."""
         brain = self.brain
-        places = voxels_from(self.flow.displacement(time), self.old.shape, brain.spacing, FLOW_MM)
+        places = source_voxels(self.flow.displacement(time), self.old.shape, brain.spacing, FLOW_MM)
         lost = self.flow.lost_mm3(time) / brain.voxel_mm3
-        new = self.surfaces.pulled(places, self.within, brain.less(lost))
+        new = self.surfaces.pull(places, self.within, brain.volumes_after_loss(lost))
         volumes: dict[int, float] = {}
-        kept = self.csf_min_share * brain.voxels[brain.csf]
-        overdrawn = max(0.0, kept - (new == brain.csf).sum())
+        csf_min = self.csf_min_share * brain.voxels[brain.csf]
+        overdrawn = max(0.0, csf_min - (new == brain.csf).sum())
         if overdrawn:
-            volumes[brain.csf] = kept
+            volumes[brain.csf] = csf_min
         if self.head_growth:
             gained = (new == brain.ventricles).sum() - brain.voxels[brain.ventricles]
             volumes[0] = brain.voxels[0] - self.head_growth * gained
         if volumes:
-            volumes |= brain.less(lost + overdrawn)
-            new = self.surfaces.pulled(places, self.within, volumes)
+            volumes |= brain.volumes_after_loss(lost + overdrawn)
+            new = self.surfaces.pull(places, self.within, volumes)
         return new
 
-    def reached(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Led by steps, so that thin sheets can follow; and what it was led to."""
-        for whole in range(len(self.led), int(time) + 1):
-            self.led.append(change_keeping_topology(self.led[-1], self.target(whole)))
-        goal = self.target(time)
-        return change_keeping_topology(self.led[int(time)], goal), goal
+    def label_at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the label map at a time with its topology kept, and the goal at that time.
+
+        It is changed in steps of 1, so that thin sheets can follow.
+        """
+        for step in range(len(self.labels), int(time) + 1):
+            self.labels.append(change_keeping_topology(self.labels[-1], self.goal_at(step)))
+        goal = self.goal_at(time)
+        return change_keeping_topology(self.labels[int(time)], goal), goal
+
+    def describe(self, step: _Step, displacement: np.ndarray) -> JsonObject:
+        """Return what the edit records of a step and of the displacement that leads to it."""
+        old, new, brain = self.old, step.label, self.brain
+        determinant = jacobian_determinant(displacement, old.shape, brain.spacing, FLOW_MM)
+        determinant = determinant[self.within]
+        return {
+            "jacobian_min": float(determinant.min()),
+            "jacobian_max": float(determinant.max()),
+            "voxels_held_by_topology": int((new != step.goal).sum()),
+            "parenchyma_loss": brain.parenchyma_loss(new),
+            "external_csf_left": brain.csf_left(new),
+            "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
+            "mantle_before_mm": brain.mantle_mm,
+            "mantle_mm": step.mantle_mm,
+        }
+
+    def warp_image(
+        self, image: np.ndarray | None, new: np.ndarray, displacement: np.ndarray
+    ) -> np.ndarray | None:
+        """Return the image pulled along a displacement, within the old and the new head."""
+        if image is None:
+            return None
+        painted = image.astype(np.float32)
+        places = source_voxels(displacement, self.old.shape, self.brain.spacing, FLOW_MM)
+        inside = (self.old > 0) | (new > 0)
+        painted[self.box][inside] = pull_image(painted[self.box], places[:, inside])
+        return painted
 
 
-_course = memoize_last_label(_Course)
+_compute_course = memoize_last_label(_Course)
 
 
 class _Brain:
-    """What a brain had before, to compare with."""
+    """What a brain was before, to compare with.
+
+    Attributes:
+        csf: The label of the external CSF; 255 if the table has none.
+        ventricles: The label of the ventricles.
+        voxels: Number of voxels of each label, [256].
+        solid: The labels of the tissues that are not fluid.
+        convexity: The voxels near the skull, bool [z, y, x].
+        mantle_mm: The least distance from ventricle to convexity.
+    """
 
     def __init__(self, label: np.ndarray, spacing: Spacing, table: LabelTable) -> None:
         self.spacing, self.table = spacing, table
@@ -197,34 +262,46 @@ class _Brain:
         self.voxels = np.bincount(label.ravel(), minlength=256)
         names = enumerate(table.names)
         self.solid = [i for i, name in names if name not in FLUID and self.voxels[i]]
-        deep = edt.edt(label > 0, anisotropy=spacing, black_border=True)
-        self.convexity = deep <= CONVEXITY_MM
-        self.mantle_mm = self.mantle_of(label)
+        depth_mm = edt.edt(label > 0, anisotropy=spacing, black_border=True)
+        self.convexity = depth_mm <= CONVEXITY_MM
+        self.mantle_mm = self.measure_mantle_mm(label)
 
-    def less(self, lost: float) -> dict[int, float]:
-        """Voxels of each solid tissue once so many are lost, from each alike."""
-        keep = 1 - lost / max(1, self.voxels[self.solid].sum())
-        return {value: keep * self.voxels[value] for value in self.solid}
+    def volumes_after_loss(self, lost_voxels: float) -> dict[int, float]:
+        """Return the voxels of each solid tissue after a loss that is proportional for all."""
+        remaining = 1 - lost_voxels / max(1, self.voxels[self.solid].sum())
+        return {value: remaining * self.voxels[value] for value in self.solid}
 
-    def lost(self, label: np.ndarray) -> float:
-        """What tissues lost over what all had; the gain of one does not make up for another."""
+    def parenchyma_loss(self, label: np.ndarray) -> float:
+        """Return the share of parenchyma lost; one tissue's gain does not offset another's loss."""
         before = self.voxels[self.solid]
         after = np.bincount(label.ravel(), minlength=256)[self.solid]
         return float(np.maximum(before - after, 0).sum() / max(1, before.sum()))
 
     def csf_left(self, label: np.ndarray) -> float:
-        """The share of the external CSF that is left; 1 where there was none."""
+        """Return the share of the external CSF that is left; 1 if there was none."""
         before = self.voxels[self.csf]
         return float((label == self.csf).sum() / before) if before else 1.0
 
-    def mantle_of(self, label: np.ndarray) -> float:
-        """Least distance between a lateral ventricle and the brain's convexity."""
+    def violated_limit(self, step: _Step, limits: Limits) -> str | None:
+        """Return which limit a step violates, in words, or None."""
+        if self.parenchyma_loss(step.label) > limits.parenchyma_loss_max:
+            return f"parenchyma_loss_max is {limits.parenchyma_loss_max:g}"
+        if self.csf_left(step.label) < limits.csf_min_share - CSF_ALLOWANCE:
+            return f"csf_min_share is {limits.csf_min_share:g}"
+        if step.mantle_mm < min(limits.mantle_min_mm, self.mantle_mm) - max(self.spacing):
+            return f"mantle_min_mm is {limits.mantle_min_mm:g}"
+        return None
+
+    def measure_mantle_mm(self, label: np.ndarray) -> float:
+        """Return the least distance between a lateral ventricle and the brain's convexity."""
         inside = (label != 0) & ~((label == self.csf) & self.convexity)
         lateral = lateral_ventricles(label, self.spacing, self.table)
-        least, reach = math.inf, MANTLE_MM / 2
-        while least > reach:  # what lies further off than this from the ventricles has no say
-            reach *= 2
-            box = box_with_margin(lateral, tuple(int(reach / s) + 1 for s in self.spacing))
-            depth = edt.edt(inside[box].view(np.uint8), anisotropy=self.spacing, black_border=True)
-            least = float(depth[lateral[box]].min())
-        return least
+        least_mm, reach_mm = math.inf, MANTLE_MM / 2
+        while least_mm > reach_mm:  # nothing beyond reach_mm can be nearer: widen the box
+            reach_mm *= 2
+            box = box_with_margin(lateral, tuple(int(reach_mm / s) + 1 for s in self.spacing))
+            depth_mm = edt.edt(
+                inside[box].view(np.uint8), anisotropy=self.spacing, black_border=True
+            )
+            least_mm = float(depth_mm[lateral[box]].min())
+        return least_mm

@@ -1,18 +1,21 @@
-"""Ventricles widened to an atrial width in mm, as a clinician asks for it.
+"""Widen the lateral ventricles to an atrial width in mm, the measure that clinicians use.
 
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from factory.anatomy.deformation.repaint import paint_fluid, smooth_distance
+from factory.anatomy.deformation.repaint import paint_fluid, smooth_distance_mm
 from factory.anatomy.deformation.root_finding import solve
-from factory.anatomy.edits.ventriculomegaly.displacement import displaced_ventricles
-from factory.anatomy.lateral_ventricles import gained_within, lateral_sides, soft_tissues
-from factory.anatomy.measures import atrial_width_mm as measured_widths
+from factory.anatomy.edits.operator import EditResult
+from factory.anatomy.edits.ventriculomegaly.displacement import Limits, displace_ventricles
+from factory.anatomy.edits.ventriculomegaly.width_request import WidthRequest, main_sides
+from factory.anatomy.lateral_ventricles import connected_gain, lateral_sides, soft_tissue_values
+from factory.anatomy.measures import atrial_width_mm as measure_widths_mm
 from factory.anatomy.memoize import memoize_last_label
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
@@ -34,50 +37,64 @@ def ventriculomegaly(
     side: str = "both",
     ratio: float | None = None,
     image: np.ndarray | None = None,
-    **limits: Any,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """The lateral ventricles widened until the atrium measures atrial_width_mm.
+    **options: Any,  # those of the mode
+) -> EditResult:
+    """Widen the lateral ventricles until the atrium measures atrial_width_mm.
 
-    atrial_width_mm: of the named side, or of the wider with "both"; reached within half a voxel,
-    in at most eight evaluations; 0 leaves the ventricles as they are.
-    mode: "dilate" grows the ventricles by a ball into the tissues of `into`, which are eaten;
-    "displace" pushes the brain outwards (see displace.displaced_ventricles, whose limits it
-    takes): nothing is eaten.
-    side, ratio: the other side grows by `ratio` (0 to 1) times as much as the named one: as far
-    in mm (dilate) or in ml (displace). By default not at all; with "both" alike.
+    Args:
+        label: uint8 [z, y, x]; not changed.
+        spacing: mm (z, y, x).
+        table: What the values of label mean.
+        atrial_width_mm: Width of the atrium on the side that is named, or of the wider one if side
+            is "both". It is reached within half a voxel, in at most eight evaluations. 0 leaves
+            the ventricles as they are.
+        mode: "dilate" grows the ventricles by a ball into the tissues of the option `into`, which
+            lose what the ventricles gain. "displace" pushes the brain outwards, so that no tissue
+            is replaced; its options are the fields of `displacement.Limits`.
+        side: "both", "left" or "right".
+        ratio: How much the other side grows, 0 to 1, compared with the named one: in mm (dilate) or
+            in ml (displace). By default it does not grow. Not with side "both".
+        image: [z, y, x] or None; not changed.
+        options: The options of the mode.
 
-    Returns new label (uint8), image (float32, or None) and a record: what was asked for, what
-    was there, what came out, on each side, and how. Inputs stay as they are. Raises AnatomyError
-    with the largest width that can be reached where this one cannot, for a width below the
-    present one, for a side with no ventricle, and for limits that are none.
+    Returns:
+        New label (uint8), image (float32, or None) and a record: the width requested, and the
+        widths before and after on each side.
+
+    Raises:
+        AnatomyError: The width cannot be reached (the message has the largest that can) or is below
+            the present one, the side has no ventricle, or an option is out of range.
     """
-    _check(atrial_width_mm, mode, side, ratio)
-    before = _widths_before(label, spacing, table)
-    shares = _shares(side, ratio)
-    main = [s for s, share in shares.items() if share == 1]
-    present = max((w for s in main if (w := before[s]) is not None), default=None)
-    if present is None:
-        where = "the label map" if side == "both" else f"the {side} side"
-        raise AnatomyError(f"{NAME}: no atrium of a lateral ventricle in {where}")
-    edit = _dilated if mode == "dilate" else displaced_ventricles
-    request = (atrial_width_mm or present, present, main)
-    edited, painted, record = edit(label, spacing, table, request, shares, image, **limits)
-    after = measured_widths(edited, spacing, table)
+    _check_parameters(atrial_width_mm, mode, side, ratio)
+    before = _measure_widths_before(label, spacing, table)
+    growth = _growth_of_sides(side, ratio)
+    present_mm = max((w for s in main_sides(growth) if (w := before[s]) is not None), default=None)
+    if present_mm is None:
+        place = "the label map" if side == "both" else f"the {side} side"
+        raise AnatomyError(f"{NAME}: no atrium of a lateral ventricle in {place}")
+    request = WidthRequest(atrial_width_mm or present_mm, present_mm, growth)
+    arguments = (label, spacing, table, request, image)
+    if mode == "dilate":
+        edited, painted, record = _dilate_to_width(*arguments, **options)
+    else:
+        edited, painted, record = displace_ventricles(*arguments, Limits(**options))
+    after = measure_widths_mm(edited, spacing, table)
     record |= {
         "requested_atrial_width_mm": float(atrial_width_mm) or None,
-        "achieved_atrial_width_mm": max(w for s in main if (w := after[s]) is not None),
+        "achieved_atrial_width_mm": request.widest_mm(after),
         **{f"before_atrial_width_{s}_mm": w for s, w in before.items()},
         **{f"achieved_atrial_width_{s}_mm": w for s, w in after.items()},
     }
     return edited, painted, record
 
 
-_widths_before = memoize_last_label(measured_widths)
+_measure_widths_before = memoize_last_label(measure_widths_mm)
 
 
-def _check(width: float, mode: str, side: str, ratio: float | None) -> None:
-    if not (math.isfinite(width) and width >= 0):
-        raise AnatomyError(f"{NAME}: atrial_width_mm is {width}; allowed: 0 or more")
+def _check_parameters(width_mm: float, mode: str, side: str, ratio: float | None) -> None:
+    """Raise AnatomyError if a parameter is out of range."""
+    if not (math.isfinite(width_mm) and width_mm >= 0):
+        raise AnatomyError(f"{NAME}: atrial_width_mm is {width_mm}; allowed: 0 or more")
     if mode not in MODES:
         raise AnatomyError(f"{NAME}: mode is {mode!r}; allowed are {', '.join(MODES)}")
     if side not in SIDES:
@@ -86,50 +103,52 @@ def _check(width: float, mode: str, side: str, ratio: float | None) -> None:
         raise AnatomyError(f"{NAME}: ratio is {ratio}; allowed are 0 to 1, with side left or right")
 
 
-def _shares(side: str, ratio: float | None) -> dict[str, float]:
-    """How much each side grows, 1 for the side whose width was asked for."""
+def _growth_of_sides(side: str, ratio: float | None) -> dict[str, float]:
+    """Return how much each side grows, 1 for a side that must reach the requested width."""
     if side == "both":
         return {"left": 1.0, "right": 1.0}
     return {s: 1.0 if s == side else ratio or 0.0 for s in ("left", "right")}
 
 
-def _dilated(
+def _dilate_to_width(
     label: np.ndarray,
     spacing: Spacing,
     table: LabelTable,
-    request: tuple[float, float, list[str]],
-    shares: dict[str, float],
+    request: WidthRequest,
     image: np.ndarray | None,
-    into: list[str] | tuple[str, ...] = GROWS_INTO,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """Grown by a ball. The distances are worked out once, for the largest ball there may be."""
-    width, present, main = request
+    into: Sequence[str] = GROWS_INTO,
+) -> EditResult:
+    """Grow the lateral ventricles by a ball until the atrium has the requested width.
+
+    The distances are computed once, for the largest ball there can be.
+    """
     sides = lateral_sides(label, spacing, table)
     box = box_with_margin(label > 0, (1, 1, 1))
-    soft = np.isin(label[box], soft_tissues(into, table))
+    soft = np.isin(label[box], soft_tissue_values(into, table))
     seed = (sides["left"] | sides["right"])[box]
     # A side that grows half as far is twice as distant.
-    distance = np.full(soft.shape, np.inf, np.float32)
-    for side, share in shares.items():
+    distance_mm = np.full(soft.shape, np.inf, np.float32)
+    for side, share in request.growth.items():
         if share and sides[side].any():
-            apart = smooth_distance(sides[side][box], spacing)
-            np.minimum(distance, apart / share, out=distance)
+            side_mm = smooth_distance_mm(sides[side][box], spacing)
+            np.minimum(distance_mm, side_mm / share, out=distance_mm)
 
-    def grown(radius: float) -> np.ndarray:
+    def dilate(radius_mm: float) -> np.ndarray:
         new = label.copy()
-        new[box][gained_within(seed, distance, radius, soft)] = table.index("ventricles")
+        gained = connected_gain(seed, distance_mm, radius_mm, soft)
+        new[box][gained] = table.index("ventricles")
         return new
 
-    def measured(radius: float) -> tuple[float, None]:
-        widths = measured_widths(grown(radius), spacing, table)
-        return max(w for s in main if (w := widths[s]) is not None), None
+    def measure(radius_mm: float) -> tuple[float, None]:
+        return request.widest_mm(measure_widths_mm(dilate(radius_mm), spacing, table)), None
 
-    furthest = float(distance[soft].max(initial=0.0))
-    tolerance = min(spacing[1:]) / 2
-    # A ball of r mm widens a tube by 2 r.
-    found = solve(measured, width, present, tolerance, (width - present) / 2, furthest, NAME)
-    new = grown(found.amount)
+    target_mm, present_mm = request.target_mm, request.present_mm
+    max_radius_mm = float(distance_mm[soft].max(initial=0.0))
+    tolerance_mm = min(spacing[1:]) / 2
+    first_mm = (target_mm - present_mm) / 2  # a ball of r mm widens a tube by 2 r
+    solution = solve(measure, target_mm, present_mm, tolerance_mm, first_mm, max_radius_mm, NAME)
+    new = dilate(solution.amount)
     painted = None if image is None else image.astype(np.float32)
     if painted is not None:
         paint_fluid(painted[box], seed, (new != label)[box], spacing)
-    return new, painted, {"radius_mm": found.amount, "evaluations": found.evaluations}
+    return new, painted, {"radius_mm": solution.amount, "evaluations": solution.evaluations}

@@ -21,8 +21,8 @@ def ball(radius: float, at: tuple[float, float, float]) -> np.ndarray:
 def test_what_does_not_move_does_not_change() -> None:
     surfaces = Surfaces(LABEL, TISSUES)
     volumes = dict(enumerate(np.bincount(LABEL.ravel())))
-    for wanted in ({}, volumes):
-        np.testing.assert_array_equal(surfaces.pulled(VOXELS, LABEL > 0, wanted), LABEL)
+    for requested in ({}, volumes):
+        np.testing.assert_array_equal(surfaces.pull(VOXELS, LABEL > 0, requested), LABEL)
 
 
 @settings(max_examples=8, deadline=None)
@@ -32,7 +32,7 @@ def test_a_part_of_a_voxel_moves_about_that_part(shift: list[float], radius: flo
     places = np.stack(np.indices(label.shape)).astype(np.float32)
     places -= np.array(shift, np.float32)[:, None, None, None]
     volume = int((label == 2).sum())
-    moved = Surfaces(label, [1, 2]).pulled(places, np.ones(label.shape, bool), {2: volume})
+    moved = Surfaces(label, [1, 2]).pull(places, np.ones(label.shape, bool), {2: volume})
     middle = np.argwhere(moved == 2).mean(0) - np.argwhere(label == 2).mean(0)
     np.testing.assert_allclose(middle, shift, atol=0.2)
     assert (moved == 2).sum() == pytest.approx(volume, rel=0.02)
@@ -42,7 +42,7 @@ def test_a_part_of_a_voxel_moves_about_that_part(shift: list[float], radius: flo
 def test_a_tissue_has_the_volume_it_is_to_have(more: float) -> None:
     value = FETA.index("grey_matter")
     before = np.bincount(LABEL.ravel())[value]
-    label = Surfaces(LABEL, TISSUES).pulled(VOXELS + 0.3, LABEL > 0, {value: (1 + more) * before})
+    label = Surfaces(LABEL, TISSUES).pull(VOXELS + 0.3, LABEL > 0, {value: (1 + more) * before})
     assert (label == value).sum() == pytest.approx((1 + more) * before, rel=0.015)
     np.testing.assert_array_equal(label == 0, LABEL == 0)
 
@@ -50,9 +50,9 @@ def test_a_tissue_has_the_volume_it_is_to_have(more: float) -> None:
 @pytest.mark.parametrize("axes", [(2, 0, 1), (1, 0, 2)])
 def test_it_is_indifferent_to_the_axes(axes: tuple[int, int, int]) -> None:
     places = VOXELS + np.array([0.4, -0.2, 0.3], np.float32)[:, None, None, None]
-    plain = Surfaces(LABEL, TISSUES).pulled(places, LABEL > 0, {})
+    plain = Surfaces(LABEL, TISSUES).pull(places, LABEL > 0, {})
     turned = LABEL.transpose(axes)
     moved = places[list(axes)].transpose(0, *(a + 1 for a in axes))
-    again = Surfaces(turned, TISSUES).pulled(moved, turned > 0, {})
+    again = Surfaces(turned, TISSUES).pull(moved, turned > 0, {})
     # Shares that are equal to the last bit may fall either way.
     assert (again != plain.transpose(axes)).mean() < 1e-3

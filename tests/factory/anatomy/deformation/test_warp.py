@@ -44,7 +44,7 @@ def test_smooth_warps_fold_nowhere_and_keep_the_volume_they_only_move(
     seed: int, fastest: float
 ) -> None:
     u = warp.exponential(velocity(seed, fastest), LATTICE)
-    determinant = warp.jacobian(u, SHAPE, SPACING, LATTICE)
+    determinant = warp.jacobian_determinant(u, SHAPE, SPACING, LATTICE)
     assert determinant.shape == SHAPE
     assert determinant.min() > 0
     # Nothing moves at the border, so what one place gains another loses.
@@ -57,25 +57,25 @@ def test_an_affine_velocity_makes_the_affine_map() -> None:
     exact = affine_velocity(expm(a) - np.eye(3))
     inner = (slice(None), *[slice(3, -3)] * 3)
     assert np.abs(u - exact)[inner].max() < 0.1
-    determinant = warp.jacobian(u, SHAPE, SPACING, LATTICE)
+    determinant = warp.jacobian_determinant(u, SHAPE, SPACING, LATTICE)
     assert np.median(determinant) == pytest.approx(np.linalg.det(expm(a)), rel=0.01)
 
 
 def test_the_jacobian_is_the_derivative_of_the_voxels_places() -> None:
     u = warp.exponential(velocity(5, 4), LATTICE)
-    places = warp.voxels_from(u, SHAPE, SPACING, LATTICE)
+    places = warp.source_voxels(u, SHAPE, SPACING, LATTICE)
     mm = places * np.array(SPACING, np.float32)[:, None, None, None]
     rows = np.stack([np.stack(np.gradient(c, *SPACING)) for c in mm])
     inner = (slice(1, -1),) * 3
     numeric = np.linalg.det(np.moveaxis(rows, (0, 1), (-2, -1)))[inner]
-    determinant = warp.jacobian(u, SHAPE, SPACING, LATTICE)[inner]
+    determinant = warp.jacobian_determinant(u, SHAPE, SPACING, LATTICE)[inner]
     assert np.abs(numeric - determinant).max() < 0.05
 
 
 def test_nothing_moves_at_rest() -> None:
     label = np.random.Generator(np.random.Philox(1)).integers(0, 8, SHAPE).astype(np.uint8)
     u = warp.exponential(np.zeros((3, *NODES), np.float32), LATTICE)
-    places = warp.voxels_from(u, SHAPE, SPACING, LATTICE)
+    places = warp.source_voxels(u, SHAPE, SPACING, LATTICE)
     np.testing.assert_array_equal(warp.pull_label(label, places), label)
     np.testing.assert_allclose(warp.pull_image(label, places), label, atol=1e-3)
 
@@ -86,7 +86,7 @@ def test_arrays_are_pulled_by_millimetres(axis: int) -> None:
     label = np.random.Generator(np.random.Philox(2)).integers(0, 8, SHAPE).astype(np.uint8)
     u = np.zeros((3, *NODES), np.float32)
     u[axis] = 3 * SPACING[axis]
-    places = warp.voxels_from(u, SHAPE, SPACING, LATTICE)
+    places = warp.source_voxels(u, SHAPE, SPACING, LATTICE)
     expected = np.take(label, np.clip(np.arange(SHAPE[axis]) + 3, 0, SHAPE[axis] - 1), axis)
     np.testing.assert_array_equal(warp.pull_label(label, places), expected)
     np.testing.assert_allclose(warp.pull_image(label, places), expected, atol=1e-3)

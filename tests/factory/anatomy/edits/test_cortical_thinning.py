@@ -127,7 +127,7 @@ def test_the_order_of_the_axes_hardly_matters() -> None:
         ({"share": -0.1}, r"share is -0\.1; allowed are 0 to 1"),
         ({"share": float("nan")}, r"share is nan"),
         ({"thickness_mm": 9.0}, r"thickness_mm is 9; the cortex is [45]\.\d+ mm thick"),
-        ({"thickness_mm": 0.2}, r"0\.2 mm asked for; .* the largest share is 0\.\d\d"),
+        ({"thickness_mm": 0.2}, r"0\.2 mm requested; .* the largest share is 0\.\d\d"),
         ({}, r"one of share and thickness_mm"),
         ({"share": 0.1, "thickness_mm": 2.0}, r"one of share and thickness_mm"),
         ({"share": 0.1, "gains": "ventricles"}, r"allowed are external_csf, white_matter"),

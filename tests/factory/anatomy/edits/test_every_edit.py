@@ -28,7 +28,7 @@ def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, L
     for name in kind.needs:
         label[(label == FETA.index("white_matter")) & middle] = len(names)
         names.append(name)
-    if added := operator.adds_label():
+    if added := operator.added_label():
         names.append(added[0])
     extra = ((0, 0, 0),) * (len(names) - len(FETA.names))
     return label, LabelTable(tuple(names), (*FETA.colours, *extra))
@@ -39,7 +39,7 @@ def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example:
     kind = OPERATORS[name]
     image = np.random.Generator(np.random.Philox(1)).random(HEAD.label.shape, np.float32)
     known: dict[str, Any] = {"seed": 3} if kind.random else {}
-    known |= {"age_weeks": WEEKS} if kind.wants_age else {}
+    known |= {"age_weeks": WEEKS} if kind.takes_age else {}
     for strength in reversed(example.on_phantom or example.strengths):
         operator = kind.model_validate(dict(strength), strict=False)  # a recipe may ask for it
         label, table = subject_for(kind, operator)
@@ -74,5 +74,5 @@ def test_an_edit_says_what_it_is_and_what_it_costs(name: str) -> None:
     strength = dict(kind.examples[0].strengths[0])
     plain = kind.model_validate(strength, strict=False).model_dump(exclude_none=True)
     assert kind.seconds(plain, 1.0) > 0
-    assert kind.grows_by(plain) >= 1
-    assert kind.grows_mm(plain) >= 0
+    assert kind.head_growth_factor(plain) >= 1
+    assert kind.head_growth_mm(plain) >= 0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.heads import head
 
-from factory.anatomy.edits.lesion.edit import EDGE_MM, lesion, shaded
+from factory.anatomy.edits.lesion.edit import EDGE_MM, lesion, scale_brightness
 from factory.errors import AnatomyError
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
@@ -126,7 +126,7 @@ def test_more_than_there_is_is_refused_with_the_most_there_is() -> None:
     with pytest.raises(AnatomyError, match=r"the largest that cerebellum can hold is") as caught:
         with_lesion(40.0, inside=("cerebellum",))
     assert float(str(caught.value).split()[-2]) == pytest.approx(whole, abs=0.01)
-    with pytest.raises(AnatomyError, match=r"40 ml in 3 asked for") as caught:
+    with pytest.raises(AnatomyError, match=r"40 ml in 3 requested") as caught:
         with_lesion(40.0, inside=("cerebellum",), number=3)
     most = float(str(caught.value).split()[-2])
     assert 0 < most < whole
@@ -162,7 +162,7 @@ def test_intensity_comes_in_from_the_edge(factor: float) -> None:
     assert np.isclose(inside, factor).any()
     fine = np.zeros((9, 9, 40), bool)
     fine[:, :, 5:] = True
-    ramp = shaded(np.ones(fine.shape), fine, (0.5, 0.5, 0.5), factor)[4, 4]
+    ramp = scale_brightness(np.ones(fine.shape), fine, (0.5, 0.5, 0.5), factor)[4, 4]
     assert (np.abs(np.diff(ramp)) <= abs(factor - 1) * 0.5 / EDGE_MM + 1e-5).all()
 
 

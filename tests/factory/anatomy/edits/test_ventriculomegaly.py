@@ -45,29 +45,29 @@ def topology(label: np.ndarray) -> list[tuple[int, int]]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    wanted=st.floats(6, 30), slope=st.floats(0.3, 4), bend=st.floats(0.7, 1.4), top=st.floats(7, 40)
+    target=st.floats(6, 30), slope=st.floats(0.3, 4), bend=st.floats(0.7, 1.4), top=st.floats(7, 40)
 )
 def test_solving_finds_the_amount_or_says_how_far_it_goes(
-    wanted: float, slope: float, bend: float, top: float
+    target: float, slope: float, bend: float, top: float
 ) -> None:
     calls = []
 
-    def measured(amount: float) -> tuple[float, None]:
+    def measure(amount: float) -> tuple[float, None]:
         calls.append(amount)
         return min(6 + slope * amount**bend, top), None
 
     try:
-        found = solve(measured, wanted, 6.0, 0.5, (wanted - 6) / 2, 200.0, "width")
+        solution = solve(measure, target, 6.0, 0.5, (target - 6) / 2, 200.0, "width")
     except AnatomyError:
-        assert min(6 + slope * 200**bend, top) < wanted + 0.5
+        assert min(6 + slope * 200**bend, top) < target + 0.5
     else:
-        assert abs(found.value - wanted) <= 0.5
-        assert found.evaluations == len(calls)
+        assert abs(solution.value - target) <= 0.5
+        assert solution.evaluations == len(calls)
     assert len(calls) <= EVALUATIONS
 
 
 def test_what_forbids_an_amount_is_named() -> None:
-    with pytest.raises(AnatomyError, match=r"12.0 mm asked for.*reached is [789]\.\d mm \(enough"):
+    with pytest.raises(AnatomyError, match=r"12.0 mm requested.*reached is [789]\.\d mm \(enough"):
         solve(lambda a: (6 + a, "enough" if a > 3 else None), 12, 6.0, 0.2, 4, 50, "width")
 
 
@@ -196,7 +196,7 @@ def test_a_growing_head_gives_way_by_its_share() -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"atrial_width_mm": 5.0}, "is there already"),
+        ({"atrial_width_mm": 5.0}, "less than the present"),
         ({"atrial_width_mm": 60.0}, r"the largest that can be reached is \d\d\.\d mm"),
         ({"atrial_width_mm": float("nan")}, "0 or more"),
         ({"atrial_width_mm": 12.0, "mode": "stretch"}, "allowed are dilate, displace"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from factory.anatomy.measures.heart import checked, checked_stack, reversal, volumes_ml
+from factory.anatomy.measures.heart import check_slice, check_stack, path_reversal, volumes_ml
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def plane() -> np.ndarray:
 
 
 def failed(plane: np.ndarray) -> set[str]:
-    return {name for name, passed in checked(plane).items() if not passed} - {"all"}
+    return {name for name, passed in check_slice(plane).items() if not passed} - {"all"}
 
 
 def test_a_sound_heart_passes(plane: np.ndarray) -> None:
     assert failed(plane) == set()
-    assert checked(plane)["all"]
+    assert check_slice(plane)["all"]
 
 
 def test_each_fault_is_found_by_its_own_check(plane: np.ndarray) -> None:
@@ -51,11 +51,11 @@ def test_pieces_of_a_stack_are_counted_in_three_dimensions(plane: np.ndarray) ->
     two = plane.copy()
     two[45, 2:5] = 3
     joined = np.stack([plane, plane, plane])
-    assert checked_stack(joined)["all"]
+    assert check_stack(joined)["all"]
     joined[1] = two
-    assert not checked_stack(joined)["rv in one piece"]
+    assert not check_stack(joined)["rv in one piece"]
     joined[1] = 0  # an empty slice between: every structure falls in two
-    found = checked_stack(joined)
+    found = check_stack(joined)
     assert not found["myocardium in one piece"]
     assert found["is there"]  # asked only of the slices that hold tissue
 
@@ -66,7 +66,7 @@ def test_volumes_are_millilitres(plane: np.ndarray) -> None:
 
 
 def test_a_path_turns_back_by_a_share_of_its_way() -> None:
-    assert reversal(np.array([1.0, 2, 3])) == reversal(np.array([9.0, 5, 5, 1])) == 0
-    assert reversal(np.array([0.0, 6, 4, 10])) == pytest.approx(0.2)
-    assert reversal(np.array([10.0, 4, 6, 0])) == pytest.approx(0.2)
-    assert reversal(np.array([0.0, 50, 1])) == 1
+    assert path_reversal(np.array([1.0, 2, 3])) == path_reversal(np.array([9.0, 5, 5, 1])) == 0
+    assert path_reversal(np.array([0.0, 6, 4, 10])) == pytest.approx(0.2)
+    assert path_reversal(np.array([10.0, 4, 6, 0])) == pytest.approx(0.2)
+    assert path_reversal(np.array([0.0, 50, 1])) == 1

@@ -16,7 +16,8 @@ from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import draw_box_plots
-from factory.metrics.paired import SCORES, draw_intensity_profiles, paired_scores, slice_scores
+from factory.metrics.intensity_profiles import draw_intensity_profiles
+from factory.metrics.paired import SCORES, paired_scores, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject

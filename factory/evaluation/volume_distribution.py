@@ -19,7 +19,12 @@ from factory.evaluation.parallel import SERIAL, Workers
 from factory.families.feature_extractors import extractor_note, find_extractor
 from factory.imaging.boxes import bounding_box
 from factory.imaging.orientations import AXES, cut
-from factory.metrics.distribution import distribution_scores, remarks, split_half_scores
+from factory.metrics.distribution import (
+    DistributionScores,
+    distribution_scores,
+    remarks,
+    split_half_scores,
+)
 from factory.storage.json_value import JsonObject
 
 SLICES = 24
@@ -103,7 +108,7 @@ def compare_volumes(
 
 def _score_directions(
     against: str, generated: Features, real: Features
-) -> tuple[dict[str, JsonObject], list[str]]:
+) -> tuple[dict[str, DistributionScores], list[str]]:
     """Return the scores of one comparison by direction, and remarks; none if it has no images."""
     scores, notes = {}, []
     for direction, values in real.values.items():

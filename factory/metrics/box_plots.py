@@ -16,21 +16,28 @@ TITLES = {"ssim": "SSIM", "mse": "MSE", "psnr": "PSNR (dB)", "corr": "correlatio
 
 
 def draw_box_plots(table: pd.DataFrame, by: str, path: Path) -> None:
-    """A PNG of box plots, one of FIGURES each, a box a value of the column `by`, with its points;
-    whiskers to 1.5 quartile ranges."""
-    shown = [name for name in SCORES if name in table and table[name].notna().any()]
-    kinds = list(dict.fromkeys(table[by]))
+    """Draw one box plot for each of SCORES as a PNG.
+
+    Each box has its points beside it, and whiskers to 1.5 times the interquartile range.
+
+    Args:
+        table: Scores, with columns named as in SCORES.
+        by: The column whose values each get a box.
+        path: The file to write.
+    """
+    scores = [name for name in SCORES if name in table and table[name].notna().any()]
+    groups = list(dict.fromkeys(table[by]))
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.4))
-    for axis, name in zip(axes.ravel(), shown, strict=False):
-        values = [table[name][table[by] == kind].dropna().to_numpy() for kind in kinds]
-        axis.boxplot(values, tick_labels=kinds, widths=0.55, showfliers=False)
+    for axis, name in zip(axes.ravel(), scores, strict=False):
+        values = [table[name][table[by] == group].dropna().to_numpy() for group in groups]
+        axis.boxplot(values, tick_labels=groups, widths=0.55, showfliers=False)
         for place, points in enumerate(values, start=1):
-            aside = place + 0.16 * np.sin(np.arange(len(points)) * 2.4)
-            axis.plot(aside, points, "o", ms=2.5, color="tab:blue", alpha=0.5)
+            jitter = place + 0.16 * np.sin(np.arange(len(points)) * 2.4)
+            axis.plot(jitter, points, "o", ms=2.5, color="tab:blue", alpha=0.5)
         axis.set_title(TITLES[name], fontsize=10)
-        axis.tick_params(axis="x", labelsize=8, rotation=20 if len(kinds) > 4 else 0)
+        axis.tick_params(axis="x", labelsize=8, rotation=20 if len(groups) > 4 else 0)
         axis.grid(axis="y", alpha=0.3)
-    for axis in axes.ravel()[len(shown) :]:
+    for axis in axes.ravel()[len(scores) :]:
         axis.set_axis_off()
     figure.tight_layout(pad=0.8)
     figure.savefig(path, dpi=90)

@@ -1,7 +1,7 @@
-"""How well two segmentations of one structure agree: overlap, volume, and distance of surfaces.
+"""The agreement of two segmentations of one structure: overlap, volume, and surface distance.
 
-Masks are bool [z, y, x]; spacing in mm, (z, y, x). What has no value (a structure that is in
-neither map, a surface of one that is in one alone) is NaN.
+Masks are bool [z, y, x]. A measure is NaN where it is undefined: Dice of a structure that is in
+neither map, the distance of surfaces if one mask is empty.
 """
 
 import edt
@@ -10,32 +10,49 @@ from scipy import ndimage
 
 from factory.imaging.boxes import bounding_box
 from factory.imaging.orientations import cut, grow_side
+from factory.imaging.types import Spacing
 
 PERCENTILE = 95.0
+"""The percentile of the robust Hausdorff distance."""
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """2 |A ∩ B| / (|A| + |B|)."""
+    """Return the Dice coefficient 2 |A ∩ B| / (|A| + |B|) of two masks."""
     size = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / size if size else np.nan
 
 
 def label_dice(a: np.ndarray, b: np.ndarray, value: int) -> float:
-    """Dice of the structure of one value in two label maps; NaN where neither map has it."""
+    """Return the Dice coefficient of one label in two label maps."""
     return dice(a == value, b == value)
 
 
-def volume_error(made: np.ndarray, asked: np.ndarray) -> float:
-    """|V(made) − V(asked)| / V(asked)."""
-    size = int(asked.sum())
-    return abs(int(made.sum()) - size) / size if size else np.nan
+def mean_label_dice(a: np.ndarray, b: np.ndarray, labels: int) -> float:
+    """Return the mean Dice coefficient of the labels 1 to labels − 1, without undefined ones."""
+    return float(np.nanmean([label_dice(a, b, value) for value in range(1, labels)]))
+
+
+def volume_error(segmented: np.ndarray, expected: np.ndarray) -> float:
+    """Return the relative error of the volume, |V(segmented) − V(expected)| / V(expected)."""
+    size = int(expected.sum())
+    return abs(int(segmented.sum()) - size) / size if size else np.nan
 
 
 def surface_distances(
-    a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]
+    a: np.ndarray, b: np.ndarray, spacing: Spacing
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of every surface voxel of A the distance to B's surface, and of B's to A's, in mm; empty
-    arrays where either mask is. A surface voxel is one of the mask with a face outside it."""
+    """Measure the distance of each surface voxel of one mask to the other mask's surface.
+
+    A surface voxel is a voxel of the mask with a face outside it.
+
+    Args:
+        a: A mask.
+        b: Another mask on the same grid.
+        spacing: Voxel size (z, y, x) in mm.
+
+    Returns:
+        The distances from A to B, and from B to A, in mm; empty arrays if a mask is empty.
+    """
     if not a.any() or not b.any():
         return np.zeros(0), np.zeros(0)
     box = tuple(grow_side(side, 1, 1) for side in bounding_box(a | b))
@@ -44,18 +61,21 @@ def surface_distances(
     return to_b[surfaces[0]], to_a[surfaces[1]]
 
 
-def mean_surface_mm(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:
-    """The mean distance over all surface voxels of both: average symmetric surface distance."""
-    found = np.concatenate(surface_distances(a, b, spacing))
-    return float(found.mean(dtype=np.float64)) if found.size else np.nan
+def mean_surface_mm(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
+    """Return the average symmetric surface distance of two masks in mm."""
+    distances = np.concatenate(surface_distances(a, b, spacing))
+    return float(distances.mean(dtype=np.float64)) if distances.size else np.nan
 
 
-def hausdorff_95_mm(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:
-    """The larger of the two directions' 95th percentiles."""
-    ways = surface_distances(a, b, spacing)
-    return max(float(np.percentile(way, PERCENTILE)) for way in ways) if ways[0].size else np.nan
+def hausdorff_95_mm(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
+    """Return the larger of the two directions' 95th percentiles of surface distance, in mm."""
+    directions = surface_distances(a, b, spacing)
+    if not directions[0].size:
+        return np.nan
+    return max(float(np.percentile(distances, PERCENTILE)) for distances in directions)
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
-    inside: np.ndarray = mask & ~ndimage.binary_erosion(mask)
-    return inside
+    """Return the voxels of a mask that have a face outside it."""
+    surface: np.ndarray = mask & ~ndimage.binary_erosion(mask)
+    return surface

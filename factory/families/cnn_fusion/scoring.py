@@ -18,7 +18,7 @@ from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
 matplotlib.use("Agg")
-from factory.metrics.paired import draw_intensity_profiles
+from factory.metrics.intensity_profiles import draw_intensity_profiles
 
 RULES: dict[str, str | JsonObject] = {"mean": "mean", "cnn": {"cnn": ""}}
 """Rules of SpadePainter.fuse by name; the painter already holds the network of "cnn"."""

@@ -13,7 +13,7 @@ import torch
 from factory.families.feature_extractors import find_extractor, images_to_compare
 from factory.families.stylegan2 import pictures as show
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.metrics.distribution import distribution_scores, split_half_scores
+from factory.metrics.distribution import DistributionScores, distribution_scores, split_half_scores
 from factory.models.checkpoint import save_model
 from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label
 from factory.storage.subjects.slices import Plane
@@ -49,7 +49,7 @@ class Judge:
     def rng(self) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(self.recipe.metrics.seed))
 
-    def split_half_scores(self) -> dict[str, Any]:
+    def split_half_scores(self) -> DistributionScores:
         return split_half_scores(self.features, self.owners, self.rng())
 
     def table(self, made: np.ndarray, held: list[Plane]) -> pd.DataFrame:

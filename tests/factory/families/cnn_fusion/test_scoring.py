@@ -8,7 +8,7 @@ import pytest
 
 from factory.families.cnn_fusion.scoring import markdown, score_versions
 from factory.imaging.intensities import normalise
-from factory.metrics.paired import draw_intensity_profiles
+from factory.metrics.intensity_profiles import draw_intensity_profiles
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import Subject
 

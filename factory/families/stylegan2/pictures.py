@@ -1,5 +1,6 @@
 """Pictures of a StyleGAN2 training: samples, their neighbours, scores over kimg."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def neighbours(
     _save(figure, path)
 
 
-def curves(path: Path, rows: list[dict[str, Any]], floor: dict[str, Any], names: list[str]) -> None:
+def curves(
+    path: Path, rows: list[dict[str, Any]], floor: Mapping[str, Any], names: list[str]
+) -> None:
     """Each metric over kimg, with what real against real gives as a dashed line."""
     figure, axes = plt.subplots(1, len(names), figsize=(14, 3))
     for axis, name in zip(axes, names, strict=True):

@@ -1,15 +1,16 @@
 """Weights on disk: safetensors beside a JSON card. Nothing here unpickles.
 
-A model is a folder: card.json and one NAME.safetensors a network. The card holds family, config,
-label table, training data, metrics, licence, and the sha256 of every weight file; a file that
-does not match is refused. A training's state (weights, optimiser, step) is one safetensors file
-whose header carries the plain values.
+A model is a folder with card.json and one NAME.safetensors for each network. The card holds family,
+config, label table, training data, metrics, licence, and the sha256 of each weight file; a file
+whose sha256 differs is refused. The state of a training (weights, optimisers, step) is one
+safetensors file, whose header holds the plain values as JSON.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,37 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+JsonObject = dict[str, Any]
+"""A card, or the plain values of a training. `Any`: each family knows what its own keys hold."""
+
 
 class WeightsError(Exception):
     """Weights or their card cannot be used; the text is one line for the user."""
 
 
 def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_atomically(path: Path, write: Any) -> None:
-    """Let write(temporary path) make the file, then move it into place in one step."""
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file so that it is never seen half written.
+
+    Args:
+        path: The file.
+        write: Writes a temporary file, whose path it is given; it is then moved into place.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
-        temporary.chmod(0o644)  # safetensors makes its files for their owner alone
+        temporary.chmod(0o644)  # safetensors lets only the owner read its files
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def inference_state(module: nn.Module, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """Weights for inference: spectral norm folded in, as contiguous CPU tensors of dtype."""
+    """Return the weights for inference: with spectral norm folded in, contiguous, on the CPU."""
     state = {}
     folded = {}
     for prefix, layer in module.named_modules():
@@ -54,34 +64,45 @@ def inference_state(module: nn.Module, dtype: torch.dtype = torch.float16) -> di
 
 
 def remove_parametrizations(module: nn.Module) -> nn.Module:
-    """Turn spectral-normed layers back into plain ones, ready to take inference weights."""
+    """Turn spectrally normalised layers into plain ones, so that inference weights fit."""
     for layer in module.modules():
         if parametrize.is_parametrized(layer):
             parametrize.remove_parametrizations(layer, "weight")
     return module
 
 
-def save_model(folder: Path, networks: Mapping[str, nn.Module], card: dict[str, Any]) -> None:
-    """Write NAME.safetensors for each network (float16) and card.json with their digests."""
+def save_model(folder: Path, networks: Mapping[str, nn.Module], card: JsonObject) -> None:
+    """Write the files of a model.
+
+    Args:
+        folder: The model folder.
+        networks: Networks by the names of their files; weights are stored as float16.
+        card: The card without "sha256", which is added here.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for name, network in networks.items():
         path = folder / f"{name}.safetensors"
-        write_atomically(path, lambda p, n=network: save_file(inference_state(n), p))
+        write_atomically(path, partial(save_file, inference_state(network)))
         digests[path.name] = sha256(path)
     write_card(folder, {**card, "sha256": digests})
 
 
-def write_card(folder: Path, card: dict[str, Any]) -> None:
+def write_card(folder: Path, card: JsonObject) -> None:
+    """Write card.json into a model folder."""
     text = json.dumps(card, indent=2, allow_nan=False) + "\n"
     write_atomically(folder / "card.json", lambda p: p.write_text(text, encoding="utf-8"))
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a model folder. Raises WeightsError where there is none, or it is no JSON."""
+def read_card(folder: Path) -> JsonObject:
+    """Read the card of a model folder.
+
+    Raises:
+        WeightsError: There is no card, it is not JSON, or a key that every card has is missing.
+    """
     path = folder / "card.json"
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card: JsonObject = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{folder}: no model here (card.json is missing)") from None
     except (OSError, ValueError) as error:
@@ -92,10 +113,20 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_weights(folder: Path, name: str, network: nn.Module, card: dict[str, Any]) -> nn.Module:
-    """Fill network from NAME.safetensors as float32, ready for inference.
+def load_weights(folder: Path, name: str, network: nn.Module, card: JsonObject) -> nn.Module:
+    """Load the weights of a network as float32, ready for inference.
 
-    Raises WeightsError where the file is missing, differs from the card's sha256, or does not fit.
+    Args:
+        folder: The model folder.
+        name: The name of the weight file, without its suffix.
+        network: The network; it is changed in place.
+        card: The model's card.
+
+    Returns:
+        The network, frozen and in evaluation mode.
+
+    Raises:
+        WeightsError: The file is missing, its sha256 is not the card's, or it does not fit.
     """
     path = folder / f"{name}.safetensors"
     if not path.is_file():
@@ -115,9 +146,16 @@ def save_state(
     path: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
-    plain: dict[str, Any],
+    plain: JsonObject,
 ) -> None:
-    """A training's whole state in one file, moved into place in one step."""
+    """Write the whole state of a training into one file, never seen half written.
+
+    Args:
+        path: The file.
+        modules: Networks by name.
+        optimisers: Optimisers by name.
+        plain: Other values, which become JSON in the header.
+    """
     tensors = {
         f"{m}/{k}": v for m, module in modules.items() for k, v in module.state_dict().items()
     }
@@ -132,11 +170,23 @@ def save_state(
 
 def load_state(
     path: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
-) -> dict[str, Any]:
-    """Put a saved state back; returns its plain values. Raises WeightsError if it does not fit."""
+) -> JsonObject:
+    """Load the state of a training that `save_state` wrote.
+
+    Args:
+        path: The file.
+        modules: Networks by name, which are changed in place; they may be only some of those saved.
+        optimisers: Optimisers by name, likewise.
+
+    Returns:
+        The plain values.
+
+    Raises:
+        WeightsError: The file cannot be read, or does not fit.
+    """
     try:
         with safe_open(path, "pt") as file:
-            plain = json.loads(file.metadata()["plain"])
+            plain: JsonObject = json.loads(file.metadata()["plain"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
         for name, module in modules.items():
             prefix = f"{name}/"

@@ -1,9 +1,9 @@
-"""Three volumes, one a slicing direction, restored to one by a 3D CNN (Ayaz et al., "3D brain MRI
-synthesis utilizing 2D SPADE-GAN and 3D CNN architecture").
+"""A 3D CNN that fuses three volumes, one for each slicing direction, into one (Ayaz et al., "3D
+brain MRI synthesis utilizing 2D SPADE-GAN and 3D CNN architecture").
 
-Shape suffixes: B batch, C channels (the volumes), D, H, W the sides of a patch. Intensities are 0
-for background. The paper gives patches of 32³ at 50 % overlap, MSE and Adam at 1e-3; how they are
-merged, and how wide and deep the network is, is ours.
+Shape suffixes: B batch, C channels (the volumes), D, H, W the sides of a patch. The background is
+0. The paper gives patches of 32³ with 50 % overlap, MSE, and Adam with a rate of 1e-3. How patches
+are merged, and the width and depth of the network, are our own choice.
 """
 
 import itertools
@@ -16,12 +16,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BATCH = 8
-"""Patches a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+"""Patches of a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
 
 
 @dataclass(frozen=True)
 class CnnFusionConfig:
-    """volumes: channels in. width: channels between. depth: 3³ convolutions. patch: even side."""
+    """What the network is made of.
+
+    Attributes:
+        volumes: Number of volumes that are fused.
+        width: Channels between the convolutions.
+        depth: Number of 3×3×3 convolutions.
+        patch: Side of a patch in voxels; even.
+    """
 
     volumes: int = 3
     width: int = 16
@@ -30,9 +37,9 @@ class CnnFusionConfig:
 
 
 class CnnFusion(nn.Module):
-    """Patches (B, C, D, H, W) to (B, D, H, W): the volumes' mean and a learnt correction to it.
+    """Fuses patches (B, C, D, H, W) to (B, D, H, W): the volumes' mean plus a learnt correction.
 
-    The last layer starts at zero, so that an untrained network is the mean.
+    The last layer is initialised to zero, so an untrained network returns the mean.
     """
 
     def __init__(self, config: CnnFusionConfig) -> None:
@@ -46,13 +53,15 @@ class CnnFusion(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv3d(channels, 1, 3, padding=1))
 
     def forward(self, volumes_BCDHW: Tensor) -> Tensor:
-        # Channels last is faster on CPUs, forward and back.
+        """Fuse patches (B, C, D, H, W) to (B, D, H, W)."""
+        # Channels last is faster on CPUs, forward and backward.
         x = volumes_BCDHW.contiguous(memory_format=torch.channels_last_3d)
-        return volumes_BCDHW.mean(1) + self.layers(x)[:, 0]
+        correction_B1DHW: Tensor = self.layers(x)
+        return volumes_BCDHW.mean(1) + correction_B1DHW[:, 0]
 
 
 def initialise(network: CnnFusion, rng: torch.Generator) -> None:
-    """He et al.'s normal weights and no bias; zero in the last layer."""
+    """Draw normal weights (He et al. 2015) from a generator; biases and the last layer are 0."""
     convolutions = [layer for layer in network.layers if isinstance(layer, nn.Conv3d)]
     for layer in convolutions:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
@@ -61,36 +70,44 @@ def initialise(network: CnnFusion, rng: torch.Generator) -> None:
     nn.init.zeros_(convolutions[-1].weight)
 
 
-def window(patch: int) -> Tensor:
-    """Weights (D, H, W) of a patch; copies half a patch apart add to 1 wherever they overlap."""
+def patch_window(patch: int) -> Tensor:
+    """Return weights (D, H, W) of a patch; where patches half a patch apart overlap, they add to 1.
+
+    Args:
+        patch: Side of the patch in voxels.
+    """
     side = torch.sin(math.pi * (torch.arange(patch, dtype=torch.float64) + 0.5) / patch) ** 2
     return torch.einsum("i,j,k->ijk", side, side, side).float()
 
 
-def by_patches(volumes: Tensor, patch: int, predict: Callable[[Tensor], Tensor]) -> Tensor:
-    """A volume (z, y, x) merged from what predict makes of the patches of volumes (C, z, y, x).
+def predict_by_patches(volumes: Tensor, patch: int, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """Predict a volume (z, y, x) from volumes (C, z, y, x), patch by patch.
 
-    The patches lie half a patch apart, and half a patch beyond every border on a background of 0,
-    so that each voxel is in eight and their weights add to 1. predict takes patches
-    (B, C, D, H, W) and returns (B, D, H, W).
+    The patches lie half a patch apart and reach half a patch beyond every border, where the volumes
+    are padded with 0. So each voxel is in eight patches, whose weights add to 1.
+
+    Args:
+        volumes: (C, z, y, x).
+        patch: Side of the patches in voxels; even.
+        predict: Maps patches (B, C, D, H, W) to (B, D, H, W).
     """
     half = patch // 2
     sides = volumes.shape[1:]
     pads = [(half, half + -n % half) for n in sides]
     padded = F.pad(volumes, [p for pair in reversed(pads) for p in pair])
     merged = padded.new_zeros(padded.shape[1:])
-    weights = window(patch).to(volumes)
+    weights = patch_window(patch).to(volumes)
     starts = itertools.product(*(range(0, n - half, half) for n in padded.shape[1:]))
     boxes = [tuple(slice(s, s + patch) for s in start) for start in starts]
     for first in range(0, len(boxes), BATCH):
-        chosen = boxes[first : first + BATCH]
-        predicted = predict(torch.stack([padded[:, *box] for box in chosen]))
-        for box, values in zip(chosen, predicted, strict=True):
+        batch = boxes[first : first + BATCH]
+        predicted = predict(torch.stack([padded[:, *box] for box in batch]))
+        for box, values in zip(batch, predicted, strict=True):
             merged[box] += weights * values
     return merged[tuple(slice(half, half + n) for n in sides)]
 
 
 @torch.inference_mode()
 def restore(network: CnnFusion, volumes: Tensor) -> Tensor:
-    """Volumes (C, z, y, x) of any size to one (z, y, x)."""
-    return by_patches(volumes, network.config.patch, network)
+    """Fuse volumes (C, z, y, x) of any size to one (z, y, x)."""
+    return predict_by_patches(volumes, network.config.patch, network)

@@ -1,21 +1,33 @@
-"""Three volumes, one a slicing direction, fused voxel by voxel (Fernandez Garcia et al.).
+"""Rules that fuse three volumes, one for each slicing direction, voxel by voxel (Fernandez Garcia
+et al.).
 
-`volumes` is (3, ...) float; results are (...) float. Each rule is exact and needs no loop.
+`volumes` is (3, ...) float; results are (...) float.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+Rule = str | Mapping[str, Mapping[str, float]]
+"""A rule in a recipe: "mean", "closest_two" or {"reject_outliers": {"m": 0.5}}."""
+
 
 def mean(volumes: Tensor) -> Tensor:
+    """Return the mean of the three values."""
     return volumes.mean(0)
 
 
 def reject_outliers(volumes: Tensor, m: float) -> Tensor:
-    """Values m or more median deviations from the median give way to the median; then the mean.
+    """Return the mean after outliers are replaced by the median (listing 1 of the paper).
 
-    The deviation is the median distance from the median plus 1e-4 (listing 1 of the paper). A
-    larger m rejects less. Raises ValueError where m is not positive.
+    Args:
+        volumes: (3, ...).
+        m: Values at m or more median deviations from the median are outliers. A deviation is the
+            median distance from the median, plus 1e-4.
+
+    Raises:
+        ValueError: m is not positive.
     """
     if m <= 0:
         raise ValueError(f"m is {m}; it must be positive")
@@ -27,18 +39,22 @@ def reject_outliers(volumes: Tensor, m: float) -> Tensor:
 
 
 def closest_two(volumes: Tensor) -> Tensor:
-    """The mean of the two of three values that lie closest; the lower two where both pairs do."""
+    """Return the mean of the two closest of three values; of the lower two if both pairs are."""
     low, middle, high = volumes.sort(0).values
     return torch.where(middle - low <= high - middle, low + middle, middle + high) / 2
 
 
 def disagreement(volumes: Tensor) -> Tensor:
-    """Standard deviation of the three about their mean: an uncertainty a voxel."""
+    """Return the standard deviation of the three values: the uncertainty of each voxel."""
     return volumes.std(0, correction=0)
 
 
-def fuse(volumes: Tensor, rule: str | dict) -> Tensor:
-    """By "mean", "closest_two" or {"reject_outliers": {"m": 0.5}}. Raises ValueError otherwise."""
+def fuse(volumes: Tensor, rule: Rule) -> Tensor:
+    """Fuse volumes by a rule.
+
+    Raises:
+        ValueError: There is no such rule.
+    """
     match rule:
         case "mean":
             return mean(volumes)

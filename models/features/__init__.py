@@ -1,1 +1,1 @@
-"""Networks whose features are compared: VGG16 and deepbet."""
+"""Pretrained networks by whose features images are compared: VGG16 and deepbet."""

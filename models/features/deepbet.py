@@ -1,8 +1,8 @@
-"""Features of MR slices from the encoder of deepbet, a network that finds brains in T1w MRI
-(Fisch et al. 2024; MIT), whose weights the PyPI package `deepbet` carries.
+"""Features of MR slices from the encoder of deepbet, a network that extracts brains from T1w MRI
+(Fisch et al. 2024; MIT licence). The PyPI package `deepbet` contains its weights.
 
-The package's own modules are not imported: only its weights are read. It is a 3D network: a slice
-is given to it as a slab of copies of itself, so that the features do not depend on direction.
+Only the weights are read; the package's modules are not imported. The network is 3D: its input is a
+slab of copies of a slice, so that the features do not depend on the slicing direction.
 
 Shape suffixes: B batch, C channels, D depth, H height, W width. Images are grey, in [-1, 1].
 """
@@ -22,16 +22,22 @@ WIDTHS = (16, 16, 32, 64, 128)
 """Channels of the first convolution and of the four stages after it."""
 
 FEATURES = sum(WIDTHS[1:])
+"""Number of features."""
 
 DEPTH = 16
-"""Copies of a slice in its slab: more of them tell nothing more, and cost as much again."""
+"""Copies of a slice in its slab: more of them add cost but no information."""
 
 MEAN, SD = 0.449, 0.226
-"""To which deepbet brings an image, clipped to its 0.5th and 99.5th percentiles."""
+"""Mean and standard deviation of deepbet's inputs, after clipping to the 0.5th and 99.5th
+percentiles."""
 
 
 def weights_file() -> Path:
-    """The package's network. Raises WeightsError where it is not installed."""
+    """Return the package's weight file.
+
+    Raises:
+        WeightsError: The package is not installed.
+    """
     spec = importlib.util.find_spec("deepbet")
     if spec is None or spec.origin is None:
         raise WeightsError("no MR network: pip install --no-deps deepbet==1.0.2")
@@ -39,16 +45,20 @@ def weights_file() -> Path:
 
 
 class Stage(nn.Module):
-    """Two residual blocks of two 3×3×3 convolutions; the first halves the size where told to."""
+    """Two residual blocks of two 3×3×3 convolutions each.
+
+    The stride of the first block is an argument; with 2 it halves the size.
+    """
 
     def __init__(self, state: dict[str, Tensor], prefix: str, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        kept = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        for name, weight in kept.items():
+        weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        for name, weight in weights.items():
             self.register_buffer(name.replace(".", "_"), weight)
 
     def forward(self, x_BCDHW: Tensor) -> Tensor:
+        """Apply both blocks."""
         x = x_BCDHW
         for block, stride in (("block1", self.stride), ("block2", 1)):
             weights = [getattr(self, f"{block}_double_conv_{i}_weight") for i in (0, 3)]
@@ -62,15 +72,22 @@ class Stage(nn.Module):
 
 
 class DeepbetFeatures(nn.Module):
-    """(B, FEATURES) of images (B, 1, H, W) of at least 32 pixels a side: the means over space of
-    every stage's activations. Frozen. Raises WeightsError where the file holds another network."""
+    """Maps images (B, 1, H, W) of at least 32 pixels a side to features (B, FEATURES).
+
+    The features are the activations of all stages, averaged over space. The weights are frozen.
+    """
 
     def __init__(self, file: Path) -> None:
+        """Read the weights.
+
+        Raises:
+            WeightsError: The file holds another network.
+        """
         super().__init__()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
-                network: Any = torch.jit.load(str(file), map_location="cpu")
+                network: Any = torch.jit.load(str(file), map_location="cpu")  # torch: untyped
             state = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
             self.register_buffer("first", state["init.0.weight"])
             self.stages = nn.ModuleList(
@@ -83,21 +100,23 @@ class DeepbetFeatures(nn.Module):
     first: Tensor
 
     def forward(self, image_B1HW: Tensor) -> Tensor:
-        x = normalised(image_B1HW)[:, :, None].expand(-1, -1, DEPTH, -1, -1)
+        """Return features (B, FEATURES) of images in [-1, 1]."""
+        x = normalise_images(image_B1HW)[:, :, None].expand(-1, -1, DEPTH, -1, -1)
         x = F.relu(F.instance_norm(F.conv3d(x, self.first, stride=2, padding=3)))
         x = F.max_pool3d(x, 3, stride=2, padding=1)
-        found = []
+        means = []
         for stage in self.stages:
             x = stage(x)
-            found.append(x.mean((2, 3, 4)))
-        return torch.cat(found, dim=1)
+            means.append(x.mean((2, 3, 4)))
+        return torch.cat(means, dim=1)
 
 
-def normalised(image_B1HW: Tensor) -> Tensor:
-    """Images as the network learnt them; a constant one becomes MEAN."""
+def normalise_images(image_B1HW: Tensor) -> Tensor:
+    """Scale each image to the range of deepbet's training; a constant image becomes MEAN."""
     flat = image_B1HW.flatten(1)
     low, high = flat.quantile(torch.tensor([0.005, 0.995], dtype=flat.dtype), dim=1)
     span = (high - low).clamp(min=1e-6)[:, None]
     flat = ((flat - low[:, None]) / span).clamp(0, 1)
     flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True).clamp(min=1e-6)
-    return (SD * flat + MEAN).view_as(image_B1HW)
+    normalised: Tensor = SD * flat + MEAN
+    return normalised.view_as(image_B1HW)

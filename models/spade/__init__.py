@@ -1,1 +1,1 @@
-"""SPADE: the generator, and its modulation computed once for each distinct neighbourhood."""
+"""SPADE: label maps to images (Park et al. 2019)."""

@@ -1,5 +1,5 @@
-"""SPADE: label maps -> images (Park et al. 2019, "Semantic Image Synthesis with
-Spatially-Adaptive Normalization").
+"""The networks of SPADE (Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive
+Normalization"), which map label maps to images.
 
 Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z latent. Images lie in
 [-1, 1]. Heights and widths are multiples of STRIDE.
@@ -17,24 +17,27 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from factory.models.normalisation import BatchNorm, normalisation
-from factory.models.spade.modulation import folded, modulate, table
+from factory.models.spade.modulation import fold_normalisation, modulate, modulation_table
 from factory.models.spade.neighbourhoods import LabelMaps, Neighbourhoods
 from factory.models.spade.neighbourhoods import one_hot as one_hot
 
 STRIDE = 32
-"""The generator starts at 1/32 of the output's resolution and doubles it five times."""
+"""Sides of label maps are multiples of this: the generator doubles the resolution five times."""
 
 DOWNSCALES = (32, 16, 16, 8, 4, 2, 1)
-"""A block each: the head at 1/32; both middle blocks at 1/16; then one block a doubling."""
+"""Each block works at 1 / this of the resolution: the head, two middle blocks, one a doubling."""
 
 
 @dataclass(frozen=True)
 class SpadeConfig:
     """What a generator is made of.
 
-    labels: K, background included. width: nf, channels of the last block. hidden: channels of the
-    modulation's shared layer (the paper: 128 at nf 64). latent: Z of the style code; 0 starts from
-    the label map alone. norm: what γ and β modulate.
+    Attributes:
+        labels: K, including the background.
+        width: Channels of the last block; nf in the paper.
+        hidden: Channels of the modulation's shared layer (in the paper: 128 with nf = 64).
+        latent: Z, the length of a style code; with 0 the generator sees only the label map.
+        norm: The normalisation that γ and β modulate.
     """
 
     labels: int
@@ -45,18 +48,21 @@ class SpadeConfig:
 
 
 def check_sides(maps: Tensor) -> None:
-    """Raises ValueError where the sides of label maps (…, H, W) are no multiples of STRIDE."""
+    """Raise ValueError if the sides of label maps (…, H, W) are no multiples of STRIDE."""
     height, width = maps.shape[-2:]
     if height % STRIDE or width % STRIDE:
         raise ValueError(f"label map of {height}×{width}: sides must be multiples of {STRIDE}")
 
 
 class Spade(nn.Module):
-    """x̂ · (1 + γ(labels)) + β(labels): eq. 1 of the paper, with γ, β as in its figure 2.
+    """x̂ · (1 + γ(labels)) + β(labels): eq. 1 of the paper, with γ and β as in its figure 2.
 
-    γ and β depend on the labels alone. They are convolutions of all pixels (`modulation`), or a
-    table of the distinct neighbourhoods (`table`): for inference, since weights must stand still.
-    fused: use the kernel of factory.models.spade.triton_kernel, on a GPU and for inference alone.
+    γ and β depend only on the labels. They are computed for all pixels by convolutions
+    (`modulation`) or, at inference, for the distinct neighbourhoods (`table`).
+
+    Attributes:
+        fused: Whether to use the kernel of factory.models.spade.triton_kernel; on a GPU and at
+            inference only.
     """
 
     fused = False
@@ -68,27 +74,33 @@ class Spade(nn.Module):
         self.gamma_beta = nn.Conv2d(config.hidden, 2 * channels, 3, padding=1)
 
     def modulation(self, labels_BKHW: Tensor) -> tuple[Tensor, Tensor]:
-        """γ and β, each (B, C, H, W)."""
+        """Return γ and β, each (B, C, H, W)."""
         gamma, beta = self.gamma_beta(F.relu(self.shared(labels_BKHW))).chunk(2, dim=1)
         return gamma, beta
 
     def affine(self) -> tuple[Tensor, Tensor]:
-        """Scale and shift (C,) of running statistics; 1 and 0 (1,) where an image has its own."""
+        """Return scale and shift (C,) of running statistics; without any, 1 and 0 of shape (1,)."""
         if isinstance(self.norm, BatchNorm):
             return self.norm.affine(self.norm.mean, self.norm.variance)
         one = self.gamma_beta.weight.new_ones(1)
         return one, one - 1
 
     def table(self, near: Neighbourhoods) -> Tensor:
-        """(N, 2C): what `modulate` reads. Running statistics are folded in: for inference."""
-        return table(self.shared, self.gamma_beta, *self.affine(), near)
+        """Return the table (N, 2C) for `modulate`, with the running statistics folded in."""
+        return modulation_table(self.shared, self.gamma_beta, *self.affine(), near)
 
     def forward(self, x_BCHW: Tensor, labels: "Tensor | Tables", slope: float = 1.0) -> Tensor:
-        """labels: one-hot (B, K, H, W), or tables. slope: of a leaky ReLU to follow; 1 is none."""
+        """Normalise and modulate features.
+
+        Args:
+            x_BCHW: Features.
+            labels: One-hot labels (B, K, H, W), or tables.
+            slope: Slope of the leaky ReLU that follows; 1 leaves it out.
+        """
         if isinstance(labels, Tables):
             return self.modulated(x_BCHW, labels.rows[self], labels.index_BHW, slope)
         if self.fused:
-            weight, bias = folded(self.gamma_beta, *self.affine())
+            weight, bias = fold_normalisation(self.gamma_beta, *self.affine())
             rows_B2CHW = F.conv2d(F.relu(self.shared(labels)), weight, bias, padding=1)
             return self.modulated(x_BCHW, rows_B2CHW.movedim(1, -1).flatten(0, 2), None, slope)
         gamma, beta = self.modulation(labels)
@@ -98,7 +110,14 @@ class Spade(nn.Module):
     def modulated(
         self, x_BCHW: Tensor, rows_R2C: Tensor, index_BHW: Tensor | None, slope: float
     ) -> Tensor:
-        """By factors and offsets into which running statistics are folded."""
+        """Modulate by factors and offsets into which the running statistics are folded.
+
+        Args:
+            x_BCHW: Features.
+            rows_R2C: Factors and offsets.
+            index_BHW: Each pixel's row; None if the rows are those of the pixels, in their order.
+            slope: Slope of the leaky ReLU that follows; 1 leaves it out.
+        """
         if not isinstance(self.norm, BatchNorm):
             x_BCHW = self.norm(x_BCHW)
         if not self.fused:
@@ -111,18 +130,27 @@ class Spade(nn.Module):
 
 @dataclass(frozen=True)
 class Tables:
-    """What a block is told of label maps instead of their one-hot code: a table a Spade, and each
-    pixel's row (B, H, W). Label maps are chosen as a tensor's would be: tables[4:8]."""
+    """What a block needs to know of label maps, in place of their one-hot labels.
+
+    Some of the label maps are selected as in a tensor: tables[4:8].
+
+    Attributes:
+        index_BHW: Each pixel's row.
+        rows: The table of each Spade, (N, 2C).
+    """
 
     index_BHW: Tensor
     rows: dict[Spade, Tensor]
 
-    def __getitem__(self, chosen: Any) -> "Tables":
-        return Tables(self.index_BHW[chosen], self.rows)
+    def __getitem__(self, selection: slice) -> "Tables":
+        return Tables(self.index_BHW[selection], self.rows)
 
 
 class SpadeBlock(nn.Module):
-    """Residual block of two SPADE–lrelu–conv3 (figure 4); a learnt shortcut where widths differ."""
+    """A residual block of two SPADE–lrelu–conv3 (figure 4).
+
+    The shortcut is learnt if the numbers of channels differ.
+    """
 
     def __init__(self, inputs: int, outputs: int, config: SpadeConfig) -> None:
         super().__init__()
@@ -137,19 +165,23 @@ class SpadeBlock(nn.Module):
             self.conv_s = spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def tables(self, near: Neighbourhoods) -> Tables:
+        """Compute the tables of the block's Spades."""
         spades = [module for module in self.children() if isinstance(module, Spade)]
         return Tables(near.index_BHW, {spade: spade.table(near) for spade in spades})
 
     def forward(self, x: Tensor, labels: Tensor | Tables) -> Tensor:
-        shortcut = x if self.spade_s is None else self.conv_s(self.spade_s(x, labels))
+        """Return features (B, outputs, H, W) of features (B, inputs, H, W)."""
+        shortcut: Tensor = x if self.spade_s is None else self.conv_s(self.spade_s(x, labels))
         x = self.conv_0(self.spade_0(x, labels, slope=0.2))
         x = self.conv_1(self.spade_1(x, labels, slope=0.2))
         return shortcut + x
 
 
 class SpadeGenerator(nn.Module):
-    """One-hot labels (B, K, H, W), and a style code (B, Z) if the config has one, to images
-    (B, 1, H, W) in [-1, 1]. Raises ValueError where H or W is no multiple of STRIDE."""
+    """Maps one-hot labels (B, K, H, W) and, with a latent, style codes (B, Z) to images.
+
+    The images (B, 1, H, W) lie in [-1, 1].
+    """
 
     def __init__(self, config: SpadeConfig) -> None:
         super().__init__()
@@ -163,31 +195,49 @@ class SpadeGenerator(nn.Module):
         self.to_image = nn.Conv2d(nf, 1, 3, padding=1)
 
     def forward(self, labels_BKHW: Tensor, style_BZ: Tensor | None = None) -> Tensor:
+        """Draw images of label maps.
+
+        Raises:
+            ValueError: H or W is no multiple of STRIDE, or a style code is missing.
+        """
         check_sides(labels_BKHW)
         head_BKHW = labels_BKHW[..., ::STRIDE, ::STRIDE]
         return self.draw([head_BKHW, *(labels_BKHW[..., ::d, ::d] for d in DOWNSCALES)], style_BZ)
 
     @torch.no_grad()
     def prepare(self, maps: LabelMaps) -> list[Tensor | Tables]:
-        """All that `draw` needs of label maps, once for any number of styles. Without gradients.
+        """Prepare label maps for `draw`, once for any number of styles; without gradients.
 
-        By table where that takes less time than convolving. Raises ValueError as `forward` does,
-        and in training, when a table of batch statistics would be out of date.
+        Returns:
+            The head's one-hot labels, and for each block tables, if they take less time than
+            convolutions, or one-hot labels.
+
+        Raises:
+            ValueError: A side is no multiple of STRIDE, or the generator is in training mode, in
+                which tables of batch statistics would be out of date.
         """
         check_sides(maps.label_BHW)
         if self.training:
             raise ValueError("tables are for inference: call eval() first")
-        made: list[Tensor | Tables] = [maps.one_hot(STRIDE)]
+        prepared: list[Tensor | Tables] = [maps.one_hot(STRIDE)]
         for block, downscale in zip(self.blocks, DOWNSCALES, strict=True):
             assert isinstance(block, SpadeBlock)
-            if maps.recurrent(downscale):
-                made.append(block.tables(maps.neighbourhoods(downscale)))
+            if maps.is_recurrent(downscale):
+                prepared.append(block.tables(maps.neighbourhoods(downscale)))
             else:
-                made.append(maps.one_hot(downscale))
-        return made
+                prepared.append(maps.one_hot(downscale))
+        return prepared
 
     def draw(self, labels: Sequence[Tensor | Tables], style_BZ: Tensor | None = None) -> Tensor:
-        """Images from what `prepare` made: of all label maps, or of some ([each[4:8] for each])."""
+        """Draw images of prepared label maps.
+
+        Args:
+            labels: What `prepare` returned, or the same rows of each entry.
+            style_BZ: Style codes, if the generator has a latent.
+
+        Raises:
+            ValueError: A style code is missing.
+        """
         head_BKHW, *rest = labels
         assert isinstance(head_BKHW, Tensor)
         x = self.head_labels(head_BKHW)
@@ -196,18 +246,18 @@ class SpadeGenerator(nn.Module):
                 raise ValueError("this generator has a style latent: pass style_BZ")
             x = x + self.head_latent(style_BZ)[:, :, None, None]
         before = STRIDE
-        for block, downscale, told in zip(self.blocks, DOWNSCALES, rest, strict=True):
+        for block, downscale, block_labels in zip(self.blocks, DOWNSCALES, rest, strict=True):
             if downscale != before:
                 x = F.interpolate(x, scale_factor=2)
-            x, before = block(x, told), downscale
-        with torch.autocast(x.device.type, enabled=False):  # an image has more than 256 greys
+            x, before = block(x, block_labels), downscale
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 has only 256 greys
             return torch.tanh(self.to_image(F.leaky_relu(x.float(), 0.2)))
 
 
 class StyleEncoder(nn.Module):
-    """Image (B, 1, H, W) -> μ and log σ² of its style code, each (B, Z): the paper's image encoder.
+    """The paper's image encoder: maps images (B, 1, H, W) to μ and log σ² of their style codes.
 
-    The last map is averaged over space, so that any image size will do.
+    The last features are averaged over space, so images may have any size.
     """
 
     def __init__(self, latent: int, width: int) -> None:
@@ -222,13 +272,17 @@ class StyleEncoder(nn.Module):
         self.to_logvar = nn.Linear(8 * width, latent)
 
     def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return μ and log σ², each (B, Z)."""
         features = self.layers(image_B1HW).mean((2, 3))
         return self.to_mu(features), self.to_logvar(features)
 
 
 class PatchDiscriminator(nn.Module):
-    """One scale: one-hot labels and image (B, K + 1, H, W) to the features of every layer; the
-    last, (B, 1, h, w), are the scores of its patches."""
+    """The discriminator of one scale.
+
+    It maps one-hot labels and image (B, K + 1, H, W) to the features of all layers. The last,
+    (B, 1, h, w), are the scores of the patches.
+    """
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -242,6 +296,7 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the features of each layer."""
         features = []
         for layer in self.layers:
             x = layer(x)
@@ -250,13 +305,14 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """PatchDiscriminators on the image and on its halves: a list of feature lists, one a scale."""
+    """Patch discriminators on the image and on images of half the resolution, and so on."""
 
     def __init__(self, labels: int, width: int = 64, scales: int = 2) -> None:
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(labels + 1, width) for _ in range(scales))
 
     def forward(self, labels_BKHW: Tensor, image_B1HW: Tensor) -> list[list[Tensor]]:
+        """Return the features by scale and layer."""
         x = torch.cat([labels_BKHW, image_B1HW], dim=1)
         outputs = []
         for scale in self.scales:
@@ -266,8 +322,10 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Xavier normal of gain 0.02 for every convolution and linear layer, zero biases; the vectors
-    of spectral norm's power iteration are drawn from the same generator."""
+    """Draw the weights of all convolutions and linear layers: Xavier normal with a gain of 0.02.
+
+    Biases are 0. The vectors of spectral norm's power iteration are drawn from the same generator.
+    """
     for layer in module.modules():
         if not isinstance(layer, nn.Conv2d | nn.Linear):
             continue
@@ -276,7 +334,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         if not parametrize.is_parametrized(layer):
             nn.init.xavier_normal_(layer.weight, gain=0.02, generator=generator)
             continue
-        spectral: Any = getattr(layer, "parametrizations").weight  # noqa: B009  (mypy takes it for a tensor)
+        spectral: Any = getattr(layer, "parametrizations").weight  # noqa: B009  (mypy takes the attribute for a tensor)
         nn.init.xavier_normal_(spectral.original, gain=0.02, generator=generator)
         matrix = spectral.original.detach().flatten(1)
         u = torch.randn(len(matrix), generator=generator)

@@ -1,4 +1,4 @@
-"""What SPADE does to a pixel, in one pass over it: a kernel for GPUs, written in Triton.
+"""A kernel for GPUs, written in Triton, that modulates each pixel as SPADE does, in one pass.
 
 Shape suffixes: B batch, C channels, H height, W width, R rows of factors and offsets.
 """
@@ -9,7 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 ELEMENTS = 2048
-"""Values that one program of the kernel writes."""
+"""Number of values that one program of the kernel writes."""
 
 
 @triton.jit
@@ -17,8 +17,22 @@ def kernel(  # type: ignore[no-untyped-def]
     x, rows, index, out, pixels, slope,
     C: tl.constexpr, WIDE: tl.constexpr, AT_A_TIME: tl.constexpr, INDEXED: tl.constexpr,
 ):  # fmt: skip
-    """Arguments are pointers but for pixels, slope and the constants. WIDE: C, or the next power
-    of two. Without an index a pixel's row is its own."""
+    """Write the leaky ReLU of factor · x + offset for AT_A_TIME pixels.
+
+    The many arguments are those of `modulate`, as pointers and compile-time constants.
+
+    Args:
+        x: Pointer to the features, channels last.
+        rows: Pointer to rows of C factors and C offsets.
+        index: Pointer to each pixel's row; not read unless INDEXED.
+        out: Pointer to the result, of x's shape.
+        pixels: Number of pixels.
+        slope: Slope of the leaky ReLU.
+        C: Number of channels.
+        WIDE: C, or the next power of two.
+        AT_A_TIME: Number of pixels of one program.
+        INDEXED: Whether pixels read their rows by index; otherwise row i is pixel i's.
+    """
     pixel = (tl.program_id(0) * AT_A_TIME + tl.arange(0, AT_A_TIME)).to(tl.int64)
     channel = tl.arange(0, WIDE)
     real = (pixel < pixels)[:, None] & (channel < C)[None, :]
@@ -35,10 +49,15 @@ def kernel(  # type: ignore[no-untyped-def]
 
 
 def modulate(x_BCHW: Tensor, rows_R2C: Tensor, index_BHW: Tensor | None, slope: float) -> Tensor:
-    """Leaky ReLU of factor · x + offset, as factory.models.spade.modulation.modulate.
+    """Return the leaky ReLU of factor · x + offset, as factory.models.spade.modulation.modulate.
 
-    rows: what a pixel's index reads; without an index one a pixel (B · H · W, 2C). Computed in
-    float32 whatever the types of x, which is the result's, and of rows.
+    It is computed in float32; the result has the type of x.
+
+    Args:
+        x_BCHW: Features.
+        rows_R2C: Factors and offsets.
+        index_BHW: Each pixel's row; None if there is a row for each pixel, (B · H · W, 2C).
+        slope: Slope of the leaky ReLU; 1 leaves it out.
     """
     x_BHWC = x_BCHW.movedim(1, -1).contiguous()
     out_BHWC = torch.empty_like(x_BHWC)

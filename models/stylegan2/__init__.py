@@ -1,1 +1,1 @@
-"""StyleGAN2 with adaptive discriminator augmentation."""
+"""StyleGAN2 with adaptive discriminator augmentation (Karras et al. 2020)."""

@@ -1,7 +1,7 @@
 """Layers with equalised learning rates (Karras et al. 2018, section 4.1).
 
-Weights are drawn from N(0, 1) and scaled where they are used, so that Adam moves all of them
-alike. Shape suffixes: B batch, I inputs, O outputs, C channels, H height, W width.
+Weights are drawn from N(0, 1) and scaled where they are used, so that Adam changes all of them at
+the same speed. Shape suffixes: B batch, I inputs, O outputs, C channels, H height, W width.
 """
 
 import math
@@ -14,12 +14,12 @@ from factory.models.stylegan2.filters import blur
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """Slope 0.2, scaled by √2 so that the second moment stays what it was."""
+    """Apply a leaky ReLU of slope 0.2, times √2, so that the second moment stays the same."""
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
 class Linear(nn.Module):
-    """x Wᵀ + b. rate: the layer's learning rate over the others'. bias: its value at the start."""
+    """x Wᵀ + b."""
 
     def __init__(
         self,
@@ -29,17 +29,27 @@ class Linear(nn.Module):
         rate: float = 1.0,
         bias: float = 0.0,
     ) -> None:
+        """Draw the weights.
+
+        Args:
+            inputs: Number of inputs.
+            outputs: Number of outputs.
+            rng: Source of the random numbers.
+            rate: The layer's learning rate, relative to that of the others.
+            bias: Initial bias.
+        """
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, generator=rng) / rate)
         self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
         self.gain, self.rate = rate / math.sqrt(inputs), rate
 
     def forward(self, x_BI: Tensor) -> Tensor:
+        """Return (B, O)."""
         return F.linear(x_BI, self.weight * self.gain, self.bias * self.rate)
 
 
 class Conv(nn.Module):
-    """A convolution that keeps the size, or halves it after a low-pass (`down`)."""
+    """A convolution that keeps the size, or with `down` halves it after a low-pass."""
 
     def __init__(
         self,
@@ -56,6 +66,7 @@ class Conv(nn.Module):
         self.gain, self.down = 1 / math.sqrt(inputs * size**2), down
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return (B, O, H, W), or (B, O, H/2, W/2) with `down`."""
         weight = self.weight * self.gain
         reach = weight.shape[-1] // 2
         if self.down:
@@ -64,11 +75,12 @@ class Conv(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights a style scales by input channel; demodulated, each output
-    channel has unit variance again (Karras et al. 2020, section 2.2, eqs. 1–3).
+    """A convolution whose weights are scaled by a style, one factor for each input channel.
 
-    Scaling weights by input channel is scaling the inputs, and demodulating is scaling the
-    outputs: one convolution serves the whole batch. up: doubles the size, then a low-pass.
+    Demodulation then scales each output channel to unit variance (Karras et al. 2020, section 2.2,
+    eqs. 1–3). The weights are not scaled themselves: scaling the inputs and the outputs gives the
+    same result with one convolution for the whole batch. With `up` the size is doubled and
+    low-passed.
     """
 
     def __init__(
@@ -88,6 +100,7 @@ class ModulatedConv(nn.Module):
         self.demodulate, self.up = demodulate, up
 
     def forward(self, x_BCHW: Tensor, w_BZ: Tensor) -> Tensor:
+        """Convolve features in styles w."""
         style_BI = self.style(w_BZ)
         weight_OIkk = self.weight * self.gain
         x_BCHW = x_BCHW * style_BI[:, :, None, None].to(x_BCHW.dtype)

@@ -1,7 +1,9 @@
 """StyleGAN2 (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
 
-Latents z ~ N(0, 1) become styles w, and styles become images of any number of channels, of which
-some may be soft labels. Shape suffixes: B batch, Z latent, L layers, C channels, H, W pixels.
+Latents z ~ N(0, 1) are mapped to styles w, and styles to images of any number of channels. Some of
+the channels may be soft labels.
+
+Shape suffixes: B batch, Z latent, L layers, C channels, H, W pixels.
 """
 
 import math
@@ -12,22 +14,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from factory.models.normalisation import over_workers
+from factory.models.normalisation import gather_over_workers
 from factory.models.stylegan2.equalised import Conv, Linear, ModulatedConv, leaky_relu
 from factory.models.stylegan2.filters import upsample
 
 MAPPING_RATE = 0.01
+"""Learning rate of the mapping network, relative to that of the others."""
+
 W_AVERAGE_DECAY = 0.995
+"""Decay of the running mean of w."""
+
 GROUP = 4
-"""Images a group of the minibatch standard deviation."""
+"""Number of images in a group of the minibatch standard deviation."""
 
 
 @dataclass(frozen=True)
 class StyleGanConfig:
-    """resolution: pixels a side, a power of two from 8 on. image_channels: of the image itself, 0
-    where label maps alone are made. labels: K soft label channels after them, 0 for none. latent:
-    Z of z and w. mapping_layers: 8 in the paper, 2 in the automatic configuration of ADA. base,
-    most: channels at a resolution r are min(base / r, most)."""
+    """What generator and discriminator are made of.
+
+    Attributes:
+        resolution: Side of an image in pixels, a power of two, at least 8.
+        image_channels: Channels of the image itself; 0 if only label maps are made.
+        labels: Number of soft label channels that follow the image's; may be 0.
+        latent: Z, the length of z and w.
+        mapping_layers: Layers of the mapping; 8 in the paper, 2 in ADA's automatic configuration.
+        base: There are min(base / r, most) feature channels at a resolution r.
+        most: See `base`.
+    """
 
     resolution: int
     image_channels: int = 1
@@ -43,23 +56,30 @@ class StyleGanConfig:
 
     @property
     def channels(self) -> int:
+        """Number of channels of images and labels together."""
         return self.image_channels + self.labels
 
     @property
     def resolutions(self) -> list[int]:
+        """The resolutions of the blocks, from 4 to the image's."""
         return [2**k for k in range(2, int(math.log2(self.resolution)) + 1)]
 
     @property
     def layers(self) -> int:
-        """Styles that a generator takes: one a convolution, and one for the last image layer."""
+        """Number of styles of an image: one a convolution, and one for the last image layer."""
         return 2 * len(self.resolutions)
 
     def width(self, resolution: int) -> int:
+        """Return the number of feature channels at a resolution."""
         return max(1, min(self.base // resolution, self.most))
 
 
 class Mapping(nn.Module):
-    """z (B, Z) to w (B, Z). average: the running mean of w, where truncation draws to."""
+    """Maps z (B, Z) to w (B, Z).
+
+    Attributes:
+        average: The running mean of w, towards which truncation moves.
+    """
 
     average: Tensor
 
@@ -72,6 +92,7 @@ class Mapping(nn.Module):
         self.register_buffer("average", torch.zeros(z))
 
     def forward(self, z_BZ: Tensor) -> Tensor:
+        """Map latents to styles."""
         x = z_BZ * torch.rsqrt(z_BZ.square().mean(1, keepdim=True) + 1e-8)
         for layer in self.layers:
             x = leaky_relu(layer(x))
@@ -79,16 +100,16 @@ class Mapping(nn.Module):
 
     @torch.no_grad()
     def track(self, mean_Z: Tensor) -> None:
-        """Let the running mean follow the mean style of a global batch."""
+        """Update the running mean of w with the mean of a global batch."""
         self.average.lerp_(mean_Z, 1 - W_AVERAGE_DECAY)
 
     def truncated(self, w_BZ: Tensor, psi: float) -> Tensor:
-        """w̄ + ψ (w − w̄): 1 leaves w, 0 gives the average."""
+        """Return w̄ + ψ (w − w̄): w itself for ψ = 1, the average for ψ = 0."""
         return self.average.lerp(w_BZ, psi)
 
 
 class Layer(nn.Module):
-    """Modulated convolution, noise, bias, leaky ReLU."""
+    """A modulated convolution, noise, a bias and a leaky ReLU."""
 
     def __init__(
         self, inputs: int, outputs: int, up: bool, config: StyleGanConfig, rng: torch.Generator
@@ -99,6 +120,7 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w_BZ: Tensor, noise_B1HW: Tensor | None) -> Tensor:
+        """Return features in styles w; None leaves out the noise."""
         y = self.conv(x, w_BZ)
         if noise_B1HW is not None:
             y = y + (self.strength * noise_B1HW).to(y.dtype)
@@ -106,7 +128,7 @@ class Layer(nn.Module):
 
 
 class ToImage(nn.Module):
-    """1×1, modulated but not demodulated."""
+    """A 1×1 convolution to the image's channels, modulated but not demodulated."""
 
     def __init__(self, inputs: int, config: StyleGanConfig, rng: torch.Generator) -> None:
         super().__init__()
@@ -114,11 +136,13 @@ class ToImage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.channels))
 
     def forward(self, x: Tensor, w_BZ: Tensor) -> Tensor:
-        return self.conv(x, w_BZ) + self.bias[:, None, None]
+        """Return an image (B, C, H, W) of features in styles w."""
+        image_BCHW: Tensor = self.conv(x, w_BZ)
+        return image_BCHW + self.bias[:, None, None]
 
 
 class Synthesis(nn.Module):
-    """Styles (B, L, Z) to images (B, C, H, W): skip connections (the paper's figure 7b)."""
+    """Maps styles (B, L, Z) to images (B, C, H, W), with skip connections (figure 7b)."""
 
     def __init__(self, config: StyleGanConfig, rng: torch.Generator) -> None:
         super().__init__()
@@ -136,6 +160,7 @@ class Synthesis(nn.Module):
             inputs = outputs
 
     def forward(self, w_BLZ: Tensor, noise: list[Tensor] | None) -> Tensor:
+        """Draw images of styles; None leaves out the noise."""
         x = self.constant.expand(len(w_BLZ), -1, -1, -1)
         styles = w_BLZ.unbind(1)
         layer = 0
@@ -152,7 +177,10 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (B, Z) to images (B, C, H, W), image channels first, in [-1, 1] or about it."""
+    """Mapping and synthesis: from z (B, Z) to images (B, C, H, W), roughly in [-1, 1].
+
+    Image channels come first, then those of the labels.
+    """
 
     def __init__(self, config: StyleGanConfig, rng: torch.Generator) -> None:
         super().__init__()
@@ -161,26 +189,28 @@ class Generator(nn.Module):
         self.synthesis = Synthesis(config, rng)
 
     def noise(self, batch: int, rng: torch.Generator) -> list[Tensor]:
-        """One N(0, 1) image a layer: [(B, 1, r, r), ...]."""
+        """Sample the noise of each layer from N(0, 1): [(B, 1, r, r), ...]."""
         sides = [r for r in self.config.resolutions for _ in range(2 if r > 4 else 1)]
         return [torch.randn(batch, 1, side, side, generator=rng) for side in sides]
 
     def styles(self, w_BZ: Tensor) -> Tensor:
-        """The same style for every layer: (B, L, Z)."""
+        """Repeat styles for all layers, (B, L, Z)."""
         return w_BZ[:, None].expand(-1, self.config.layers, -1)
 
     def forward(self, w_BLZ: Tensor, noise: list[Tensor] | None) -> Tensor:
-        return self.synthesis(w_BLZ, noise)
+        """Draw images (B, C, H, W) of styles; None leaves out the noise."""
+        image_BCHW: Tensor = self.synthesis(w_BLZ, noise)
+        return image_BCHW
 
 
-def mixed(first_BLZ: Tensor, second_BLZ: Tensor, cuts_B: Tensor) -> Tensor:
-    """Style mixing: layers from cuts_B (whole numbers) on take the second's styles."""
+def mix_styles(first_BLZ: Tensor, second_BLZ: Tensor, cuts_B: Tensor) -> Tensor:
+    """Mix styles: the first's up to layer cuts_B (whole numbers), the second's from there on."""
     layers = torch.arange(first_BLZ.shape[1], device=first_BLZ.device)
     return torch.where((layers < cuts_B[:, None])[..., None], first_BLZ, second_BLZ)
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual: two convolutions and a halving beside a 1×1 (the paper's figure 7c)."""
+    """A residual block: two convolutions, and a 1×1 shortcut; both halve the size (figure 7c)."""
 
     def __init__(self, inputs: int, outputs: int, rng: torch.Generator) -> None:
         super().__init__()
@@ -189,13 +219,16 @@ class DiscriminatorBlock(nn.Module):
         self.skip = Conv(inputs, outputs, 1, rng, bias=False, down=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = leaky_relu(self.conv_1(leaky_relu(self.conv_0(x))))
+        """Return (B, outputs, H/2, W/2)."""
+        y: Tensor = leaky_relu(self.conv_1(leaky_relu(self.conv_0(x))))
         return (y + self.skip(x)) * math.sqrt(0.5)
 
 
 class Discriminator(nn.Module):
-    """Images (B, C, H, W) to logits (B,). Groups of the minibatch standard deviation are formed
-    over the batch of all workers."""
+    """Maps images (B, C, H, W) to logits (B,).
+
+    Groups of the minibatch standard deviation are formed over the batch of all workers.
+    """
 
     def __init__(self, config: StyleGanConfig, rng: torch.Generator) -> None:
         super().__init__()
@@ -210,6 +243,7 @@ class Discriminator(nn.Module):
         self.out = Linear(last, 1, rng)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Return the logits (B,)."""
         x = leaky_relu(self.from_image(image_BCHW))
         for block in self.blocks:
             x = block(x)
@@ -217,22 +251,30 @@ class Discriminator(nn.Module):
         x = torch.cat([x, minibatch_deviation(x)], 1)
         x = leaky_relu(self.conv(x))
         x = leaky_relu(self.dense(x.flatten(1)))
-        return self.out(x)[:, 0]
+        logits_B1: Tensor = self.out(x)
+        return logits_B1[:, 0]
 
 
 def minibatch_deviation(x_BCHW: Tensor) -> Tensor:
-    """One map (B, 1, H, W): how much the images of a group differ, averaged over all there is
-    (Karras et al. 2018, section 3). Image i of the global batch is in group i mod (B / 4)."""
-    whole, own = over_workers(x_BCHW)
-    size = next(n for n in (GROUP, 3, 2, 1) if len(whole) % n == 0)
-    groups = whole.unflatten(0, (size, -1))
+    """Return by how much the images of a group differ, as a constant map (B, 1, H, W).
+
+    It is the standard deviation over the group, averaged over channels and pixels (Karras et al.
+    2018, section 3). Image i of the global batch is in group i mod (B / 4).
+    """
+    global_batch, rows = gather_over_workers(x_BCHW)
+    size = next(n for n in (GROUP, 3, 2, 1) if len(global_batch) % n == 0)
+    groups: Tensor = global_batch.unflatten(0, (size, -1))
     deviation_G = (groups.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
-    of_each_B = deviation_G.repeat(size)[own]
-    return of_each_B[:, None, None, None].expand(-1, 1, *x_BCHW.shape[2:])
+    deviation_B = deviation_G.repeat(size)[rows]
+    return deviation_B[:, None, None, None].expand(-1, 1, *x_BCHW.shape[2:])
 
 
 def image_and_label(output_BCHW: Tensor, config: StyleGanConfig) -> tuple[Tensor, Tensor | None]:
-    """A generator's output as images (B, c, H, W) in [-1, 1] and labels (B, H, W), uint8."""
+    """Split a generator's output into images and label maps.
+
+    Returns:
+        Images (B, c, H, W) in [-1, 1]; and labels uint8 (B, H, W), None without label channels.
+    """
     image = output_BCHW[:, : config.image_channels].clamp(-1, 1)
     if not config.labels:
         return image, None
@@ -240,9 +282,14 @@ def image_and_label(output_BCHW: Tensor, config: StyleGanConfig) -> tuple[Tensor
 
 
 def soft_labels(label_BHW: Tensor, labels: int, sigma: float) -> Tensor:
-    """Label maps as channels in [-1, 1] whose edges are blurred by σ pixels: (B, K, H, W).
+    """Encode label maps as channels (B, K, H, W) in [-1, 1] with blurred edges.
 
-    Hard edges would tell real from generated by themselves.
+    By hard edges alone the discriminator could tell real from generated label maps.
+
+    Args:
+        label_BHW: Label maps.
+        labels: K, including the background.
+        sigma: Standard deviation of the blur in pixels; 0 leaves it out.
     """
     one_hot = F.one_hot(label_BHW.long(), labels).movedim(-1, 1).float()
     if sigma > 0:

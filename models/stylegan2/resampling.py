@@ -1,4 +1,4 @@
-"""Warps and filters whose gradients can be differentiated again, as R1 asks.
+"""Warps and filters whose gradients can be differentiated again, which R1 needs.
 
 Shape suffixes: B batch, C channels, H, W pixels.
 """
@@ -12,26 +12,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# The scaling filter of the wavelet sym6 (Daubechies 1988): minimal aliasing for its length.
 SYM6 = (
     0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633,
     0.4910559419267466, 0.787641141030194, 0.3379294217276218, -0.07263752278646252,
     -0.021060292512300564, 0.04472490177066578, 0.0017677118642428036, -0.007800708325034148,
 )  # fmt: skip
 
+"""The scaling filter of the wavelet sym6 (Daubechies 1988): minimal aliasing for its length."""
+
 SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
 """The scaling filter of sym2, from which the four bands are made."""
 
 EXPECTED_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
-"""Of natural images, by band (appendix B): gains are set so that the whole stays what it was."""
+"""Power of natural images by band (appendix B), by which gains are scaled to keep the total."""
 
 
 class _Sample(torch.autograd.Function):
-    """Bilinear samples, reflected at the borders. Linear in the image: its derivative is its
-    adjoint, whose derivative is itself. torch's own can be differentiated once only."""
+    """Samples an image bilinearly; borders reflect.
+
+    It is linear in the image: its derivative is its adjoint, whose derivative is itself. torch's
+    own function can be differentiated only once.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, grid: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, grid: Tensor) -> Tensor:  # torch's context has no type
         ctx.save_for_backward(grid)
         ctx.shape = x.shape
         return F.grid_sample(x, grid, "bilinear", "reflection", align_corners=False)
@@ -61,30 +65,30 @@ class _Spread(torch.autograd.Function):
 
 
 def warp(x_BCHW: Tensor, matrix_B33: Tensor) -> Tensor:
-    """Each image at matrix · (x, y, 1), in half sides about the middle; borders reflect.
+    """Sample each image at matrix · (x, y, 1), in half sides from the centre; borders reflect.
 
-    At twice the resolution, between low-passes of sym6 (appendix B), so that nothing aliases;
-    whole-pixel moves, mirrors and quarter turns give the pixels as they are.
+    To avoid aliasing, images are sampled at twice their resolution, between low-passes of sym6
+    (appendix B). Shifts by whole pixels, mirrors and quarter turns return the pixels unchanged.
     """
     x = x_BCHW.float()
     height, width = x.shape[-2:]
     exact = _keeps_pixels(matrix_B33, height, width)
-    parts = torch.empty_like(x)
-    for chosen, fine in ((exact, False), (~exact, True)):
-        if not bool(chosen.any()):
+    warped = torch.empty_like(x)
+    for selected, fine in ((exact, False), (~exact, True)):
+        if not bool(selected.any()):
             continue
-        part, matrix = x[chosen], matrix_B33[chosen]
-        source = _doubled(part) if fine else part
-        size = [len(part), 1, height * (2 if fine else 1), width * (2 if fine else 1)]
+        images, matrix = x[selected], matrix_B33[selected]
+        source = _double(images) if fine else images
+        size = [len(images), 1, height * (2 if fine else 1), width * (2 if fine else 1)]
         grid = F.affine_grid(matrix[:, :2].float(), size, align_corners=False)
-        moved = _Sample.apply(source, grid)
-        where = torch.nonzero(chosen)[:, 0]
-        parts = parts.index_copy(0, where, _halved(moved) if fine else moved)
-    return parts.to(x_BCHW.dtype)
+        sampled = _Sample.apply(source, grid)
+        rows = torch.nonzero(selected)[:, 0]
+        warped = warped.index_copy(0, rows, _halve(sampled) if fine else sampled)
+    return warped.to(x_BCHW.dtype)
 
 
 def _keeps_pixels(matrix_B33: Tensor, height: int, width: int) -> Tensor:
-    """Whether every pixel's middle comes from a pixel's middle: bool (B,)."""
+    """Return whether each pixel centre is sampled from a pixel centre, bool (B,)."""
     linear, moves = matrix_B33[:, :2, :2], matrix_B33[:, :2, 2]
     turned = torch.isclose(linear, linear.round(), atol=1e-4).flatten(1).all(1)
     turned &= torch.isclose(linear.det().abs(), linear.new_ones(()), atol=1e-4)
@@ -92,49 +96,54 @@ def _keeps_pixels(matrix_B33: Tensor, height: int, width: int) -> Tensor:
     return turned & torch.isclose(pixels, pixels.round(), atol=1e-3).all(1)
 
 
-def _doubled(x_BCHW: Tensor) -> Tensor:
-    """Twice the resolution; pixel middles lie as those of (2H, 2W) do."""
-    return _along_both(x_BCHW, doubling)
+def _double(x_BCHW: Tensor) -> Tensor:
+    """Double the resolution; image borders stay in place."""
+    return _resample(x_BCHW, doubling_matrix)
 
 
-def _halved(x_BCHW: Tensor) -> Tensor:
-    """Half the resolution."""
-    return _along_both(x_BCHW, halving)
+def _halve(x_BCHW: Tensor) -> Tensor:
+    """Halve the resolution; image borders stay in place."""
+    return _resample(x_BCHW, halving_matrix)
 
 
-def _along_both(x_BCHW: Tensor, resampler: Callable[[int], Tensor]) -> Tensor:
-    """The filters as matrix products: at these sizes many times faster than convolutions that
-    take each channel by itself."""
-    height, width = (resampler(n).to(x_BCHW.device) for n in x_BCHW.shape[-2:])
+def _resample(x_BCHW: Tensor, matrix_of: Callable[[int], Tensor]) -> Tensor:
+    """Resample both axes by matrix products, which are much faster here than depthwise filters."""
+    height, width = (matrix_of(n).to(x_BCHW.device) for n in x_BCHW.shape[-2:])
     return height.T @ (x_BCHW @ width)
 
 
 @functools.lru_cache(maxsize=16)
-def doubling(n: int) -> Tensor:
-    """(n, 2n): what x (..., n) is multiplied with to have twice as many samples; ends reflect."""
+def doubling_matrix(n: int) -> Tensor:
+    """Return the matrix (n, 2n) by which x (..., n) is doubled in resolution; ends reflect."""
     taps = torch.tensor(SYM6) * (2 / sum(SYM6))
     padded = F.pad(torch.eye(n)[:, None], [3, 3], mode="reflect")
     return F.conv_transpose1d(padded, taps.view(1, 1, -1), stride=2)[:, 0, 11 : 11 + 2 * n]
 
 
 @functools.lru_cache(maxsize=16)
-def halving(n: int) -> Tensor:
-    """(n, n / 2): the way back, by the adjoint of the doubling; ends reflect."""
+def halving_matrix(n: int) -> Tensor:
+    """Return the matrix (n, n / 2) by which x (..., n) is halved in resolution; ends reflect."""
     taps = torch.tensor(SYM6) / sum(SYM6)
     padded = F.pad(torch.eye(n)[:, None], [5, 5], mode="reflect")
     return F.conv1d(padded, taps.view(1, 1, -1), stride=2)[:, 0]
 
 
 def band_gains(x_BCHW: Tensor, gains_B4: Tensor) -> Tensor:
-    """Four octave bands, [0, π/8], [π/8, π/4], [π/4, π/2], [π/2, π], each by its gain, the
-    expected power kept (appendix B). Borders reflect."""
+    """Multiply four octave bands, [0, π/8], [π/8, π/4], [π/4, π/2] and [π/2, π], by gains.
+
+    The expected power of the image stays the same (appendix B). Borders reflect.
+
+    Args:
+        x_BCHW: Images.
+        gains_B4: Gains of the bands.
+    """
     power = x_BCHW.new_tensor(EXPECTED_POWER)
     gains = gains_B4 / (gains_B4.square() * power).sum(1, keepdim=True).sqrt()
     x = x_BCHW.float()
     for axis in (-1, -2):
         n = x.shape[axis]
-        mirrored = torch.cat([x, x.flip(axis)], axis)  # its period has no seam
-        response = _bands(2 * n, x.device)
+        mirrored = torch.cat([x, x.flip(axis)], axis)  # periodic without a seam
+        response = _band_responses(2 * n, x.device)
         wave = torch.fft.rfft(mirrored, dim=axis)
         shape = [len(gains), 1, 1, 1]
         shape[axis] = response.shape[1]
@@ -143,9 +152,11 @@ def band_gains(x_BCHW: Tensor, gains_B4: Tensor) -> Tensor:
     return x.to(x_BCHW.dtype)
 
 
-def _bands(n: int, device: torch.device) -> Tensor:
-    """Responses of the four bands at the frequencies of a transform of n: (4, n // 2 + 1); they
-    sum to 1. Low-pass of an octave: |H|² of sym2, half-band and without phase."""
+def _band_responses(n: int, device: torch.device) -> Tensor:
+    """Return the responses (4, n // 2 + 1) of the bands at the frequencies of a transform of n.
+
+    They add to 1. The low-pass of an octave is |H|² of sym2, a half-band filter without phase.
+    """
     omega = torch.arange(n // 2 + 1, device=device) * (2 * math.pi / n)
     taps = torch.tensor(SYM2, device=device)
     at = torch.arange(len(SYM2), device=device)

@@ -1,1 +1,1 @@
-"""Anatomy-aware translation of ultrasound to MR."""
+"""Anatomy-aware translation of ultrasound to MR (Jiao et al.)."""

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from factory.models.cnn_fusion import (
     CnnFusion,
     CnnFusionConfig,
-    by_patches,
     initialise,
+    patch_window,
+    predict_by_patches,
     restore,
-    window,
 )
 
 SIDES = st.tuples(*[st.integers(1, 21)] * 3)
@@ -27,10 +27,10 @@ def test_windows_half_a_patch_apart_add_to_one(patch: int) -> None:
     for z in (0, half):
         for y in (0, half):
             for x in (0, half):
-                total[z : z + patch, y : y + patch, x : x + patch] += window(patch)
+                total[z : z + patch, y : y + patch, x : x + patch] += patch_window(patch)
     middle = slice(half, patch)
     torch.testing.assert_close(total[middle, middle, middle], torch.ones(half, half, half))
-    assert window(patch).min() > 0
+    assert patch_window(patch).min() > 0
 
 
 @settings(max_examples=30, deadline=None)
@@ -39,7 +39,9 @@ def test_constant_predictions_come_out_constant(
     sides: tuple[int, int, int], patch: int, value: float
 ) -> None:
     """Borders and corners too."""
-    merged = by_patches(torch.zeros(3, *sides), patch, lambda p: torch.full_like(p[:, 0], value))
+    merged = predict_by_patches(
+        torch.zeros(3, *sides), patch, lambda p: torch.full_like(p[:, 0], value)
+    )
     torch.testing.assert_close(merged, torch.full(sides, value))
 
 
@@ -49,7 +51,7 @@ def test_what_is_predicted_voxel_by_voxel_comes_out_exact(
     sides: tuple[int, int, int], patch: int, seed: int
 ) -> None:
     volumes = torch.randn(3, *sides, generator=torch.Generator().manual_seed(seed))
-    merged = by_patches(volumes, patch, lambda p: p[:, 0] - 2 * p[:, 2] ** 2)
+    merged = predict_by_patches(volumes, patch, lambda p: p[:, 0] - 2 * p[:, 2] ** 2)
     torch.testing.assert_close(merged, volumes[0] - 2 * volumes[2] ** 2)
 
 
@@ -62,8 +64,8 @@ def test_patches_that_disagree_leave_no_seam() -> None:
     def predict(patches: torch.Tensor) -> torch.Tensor:
         return torch.stack([torch.full_like(p[0], float(next(offsets))) for p in patches])
 
-    merged = by_patches(torch.zeros(3, 40, 40, 40), 16, predict)
-    steepest = float(np.pi / 16)  # of a window that falls from 1 to 0 over half a patch
+    merged = predict_by_patches(torch.zeros(3, 40, 40, 40), 16, predict)
+    steepest = float(np.pi / 16)  # of a patch_window that falls from 1 to 0 over half a patch
     for axis in range(3):
         assert merged.diff(dim=axis).abs().max() < steepest
     assert merged.std() > 0.02

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from factory.models.label_vae import (
     LabelVae,
     LabelVaeConfig,
+    channels_to_space,
     cross_entropy,
     linear,
     path,
     prior,
     spherical,
-    spread,
     strides,
 )
 from factory.models.losses import kl_divergence
@@ -55,8 +55,8 @@ def test_only_even_sides_are_halved_and_never_below_four() -> None:
 
 def test_channels_go_to_space_as_torchs_own_do_in_two_dimensions() -> None:
     x = torch.randn(2, 12, 3, 5)
-    assert torch.equal(spread(x, (2, 2)), torch.nn.functional.pixel_shuffle(x, 2))
-    assert spread(torch.randn(1, 8, 3, 4, 5), (1, 2, 2)).shape == (1, 2, 3, 8, 10)
+    assert torch.equal(channels_to_space(x, (2, 2)), torch.nn.functional.pixel_shuffle(x, 2))
+    assert channels_to_space(torch.randn(1, 8, 3, 4, 5), (1, 2, 2)).shape == (1, 2, 3, 8, 10)
 
 
 def test_the_cross_entropy_of_ignorance_is_log_k_a_voxel() -> None:

@@ -9,7 +9,7 @@ import torch
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.label_vae import spherical
-from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mixed
+from factory.models.stylegan2.network import Generator, StyleGanConfig, image_and_label, mix_styles
 from factory.seeding import derive_seed
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.records import Record
@@ -56,7 +56,7 @@ class LatentSampler:
                     f"{self.config.resolution}"
                 )
             first = 2 * (side.bit_length() - 3) - 1  # the first layer of that resolution
-            w_BLZ = mixed(w_BLZ, self.styles(self.z(seed), record), torch.tensor([first]))
+            w_BLZ = mix_styles(w_BLZ, self.styles(self.z(seed), record), torch.tensor([first]))
         rng = torch.Generator().manual_seed(derive_seed(record["seed"], replicate, "noise"))
         image, label = image_and_label(g(w_BLZ, g.noise(1, rng)), self.config)
         shape = (self.config.resolution,) * 2

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.models.stylegan2.ada import AdaConfig, augment, drawn
-from factory.models.stylegan2.network import StyleGanConfig, mixed
+from factory.models.stylegan2.ada import AdaConfig, augment, draw_parameters
+from factory.models.stylegan2.network import StyleGanConfig, mix_styles
 from factory.seeding import derive_seed
 from factory.training.run import Run
 
@@ -105,7 +105,7 @@ class Losses:
             other_BZ = generator.mapping(draws.normal(f"{purpose} other z", latent))
             cuts = 1 + (draws.uniform(f"{purpose} cut") * (layers - 1)).long()
             cuts = torch.where(draws.uniform(f"{purpose} mix") < chance, cuts, layers)
-            w_BLZ = mixed(w_BLZ, generator.styles(other_BZ), cuts)
+            w_BLZ = mix_styles(w_BLZ, generator.styles(other_BZ), cuts)
         fake_BCHW: Tensor = generator(w_BLZ, draws.noise(generator, purpose))
         return fake_BCHW * mask(known_B111, self.config)
 
@@ -114,9 +114,9 @@ class Losses:
         draws, channels = self.draws, self.config.image_channels
         with torch.autocast(draws.device.type, enabled=False):
             rng = draws.rng(what)
-            q = drawn(self.transforms, draws.batch, self.p, self.config.resolution, rng)
+            q = draw_parameters(self.transforms, draws.batch, self.p, self.config.resolution, rng)
             noise = draws.normal(f"{what} noise", channels, *x_BCHW.shape[2:])
-            shown = augment(x_BCHW.float(), q.part(draws.share), channels, noise)
+            shown = augment(x_BCHW.float(), q.rows(draws.share), channels, noise)
             return shown.contiguous(memory_format=torch.channels_last)
 
 

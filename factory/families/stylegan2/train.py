@@ -105,7 +105,7 @@ def train(
         losses["discriminator"], sign = of.discriminator_loss(real_BCHW, known_B111)
         learn("optimiser_d", discriminator, losses["discriminator"])
         if recipe.augmentation.fixed is None:
-            ada.see(float(mean_over_workers(sign)), batch)
+            ada.update(float(mean_over_workers(sign)), batch)
         if r1_weight and step % loss.r1_every == 0:
             losses["r1"], nothing = of.r1(real_BCHW)
             weight = r1_weight / 2 * loss.r1_every

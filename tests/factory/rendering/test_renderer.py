@@ -57,7 +57,7 @@ def test_a_volume_painted_by_table_is_the_one_painted_by_convolution(
 ) -> None:
     """The three volumes and their fusion, the disagreement too: under a step of uint16, 1.8e-5."""
     by_table = renderer.render(CASE)
-    monkeypatch.setattr(LabelMaps, "recurrent", lambda maps, downscale: False)
+    monkeypatch.setattr(LabelMaps, "is_recurrent", lambda maps, downscale: False)
     convolved = renderer.render(CASE)
     assert not np.array_equal(by_table.image, convolved.image)  # two ways were taken
     np.testing.assert_allclose(by_table.image, convolved.image, atol=1e-5)

@@ -7,7 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from factory.models.checkpoint import WeightsError
-from factory.models.features.deepbet import FEATURES, DeepbetFeatures, normalised, weights_file
+from factory.models.features.deepbet import (
+    FEATURES,
+    DeepbetFeatures,
+    normalise_images,
+    weights_file,
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def test_brightness_and_contrast_do_not_count(network: DeepbetFeatures) -> None:
 
 def test_a_constant_image_is_the_mean() -> None:
     constant = torch.full((1, 1, 8, 8), 0.3)
-    torch.testing.assert_close(normalised(constant), torch.full((1, 1, 8, 8), 0.449))
+    torch.testing.assert_close(normalise_images(constant), torch.full((1, 1, 8, 8), 0.449))
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory.models.normalisation import BatchNorm
-from factory.models.spade.neighbourhoods import LabelMaps, neighbourhoods, one_hot
+from factory.models.spade.neighbourhoods import LabelMaps, index_neighbourhoods, one_hot
 from factory.models.spade.network import Spade, SpadeConfig, SpadeGenerator, Tables, initialise
 
 
@@ -54,7 +54,7 @@ def test_a_layer_by_table_is_the_layer_by_convolution(
     spade = trained(Spade(6, config), seed)
     label = torch.randint(0, min(used, labels), (batch, height, width), generator=rng(seed))
     label = label.repeat_interleave(coarse, 1).repeat_interleave(coarse + 1, 2)
-    near = neighbourhoods(label, labels)
+    near = index_neighbourhoods(label, labels)
     x = torch.randn(batch, 6, *label.shape[1:], generator=rng(seed))
     by_table = spade(x, Tables(near.index_BHW, {spade: spade.table(near)}), slope)
     torch.testing.assert_close(

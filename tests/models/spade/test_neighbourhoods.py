@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.models.spade import neighbourhoods as module
-from factory.models.spade.neighbourhoods import LabelMaps, joined, neighbourhoods
+from factory.models.spade.neighbourhoods import LabelMaps, index_neighbourhoods, rank_tuples
 
 
 def windows(label: torch.Tensor, outside: int) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_a_row_stands_for_all_pixels_of_its_neighbourhood_and_no_others(
     label = label_maps(labels, seed, batch, height, width, coarse=coarse)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "COUNTED", counted)
-        near = neighbourhoods(label, labels)
+        near = index_neighbourhoods(label, labels)
     truth = windows(label, labels)
     distinct, expected = torch.unique(truth, dim=0, return_inverse=True)
     assert len(near.parts_N9) == len(distinct)
@@ -71,7 +71,7 @@ def test_long_codes_are_ranked_before_they_overflow() -> None:
     """Forty places of 60 labels are 237 bits: far more than an int64 holds."""
     rng = torch.Generator().manual_seed(0)
     tuples = torch.randint(0, 60, (300, 40), generator=rng).repeat(2, 1)
-    rank, count = joined(list(tuples.unbind(1)), 60)
+    rank, count = rank_tuples(list(tuples.unbind(1)), 60)
     assert count == 300
     torch.testing.assert_close(rank[:300], rank[300:])
 
@@ -83,10 +83,10 @@ def test_an_index_is_made_once() -> None:
 
 
 def test_tables_are_for_labels_that_recur() -> None:
-    assert not LabelMaps(label_maps(4, 0, 1, 64, 64), 4).recurrent(1)  # noise
+    assert not LabelMaps(label_maps(4, 0, 1, 64, 64), 4).is_recurrent(1)  # noise
     maps = LabelMaps(label_maps(4, 0, 1, 4, 4, coarse=16), 4)
-    assert [maps.recurrent(d) for d in (1, 2, 16)] == [True, True, False]
-    assert set(maps.found) == {1, 2, 4}  # 1/4 does not pay, so that 1/8 is not looked at
+    assert [maps.is_recurrent(d) for d in (1, 2, 16)] == [True, True, False]
+    assert set(maps.by_downscale) == {1, 2, 4}  # 1/4 does not pay, so that 1/8 is not looked at
 
 
 def test_labels_that_do_not_exist_are_refused() -> None:

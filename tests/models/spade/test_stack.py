@@ -53,7 +53,7 @@ def test_slices_come_in_order_each_in_its_style(count: int, latent: int) -> None
     expected = torch.cat(each)[:, 0].numpy()
     assert expected.std() > 0.05
     np.testing.assert_allclose(its.draw(label, style), expected, atol=1e-5)
-    made = its.by_convolutions(label, style, torch.float32)
+    made = its.draw_by_convolutions(label, style, torch.float32)
     np.testing.assert_allclose(made, expected, atol=1e-5)
     assert not any(getattr(module, "fused", False) for module in its.generator.modules())
 
@@ -88,11 +88,13 @@ def test_without_styles_nothing_is_kept() -> None:
     assert not its.prepared
 
 
-@pytest.mark.parametrize("way", ["draw", "by_convolutions"])
+@pytest.mark.parametrize("way", ["draw", "draw_by_convolutions"])
 def test_what_cannot_be_drawn_is_refused(way: str) -> None:
     its = stack()
     draw = (
-        its.draw if way == "draw" else lambda label: its.by_convolutions(label, None, torch.float32)
+        its.draw
+        if way == "draw"
+        else lambda label: its.draw_by_convolutions(label, None, torch.float32)
     )
     with pytest.raises(ValueError, match="0 to 7; allowed: 0 to 2"):
         draw(np.full((1, 32, 32), 7, np.uint8) * np.eye(32, dtype=np.uint8))

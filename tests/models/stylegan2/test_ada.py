@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from factory.models.stylegan2.ada import GROUPS, AdaConfig, AdaptiveP, augment, drawn
+from factory.models.stylegan2.ada import GROUPS, AdaConfig, AdaptiveP, augment, draw_parameters
 
 BATCH, SIDE = 6, 32
 NAMES = [field.name for field in fields(AdaConfig)]
@@ -27,7 +27,7 @@ def pair() -> torch.Tensor:
 
 def shown(config: AdaConfig, p: float, x: torch.Tensor, channels: int = 1) -> torch.Tensor:
     noise = torch.randn(len(x), channels, SIDE, SIDE, generator=rng(9))
-    return augment(x, drawn(config, len(x), p, SIDE, rng(5)), channels, noise)
+    return augment(x, draw_parameters(config, len(x), p, SIDE, rng(5)), channels, noise)
 
 
 def test_there_are_eighteen() -> None:
@@ -74,8 +74,8 @@ def test_each_can_be_switched_alone(name: str) -> None:
     """On alone it changes the image; off alone, all the others' draws are as they were."""
     colours = torch.randn(BATCH, 3, SIDE, SIDE, generator=rng())
     assert not torch.allclose(shown(only(name), 1.0, colours, 3), colours, atol=1e-3)
-    whole = drawn(AdaConfig(), BATCH, 1.0, SIDE, rng(3))
-    without = drawn(AdaConfig(**{name: False}), BATCH, 1.0, SIDE, rng(3))
+    whole = draw_parameters(AdaConfig(), BATCH, 1.0, SIDE, rng(3))
+    without = draw_parameters(AdaConfig(**{name: False}), BATCH, 1.0, SIDE, rng(3))
     other = {"hole": "cutout", "noise": "noise", "turn": "hue", "saturate": "saturation"}
     for attribute, transform in other.items():
         same = torch.equal(getattr(whole, attribute), getattr(without, attribute))
@@ -83,7 +83,7 @@ def test_each_can_be_switched_alone(name: str) -> None:
 
 
 def test_about_p_of_the_images_are_struck() -> None:
-    parameters = drawn(only("noise"), 2000, 0.3, SIDE, rng())
+    parameters = draw_parameters(only("noise"), 2000, 0.3, SIDE, rng())
     assert abs(float((parameters.noise > 0).float().mean()) - 0.3) < 0.04
 
 
@@ -93,20 +93,20 @@ def test_a_group_that_is_none_is_told() -> None:
 
 
 def test_p_is_steered_towards_its_target_both_ways() -> None:
-    ada = AdaptiveP(target=0.6, images=1000, every=4)
+    ada = AdaptiveP(target=0.6, images=1000, interval=4)
     for _ in range(8):
-        ada.see(1.0, 10)
+        ada.update(1.0, 10)
     assert ada.p == pytest.approx(2 * 40 / 1000)
     assert ada.overfitting == 1.0
-    again = AdaptiveP(target=0.6, images=1000, every=4)
+    again = AdaptiveP(target=0.6, images=1000, interval=4)
     again.load(ada.state())
     for both in (ada, again):
         for _ in range(4):
-            both.see(0.1, 10)
+            both.update(0.1, 10)
         assert both.p == pytest.approx(40 / 1000)
     for _ in range(400):
-        ada.see(-1.0, 10)
+        ada.update(-1.0, 10)
     assert ada.p == 0
     for _ in range(400):
-        ada.see(1.0, 10)
+        ada.update(1.0, 10)
     assert ada.p == 1

@@ -12,7 +12,7 @@ from factory.models.stylegan2.network import (
     StyleGanConfig,
     image_and_label,
     minibatch_deviation,
-    mixed,
+    mix_styles,
     soft_labels,
 )
 
@@ -72,7 +72,7 @@ def test_mixing_takes_fine_layers_from_the_second() -> None:
     generator = Generator(config, rng())
     first, second = (generator.styles(torch.randn(2, 8)) for _ in "ab")
     cuts = torch.tensor([3, config.layers])
-    styles = mixed(first, second, cuts)
+    styles = mix_styles(first, second, cuts)
     assert torch.equal(styles[0, :3], first[0, :3])
     assert torch.equal(styles[0, 3:], second[0, 3:])
     assert torch.equal(styles[1], first[1])

@@ -5,7 +5,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from factory.models.stylegan2.resampling import EXPECTED_POWER, band_gains, doubling, halving, warp
+from factory.models.stylegan2.resampling import (
+    EXPECTED_POWER,
+    band_gains,
+    doubling_matrix,
+    halving_matrix,
+    warp,
+)
 
 
 def image(size: int = 32) -> torch.Tensor:
@@ -42,11 +48,13 @@ def test_a_turn_is_that_of_torch_where_the_image_is_smooth() -> None:
 
 def test_doubling_and_halving_leave_smooth_signals_in_place() -> None:
     line = torch.sin(torch.linspace(0, 3, 32))[None]
-    fine = line @ doubling(32)
+    fine = line @ doubling_matrix(32)
     middles = (torch.arange(64) + 0.5) / 2 - 0.5  # where torch's resampling has them
     expected = torch.sin(middles * 3 / 31)
     torch.testing.assert_close(fine[0, 8:-8], expected[8:-8], atol=2e-2, rtol=0)
-    torch.testing.assert_close((fine @ halving(64))[0, 4:-4], line[0, 4:-4], atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        (fine @ halving_matrix(64))[0, 4:-4], line[0, 4:-4], atol=1e-2, rtol=0
+    )
 
 
 def test_gradients_of_a_warp_are_right_twice_over() -> None:

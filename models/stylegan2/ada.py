@@ -63,8 +63,11 @@ class AdaConfig:
         unknown = sorted(set(names) - set(GROUPS))
         if unknown:
             raise ValueError(f"augmentation {unknown[0]!r}: allowed: {', '.join(GROUPS)}")
-        transforms = {t.partition("_before")[0].partition("_after")[0]
-                  for name in names for t in GROUPS[name]}  # fmt: skip
+        transforms = {
+            transform.partition("_before")[0].partition("_after")[0]
+            for name in names
+            for transform in GROUPS[name]
+        }
         return AdaConfig(**{field.name: field.name in transforms for field in fields(AdaConfig)})
 
 

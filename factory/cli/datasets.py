@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Print what a dataset holds and whether it is complete."""
     from factory.datasets.inspect import inspect as inspect_dataset
-    from factory.datasets.montage.montage import draw_montage as draw_montage
+    from factory.datasets.montage.montage import draw_montage
 
     print_report(inspect_dataset(dataset, with_digest=json), json)  # a digest reads everything
     if montage:

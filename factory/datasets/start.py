@@ -1,18 +1,18 @@
-"""The dataset that a recipe renders into: begun, taken up again, or grown; and its plan."""
+"""Creating, continuing or growing the dataset of a recipe, with the plan for what is missing."""
 
 from dataclasses import replace
-from typing import Any
 
 from factory.planning.append import earlier_recipes, recorded_recipe, refuse_changes
 from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.documents import EarlierRecord, Provenance
 from factory.storage.dataset.open import create_dataset, grow_dataset, open_dataset
 from factory.storage.errors import DatasetError
 
 
 def start_dataset(
-    made: Plan,
+    plan: Plan,
     networks: ModelSet,
     device: str,
     *,
@@ -20,77 +20,97 @@ def start_dataset(
     append: bool = False,
     allow_mixed: bool = False,
 ) -> tuple[Dataset, Plan]:
-    """The dataset to write to, and the plan with what stands in it already.
+    """Create the dataset of a plan, continue it, or begin to grow it.
 
-    append: let a dataset of the recipe before it grew keep its samples. Raises DatasetError as
-    factory.storage.dataset.open's `create` and `grow` do, and for other weights; RecipeError where
-    the recipe does more than add to the one before.
+    Args:
+        plan: The plan of the recipe.
+        networks: The models that the recipe uses.
+        device: The device that renders.
+        overwrite: Whether to replace a dataset that is already at the output.
+        append: Whether to add to the dataset of an earlier version of the recipe.
+        allow_mixed: Whether to continue a dataset that was begun in another environment.
+
+    Returns:
+        The dataset to write, and the plan with the shards that are already finished.
+
+    Raises:
+        DatasetError: As `create_dataset` and `grow_dataset` do, or the weights are others.
+        RecipeError: The recipe does more than add to its earlier version.
     """
-    recipe = made.recipe
-    record: dict[str, Any] = {
+    recipe = plan.recipe
+    provenance: Provenance = {
         "recipe_digest": recipe.digest,
         "recipe": recipe.record(),
         "weights": networks.weights,
     }
-    before = open_existing(recipe.spec.output.path)
-    made = adopt_shard_size(made, before)
-    if append and before is not None and before.record["recipe_digest"] != recipe.digest:
-        made = plan_append(made, before)
-        networks.refuse_others(before, recipe)
-        record["grown_from"] = earlier_records(before)
+    existing = open_existing(recipe.spec.output.path)
+    plan = adopt_shard_size(plan, existing)
+    if append and existing is not None and existing.record["recipe_digest"] != recipe.digest:
+        plan = plan_append(plan, existing)
+        networks.refuse_others(existing, recipe)
+        provenance["grown_from"] = earlier_records(existing)
         dataset = grow_dataset(
             recipe.spec.output.path,
-            made.layout,
-            record,
+            plan.layout,
+            provenance,
             recipe.text(),
             device=device,
-            threads=made.threads,
+            threads=plan.threads,
             allow_mixed=allow_mixed,
         )
     else:
         dataset = create_dataset(
             recipe.spec.output.path,
-            made.layout,
-            record,
+            plan.layout,
+            provenance,
             recipe.text(),
             device=device,
-            threads=made.threads,
+            threads=plan.threads,
             overwrite=overwrite,
             allow_mixed=allow_mixed,
         )
         networks.refuse_others(dataset, recipe)
-        made = replace(made, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
-    # what stands from before a growth is not touched: its readers go on with it
-    done = dataset.finished_shards(made.shards(), failed_too=bool(made.kept_samples))
-    return dataset, replace(made, finished_shards=done)
+        plan = replace(plan, earlier_recipes=earlier_recipes(dataset.record, dataset.path))
+    # shards from before a growth are not rendered again, since readers are using them
+    finished = dataset.finished_shards(plan.shards(), failed_too=bool(plan.kept_samples))
+    return dataset, replace(plan, finished_shards=finished)
 
 
 def open_existing(path: str) -> Dataset | None:
-    """The dataset at a path as its seal has it, if there is one."""
+    """Return the dataset at a path as its seal states it, or None if there is none."""
     try:
         return open_dataset(path, sealed=True)
     except DatasetError:
         return None
 
 
-def adopt_shard_size(made: Plan, before: Dataset | None) -> Plan:
-    """The plan in the shards that stand, where the recipe leaves their size to us."""
-    if before is None or made.recipe.spec.output.samples_per_shard != "auto":
-        return made
-    size = before.layout.samples_per_shard
-    return replace(made, layout=replace(made.layout, samples_per_shard=size))
+def adopt_shard_size(plan: Plan, existing: Dataset | None) -> Plan:
+    """Return the plan with the shard size of the existing dataset, if the recipe states none."""
+    if existing is None or plan.recipe.spec.output.samples_per_shard != "auto":
+        return plan
+    size = existing.layout.samples_per_shard
+    return replace(plan, layout=replace(plan.layout, samples_per_shard=size))
 
 
-def plan_append(made: Plan, before: Dataset) -> Plan:
-    """The plan of a grown recipe: what stands comes first, and stays. Raises RecipeError."""
-    path = before.path
-    earlier = (*earlier_recipes(before.record, path), recorded_recipe(before.record, path))
-    refuse_changes(made.recipe, earlier)
-    return replace(made, earlier_recipes=earlier, kept_samples=before.layout.samples)
+def plan_append(plan: Plan, existing: Dataset) -> Plan:
+    """Return the plan of a recipe that adds to a dataset: the existing samples come first.
+
+    Raises:
+        RecipeError: The recipe does more than add to the one of the dataset.
+    """
+    record, path = existing.record, existing.path
+    earlier = (*earlier_recipes(record, path), recorded_recipe(record, path))
+    refuse_changes(plan.recipe, earlier)
+    return replace(plan, earlier_recipes=earlier, kept_samples=existing.layout.samples)
 
 
-def earlier_records(before: Dataset) -> list[dict[str, Any]]:
-    """What a grown dataset keeps of the recipes before, oldest first."""
-    record = before.record
-    kept = {key: record[key] for key in ("recipe_digest", "recipe", "recipe_text")}
-    return [*record.get("grown_from", ()), {**kept, "samples": before.layout.samples}]
+def earlier_records(existing: Dataset) -> list[EarlierRecord]:
+    """Return what a grown dataset keeps of the recipes before each growth, the oldest first."""
+    record = existing.record
+    newest: EarlierRecord = {
+        "recipe_digest": record["recipe_digest"],
+        "recipe": record["recipe"],
+        "recipe_text": record["recipe_text"],
+        "samples": existing.layout.samples,
+    }
+    return [*record.get("grown_from", ()), newest]

@@ -1,29 +1,33 @@
-"""The dataset a recipe becomes: written shard by shard, sealed, read, digested.
+"""A dataset: written shard by shard, sealed, read, and summarised by a digest.
 
     DATASET/
       zarr.json  image/  label/  ...    a Zarr v3 group, see factory.storage.dataset.layout
-      ledger/00000012-<cases>.json      one entry a shard, put after the shard's objects
+      ledger/00000012-<cases>.json      one entry for each shard, put after the shard's objects
       seal/0001.json                    put last: sha256 of every other object
-      cases.parquet                     a row a sample, in order, written at the seal
-      recipe.yaml  record.json          what was asked, and what made it
-      growth.json                       while it grows: what record.json will be
+      cases.parquet                     one row for each sample, in order, written by the seal
+      recipe.yaml  record.json          the recipe, and how the dataset was made
+      growth.json                       while the dataset grows: its future record.json
 
-A shard stands once its ledger entry does; the dataset is complete once its newest seal is valid.
+A shard is complete once its ledger entry exists; the dataset is complete once its newest seal is
+valid.
 """
 
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import zarr
 
 from factory.storage.dataset import ledger
+from factory.storage.dataset.documents import DatasetRecord, LedgerEntry, Seal
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.ledger_entries import (
     EntryNames,
+    NamedEntry,
     find_entry,
     read_entries,
     remove_damaged_entries,
@@ -56,25 +60,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on a disk or in a bucket; small, and picklable to the processes that write it.
+    """A dataset on a disk or in a bucket.
 
-    record: what record.json says: recipe_digest, recipe_text, layout, environment and what the
-    caller added. allow_mixed: write even where the environment is another than the dataset was
-    begun in.
+    It is small, and can be pickled for the processes that write it.
+
+    Attributes:
+        path: A folder or URL.
+        layout: Its arrays, and how they are divided into shards and bricks.
+        record: The content of record.json.
+        allow_mixed: Whether to write even in another environment than the dataset was begun in.
     """
 
     path: str
     layout: Layout
-    record: Mapping[str, Any]
+    record: DatasetRecord
     allow_mixed: bool = False
 
     @cached_property
     def folder(self) -> ObjectStore:
+        """The objects of the dataset."""
         return ObjectStore(self.path)
 
     @cached_property
-    def _known(self) -> EntryNames:
-        """Names in the ledger, as of the last sample that was looked for."""
+    def _entry_names(self) -> EntryNames:
+        """The names in the ledger, listed when a sample was last not found by the names so far."""
         return {}
 
     # Writing
@@ -82,24 +91,33 @@ class Dataset:
     def finished_shards(
         self, shards: Iterable[ledger.ShardLike], *, failed_too: bool = False
     ) -> set[int]:
-        """Indices of the shards that stand, by the names in the ledger: nothing is read.
+        """Return the indices of the complete shards, from a listing of the ledger.
 
-        shards: in order, taken lazily, no further than the ledger goes. A name says which shard of
-        which cases; whether the entry is whole, the seal and factory.storage.dataset.verify find
-        out. failed_too: also those in which a case could not be rendered, else these are tried
-        again.
+        The name of an entry identifies the shard and its cases. Its content is not read: the seal
+        and factory.storage.dataset.verify check it.
+
+        Args:
+            shards: The shards of the plan in order; only as many are taken as the ledger has.
+            failed_too: Whether a shard counts although a case of it could not be rendered.
         """
-        present = {name for name in self.folder.list_names(ledger.LEDGER) if name[:8].isdigit()}
-        last = max(map(shard_index, present), default=-1)
+        names = {name for name in self.folder.list_names(ledger.LEDGER) if name[:8].isdigit()}
+        last = max(map(shard_index, names), default=-1)
         return {
             shard.index
             for shard in itertools.takewhile(lambda shard: shard.index <= last, shards)
-            if present.intersection(_names(shard, failed_too))
+            if names.intersection(_possible_names(shard, failed_too))
         }
 
     def shard_writer(self, index: int, start: int, count: int) -> ShardWriter:
-        """What takes the samples of a shard one by one. Raises as
-        factory.storage.dataset.shard_writer says.
+        """Return a writer that takes the samples of a shard one by one.
+
+        Args:
+            index: The index of the shard.
+            start: The index of the first sample to come.
+            count: The number of samples to come.
+
+        Raises:
+            DatasetError: As `ShardWriter` does.
         """
         return ShardWriter(
             self.folder,
@@ -112,12 +130,17 @@ class Dataset:
         )
 
     def write_shard(self, index: int, start: int, samples: Sequence[StoredSample]) -> None:
-        """Write the objects of one shard, then its ledger entry. Written twice, same bytes.
+        """Write the objects of one shard, then its ledger entry; twice gives the same bytes.
 
-        start: index of the first sample. Where it lies within the shard, those before it stand
-        already, and are kept as they are. Raises SampleError where an array does not fit the
-        layout or is not finite, DatasetError where the environment is another or the folder
-        refuses.
+        Args:
+            index: The index of the shard.
+            start: The index of the first sample. If it is not the first one of the shard, the
+                samples before it are already stored, and are kept.
+            samples: The samples from there to the end of the shard.
+
+        Raises:
+            SampleError: An array does not fit the layout, or is not finite.
+            DatasetError: The environment is another, or the folder cannot be written.
         """
         writer = self.shard_writer(index, start, len(samples))
         for sample in samples:
@@ -125,31 +148,32 @@ class Dataset:
         writer.close()
 
     def seal(self) -> None:
-        """Write all small objects, then the seal. Nothing where all that stands.
+        """Write all small objects, then the seal. A complete dataset stays as it is.
 
-        Raises DatasetError naming the number of shards that are missing, or that are not whole:
-        these do not stand any more.
+        Raises:
+            DatasetError: Some shards are missing or damaged. The message has their number; the
+                entries of damaged shards are removed, so that they are rendered again.
         """
         if self.is_complete():
-            self._forget_plan()
+            self._remove_growth_record()
             return
-        gathered = collect_seal_contents(self.layout, self._entries())
-        if missing := self.layout.shards - len(gathered.entries):
+        contents = collect_seal_contents(self.layout, self._entries())
+        if missing := self.layout.shards - len(contents.entries):
             remove_damaged_entries(self.folder)
             raise DatasetError(
                 f"{self.path}: {missing} of {self.layout.shards} shards are missing; "
                 "the same command renders them"
             )
-        small = gathered.objects | record_objects(self.layout, self.record)
+        small = contents.objects | record_objects(self.layout, self.record)
         put_missing(self.folder, small)
         self.folder.remove_temporary_files()
         key = seal_key(generation(self.record))
-        self.folder.put(key, make_seal(self.record, gathered.samples, small, gathered.entries))
-        remove_superseded(self.folder, key, gathered.entries)
-        self._forget_plan()
+        self.folder.put(key, make_seal(self.record, contents.samples, small, contents.entries))
+        remove_superseded(self.folder, key, contents.entries)
+        self._remove_growth_record()
 
     def remove_entries(self, shards: Iterable[int]) -> None:
-        """Remove the entries of some shards, so that these do not stand any more."""
+        """Remove the ledger entries of some shards, which then no longer count as complete."""
         prefixes = {f"{shard:08d}" for shard in shards}
         for name in self.folder.list_names(ledger.LEDGER):
             if name[:8] in prefixes:
@@ -158,101 +182,115 @@ class Dataset:
     # Reading
 
     def is_complete(self) -> bool:
-        """Whether the newest seal is valid: whole, of this generation or a later one, and all it
-        names is there unaltered. The voxels themselves are not read.
+        """Return whether the newest seal is valid.
+
+        It is valid if it is undamaged, of this generation or a later one, and all objects that it
+        lists are unaltered. Shards are not read.
         """
-        seal = self._seal()
+        seal = self._current_seal()
         return seal is not None and is_unaltered(self.folder, seal)
 
     def growth_target(self) -> int | None:
-        """How many samples it will have, where a growth has begun that is not sealed yet."""
-        plan = parse_record(self.folder.get(GROWTH))
-        return None if plan is None else int(plan["layout"]["samples"])
+        """Return the number of samples after a growth that is not sealed yet, else None."""
+        record = parse_record(self.folder.get(GROWTH))
+        return None if record is None else record["layout"]["samples"]
 
     @property
     def group(self) -> zarr.Group:
-        """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
+        """The Zarr group, read only. Raises DatasetError if its metadata is damaged."""
         return open_group(self.folder, self.path)
 
     def sample(self, index: int) -> StoredSample:
-        """One sample as arrays: label uint8, images float32. Raises DatasetError if not there."""
-        entry = find_entry(self.folder, self.layout, self.path, index, self._known)
-        stored = entry["samples"][index - entry["start"]]
-        arrays, volumes = {}, VolumeReader(self.folder, self.path)
+        """Read one sample: labels are uint8, images float32.
+
+        Raises:
+            DatasetError: The sample is missing or damaged.
+        """
+        entry = find_entry(self.folder, self.layout, self.path, index, self._entry_names)
+        reader = VolumeReader(self.folder, self.path)
+        arrays: dict[str, np.ndarray] = {}
         for name in self.layout.arrays:
-            values = volumes.read(name, index)
-            known = self.layout.ranges.get(name)
-            arrays[name] = values if known is None else dequantise(values, *known)
-        return StoredSample.from_record(stored, arrays, index)
+            values = reader.read(name, index)
+            limits = self.layout.ranges.get(name)
+            arrays[name] = values if limits is None else dequantise(values, *limits)
+        return StoredSample.from_record(entry.record_of(index), arrays, index)
 
     def cases(self) -> "pd.DataFrame":
-        """The table of cases: a row a sample that stands, in order; cases.parquet once sealed."""
+        """Read the table of cases: one row for each stored sample, in order.
+
+        It is read from cases.parquet once the dataset is sealed, and from the ledger before.
+        """
         import pyarrow.parquet as pq
 
         data = self.folder.get("cases.parquet")
-        seal = self._seal()
+        seal = self._current_seal()
         if seal is None or ledger.sha256(data or b"") != seal["objects"]["cases.parquet"]:
-            data = collect_seal_contents(self.layout, self._entries()).objects["cases.parquet"]
+            contents = collect_seal_contents(self.layout, self._entries())
+            data = contents.objects["cases.parquet"]
         table = pq.read_table(io.BytesIO(data or b"")).to_pandas()
-        return table[: self.layout.samples]  # it may have grown since this was opened
+        return table[: self.layout.samples]  # the dataset may have grown since it was opened
 
     def failures(self) -> dict[int, str]:
-        """Samples that could not be rendered, and why: they keep their place, not accepted."""
+        """Return the samples that could not be rendered, by index, and the reasons."""
         table = self.cases()
-        known = table[table["failure"].notna()] if "failure" in table else table[:0]
-        return (
-            dict(zip(known["sample"].tolist(), known["failure"], strict=True)) if len(known) else {}
-        )
+        if "failure" not in table:
+            return {}
+        failed = table[table["failure"].notna()]
+        return dict(zip(failed["sample"].tolist(), failed["failure"], strict=True))
 
     def stored_bytes(self) -> dict[str, int]:
-        """Bytes of the shards that stand, by array."""
+        """Return the bytes of the complete shards, by array."""
         total = dict.fromkeys(self.layout.arrays, 0)
-        for _, entry in self._entries():
-            for key, written in entry["objects"].items():
-                total[key.split("/")[0]] += written["bytes"]
+        for member in self._entries():
+            for key, stored in member.entry.objects.items():
+                total[key.split("/")[0]] += stored["bytes"]
         return total
 
     def digest(self) -> str:
-        """sha256 of what the dataset holds, whoever made it, when and however it is cut.
+        """Return the sha256 of the content, which depends neither on time, place nor shard size.
 
-        For each sample in order: for each array in the order of Layout.arrays, the line
-        "<name> <dtype> <z>,<y>,<x>\\n" (dtype as numpy writes it, "<u2" or "|u1") and the decoded
-        array's bytes, C order, little endian; then the case as canonical JSON and "\\n".
-        Reads everything, one sample in memory at a time. Raises DatasetError where a shard is
-        missing or its objects are not there in full.
+        For each sample in order, it is computed of: for each array in the order of Layout.arrays,
+        the line "<name> <dtype> <z>,<y>,<x>\\n" (dtype as numpy writes it, "<u2" or "|u1") and
+        the bytes of the decoded array, in C order, little endian; then the case as canonical JSON
+        and "\\n". All volumes are read, with one sample in memory at a time.
+
+        Raises:
+            DatasetError: A shard is missing, or one of its objects is cut short.
         """
-        return compute_digest(self.folder, self.path, self.layout, self._every_entry())
+        return compute_digest(self.folder, self.path, self.layout, self._all_entries())
 
-    # Within
+    # Helpers
 
-    def _seal(self) -> dict[str, Any] | None:
-        """The newest seal, if it is of this generation or a later one."""
+    def _current_seal(self) -> Seal | None:
+        """Return the newest seal, if it is of this generation or a later one."""
         seal = newest_seal(self.folder)
         return seal if seal and seal["generation"] >= generation(self.record) else None
 
-    def _forget_plan(self) -> None:
+    def _remove_growth_record(self) -> None:
         """Remove the record of a growth that is sealed."""
-        plan = parse_record(self.folder.get(GROWTH))
-        if plan is not None and generation(plan) <= generation(self.record):
+        record = parse_record(self.folder.get(GROWTH))
+        if record is not None and generation(record) <= generation(self.record):
             self.folder.delete(GROWTH)
 
-    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _entries(self) -> Iterator[NamedEntry]:
         return read_entries(self.folder, self.layout)
 
-    def _every_entry(self) -> Iterator[dict[str, Any]]:
-        """The entries of all shards, in order. Raises DatasetError where one is missing."""
+    def _all_entries(self) -> Iterator[LedgerEntry]:
+        """Yield the entries of all shards in order. Raises DatasetError if one is missing."""
         expected = 0
-        for _, entry in self._entries():
-            if entry["shard"] != expected:
+        for member in self._entries():
+            if member.entry.shard != expected:
                 break
-            yield entry
+            yield member.entry
             expected += 1
         if expected < self.layout.shards:
             raise DatasetError(f"{self.path}: not complete, so it has no digest")
 
 
-def _names(shard: ledger.ShardLike, failed_too: bool) -> list[str]:
-    """The names that a shard's entry may have."""
+def _possible_names(shard: ledger.ShardLike, failed_too: bool) -> list[str]:
+    """Return the names that the entry of a shard may have."""
     digest = ledger.cases_digest([case.to_json() for case in shard.cases])
-    kinds = (False, True) if failed_too else (False,)
-    return [ledger.entry_name(shard.index, digest, vacant) for vacant in kinds]
+    return [
+        ledger.entry_name(shard.index, digest, vacant)
+        for vacant in ((False, True) if failed_too else (False,))
+    ]

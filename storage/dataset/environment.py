@@ -1,18 +1,23 @@
-"""Where numbers were made: what the bits of a dataset depend on besides its recipe."""
+"""The environment in which voxel values are computed, on which their bits depend."""
 
 import functools
 import hashlib
 import platform
-from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from factory.storage.dataset.documents import Environment
 from factory.storage.errors import DatasetError
 
-BITS = ("device", "instruction_set", "threads", "lock_digest")
-"""The keys of an environment that change bits: equal ones promise equal datasets."""
+BITS: tuple[Literal["device", "instruction_set", "threads", "lock_digest"], ...] = (
+    "device",
+    "instruction_set",
+    "threads",
+    "lock_digest",
+)
+"""The keys of an environment that change bits; if they are equal, so are the datasets."""
 
 _PACKAGES = (
     "connected-components-3d",
@@ -29,12 +34,12 @@ _PACKAGES = (
 )
 
 
-def current_environment(device: str, threads: int) -> dict[str, Any]:
-    """The environment of this process as plain JSON.
+def current_environment(device: str, threads: int) -> Environment:
+    """Return the environment of this process.
 
-    device: what computes, e.g. "cpu" or "NVIDIA H200". threads: of one renderer.
-    lock_digest: sha256 of the versions installed of the packages that numbers pass through; it
-    is the lock file as it was really installed.
+    Args:
+        device: What computes, e.g. "cpu" or "NVIDIA H200".
+        threads: The number of threads of one renderer.
     """
     versions = _versions()
     lock = "\n".join(f"{name}=={version}" for name, version in versions.items())
@@ -48,8 +53,14 @@ def current_environment(device: str, threads: int) -> dict[str, Any]:
     }
 
 
-def refuse_mixed(path: str, begun: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise DatasetError where the bits of a dataset begun there would differ if made here."""
+def refuse_mixed(path: str, begun: Environment, here: Environment) -> None:
+    """Raise DatasetError if bits made here would differ from those of the dataset.
+
+    Args:
+        path: The dataset's path, for the message.
+        begun: The environment in which the dataset was begun.
+        here: The environment of this process.
+    """
     changed = [
         f"{key} {_shorten(begun[key])}, here {_shorten(here[key])}"
         for key in BITS
@@ -58,25 +69,25 @@ def refuse_mixed(path: str, begun: Mapping[str, Any], here: Mapping[str, Any]) -
     if changed:
         raise DatasetError(
             f"{path}: begun in another environment ({'; '.join(changed)}), so bits would differ; "
-            "--allow-mixed goes on nevertheless"
+            "--allow-mixed continues nevertheless"
         )
 
 
-def _shorten(value: Any) -> str:
-    """A value for a line of text; of a sha256 the first digits tell enough."""
+def _shorten(value: object) -> str:
+    """Return a value as text; of a sha256 only the first digits."""
     text = str(value)
     return text[:12] if len(text) == 64 else text
 
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @functools.cache

@@ -1,7 +1,8 @@
-"""Who is at work on a dataset: advice for a second driver. Correctness never depends on it.
+"""The lease, which tells a second driver that another one is working on a dataset.
 
-The holder renews it every 10 s by a conditional put. One that was not renewed for 60 s counts for
-nothing, nor does one of this host whose process is gone.
+It is advice only: no dataset becomes wrong without it. Its holder renews it every 10 s by a
+conditional write. A lease that has not been renewed for 60 s does not count, and neither does one
+of a process of this host that has ended.
 """
 
 import contextlib
@@ -11,21 +12,47 @@ import socket
 import threading
 import time
 import uuid
-from typing import Any
+from types import TracebackType
+from typing import TypedDict
 
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 KEY = "lease.json"
+"""The key of the lease in the dataset."""
+
 RENEW_SECONDS = 10.0
+"""The time between two renewals."""
+
 STALE_SECONDS = 60.0
+"""The time without a renewal after which a lease does not count."""
+
+
+class LeaseDocument(TypedDict):
+    """The content of a lease.
+
+    Attributes:
+        host: The name of the holder's host.
+        process: The id of the holder's process.
+        started: When that process started, in seconds since 1970; None if not known.
+        renewed: When the lease was last renewed, in seconds since 1970.
+    """
+
+    host: str
+    process: int
+    started: float | None
+    renewed: float
 
 
 class Lease:
-    """Use as a context manager: taken, renewed while the block lasts, given back.
+    """A context manager that takes the lease, renews it while the block runs, and removes it.
 
-    beside: take nothing and go on beside whoever holds it. Raises DatasetError, naming the
-    holder, where somebody else is at work.
+    Args:
+        folder: The objects of the dataset.
+        beside: Whether to take no lease and to work beside its holder.
+
+    Raises:
+        DatasetError: Another driver is working on the dataset; the message names it.
     """
 
     def __init__(self, folder: ObjectStore, beside: bool = False) -> None:
@@ -37,71 +64,87 @@ class Lease:
             "started": _start_time(process),
             "token": uuid.uuid4().hex,
         }
-        self.mine = b""
-        self.over = threading.Event()
+        self.own_bytes = b""  # empty while no lease is held
+        self.stop = threading.Event()
         self.thread = threading.Thread(target=self._renew, daemon=True)
 
     def refuse_if_busy(self) -> bytes | None:
-        """The lease that lies there, worth nothing. Raises DatasetError where it is worth some."""
+        """Return the bytes of a lease that does not count, or None if there is no lease.
+
+        Raises:
+            DatasetError: Another driver holds the lease.
+        """
         self.folder.check_access()
         data = self.folder.get(KEY)
-        held = _parse_lease(data)
-        if not self.beside and held and is_alive(held):
-            ago = max(0, round(time.time() - held["renewed"]))
+        holder = _parse_lease(data)
+        if not self.beside and holder and is_alive(holder):
+            age_seconds = max(0, round(time.time() - holder["renewed"]))
             raise DatasetError(
-                f"{self.folder.url}: process {held['process']} on {held['host']} is at work on it, "
-                f"last heard of {ago} s ago; --beside goes on nevertheless, and harms nothing"
+                f"{self.folder.url}: process {holder['process']} on {holder['host']} is at work on "
+                f"it and renewed its lease {age_seconds} s ago; --beside continues anyway and "
+                "harms nothing"
             )
         return data
 
     def __enter__(self) -> "Lease":
         old = self.refuse_if_busy()
         if not self.beside:
-            self.mine = self._now()
-            if not self.folder.swap(KEY, old, self.mine):
+            self.own_bytes = self._new_bytes()
+            if not self.folder.swap(KEY, old, self.own_bytes):
                 self.refuse_if_busy()  # another driver was faster; if it has ended, go on
-                self.mine = b""
+                self.own_bytes = b""
             self.thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop.set()
         if self.thread.ident:
             self.thread.join()
         with contextlib.suppress(DatasetError):
-            if self.mine and self.folder.get(KEY) == self.mine:
+            if self.own_bytes and self.folder.get(KEY) == self.own_bytes:
                 self.folder.delete(KEY)
 
     def _renew(self) -> None:
-        while self.mine and not self.over.wait(RENEW_SECONDS):
-            with contextlib.suppress(DatasetError):  # an ill server: the work itself will say so
-                new = self._now()
-                self.mine = new if self.folder.swap(KEY, self.mine, new) else b""
+        while self.own_bytes and not self.stop.wait(RENEW_SECONDS):
+            with contextlib.suppress(DatasetError):  # the work itself will report the error
+                new = self._new_bytes()
+                self.own_bytes = new if self.folder.swap(KEY, self.own_bytes, new) else b""
 
-    def _now(self) -> bytes:
+    def _new_bytes(self) -> bytes:
         return json.dumps({**self.holder, "renewed": time.time()}).encode()
 
 
-def is_alive(held: dict[str, Any]) -> bool:
-    """Whether the holder of a lease may still be at work."""
-    if time.time() - held["renewed"] > STALE_SECONDS:
+def is_alive(holder: LeaseDocument) -> bool:
+    """Return whether the holder of a lease may still be working."""
+    if time.time() - holder["renewed"] > STALE_SECONDS:
         return False
-    here = held["host"] == socket.gethostname()
-    return not here or _start_time(held["process"]) == held["started"]
+    is_here = holder["host"] == socket.gethostname()
+    return not is_here or _start_time(holder["process"]) == holder["started"]
 
 
-def _parse_lease(data: bytes | None) -> dict[str, Any] | None:
+def _parse_lease(data: bytes | None) -> LeaseDocument | None:
     try:
-        held = json.loads(data or b"")
-        known = {"host": str, "process": int, "renewed": float}
-        sound = all(isinstance(held[key], kind) for key, kind in known.items())
+        document = json.loads(data or b"")
+        types = {"host": str, "process": int, "renewed": float}
+        if not all(isinstance(document[key], kind) for key, kind in types.items()):
+            return None
+        return LeaseDocument(
+            host=document["host"],
+            process=document["process"],
+            started=document.get("started"),
+            renewed=document["renewed"],
+        )
     except (ValueError, KeyError, TypeError):
         return None
-    return {"started": None, **held} if sound else None
 
 
 def _start_time(process: int) -> float | None:
-    """When a process of this host began; None where there is none."""
+    """Return when a process of this host started, or None if it does not run."""
     import psutil
 
     try:

@@ -1,8 +1,8 @@
-"""The small JSON documents that say what stands: one entry a shard, one seal a finished dataset.
+"""The ledger: small signed JSON documents that state which shards are complete.
 
-An entry is put after its shard's objects, the seal after everything. Each is canonical JSON with
-its own sha256, so that a damaged one is told from a whole one; neither holds times or hosts, so a
-task run twice writes the same bytes. An entry of four samples:
+An entry is put after the objects of its shard, and the seal after everything else. Each is
+canonical JSON with its own sha256, so that damage is noticed. None holds a time or a host name, so
+a task that runs twice writes the same bytes. An entry of four samples:
 
     {"shard", "start", "cases_sha256", "environment", "sha256",
      "samples": [{"case", "columns", "affine", ...}, ...],
@@ -12,58 +12,77 @@ task run twice writes the same bytes. An entry of four samples:
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
+
+from factory.storage.json_value import JsonObject
 
 LEDGER = "ledger"
+"""The subfolder of the entries."""
 
 
 class HasJson(Protocol):
-    def to_json(self) -> str: ...
+    """A case, as far as the ledger needs it."""
+
+    def to_json(self) -> str:
+        """Return the case as canonical JSON."""
 
 
 class ShardLike(Protocol):
-    """A shard as the plan has it: its index, its first sample, its cases in sample order."""
+    """A shard of the plan, as far as the ledger needs it."""
 
     @property
-    def index(self) -> int: ...
+    def index(self) -> int:
+        """The index of the shard."""
+
     @property
-    def cases(self) -> Sequence[HasJson]: ...
+    def cases(self) -> Sequence[HasJson]:
+        """The cases of the shard, in the order of the samples."""
 
 
 def sha256(data: bytes) -> str:
+    """Return the sha256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-def canonical_json(document: Mapping[str, Any]) -> bytes:
-    """JSON with sorted keys and no spaces. Raises ValueError on NaN."""
+def canonical_json(document: Mapping[str, object]) -> bytes:
+    """Return JSON with sorted keys and no spaces.
+
+    Raises:
+        ValueError: The document holds NaN or infinity.
+    """
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()
 
 
-def sign(document: Mapping[str, Any]) -> bytes:
-    """Canonical JSON with the sha256 of the rest added."""
+def sign(document: Mapping[str, object]) -> bytes:
+    """Return the document as canonical JSON, with the sha256 of that added to it."""
     return canonical_json({**document, "sha256": sha256(canonical_json(document))})
 
 
-def parse_signed(data: bytes | None) -> dict[str, Any] | None:
-    """The document, or None where it is missing, cut short or altered."""
+def parse_signed(data: bytes | None) -> JsonObject | None:
+    """Return a signed document, or None if it is missing, cut short or altered."""
     if data is None:
         return None
     try:
-        document = json.loads(data)
-        claimed = document.pop("sha256")
+        document: JsonObject = json.loads(data)
+        digest = document.pop("sha256")
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
-    # byte for byte: JSON has several ways to write one number
-    return document if isinstance(claimed, str) and sign(document) == data else None
+    # Compare all bytes, since JSON can write one number in several ways.
+    return document if isinstance(digest, str) and sign(document) == data else None
 
 
 def cases_digest(cases: Sequence[str]) -> str:
-    """sha256 of the canonical JSON of a shard's cases, in order."""
+    """Return the sha256 that identifies a shard's cases, given as canonical JSON in order."""
     return sha256("\n".join(cases).encode())
 
 
 def entry_name(shard: int, digest: str, vacant: bool) -> str:
-    """An entry's name says which shard of which cases stands, and whether a case of it failed and
-    left its place vacant, so that a listing tells it."""
+    """Return the name of a ledger entry, from which a listing shows what is complete.
+
+    Args:
+        shard: The index of the shard.
+        digest: The `cases_digest` of its cases.
+        vacant: Whether a case of it failed, so that the place of its sample is vacant.
+    """
     return f"{shard:08d}-{digest[:16]}{'-vacant' if vacant else ''}.json"

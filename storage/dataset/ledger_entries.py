@@ -1,129 +1,140 @@
-"""The ledger's entries: which shard stands, and what it holds."""
+"""The entries of the ledger, listed and read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.cases_table import split_batches
+from factory.storage.dataset.documents import LedgerEntry
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 EntryNames = dict[int, list[str]]
-"""Of the entries of each shard."""
+"""The names of the entries of each shard."""
 
 BATCH = 512
-"""Entries in memory at a time; a bucket is asked for as many at once."""
+"""The number of entries in memory at a time; a bucket is asked for as many at once."""
 
-_TRIES = 3  # a growth that is sealed just now replaces one entry, maybe while it is looked for
+_TRIES = 3  # sealing a growth replaces an entry, perhaps while it is being looked for
+
+
+@dataclass(frozen=True)
+class NamedEntry:
+    """A valid ledger entry, its name, and the sha256 of its bytes."""
+
+    name: str
+    sha256: str
+    entry: LedgerEntry
 
 
 def shard_range(layout: Layout, shard: int) -> tuple[int, int]:
-    """A shard's first sample and the number of its samples; the last may be shorter."""
+    """Return the index of a shard's first sample, and its number of samples.
+
+    The last shard may have fewer samples than the others.
+    """
     start = shard * layout.samples_per_shard
     return start, min(layout.samples_per_shard, layout.samples - start)
 
 
 def shard_index(name: str) -> int:
-    """The shard that an entry's name says."""
+    """Return the index of the shard from the name of its entry."""
     return int(name[:8])
 
 
 def list_entry_names(folder: ObjectStore) -> list[str]:
-    """Names of all entries, in order of shard: a listing, nothing is read."""
+    """List the names of all entries in the order of the shards, without reading any."""
     return sorted(name for name in folder.list_names(ledger.LEDGER) if name[:8].isdigit())
 
 
-def read_entries(folder: ObjectStore, layout: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and entry of every shard that stands, in order of shard, a few in memory at a time.
+def read_entries(folder: ObjectStore, layout: Layout) -> Iterator[NamedEntry]:
+    """Yield the entry of every complete shard, in order, with few in memory at a time.
 
-    An entry has beside it the sha256 of its bytes. A shard that grew has one for each of its
-    lengths for a while: the one of this layout's length counts, else a longer one, cut. One in
-    which cases failed gives way to one in which none did.
+    A shard that grew has several entries for a while, one for each of its lengths. The one with
+    the length of this layout is used, otherwise a longer one, cut to this length. Of two with the
+    same length, the one with fewer failed cases is used.
     """
-    for shard, same in groupby(_stream(folder), lambda pair: shard_index(pair[0])):
-        wanted = shard_range(layout, shard)[1]
-        whole = ((name, data, _whole(name, data)) for name, data in same)
-        fitting = [
-            (len(entry["samples"]), len(failures_in(entry)), name, data, entry)
-            for name, data, entry in whole
-            if entry and len(entry["samples"]) >= wanted > 0
+    for shard, members in groupby(_read_all(folder), lambda pair: shard_index(pair[0])):
+        length = shard_range(layout, shard)[1]
+        candidates = [
+            NamedEntry(name, ledger.sha256(data), entry)
+            for name, data in members
+            if (entry := _parse_entry(name, data)) and len(entry.samples) >= length > 0
         ]
-        if fitting:
-            *_, name, data, entry = min(fitting, key=lambda one: one[:2])
-            samples = entry["samples"][:wanted]
-            yield name, {**entry, "samples": samples, "sha256": ledger.sha256(data)}
+        if candidates:
+            best = min(candidates, key=lambda c: (len(c.entry.samples), len(c.entry.failures)))
+            yield replace(best, entry=replace(best.entry, samples=best.entry.samples[:length]))
 
 
 def find_entry(
-    folder: ObjectStore, layout: Layout, path: str, sample: int, known: EntryNames
-) -> dict[str, Any]:
-    """The entry of the shard that holds a sample. Raises DatasetError where it does not stand.
+    folder: ObjectStore, layout: Layout, path: str, sample: int, names: EntryNames
+) -> LedgerEntry:
+    """Return the entry of the shard that holds a sample.
 
-    known: what an earlier listing found; listed again into it where that does not serve.
+    Args:
+        folder: The objects of the dataset.
+        layout: The layout of the dataset.
+        path: The dataset's path, for messages.
+        sample: The index of the sample.
+        names: The result of an earlier listing; it is updated if the sample is not found by it.
+
+    Raises:
+        DatasetError: The shard is not complete.
     """
     shard = sample // layout.samples_per_shard
     for _ in range(_TRIES + 1):
-        for entry in _read(folder, known.get(shard, ())):
-            if 0 <= sample - entry["start"] < len(entry["samples"]) and sample < layout.samples:
+        for entry in _read_named(folder, names.get(shard, ())):
+            if entry.holds(sample) and sample < layout.samples:
                 return entry
-        known.clear()
-        known.update(_by_shard(folder))
+        names.clear()
+        names.update(_names_by_shard(folder))
     raise DatasetError(f"{path}: sample {sample} is not there")
 
 
-def read_shard_entries(folder: ObjectStore, shard: int) -> Iterator[dict[str, Any]]:
-    """Every whole entry of one shard."""
-    return _read(folder, _by_shard(folder).get(shard, ()))
+def read_shard_entries(folder: ObjectStore, shard: int) -> Iterator[LedgerEntry]:
+    """Yield every valid entry of one shard."""
+    return _read_named(folder, _names_by_shard(folder).get(shard, ()))
 
 
-def _by_shard(folder: ObjectStore) -> EntryNames:
+def remove_damaged_entries(folder: ObjectStore) -> None:
+    """Remove the entries that are not valid, so that their shards no longer look complete."""
+    for name, data in _read_all(folder):
+        if _parse_entry(name, data) is None:
+            folder.delete(f"{ledger.LEDGER}/{name}")
+
+
+def _names_by_shard(folder: ObjectStore) -> EntryNames:
     return {shard: list(names) for shard, names in groupby(list_entry_names(folder), shard_index)}
 
 
-def _read(folder: ObjectStore, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Those of some entries that are whole."""
+def _read_named(folder: ObjectStore, names: Iterable[str]) -> Iterator[LedgerEntry]:
+    """Yield the valid ones of some entries."""
     for name in names:
-        entry = _whole(name, folder.get(f"{ledger.LEDGER}/{name}"))
+        entry = _parse_entry(name, folder.get(f"{ledger.LEDGER}/{name}"))
         if entry is not None:
             yield entry
 
 
-def failures_in(entry: Mapping[str, Any]) -> dict[int, str]:
-    """The samples of an entry that could not be rendered, by index, and why."""
-    columns = [sample["columns"] for sample in entry["samples"]]
-    return {
-        entry["start"] + offset: known["failure"]
-        for offset, known in enumerate(columns)
-        if "failure" in known
-    }
-
-
-def remove_damaged_entries(folder: ObjectStore) -> None:
-    """Remove the entries that are not whole, so that their shards do not look as if they stood."""
-    for name, data in _stream(folder):
-        if _whole(name, data) is None:
-            folder.delete(f"{ledger.LEDGER}/{name}")
-
-
-def _stream(folder: ObjectStore) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of all entries, in order of name."""
+def _read_all(folder: ObjectStore) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of all entries, in the order of the names."""
     for names in split_batches(list_entry_names(folder), BATCH):
         for _ in range(_TRIES):
-            found = folder.get_all([f"{ledger.LEDGER}/{name}" for name in names])
-            gone = {shard_index(n) for n, data in zip(names, found, strict=True) if data is None}
-            if not gone:
+            contents = folder.get_all([f"{ledger.LEDGER}/{name}" for name in names])
+            pairs = list(zip(names, contents, strict=True))
+            vanished = {shard_index(name) for name, data in pairs if data is None}
+            if not vanished:
                 break
-            others = [name for name in list_entry_names(folder) if shard_index(name) in gone]
-            names = sorted({n for n in names if shard_index(n) not in gone} | set(others))
-        yield from ((n, data) for n, data in zip(names, found, strict=True) if data is not None)
+            renamed = [n for n in list_entry_names(folder) if shard_index(n) in vanished]
+            names = sorted({n for n in names if shard_index(n) not in vanished} | set(renamed))
+        yield from ((name, data) for name, data in pairs if data is not None)
 
 
-def _whole(name: str, data: bytes | None) -> dict[str, Any] | None:
-    """The entry, if it is one, unaltered, and under the name that is its own."""
-    entry = ledger.parse_signed(data)
-    if entry is None:
+def _parse_entry(name: str, data: bytes | None) -> LedgerEntry | None:
+    """Return the entry if it is unaltered and has the name that belongs to it."""
+    document = ledger.parse_signed(data)
+    if document is None:
         return None
-    own = ledger.entry_name(entry["shard"], entry["cases_sha256"], bool(failures_in(entry)))
-    return entry if name == own else None
+    entry = LedgerEntry.from_json(document)
+    expected = ledger.entry_name(entry.shard, entry.cases_sha256, bool(entry.failures))
+    return entry if name == expected else None

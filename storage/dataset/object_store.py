@@ -1,7 +1,7 @@
-"""A folder of objects, on a disk or in a bucket: whole objects put atomically, read, listed.
+"""A folder of objects, on a disk or in a bucket, that are written atomically, read and listed.
 
-Every object is written once and whole: on a disk into a temporary file that is then renamed, in
-a bucket by one put. A reader sees the old bytes or the new ones, never half of them.
+On a disk an object is written to a temporary file that is then renamed; in a bucket it is written
+by one put. A reader therefore sees the old bytes or the new ones, never a mixture.
 """
 
 import contextlib
@@ -11,31 +11,33 @@ import posixpath
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from factory.storage.dataset import s3 as bucket
 from factory.storage.errors import DatasetError
+from factory.storage.json_value import JsonObject
 
 _counter = itertools.count()
 
 
 class ObjectStore:
-    """Objects by key ("image/c/0/0/0/0") under one URL or path.
+    """The objects under one URL or path, by key, e.g. "image/c/0/0/0/0".
 
-    scratch: the subfolder that temporary files use on a disk, so that renaming them stays within
-    one file system and none is mistaken for content.
+    Every method raises DatasetError, in one line with the path and the reason, if the file system
+    reports an error, e.g. that the disk is full or the bucket does not exist.
 
-    Every method raises DatasetError, one line naming the path and the reason, where the file
-    system refuses (disk full, no permission, no such bucket).
+    Args:
+        url: A URL or path.
+        scratch: On a disk, the subfolder for temporary files: renaming stays within one file
+            system, and no temporary file is mistaken for content.
     """
 
     def __init__(self, url: str | os.PathLike[str], scratch: str = "ledger") -> None:
         self.url = os.fspath(url)
         self.scratch = scratch
-        self.options: dict[str, Any] = bucket.PATIENCE if bucket.is_s3(self.url) else {}
+        self.options: JsonObject = bucket.PATIENCE if bucket.is_s3(self.url) else {}
         try:
             self.fs, self.root = fsspec.core.url_to_fs(self.url, **self.options)
         except (ImportError, ValueError, OSError) as error:
@@ -45,79 +47,86 @@ class ObjectStore:
 
     @property
     def is_local(self) -> bool:
+        """Whether the objects are files on a disk."""
         return isinstance(self.fs, LocalFileSystem)
 
     def path(self, key: str) -> str:
+        """Return the path of an object in its file system."""
         return posixpath.join(self.root, key) if key else str(self.root)
 
     def get(self, key: str) -> bytes | None:
-        """The object's bytes, or None where there is none."""
-        with self._named("read", key):
+        """Return the bytes of an object, or None if it does not exist."""
+        with self._translate_errors("read", key):
             try:
                 return bytes(self.fs.cat_file(self.path(key)))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Several objects' bytes, in order; from a bucket many at a time."""
+        """Return the bytes of several objects, in order; a bucket is asked for many at once."""
         if self.is_local or len(keys) < 2:
             return [self.get(key) for key in keys]
-        with self._named("read", keys[0]):
-            found = self.fs.cat([self.path(key) for key in keys], on_error="return")
-        return [self._one(key, found[self.path(key)]) for key in keys]
+        with self._translate_errors("read", keys[0]):
+            results = self.fs.cat([self.path(key) for key in keys], on_error="return")
+        return [self._bytes_or_error(key, results[self.path(key)]) for key in keys]
 
-    def _one(self, key: str, found: Any) -> bytes | None:
-        if isinstance(found, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+    def _bytes_or_error(self, key: str, result: bytes | Exception) -> bytes | None:
+        """Return the bytes of a request that fsspec answered, or raise its error."""
+        if isinstance(result, FileNotFoundError | NotADirectoryError | IsADirectoryError):
             return None
-        if isinstance(found, Exception):
-            with self._named("read", key):
-                raise found
-        return bytes(found)
+        if isinstance(result, Exception):
+            with self._translate_errors("read", key):
+                raise result
+        return bytes(result)
 
     def size(self, key: str) -> int | None:
-        """The object's length in bytes, or None where there is none."""
-        with self._named("read", key):
+        """Return the length of an object in bytes, or None if it does not exist."""
+        with self._translate_errors("read", key):
             try:
                 return int(self.fs.size(self.path(key)))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
     def list_names(self, key: str = "") -> set[str]:
-        """Names directly in a subfolder, temporary files left out; empty where there is none."""
-        with self._named("list", key):
+        """List the names directly in a subfolder, without temporary files."""
+        with self._translate_errors("list", key):
             try:
-                found = self.fs.ls(self.path(key), detail=False, refresh=True)
+                paths = self.fs.ls(self.path(key), detail=False, refresh=True)
             except (FileNotFoundError, NotADirectoryError):
                 return set()
-        names = {posixpath.basename(str(path).rstrip("/")) for path in found}
+        names = {posixpath.basename(str(path).rstrip("/")) for path in paths}
         return {name for name in names if not name.startswith(".tmp-")}
 
     def check_access(self) -> None:
-        """Raises DatasetError where there is no such bucket, or no way in."""
+        """Raise DatasetError if the bucket does not exist or access is denied."""
         if self.options:
             name, _, _ = self.fs.split_path(self.root)
-            with self._named("open", ""):
+            with self._translate_errors("open", ""):
                 self.fs.call_s3("list_objects_v2", Bucket=name, MaxKeys=1)
 
     def is_file(self) -> bool:
-        """Whether the folder's own path is taken by a file."""
-        with self._named("read", ""):
+        """Return whether there is a file in place of the folder."""
+        with self._translate_errors("read", ""):
             return self.is_local and os.path.isfile(self.root)
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object whole: it appears with all its bytes, or not at all."""
-        with self._named("write", key):
+        """Write an object, which appears with all its bytes or not at all."""
+        with self._translate_errors("write", key):
             if self.is_local:
-                self._put_local(self.path(key), data)
+                self._write_file(self.path(key), data)
             else:
                 self.fs.pipe_file(self.path(key), data)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Write an object where there is none yet; whether this call did. Of many, one does."""
-        with self._named("write", key):
+        """Write an object if it does not exist yet; of several writers only one succeeds.
+
+        Returns:
+            Whether this call wrote it.
+        """
+        with self._translate_errors("write", key):
             try:
                 if self.is_local:
-                    self._put_local(self.path(key), data, os.link)
+                    self._write_file(self.path(key), data, os.link)
                 else:
                     self.fs.pipe_file(self.path(key), data, mode="create")
             except FileExistsError:
@@ -129,13 +138,21 @@ class ObjectStore:
         return True
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
-        """Replace an object that still is what was read, None for none; whether this call did.
+        """Replace an object if it has not changed since it was read.
 
-        On a disk another writer may slip in between: good enough for advice, not for a lock.
+        On a disk another writer may come in between, so this is not safe enough for a lock.
+
+        Args:
+            key: The key of the object.
+            old: The bytes that were read, or None if the object did not exist.
+            new: The bytes to write.
+
+        Returns:
+            Whether the object was replaced.
         """
         if old is None:
             return self.put_new(key, new)
-        with self._named("write", key):
+        with self._translate_errors("write", key):
             if self.options:
                 try:
                     return bucket.swap(self.fs, self.path(key), old, new)
@@ -147,21 +164,21 @@ class ObjectStore:
         return True
 
     def delete(self, key: str) -> None:
-        """Remove an object, or a subfolder with all it holds; nothing where there is none."""
-        with self._named("delete", key), contextlib.suppress(FileNotFoundError):
+        """Remove an object, or a subfolder with all its objects, if it exists."""
+        with self._translate_errors("delete", key), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.path(key), recursive=True)
 
     def remove_temporary_files(self) -> None:
-        """Remove temporary files that killed processes of this host left behind."""
+        """Remove the temporary files that killed processes of this host have left."""
         if not self.is_local:
             return
         for file in Path(self.path(self.scratch)).glob(f".tmp-{socket.gethostname()}-*"):
             if not _is_running(int(file.name.rsplit("-", 2)[1])):
-                with self._named("delete", file.name):
+                with self._translate_errors("delete", file.name):
                     file.unlink(missing_ok=True)
 
-    def _put_local(
-        self, path: str, data: bytes, place: Callable[[str, str], None] = os.replace
+    def _write_file(
+        self, path: str, data: bytes, move: Callable[[str, str], None] = os.replace
     ) -> None:
         scratch = self.path(self.scratch)
         os.makedirs(scratch, exist_ok=True)
@@ -173,13 +190,14 @@ class ObjectStore:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            place(temporary, path)
+            move(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
     @contextlib.contextmanager
-    def _named(self, verb: str, key: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str, key: str) -> Iterator[None]:
+        """Raise the errors of the file system as DatasetError: "cannot <verb> <key>"."""
         try:
             yield
         except bucket.request_errors() as error:

@@ -1,11 +1,11 @@
-"""What a reader needs of a dataset: its layout, its seal, its table of cases."""
+"""Reading what is needed to use a dataset: its layout, its seal and its table of cases."""
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from factory.storage.dataset import ledger
+from factory.storage.dataset.documents import Seal
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import open_dataset
@@ -15,23 +15,35 @@ from factory.storage.errors import DatasetError
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRIES = 3  # a growth that is sealed just now may slip in between two objects
+_TRIES = 3  # a growth may be sealed while the objects are read
 
 
 @dataclass(frozen=True)
 class DatasetContents:
-    """layout, seal (None where it has none) and table, a row a sample that stands, in order."""
+    """The content of a dataset, without its volumes.
+
+    Attributes:
+        path: A folder or URL.
+        layout: The arrays and how they are divided.
+        seal: The newest seal, or None if the dataset is not sealed.
+        table: One row for each stored sample, in order.
+    """
 
     path: str
     layout: Layout
-    seal: Mapping[str, Any] | None
+    seal: Seal | None
     table: "pd.DataFrame"
 
 
 def read_contents(path: str, *, unsealed: bool = False) -> DatasetContents:
-    """What a path holds, by its newest seal; unsealed: by its ledger, where it has none.
+    """Read the content of a dataset as its newest seal states it.
 
-    Raises DatasetError where there is no dataset, no seal, or the table is not the sealed one.
+    Args:
+        path: A folder or URL.
+        unsealed: Whether to read a dataset without a seal too, as its ledger states it.
+
+    Raises:
+        DatasetError: There is no dataset, no seal, or the table is damaged.
     """
     folder = ObjectStore(path)
     for _ in range(_TRIES):
@@ -39,17 +51,20 @@ def read_contents(path: str, *, unsealed: bool = False) -> DatasetContents:
         dataset = open_dataset(path, sealed=True)
         if seal is None:
             if not unsealed:
-                raise DatasetError(f"{path}: not finished, it has no valid seal; unsealed=True "
-                                   "opens what stands")  # fmt: skip
+                raise DatasetError(
+                    f"{path}: not finished, it has no valid seal; unsealed=True opens the finished "
+                    "samples"
+                )
             return DatasetContents(dataset.path, dataset.layout, None, dataset.cases())
         layout = Layout.from_json(seal["record"]["layout"])
-        table = _table(folder, layout, seal["objects"]["cases.parquet"])
+        table = _read_table(folder, layout, seal["objects"]["cases.parquet"])
         if table is not None:
             return DatasetContents(dataset.path, layout, seal, table)
     raise DatasetError(f"{path}: cases.parquet is missing or damaged; see factory verify")
 
 
-def _table(folder: ObjectStore, layout: Layout, digest: str) -> "pd.DataFrame | None":
+def _read_table(folder: ObjectStore, layout: Layout, digest: str) -> "pd.DataFrame | None":
+    """Return the table of cases, or None if its bytes do not have this sha256."""
     import pyarrow.parquet as pq
 
     data = folder.get("cases.parquet")

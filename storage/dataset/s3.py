@@ -1,4 +1,4 @@
-"""What is particular to S3: patience with a server, conditional writes, errors in words.
+"""What is special about S3: retries, conditional writes, and error messages.
 
 Credentials, region and endpoint come from the usual environment (AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, a profile, a role), and are never read or written here.
@@ -10,14 +10,15 @@ PATIENCE = {
     "config_kwargs": {
         "connect_timeout": 10,
         "read_timeout": 30,
-        # botocore's own: 5xx, throttling and broken connections again after a growing pause
+        # botocore repeats requests after 5xx, throttling and broken connections
         "retries": {"mode": "standard", "max_attempts": 5},
     },
     "use_listings_cache": False,
 }
+"""Options of s3fs, with timeouts in seconds."""
 
 TRIES = 3
-"""How often s3fs asks again where an answer breaks off half way, or never comes."""
+"""The number of times that s3fs repeats a request whose answer is incomplete or missing."""
 
 _WORDS = {
     "NoSuchBucket": "the bucket does not exist",
@@ -29,11 +30,12 @@ _WORDS = {
 
 
 def is_s3(url: str) -> bool:
+    """Return whether a URL is of S3."""
     return url.startswith(("s3://", "s3a://"))
 
 
 def request_errors() -> tuple[type[Exception], ...]:
-    """What a request may raise."""
+    """Return the exceptions that a request may raise."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
@@ -42,7 +44,8 @@ def request_errors() -> tuple[type[Exception], ...]:
 
 
 def error_code(error: BaseException) -> tuple[str, int]:
-    """S3's name of an error and the HTTP status, of what s3fs raises; ("", 0) of anything else."""
+    """Return S3's name of an error and the HTTP status, or ("", 0) for any other error."""
+    # an exception of botocore, which is untyped
     cause: Any = error if hasattr(error, "response") else error.__cause__
     response = getattr(cause, "response", None) or {}
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -50,10 +53,12 @@ def error_code(error: BaseException) -> tuple[str, int]:
 
 
 def error_text(error: BaseException) -> str:
-    """Why a request failed, for one line."""
+    """Return the reason why a request failed, for one line."""
     code, status = error_code(error)
     if status >= 500:
-        return f"the server answers {code} ({status}) again and again; it may be full, or ill"
+        return (
+            f"the server answers {code} ({status}) again and again; it may be full or out of order"
+        )
     if code in _WORDS:
         return f"{_WORDS[code]} ({code})"
     if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
@@ -63,13 +68,23 @@ def error_text(error: BaseException) -> str:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a conditional write found another object than it was to replace."""
+    """Return whether a conditional write failed because the object has changed."""
     code, status = error_code(error)
     return status in (409, 412) or code in ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 def swap(fs: Any, path: str, old: bytes, new: bytes) -> bool:
-    """Replace an object if it is still the one that was read; whether it was."""
+    """Replace an object if it has not changed since it was read.
+
+    Args:
+        fs: The file system of s3fs, which is untyped.
+        path: The path of the object, with its bucket.
+        old: The bytes that were read.
+        new: The bytes to write.
+
+    Returns:
+        Whether the object was replaced.
+    """
     etag = fs.info(path, refresh=True)["ETag"]
     if fs.cat_file(path) != old:
         return False

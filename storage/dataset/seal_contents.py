@@ -1,53 +1,56 @@
-"""What a seal adds up from the ledger, read once, entry by entry."""
+"""What a seal collects from the ledger, which is read once, entry by entry."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from factory.storage.dataset.cases_table import parquet_bytes, table_row
+from factory.storage.dataset.documents import SampleRecord
 from factory.storage.dataset.layout import ROWS, Layout, encode_rows
+from factory.storage.dataset.ledger_entries import NamedEntry
+from factory.storage.json_value import JsonObject
 
 
 @dataclass
 class SealContents:
-    """objects: affines, spacings and cases.parquet, by key. entries: sha256 of each ledger entry
-    by its name. samples: how many were found."""
+    """What the ledger adds up to.
+
+    Attributes:
+        objects: The chunks of affines and spacings, and cases.parquet, by key.
+        entries: sha256 of each ledger entry, by its name.
+        samples: The number of samples.
+    """
 
     objects: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
     samples: int = 0
 
 
-def collect_seal_contents(
-    layout: Layout, found: Iterable[tuple[str, Mapping[str, Any]]]
-) -> SealContents:
-    """found: names and entries in order of shard, as factory.storage.dataset.ledger_entries gives
-    them.
-    """
-    gathered = SealContents()
-    waiting: list[Mapping[str, Any]] = []
+def collect_seal_contents(layout: Layout, entries: Iterable[NamedEntry]) -> SealContents:
+    """Collect what the seal needs from the entries, given in the order of the shards."""
+    contents = SealContents()
+    pending: list[SampleRecord] = []
 
-    def encode_waiting() -> None:
-        """The chunk of every small array that the samples waiting fill."""
-        chunk = (gathered.samples - 1) // ROWS
-        for name in layout.grids if waiting else ():
-            values = np.array([sample[name] for sample in waiting])
+    def encode_pending() -> None:
+        """Encode the chunk of every small array that the pending samples fill."""
+        chunk = (contents.samples - 1) // ROWS
+        for name in layout.grids if pending else ():
+            values = np.array([sample.grids[name] for sample in pending])
             for key, data in encode_rows(layout, name, values).items():
-                gathered.objects[f"{name}/{key.replace('c/0', f'c/{chunk}', 1)}"] = data
-        waiting.clear()
+                contents.objects[f"{name}/{key.replace('c/0', f'c/{chunk}', 1)}"] = data
+        pending.clear()
 
-    def rows() -> Iterator[dict[str, Any]]:
-        for name, entry in found:
-            gathered.entries[name] = entry["sha256"]
-            for offset, sample in enumerate(entry["samples"]):
-                waiting.append(sample)
-                gathered.samples += 1
-                if len(waiting) == ROWS:
-                    encode_waiting()
-                yield table_row(entry["start"] + offset, sample)
-        encode_waiting()
+    def rows() -> Iterator[JsonObject]:
+        for member in entries:
+            contents.entries[member.name] = member.sha256
+            for offset, sample in enumerate(member.entry.samples):
+                pending.append(sample)
+                contents.samples += 1
+                if len(pending) == ROWS:
+                    encode_pending()
+                yield table_row(member.entry.start + offset, sample)
+        encode_pending()
 
-    gathered.objects["cases.parquet"] = parquet_bytes(rows())
-    return gathered
+    contents.objects["cases.parquet"] = parquet_bytes(rows())
+    return contents

@@ -1,25 +1,28 @@
-"""One sample as a dataset takes and gives it, and the check that it fits the layout."""
+"""One sample as it is written to and read from a dataset, and the check that it fits."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from factory.storage.dataset import ledger
 from factory.storage.dataset.cases_table import json_scalar, table_row
+from factory.storage.dataset.documents import SampleRecord
 from factory.storage.dataset.layout import Layout
 from factory.storage.errors import SampleError
+from factory.storage.json_value import JsonValue
 
 
 @dataclass(frozen=True)
 class StoredStack:
-    """A stack of slices scanned of a sample, on a grid of its own.
+    """A stack of slices that was scanned from a sample, on a grid of its own.
 
-    image: float [slice, row, column]. affine: 4×4, voxel (column, row, slice, 1) to RAS+ mm.
-    spacing_mm: (slice, row, column). label: uint8, as image, or None where labels were not asked
-    to follow the stack.
+    Attributes:
+        image: float [slice, row, column].
+        affine: 4×4, voxel (column, row, slice, 1) to RAS+ mm.
+        spacing_mm: (slice, row, column).
+        label: uint8 [slice, row, column], or None if the recipe asks for no labels of stacks.
     """
 
     image: np.ndarray
@@ -30,53 +33,60 @@ class StoredStack:
 
 @dataclass(frozen=True)
 class StoredSample:
-    """One sample as the dataset takes and gives it.
+    """One sample as it is written to and read from a dataset.
 
-    case: the case as canonical JSON. arrays: label uint8 and float images by name, [z, y, x].
-    affine: 4×4, voxel (x, y, z, 1) to RAS+ mm. spacing_mm: (z, y, x).
-    columns: the sample's row of cases.parquet, scalars by column name. stacks: in order.
+    Attributes:
+        case: The case as canonical JSON.
+        arrays: The label map (uint8) and the images (float), [z, y, x], by name.
+        affine: 4×4, voxel (x, y, z, 1) to RAS+ mm.
+        spacing_mm: (z, y, x).
+        columns: The sample's row of cases.parquet: scalars by column name.
+        stacks: The scanned stacks, in order.
     """
 
     case: str
     arrays: Mapping[str, np.ndarray]
     affine: np.ndarray
     spacing_mm: Sequence[float]
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, JsonValue] = field(default_factory=dict)
     stacks: Sequence[StoredStack] = ()
 
     @property
     def volumes(self) -> dict[str, np.ndarray]:
-        """Every array by the name it is stored under: those of the stacks too."""
+        """Every array by the name under which it is stored, including those of the stacks."""
         images = {f"stack_{k}": stack.image for k, stack in enumerate(self.stacks)}
         labels = {f"stack_{k}_label": stack.label for k, stack in enumerate(self.stacks)}
         return {**self.arrays, **images, **{k: v for k, v in labels.items() if v is not None}}
 
     @property
-    def grids(self) -> dict[str, list[Any]]:
-        """Affines and spacings by the name they are stored under, as plain JSON."""
-        named = [(f"stack_{k}_", stack) for k, stack in enumerate(self.stacks)]
-        places: list[tuple[str, StoredSample | StoredStack]] = [("", self), *named]
-        found: dict[str, list[Any]] = {}
-        for prefix, place in places:
-            found[f"{prefix}affine"] = np.asarray(place.affine, float).tolist()
-            found[f"{prefix}spacing_mm"] = [float(s) for s in place.spacing_mm]
-        return found
+    def grids(self) -> dict[str, list[JsonValue]]:
+        """Affines and spacings as JSON, by the name under which they are stored."""
+        stacks = [(f"stack_{k}_", stack) for k, stack in enumerate(self.stacks)]
+        images: list[tuple[str, StoredSample | StoredStack]] = [("", self), *stacks]
+        grids: dict[str, list[JsonValue]] = {}
+        for prefix, image in images:
+            grids[f"{prefix}affine"] = np.asarray(image.affine, float).tolist()
+            grids[f"{prefix}spacing_mm"] = [float(s) for s in image.spacing_mm]
+        return grids
 
     def storable_array(self, name: str, layout: Layout) -> np.ndarray:
-        """An array, fit to store: stacks as they are, all else in the dataset's shape.
+        """Check that an array fits the layout, and return it.
 
-        Raises SampleError, naming the case, where it is not.
+        A stack may be smaller than its array; all other arrays have the shape of the dataset.
+
+        Raises:
+            SampleError: The array does not fit; the message names the case.
         """
         case = f"case {json.loads(self.case).get('id', '?')}"
         if name not in self.volumes:
             raise SampleError(f"{case}: it has no {name!r}, which this dataset stores")
         values = np.asarray(self.volumes[name])
-        shape, most = values.shape, layout.shape_of(name)
-        fits = shape == most
+        shape, expected = values.shape, layout.shape_of(name)
+        fits = shape == expected
         if name in layout.shapes:  # padded when it is written
-            fits = len(shape) == 3 and all(n <= m for n, m in zip(shape, most, strict=True))
+            fits = len(shape) == 3 and all(n <= m for n, m in zip(shape, expected, strict=True))
         if not fits:
-            raise SampleError(f"{case}: {name} has shape {shape}, the dataset {most}")
+            raise SampleError(f"{case}: {name} has shape {shape}, the dataset {expected}")
         if layout.is_label(name):
             if values.dtype != np.uint8:
                 raise SampleError(f"{case}: {name} is {values.dtype}, not uint8")
@@ -89,43 +99,50 @@ class StoredSample:
             raise SampleError(f"{case}: {name} holds NaN or infinity")
         return values
 
-    def to_record(self, layout: Layout, clipped: Mapping[str, float]) -> dict[str, Any]:
-        """What the ledger keeps of it, as plain JSON: all but the arrays.
+    def to_record(self, layout: Layout, clipped: Mapping[str, float]) -> SampleRecord:
+        """Return what the ledger keeps of the sample: all but the arrays.
 
-        clipped: the fraction of voxels clipped, by image.
+        Args:
+            layout: The layout of the dataset.
+            clipped: The fraction of voxels that were clipped, by image.
         """
         grids, volumes = self.grids, self.volumes
-        shapes = {name: list(volumes[name].shape) for name in layout.stacks}
-        return {
-            "case": json.loads(self.case),
-            **{name: grids[name] for name in layout.grids},
-            "clipped_fraction": clipped,
-            "columns": {key: json_scalar(value) for key, value in self.columns.items()},
-            **({"stack_shapes": shapes} if shapes else {}),
-        }
+        return SampleRecord(
+            case=json.loads(self.case),
+            columns={key: json_scalar(value) for key, value in self.columns.items()},
+            clipped_fraction=clipped,
+            grids={name: grids[name] for name in layout.grids},
+            stack_shapes={name: list(volumes[name].shape) for name in layout.stacks},
+        )
 
     @staticmethod
     def from_record(
-        record: Mapping[str, Any], volumes: Mapping[str, np.ndarray], index: int
+        record: SampleRecord, volumes: Mapping[str, np.ndarray], index: int
     ) -> "StoredSample":
-        """A sample from its record in the ledger and its arrays as they are stored, padded."""
+        """Make a sample from its record in the ledger and its stored arrays.
+
+        Args:
+            record: The record in the ledger.
+            volumes: The arrays by name; those of stacks are padded.
+            index: The index of the sample.
+        """
         arrays, stacks = dict(volumes), []
-        for name, shape in record.get("stack_shapes", {}).items():
-            filled = tuple(slice(n) for n in shape)
+        for name, shape in record.stack_shapes.items():
+            unpadded = tuple(slice(n) for n in shape)
             label = arrays.pop(f"{name}_label", None)
             stacks.append(
                 StoredStack(
-                    image=arrays.pop(name)[filled],
-                    affine=np.array(record[f"{name}_affine"]),
-                    spacing_mm=record[f"{name}_spacing_mm"],
-                    label=None if label is None else label[filled],
+                    image=arrays.pop(name)[unpadded],
+                    affine=np.array(record.grids[f"{name}_affine"]),
+                    spacing_mm=record.grids[f"{name}_spacing_mm"],
+                    label=None if label is None else label[unpadded],
                 )
             )
         return StoredSample(
-            case=ledger.canonical_json(record["case"]).decode(),
+            case=ledger.canonical_json(record.case).decode(),
             arrays=arrays,
-            affine=np.array(record["affine"]),
-            spacing_mm=record["spacing_mm"],
+            affine=np.array(record.grids["affine"]),
+            spacing_mm=record.grids["spacing_mm"],
             columns=table_row(index, record),
             stacks=tuple(stacks),
         )

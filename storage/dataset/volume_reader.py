@@ -1,11 +1,12 @@
-"""Reading stored volumes: through tensorstore where it is installed and the dataset is on a disk
-(benchmarks/brick_size.py: three times as fast), else through zarr-python; and their digest.
+"""Reading stored volumes, and computing their digest.
 
-A process that has read through tensorstore cannot fork any more: its children would abort.
+Volumes are read with tensorstore if it is installed and the dataset is on a disk, since it is three
+times as fast (benchmarks/brick_size.py), otherwise with zarr-python. A process that has read with
+tensorstore must not fork any more, because its children would abort.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ import zarr
 from zarr.storage import FsspecStore
 
 from factory.storage.dataset import ledger
+from factory.storage.dataset.documents import LedgerEntry
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.errors import DatasetError
 
 
 def open_group(folder: ObjectStore, path: str) -> zarr.Group:
-    """The Zarr group, read only. Raises DatasetError where its metadata is damaged."""
+    """Open the Zarr group for reading. Raises DatasetError if its metadata is damaged."""
     try:
         if folder.is_local:
             return zarr.open_group(str(folder.root), mode="r")
@@ -33,39 +35,49 @@ _forks_abort = False
 
 
 def forks_abort() -> bool:
-    """Whether this process has read through tensorstore, so that it cannot fork any more."""
+    """Return whether this process has read with tensorstore, so that it must not fork."""
     return _forks_abort
 
 
 class VolumeReader:
-    """The volumes of a dataset by name and sample, as they are stored.
+    """Reads the volumes of a dataset as they are stored, by name and sample.
 
-    threads: of tensorstore; None for as many as it likes, 0 to do without it, so that this
-    process may fork later.
+    Args:
+        folder: The objects of the dataset.
+        path: The dataset's path, for messages.
+        threads: The number of threads of tensorstore; None lets it choose, and 0 does not use
+            tensorstore, so that this process may fork later.
     """
 
     def __init__(self, folder: ObjectStore, path: str, threads: int | None = None) -> None:
         self.folder, self.path, self.threads = folder, path, threads
         self.group = open_group(folder, path)
-        self.opened: dict[str, Any] = {}
+        # arrays of zarr or tensorstore, which is untyped
+        self.arrays: dict[str, Any] = {}
 
     def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
-        """One sample's stored values [z, y, x], or a window of them.
+        """Read the stored values [z, y, x] of one sample, or a window of them.
 
-        Raises DatasetError where its bytes are damaged.
+        Args:
+            name: The name of the array.
+            index: The index of the sample.
+            window: One slice for each axis; empty for the whole volume.
+
+        Raises:
+            DatasetError: The bytes are missing or damaged.
         """
         try:
-            if name not in self.opened:
-                self.opened[name] = self._open(name)
-            return np.ascontiguousarray(self.opened[name][(index, *window)])
-        except Exception as error:  # each codec has errors of its own
+            if name not in self.arrays:
+                self.arrays[name] = self._open_array(name)
+            return np.ascontiguousarray(self.arrays[name][(index, *window)])
+        except Exception as error:  # each codec raises its own errors
             raise DatasetError(
                 f"{self.path}: {name} of sample {index} is missing or damaged"
             ) from error
 
-    def _open(self, name: str) -> Any:
+    def _open_array(self, name: str) -> Any:  # of zarr or tensorstore, which is untyped
         global _forks_abort
-        # tensorstore's S3 looks for credentials in ways of its own
+        # tensorstore finds the credentials of S3 in another way than s3fs
         if not self.folder.is_local or self.threads == 0:
             return self.group[name]
         try:
@@ -80,20 +92,20 @@ class VolumeReader:
 
 
 def compute_digest(
-    folder: ObjectStore, path: str, layout: Layout, entries: Iterable[Mapping[str, Any]]
+    folder: ObjectStore, path: str, layout: Layout, entries: Iterable[LedgerEntry]
 ) -> str:
-    """Dataset.digest, from the entries of all its shards."""
-    total, volumes = hashlib.sha256(), VolumeReader(folder, path)
+    """Compute `Dataset.digest` from the entries of all shards."""
+    total, reader = hashlib.sha256(), VolumeReader(folder, path)
     for entry in entries:
-        for key, written in entry["objects"].items():
-            if (folder.size(key) or 0) < written["bytes"]:  # it may grow meanwhile
+        for key, stored in entry.objects.items():
+            if (folder.size(key) or 0) < stored["bytes"]:  # longer while the dataset grows
                 raise DatasetError(f"{path}: {key} is missing or damaged")
-        for offset, sample in enumerate(entry["samples"]):
+        for offset, sample in enumerate(entry.samples):
             for name in layout.arrays:
-                values = volumes.read(name, entry["start"] + offset)
+                values = reader.read(name, entry.start + offset)
                 values = values.astype(values.dtype.newbyteorder("<"), copy=False)
                 shape = ",".join(map(str, values.shape))
                 total.update(f"{name} {values.dtype.str} {shape}\n".encode())
                 total.update(values.data)
-            total.update(ledger.canonical_json(sample["case"]) + b"\n")
+            total.update(ledger.canonical_json(sample.case) + b"\n")
     return total.hexdigest()

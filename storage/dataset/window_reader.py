@@ -1,12 +1,11 @@
-"""Windows of stored volumes, as trainings read them: many, small, from any process."""
+"""Reading windows of stored volumes, as a training does: many small ones, in any process."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from factory.storage.dataset.documents import Seal
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.ledger_entries import EntryNames, find_entry
 from factory.storage.dataset.local_cache import LocalCache
@@ -18,71 +17,83 @@ from factory.storage.errors import DatasetError
 
 @dataclass
 class WindowReader:
-    """A dataset's volumes by window. Picklable, and safe to use on either side of a fork: every
-    process opens for itself what it reads.
+    """Reads windows of a dataset's volumes.
 
-    cache: a folder of this machine where shards of a bucket are kept, which needs the seal.
-    threads: see factory.storage.dataset.volume_reader.VolumeReader; set it before a process first
-    reads.
+    It can be pickled, and used before and after a fork, since every process opens its own files.
+
+    Attributes:
+        path: A folder or URL.
+        layout: The layout of the dataset.
+        seal: The newest seal, if there is one.
+        cache: A local folder that keeps the shards of a bucket; it needs the seal.
+        threads: As for factory.storage.dataset.volume_reader.VolumeReader. It may be set until the
+            first read of a process.
     """
 
     path: str
     layout: Layout
-    seal: Mapping[str, Any] | None = None
+    seal: Seal | None = None
     cache: str | None = None
     threads: int | None = 0
-    _opened: "tuple[int, _Opened] | None" = field(default=None, repr=False, compare=False)
+    _open_files: "tuple[int, _OpenFiles] | None" = field(default=None, repr=False, compare=False)
 
     def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
-        """A window [z, y, x] of a sample's volume: labels uint8, images float32.
+        """Read a window [z, y, x] of a sample's volume: labels are uint8, images float32.
 
-        Raises DatasetError where it is missing or damaged.
+        Args:
+            name: The name of the array.
+            index: The index of the sample.
+            window: One slice for each axis; empty for the whole volume.
+
+        Raises:
+            DatasetError: The volume is missing or damaged.
         """
-        values = self._here().read(name, index, window)
-        known = self.layout.ranges.get(name)
-        return values if known is None else dequantise(values, *known)
+        values = self._files().read(name, index, window)
+        limits = self.layout.ranges.get(name)
+        return values if limits is None else dequantise(values, *limits)
 
     def sample(self, index: int) -> StoredSample:
-        """A whole sample. Raises DatasetError where it is missing or damaged."""
-        here = self._here()
-        entry = find_entry(here.folder, self.layout, self.path, index, here.known)
+        """Read a whole sample. Raises DatasetError if it is missing or damaged."""
+        files = self._files()
+        entry = find_entry(files.folder, self.layout, self.path, index, files.entry_names)
         volumes = {name: self.read(name, index) for name in self.layout.arrays}
-        return StoredSample.from_record(entry["samples"][index - entry["start"]], volumes, index)
+        return StoredSample.from_record(entry.record_of(index), volumes, index)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_open_files": None}
 
-    def _here(self) -> "_Opened":
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = os.getpid(), _Opened(self)
-        return self._opened[1]
+    def _files(self) -> "_OpenFiles":
+        """Return what this process has opened, and open it at the first call."""
+        if self._open_files is None or self._open_files[0] != os.getpid():
+            self._open_files = os.getpid(), _OpenFiles(self)
+        return self._open_files[1]
 
 
-class _Opened:
-    """What one process holds open."""
+class _OpenFiles:
+    """What one process has opened."""
 
-    def __init__(self, of: WindowReader) -> None:
-        self.folder, self.layout = ObjectStore(of.path), of.layout
-        self.mirror: LocalCache | None = None
-        if of.cache is not None and not self.folder.is_local:
-            if of.seal is None:
-                raise DatasetError(f"{of.path}: only a sealed dataset can be kept in a cache")
-            self.mirror = LocalCache(self.folder, of.seal, of.cache)
-        where = self.folder if self.mirror is None else ObjectStore(self.mirror.root)
-        self.volumes = VolumeReader(where, of.path, of.threads)
-        self.there: set[tuple[str, int]] = set()
-        self.known: EntryNames = {}
+    def __init__(self, reader: WindowReader) -> None:
+        self.folder, self.layout = ObjectStore(reader.path), reader.layout
+        self.cache: LocalCache | None = None
+        if reader.cache is not None and not self.folder.is_local:
+            if reader.seal is None:
+                raise DatasetError(f"{reader.path}: only a sealed dataset can be kept in a cache")
+            self.cache = LocalCache(self.folder, reader.seal, reader.cache)
+        source = self.folder if self.cache is None else ObjectStore(self.cache.root)
+        self.volumes = VolumeReader(source, reader.path, reader.threads)
+        self.checked_shards: set[tuple[str, int]] = set()
+        self.entry_names: EntryNames = {}
 
     def read(self, name: str, index: int, window: tuple[slice, ...]) -> np.ndarray:
         shard = index // self.layout.samples_per_shard
-        if (name, shard) not in self.there:
-            self._look(name, shard)
-            self.there.add((name, shard))
+        if (name, shard) not in self.checked_shards:
+            self._check_shard(name, shard)
+            self.checked_shards.add((name, shard))
         return self.volumes.read(name, index, window)
 
-    def _look(self, name: str, shard: int) -> None:
-        """Zarr takes an object that is not there for zeros; a training should not."""
-        if self.mirror is not None:
-            self.mirror.fetch(name, shard)
+    def _check_shard(self, name: str, shard: int) -> None:
+        """Raise DatasetError if a shard is missing, since Zarr would read zeros from it."""
+        if self.cache is not None:
+            self.cache.fetch(name, shard)
         elif self.folder.size(key := f"{name}/c/{shard}/0/0/0") is None:
             raise DatasetError(f"{self.folder.url}: {key} is missing; see factory verify")

@@ -161,7 +161,7 @@ def test_a_damaged_table_is_refused(tmp_path):
 def test_a_seal_of_an_older_program_is_refused(tmp_path):
     write(tmp_path / "d", layout(2))
     (tmp_path / "d" / "seal" / "0001.json").write_bytes(ledger.sign({"generation": 1}))
-    with pytest.raises(DatasetError, match="written in format None, this program knows"):
+    with pytest.raises(DatasetError, match="written in format None, this program reads"):
         factory.open(str(tmp_path / "d"))
 
 

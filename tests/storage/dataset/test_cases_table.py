@@ -26,7 +26,7 @@ def read(data: bytes) -> pd.DataFrame:
 def test_the_same_table_in_parts(monkeypatch, size):
     whole = read(parquet_bytes(ROWS))
     monkeypatch.setattr(cases_table, "ROWS", size)
-    monkeypatch.setattr(cases_table, "_IN_MEMORY", 10)  # so that rows wait on the disk
+    monkeypatch.setattr(cases_table, "_BYTES_IN_MEMORY", 10)  # so that rows are kept on the disk
     pd.testing.assert_frame_equal(read(parquet_bytes(iter(ROWS))), whole)
     assert list(whole["sample"]) == [0, 1, 2, 3]
     assert list(whole["whole"][:3]) == [1.0, 2.0, 0.5]

@@ -120,7 +120,7 @@ def assert_all(url: str, cache: Path) -> None:
 def test_a_cache_lies_on_a_disk(s3):
     put(f"{s3}/d.zarr")
     found = read_contents(f"{s3}/d.zarr")
-    with pytest.raises(DatasetError, match="a cache lies on a disk"):
+    with pytest.raises(DatasetError, match="must be a folder on a disk"):
         WindowReader(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
 
 

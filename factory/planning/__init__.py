@@ -1,3 +1,4 @@
-"""Turn a recipe into cases and shards, with bytes, memory and time. Pure; draws all random
-parameters.
+"""Turn a recipe into cases and shards, and project bytes, memory and time.
+
+All random parameters of cases are drawn here. Nothing is written.
 """

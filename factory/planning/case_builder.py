@@ -1,8 +1,8 @@
-"""One case in the making."""
+"""Build one case from its identity and the template of its group."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from factory.acquisition import section as acquisition_section
 from factory.acquisition.reference import brightness_quantiles
@@ -19,66 +19,84 @@ from factory.case import (
 from factory.config.conditions import condition_names, evaluate_condition
 from factory.config.sweep_keywords import SWEEPS
 from factory.errors import RecipeError
-from factory.planning.columns import _columns, _is_number, edit_numbers
+from factory.planning.columns import edit_numbers, is_number, short_names
 from factory.planning.draws import draw_value
 from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import Variant, fill_template, full_name
 from factory.schema.render_recipe import Recipe
 from factory.seeding import derive_seed, random_generator
-from factory.storage.json_value import JsonObject
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
 
 
 @dataclass(frozen=True)
 class CaseBuilder:
-    """One case in the making: an identity, and the template it fills."""
+    """The identity of one case, and the template that it fills.
+
+    Attributes:
+        recipe: The recipe.
+        group: The group and source of the subject, with the template.
+        subject: The record of the subject.
+        variant: The swept values by full parameter name.
+        replicate: The number of the repetition, from 0.
+        columns: The table columns by full parameter name.
+    """
 
     recipe: Recipe
-    part: CaseGroup
-    subject: dict[str, Any]
+    group: CaseGroup
+    subject: JsonObject
     variant: Variant
     replicate: int
     columns: dict[str, str]
 
     @property
     def who(self) -> str:
-        """The subject as draws know it."""
-        group, id = self.part.group, str(self.subject["id"])
+        """The identity of the subject for random draws."""
+        group, id = self.group.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
     def case(self, grid: CaseGrid, labels: tuple[AddedLabel, ...]) -> Case:
+        """Build the case.
+
+        Args:
+            grid: The voxel grid of the dataset.
+            labels: The labels that the recipe adds.
+
+        Raises:
+            RecipeError: A condition uses a value that the subject does not have.
+        """
         seed, who = self.recipe.spec.seed, self.who
-        filled = fill_template(self.part.template, self.value)
+        filled = fill_template(self.group.template, self.value)
         subject = self.subject
         if SOURCES[(source := subject["source"])].is_seeded:
-            subject = subject | filled["subject"] | {"seed": derive_seed(seed, who, source)}
+            subject = subject | filled.subject | {"seed": derive_seed(seed, who, source)}
         age = subject.get("gestational_age_weeks")
-        known = {} if age is None else {"gestational_age_weeks": age}
-        edits, numbers = self.edits(filled["anatomy"], known)
-        words = ",".join(f"{k}={_text(v)}" for k, v in sorted(_columns(self.variant).items()))
+        ages = {} if age is None else {"gestational_age_weeks": age}
+        edits, numbers = self.edits(filled.anatomy, ages)
+        swept_values = sorted(short_names(self.variant).items())
+        variant = ",".join(f"{name}={_value_text(value)}" for name, value in swept_values)
         style_seed = derive_seed(seed, who, self.replicate, "style")
-        scan = filled.get("acquisition")
-        numbers |= acquisition_section.filled_numbers(scan or {})
+        numbers |= acquisition_section.filled_numbers(filled.acquisition)
         gate = self.recipe.spec.gate
         return Case(
-            id=f"{who}/{words}/{self.replicate}",
+            id=f"{who}/{variant}/{self.replicate}",
             subject=subject,
-            variant=words,
+            variant=variant,
             replicate=self.replicate,
             edits=edits,
-            appearance=CaseAppearance(**filled["appearance"], style_seed=style_seed),
+            appearance=CaseAppearance(**filled.appearance, style_seed=style_seed),
             grid=grid,
-            requested=known
-            | filled["subject"]
+            requested=ages
+            | filled.subject
             | {self.columns[name]: value for name, value in numbers.items()},
-            group=self.part.group,
+            group=self.group.group,
             labels=labels,
-            acquisition=self.acquisition(scan) if scan else None,
+            acquisition=self.acquisition(filled.acquisition) if filled.acquisition else None,
             gate=CaseGate(gate.model, gate.tries, gate.structures) if gate else None,
         )
 
     def acquisition(self, section: JsonObject) -> CaseAcquisition:
-        """The scan of this case: a section of which every parameter has its value."""
+        """Return the acquisition of this case from a filled section."""
         parameters = {key: section[key] for key in acquisition_section.DEFECTS if key in section}
         if "histogram" in parameters:
             parameters["histogram"] = {"values": brightness_quantiles(**parameters["histogram"])}
@@ -90,43 +108,58 @@ class CaseBuilder:
             scanner=section["scanner"]["name"] if "scanner" in section else None,
         )
 
-    def value(self, name: str, word: str, node: Any) -> Any:
-        """A parameter's value: swept, or drawn for what it belongs to."""
-        if word in SWEEPS:
+    def value(self, name: str, keyword: str, node: JsonObject) -> JsonValue:
+        """Return the value of a parameter: the swept one, or a draw for its identity."""
+        if keyword in SWEEPS:
             return self.variant[name]
-        # what belongs to the subject is the same in all its variants and replicates
-        identity: tuple[Any, ...] = (self.who, name)
+        # a draw for the subject is the same in all its variants and replicates
+        identity: tuple[JsonValue, ...] = (self.who, name)
         if not name.startswith("subject."):
             identity = (self.who, sorted(self.variant.items()), self.replicate, name)
-        elif name in self.variant:  # but for draws that were asked for by `count`
+        elif name in self.variant:  # except for the several draws of `count`
             identity = (self.who, name, self.variant[name])
-        return draw_value(word, node[word], random_generator(self.recipe.spec.seed, *identity))
+        return draw_value(
+            keyword, node[keyword], random_generator(self.recipe.spec.seed, *identity)
+        )
 
     def edits(
-        self, anatomy: list[dict[str, Any]], known: dict[str, float]
-    ) -> tuple[tuple[CaseEdit, ...], dict[str, Any]]:
-        """The edits that are carried out, and every number of them as asked and as carried out."""
-        values = known | {"replicate": self.replicate}
-        done: list[CaseEdit] = []
-        numbers: dict[str, Any] = {}
+        self, anatomy: Sequence[JsonObject], values: dict[str, float]
+    ) -> tuple[tuple[CaseEdit, ...], dict[str, JsonValue]]:
+        """Return the edits that take place, and their numbers by full parameter name.
+
+        The numbers are those of the recipe and those that the edits derive from them.
+
+        Args:
+            anatomy: The filled edits of the template.
+            values: The numbers by name that conditions may use before the first edit.
+        """
+        values = values | {"replicate": self.replicate}
+        edits: list[CaseEdit] = []
+        numbers: dict[str, JsonValue] = {}
         for index, edit in enumerate(anatomy):
-            operator, given = split_edit(edit)
-            kind = OPERATORS[operator]
+            name, parameters = of(edit)
+            operator = OPERATORS[name]
             if "when" not in edit or self.holds(edit["when"], values):
-                run = kind.resolve_parameters(given)
-                numbers |= edit_numbers(index, anatomy, self.part.template["anatomy"])
-                if kind.random:
-                    place = full_name(("anatomy", index, operator, "seed"), anatomy)
+                applied = operator.carried_out(parameters)
+                numbers |= edit_numbers(index, anatomy, self.group.template.anatomy)
+                if operator.random:
+                    place = full_name(("anatomy", index, name, "seed"), anatomy)
                     identity = (self.who, sorted(self.variant.items()), self.replicate, place)
-                    run = run | {"seed": derive_seed(self.recipe.spec.seed, *identity)}
-                own = full_name(("anatomy", index, operator), anatomy)
-                done.append(CaseEdit(operator, {k: _listed(v) for k, v in run.items()}, own))
-                if age := kind.max_age_weeks(given):
+                    applied = applied | {"seed": derive_seed(self.recipe.spec.seed, *identity)}
+                plain = {key: _tuple_as_list(value) for key, value in applied.items()}
+                prefix = full_name(("anatomy", index, name), anatomy)
+                edits.append(CaseEdit(name, plain, prefix))
+                if age := operator.reaches_weeks(parameters):
                     values["gestational_age_weeks"] = age
-            values |= {key: value for key, value in given.items() if _is_number(value)}
-        return tuple(done), numbers
+            values |= {key: value for key, value in parameters.items() if is_number(value)}
+        return tuple(edits), numbers
 
     def holds(self, condition: str, values: dict[str, float]) -> bool:
+        """Return whether a condition is true of values.
+
+        Raises:
+            RecipeError: The condition uses a value that the subject does not have.
+        """
         if missing := sorted(condition_names(condition) - values.keys()):
             raise RecipeError(
                 f"{self.recipe.source}: when: {condition}: "
@@ -135,12 +168,13 @@ class CaseBuilder:
         return evaluate_condition(condition, values)
 
 
-def _listed(value: Any) -> Any:
+def _tuple_as_list(value: JsonValue) -> JsonValue:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _text(value: Any) -> str:
+def _value_text(value: JsonValue) -> str:
+    """Return a value for the id of a case; 2.0 and 2 give the same text."""
     if isinstance(value, str):
         return value
-    whole = isinstance(value, float) and value.is_integer()
-    return json.dumps(int(value) if whole else value)
+    is_integer = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if is_integer else value)

@@ -1,60 +1,73 @@
-"""The columns of a dataset's table, by the parameters of its recipe."""
+"""The columns of a dataset's table, derived from the parameters of its recipe."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from factory.acquisition import section as acquisition_section
-from factory.anatomy.edits.registry import OPERATORS, split_edit
+from factory.anatomy.edits.registry import OPERATORS, of
+from factory.config.document import KeyPath
 from factory.config.parameters import extremes
 from factory.config.sweep_keywords import parameter_keyword
 from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import fill_template, full_name
+from factory.storage.json_value import JsonObject, JsonValue
 
 
 def edit_numbers(
-    index: int, anatomy: list[dict[str, Any]], template: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """Every number of a filled edit, as asked and as carried out, by its full name; of words and
-    of lists what was swept or drawn, as the edit's template says."""
-    operator, given = split_edit(anatomy[index])
-    _, asked = split_edit(template[index])
-    found: dict[tuple[str | int, ...], Any] = {}
-    for key, value in {**given, **OPERATORS[operator].resolve_parameters(given)}.items():
-        node = asked.get(key)
-        if _is_number(value) or parameter_keyword(node) is not None:
-            found[(key,)] = value
+    index: int, anatomy: Sequence[JsonObject], template: Sequence[JsonObject]
+) -> dict[str, JsonValue]:
+    """Return the numbers of a filled edit by full parameter name.
+
+    These are the numbers of the recipe and those that the edit derives from them. A word or an item
+    of a list is included only if it is swept or drawn.
+
+    Args:
+        index: The position of the edit.
+        anatomy: All filled edits.
+        template: All edits of the recipe, with their parameters.
+    """
+    operator, parameters = of(anatomy[index])
+    _, nodes = of(template[index])
+    numbers: dict[KeyPath, JsonValue] = {}
+    for key, value in {**parameters, **OPERATORS[operator].carried_out(parameters)}.items():
+        node = nodes.get(key)
+        if is_number(value) or parameter_keyword(node) is not None:
+            numbers[(key,)] = value
         elif isinstance(node, tuple | list):
-            found |= {
+            numbers |= {
                 (key, i): value[i] for i, v in enumerate(node) if parameter_keyword(v) is not None
             }
-    return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in found.items()}
+    return {full_name(("anatomy", index, operator, *at), anatomy): v for at, v in numbers.items()}
 
 
-def recipe_columns(every: list[CaseGroup]) -> dict[str, str]:
-    """Columns by full parameter name: of every group, and of edits that `when` may switch off,
-    so that one number never has two columns in a dataset."""
-    names: dict[str, Any] = {}
-    for part in every:
-        filled = fill_template(part.template, lambda _, __, node: extremes(node)[0])
-        for index in range(len(filled["anatomy"])):
-            names |= edit_numbers(index, filled["anatomy"], part.template["anatomy"])
-        names |= acquisition_section.filled_numbers(filled.get("acquisition", {}))
-    return {name: column for column, name in _columns({name: name for name in names}).items()}
+def recipe_columns(groups: Sequence[CaseGroup]) -> dict[str, str]:
+    """Return the column of each parameter by its full name.
+
+    All groups are considered, and also edits that `when` may switch off, so that a number has the
+    same column in the whole dataset.
+    """
+    names: dict[str, JsonValue] = {}
+    for group in groups:
+        filled = fill_template(group.template, lambda _, __, node: extremes(node)[0])
+        for index in range(len(filled.anatomy)):
+            names |= edit_numbers(index, filled.anatomy, group.template.anatomy)
+        names |= acquisition_section.filled_numbers(filled.acquisition)
+    return {name: column for column, name in short_names({name: name for name in names}).items()}
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: JsonValue) -> bool:
+    """Return whether a value is a number; True and False are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Full parameter names to short ones: the last word where no other parameter has it."""
-    last = [
+def short_names(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Replace full parameter names by their last word where no other parameter has the same one."""
+    last_words = [
         acquisition_section.column_of_parameter(name)
         if name.startswith("acquisition.")
         else name.rpartition(".")[2]
         for name in values
     ]
     return {
-        word if last.count(word) == 1 else name.replace(".", "_"): value
-        for word, (name, value) in zip(last, values.items(), strict=True)
+        word if last_words.count(word) == 1 else name.replace(".", "_"): value
+        for word, (name, value) in zip(last_words, values.items(), strict=True)
     }

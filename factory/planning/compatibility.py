@@ -1,9 +1,7 @@
-"""Whether a recipe and its models suit one another, and the dataset's grid the subjects."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Check that a recipe fits its models, and that the grid holds all subjects."""
 
 from factory.errors import PlanError
+from factory.families.base import Card
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
 from factory.schema.label_table import added_labels, painter_label_table
@@ -13,30 +11,42 @@ from factory.storage.subjects.types import FETA
 from factory.text import join_names
 
 
-def training_range_warnings(recipe: Recipe, card: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where what is asked lies outside what the model's training saw, one line each."""
-    seen = card.get("training", {})
-    found = []
-    asked, spacing = recipe.spec.catalogue.ages, recipe.spec.output.spacing_mm
-    for key, values in (("gestational_age_weeks", asked), ("spacing_mm", [spacing])):
-        if key not in seen or not values:
+def training_range_warnings(recipe: Recipe, card: Card) -> tuple[str, ...]:
+    """Return one line for each property of the recipe that is outside the model's training data.
+
+    Args:
+        recipe: The recipe.
+        card: The card of the model.
+    """
+    training = card.get("training", {})
+    lines = []
+    ages, spacing = recipe.spec.catalogue.ages, recipe.spec.output.spacing_mm
+    for key, values in (("gestational_age_weeks", ages), ("spacing_mm", [spacing])):
+        if key not in training or not values:
             continue
-        low, high = seen[key]
+        low, high = training[key]
         if min(values) < low or max(values) > high:
             span = " to ".join(f"{v:g}" for v in sorted({min(values), max(values)}))
-            found.append(f"{key}: {span} asked for; the model's training saw {low:g} to {high:g}")
-    return tuple(found)
+            lines.append(f"{key}: {span} asked for; the model's training saw {low:g} to {high:g}")
+    return tuple(lines)
 
 
 def subject_warnings(recipe: Recipe) -> tuple[str, ...]:
-    """What readers remark on the files of the recipe's subjects, one line each."""
-    found = recipe.spec.catalogue.by_source
-    return tuple(line for one in found for line in one.source.remarks(one.section, one.records))
+    """Return the remarks of the readers on the files of the recipe's subjects, one line each."""
+    return tuple(
+        line
+        for subjects in recipe.spec.catalogue.by_source
+        for line in subjects.source.remarks(subjects.section, subjects.records)
+    )
 
 
-def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
-    """Raises PlanError where the model cannot make the images, or knows not every label."""
-    known = card.get("label_table", {}).get("names", FETA.names)
+def check_labels(recipe: Recipe, card: Card) -> None:
+    """Check that a model can make the images of a recipe and knows all of its labels.
+
+    Raises:
+        PlanError: It cannot.
+    """
+    model_labels = card.get("label_table", {}).get("names", FETA.names)
     family = family_of(card)
     if recipe.spec.latents and not recipe.spec.appearance and not family.makes_images(card):
         raise PlanError(
@@ -48,15 +58,19 @@ def check_labels(recipe: Recipe, card: Mapping[str, Any]) -> None:
             f"appearance.model: {recipe.spec.model} paints no labels, it draws images of its own; "
             "allowed: as latents.model"
         )
-    if unknown := [name for name in _tissues(recipe) if name not in known]:
+    if unknown := [name for name in _painted_tissues(recipe) if name not in model_labels]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
-            f"them; it was trained on {', '.join(known)}"
+            f"them; it was trained on {', '.join(model_labels)}"
         )
 
 
-def check_precision(recipe: Recipe, card: Mapping[str, Any]) -> None:
-    """Raises PlanError where bfloat16 is asked of a model that does not draw in it."""
+def check_precision(recipe: Recipe, card: Card) -> None:
+    """Check that the model supports bfloat16 if the recipe sets it.
+
+    Raises:
+        PlanError: The model computes only in float32.
+    """
     look = recipe.spec.appearance
     if look and look.mixed_precision and not family_of(card).has_mixed_precision:
         raise PlanError(
@@ -66,7 +80,11 @@ def check_precision(recipe: Recipe, card: Mapping[str, Any]) -> None:
 
 
 def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
-    """Raises PlanError where output.shape cannot hold every subject."""
+    """Check that a grid of [z, y, x] voxels holds every subject.
+
+    Raises:
+        PlanError: A subject is larger.
+    """
     needed = needed_shape(recipe)
     if any(n > s for n, s in zip(needed, shape, strict=True)):
         raise PlanError(
@@ -75,21 +93,31 @@ def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
         )
 
 
-def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
-    """Raises PlanError where a gate's model is no segmenter, or none of the recipe's samples."""
+def check_gate(recipe: Recipe, card: Card, shape: tuple[int, int, int]) -> None:
+    """Check that the model of a gate is a segmenter that fits the samples of the recipe.
+
+    Args:
+        recipe: A recipe with a gate.
+        card: The card of the gate's model.
+        shape: The voxels [z, y, x] of a sample.
+
+    Raises:
+        PlanError: It does not fit.
+    """
     gate = recipe.spec.gate_section
     if not family_of(card).segments:
         raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
-    known, names = card["label_table"]["names"], painter_label_table(recipe.spec.table).names
+    model_labels = card["label_table"]["names"]
+    names = painter_label_table(recipe.spec.table).names
     for name in gate.structures:
         if name not in names:
             raise PlanError(
                 f"gate: {name}; the labels are {join_names(names[1:])}"
                 f"{nearest_name_hint(name, names)}"
             )
-    if tuple(known) != tuple(names):
+    if tuple(model_labels) != tuple(names):
         raise PlanError(
-            f"gate.model: {gate.model} segments {join_names(known[1:])}; the labels are "
+            f"gate.model: {gate.model} segments {join_names(model_labels[1:])}; the labels are "
             f"{join_names(names[1:])}"
         )
     flat = shape[0] == 1 or any(source.is_stack for source, _ in recipe.spec.sources)
@@ -100,39 +128,43 @@ def check_gate(recipe: Recipe, card: Mapping[str, Any], shape: tuple[int, int, i
         )
 
 
-def gate_warnings(
-    recipe: Recipe, card: Mapping[str, Any], generator: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """What there is to know of a gate's judgement, one line each."""
+def gate_warnings(recipe: Recipe, card: Card, generator: Card) -> tuple[str, ...]:
+    """Return what limits the judgement of a gate, one line each.
+
+    Args:
+        recipe: A recipe with a gate.
+        card: The card of the gate's model.
+        generator: The card of the model that makes the images.
+    """
     gate, name = recipe.spec.gate_section, generator.get("name", recipe.spec.model)
-    found = []
+    lines = []
     if not has_styles(recipe, generator):
-        found.append(
+        lines.append(
             f"gate: {name} has no style noise, it paints a label map in one way alone; what misses "
             "the gate is not tried again"
         )
-    theirs = generator.get("training", {}).get("subjects", ())
-    own = card.get("training", {}).get("subjects", ())
-    if shared := [one for one in own if one in theirs]:
-        found.append(
+    generator_subjects = generator.get("training", {}).get("subjects", ())
+    gate_subjects = card.get("training", {}).get("subjects", ())
+    if shared := [subject for subject in gate_subjects if subject in generator_subjects]:
+        lines.append(
             f"gate: a circle: {gate.model} and {name} both learnt from {len(shared)} of "
-            f"{len(own)} volumes ({join_names(shared)}); where they err alike, the gate does not "
-            "see it"
+            f"{len(gate_subjects)} volumes ({join_names(shared)}); where they err alike, "
+            "the gate does not see it"
         )
     outside = training_range_warnings(recipe, card)
-    return (*found, *(f"gate: {gate.model}: {one}" for one in outside))
+    return (*lines, *(f"gate: {gate.model}: {line}" for line in outside))
 
 
-def has_styles(recipe: Recipe, generator: Mapping[str, Any]) -> bool:
-    """Whether a sample of the recipe can be painted in several styles by the model of a card."""
-    given = any(source.has_own_style() for source, _ in recipe.spec.sources)
-    return family_of(generator).has_styles(generator) and not given
+def has_styles(recipe: Recipe, generator: Card) -> bool:
+    """Return whether the model of a card can paint a sample of the recipe in several styles."""
+    styled_subjects = any(source.has_own_style() for source, _ in recipe.spec.sources)
+    return family_of(generator).has_styles(generator) and not styled_subjects
 
 
-def _tissues(recipe: Recipe) -> list[str]:
-    """The labels that a painter has to know, in order."""
+def _painted_tissues(recipe: Recipe) -> list[str]:
+    """Return the labels that a painter has to know, in the order of the table."""
     names = recipe.spec.table.names
-    there = {label.looks_like for label in added_labels(recipe.spec)}
+    tissues = {label.looks_like for label in added_labels(recipe.spec)}
     for source, section in recipe.spec.sources:
-        there |= source.tissues(section)
-    return [name for name in names if name in there]
+        tissues |= source.tissues(section)
+    return [name for name in names if name in tissues]

@@ -1,4 +1,4 @@
-"""A case as it would be had one of its parameters been another: the same brain, sicker."""
+"""Change parameters of a case and keep everything else, e.g. the brain with another grade."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,57 +16,66 @@ from factory.text import join_names
 
 
 def change_case(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
-    """The case with parameters set ("grade=3"), everything else drawn as it was.
+    """Return a case with other parameters; everything else is drawn as it was.
 
-    A parameter goes by its column's name or by its key in the recipe. The case's id says what was
-    changed. Raises RecipeError for what is no parameter, or a value that the recipe may not have.
+    The id of the new case has the changes after a "?".
+
+    Args:
+        recipe: The recipe of the case.
+        case: The case.
+        changes: "NAME=VALUE" lines, where NAME is a column or a key of the recipe.
+
+    Raises:
+        RecipeError: A name is not a parameter, or the recipe does not allow the value.
     """
-    part = _part(recipe, case)
-    subject = next(s for s in subject_records(recipe, part, 0) if s["id"] == case.subject["id"])
+    group = _find_group(recipe, case)
+    subject = next(s for s in subject_records(recipe, group, 0) if s["id"] == case.subject["id"])
     columns = recipe_columns(case_groups(recipe))
-    known = dict(_places(recipe, part, columns))
+    keys = dict(_recipe_keys(recipe, group, columns))
     overrides = [f"output.path={recipe.spec.output.path}"]
     for change in changes:
         name, equals, value = change.partition("=")
-        if not equals or name not in {**known, **dict.fromkeys(known.values())}:
-            names = join_names(known) + nearest_name_hint(name, [*known, *known.values()])
+        if not equals or name not in {*keys, *keys.values()}:
+            names = join_names(keys) + nearest_name_hint(name, [*keys, *keys.values()])
             raise RecipeError(f"--set {change}: allowed: NAME=VALUE with a name of {names}")
-        overrides.append(f"{known.get(name, name)}={value}")
-    other = parse_recipe(recipe.text(), recipe.source, overrides)
-    sweeps = sweep_axes(part.template)
+        overrides.append(f"{keys.get(name, name)}={value}")
+    changed_recipe = parse_recipe(recipe.text(), recipe.source, overrides)
+    sweeps = sweep_axes(group.template)
     for index in range(count_variants(sweeps)):
-        chosen = variant_at(sweeps, index)
-        was = CaseBuilder(recipe, part, subject, chosen, case.replicate, columns)
-        if was.case(case.grid, case.labels).id == case.id:
+        variant = variant_at(sweeps, index)
+        builder = CaseBuilder(recipe, group, subject, variant, case.replicate, columns)
+        if builder.case(case.grid, case.labels).id == case.id:
             break
     else:
         raise RecipeError(f"{recipe.source}: does not make the sample {case.id}")
-    now = replace(
-        was,
-        part=replace(part, template=_part(other, case).template),
-        columns=recipe_columns(case_groups(other)) | columns,
+    changed_builder = replace(
+        builder,
+        group=replace(group, template=_find_group(changed_recipe, case).template),
+        columns=recipe_columns(case_groups(changed_recipe)) | columns,
     )
-    said = "&".join(changes)
-    made = now.case(case.grid, case.labels)
-    return replace(made, id=f"{case.id}?{said}", variant=f"{case.variant}?{said}")
+    suffix = "&".join(changes)
+    changed = changed_builder.case(case.grid, case.labels)
+    return replace(changed, id=f"{case.id}?{suffix}", variant=f"{case.variant}?{suffix}")
 
 
-def _part(recipe: Recipe, case: Case) -> CaseGroup:
+def _find_group(recipe: Recipe, case: Case) -> CaseGroup:
     source = case.subject["source"]
-    return next(p for p in case_groups(recipe) if (p.group, p.source) == (case.group, source))
+    return next(g for g in case_groups(recipe) if (g.group, g.source) == (case.group, source))
 
 
-def _places(recipe: Recipe, part: CaseGroup, columns: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Parameters of a part's cases by column, with where they stand in the recipe."""
+def _recipe_keys(
+    recipe: Recipe, group: CaseGroup, columns: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a group's cases: the column, and the key in the recipe."""
     shared = len(recipe.spec.anatomy)
-    for name in part.template["subject"]:
-        yield name, f"subjects.{part.source}.{name}"
-    anatomy = part.template["anatomy"]
+    for name in group.template.subject:
+        yield name, f"subjects.{group.source}.{name}"
+    anatomy = group.template.anatomy
     for index, edit in enumerate(anatomy):
-        operator, given = split_edit(edit)
-        own = ("groups", part.group, "anatomy", index - shared)
-        at = ("anatomy", index) if index < shared else own
-        for key, node in given.items():
+        operator, parameters = of(edit)
+        group_path = ("groups", group.group, "anatomy", index - shared)
+        at = ("anatomy", index) if index < shared else group_path
+        for key, node in parameters.items():
             full = full_name(("anatomy", index, operator, key), anatomy)
             yield columns.get(full, full.rpartition(".")[2]), _dotted(*at, operator, key)
             for axis in range(len(node)) if isinstance(node, tuple | list) else ():

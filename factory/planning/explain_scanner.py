@@ -1,18 +1,18 @@
-"""What a recipe's scanner does, in words."""
+"""Describe in words what the scanner of a recipe does."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from factory.config.parameters import extremes
 from factory.config.phrases import parameter_text
 from factory.config.sweep_keywords import parameter_keyword
+from factory.storage.json_value import JsonObject, JsonValue
 
 _NUMBERS = ("one", "two", "three", "four", "five", "six")
 _MOTIONS = ((0, "no motion"), (1.5, "a bit of motion"), (3, "motion"), (1e9, "a lot of motion"))
 
 
-def explain_scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
-    """A plain acquisition section in sentences; none where there is none."""
+def explain_scan(acquisition: JsonObject | None) -> Iterator[str]:
+    """Yield the sentences for a plain acquisition section; none if there is no section."""
     if acquisition is None:
         return
     scanner = acquisition.get("scanner", {}).get("name")
@@ -21,14 +21,16 @@ def explain_scan(acquisition: dict[str, Any] | None) -> Iterator[str]:
         f"{f'On a {scanner} scanner' if scanner else 'Scanned'}: "
         f"{_stacks(stacks) if stacks else 'the volume itself, slice by slice'}."
     )
-    defects = [say(acquisition[key]) for key, say in _DEFECTS.items() if key in acquisition]
+    defects = [
+        describe(acquisition[key]) for key, describe in _DEFECTS.items() if key in acquisition
+    ]
     if defects:
         yield f"With {'; '.join(defects)}."
     if acquisition["labels"] == "stack":
         yield "Labels stay with the volume, and follow each stack too."
 
 
-def _stacks(s: dict[str, Any]) -> str:
+def _stacks(s: JsonObject) -> str:
     names = s["orientations"]
     noun = "stack" if len(names) == 1 else "stacks"
     gap = "" if s["gap_mm"] == 0 else f", gaps {parameter_text(s['gap_mm'], 'mm')}"
@@ -39,38 +41,41 @@ def _stacks(s: dict[str, Any]) -> str:
     )
 
 
-def _motion(m: dict[str, Any]) -> str:
-    amount = max(_typical(m["translation_mm"]), _typical(m["rotation_degrees"]) / 1.5)
+def _motion(m: JsonObject) -> str:
+    amount = max(_middle(m["translation_mm"]), _middle(m["rotation_degrees"]) / 1.5)
     how = next(word for most, word in _MOTIONS if amount <= most)
     drift = (
         parameter_text(m["translation_mm"], "mm"),
         parameter_text(m["rotation_degrees"], "degrees"),
     )
-    jerks = "" if m["jerk_share"] == 0 else f", jerks in {_share(m['jerk_share'])} of slices"
+    jerks = "" if m["jerk_share"] == 0 else f", jerks in {_share_text(m['jerk_share'])} of slices"
     return f"{how} (drift {drift[0]}, turning {drift[1]}{jerks})"
 
 
-def _voids(v: dict[str, Any]) -> str:
-    return f"signal voids of {parameter_text(v['size_mm'], 'mm')} in {_share(v['share'])} of slices"
+def _voids(v: JsonObject) -> str:
+    size, share = parameter_text(v["size_mm"], "mm"), _share_text(v["share"])
+    return f"signal voids of {size} in {share} of slices"
 
 
-def _kspace(k: dict[str, Any]) -> str:
+def _kspace(k: JsonObject) -> str:
     train = f", an echo train of {parameter_text(k['echo_train_ms'], 'ms')}"
     blur = (
         "" if k["echo_train_ms"] == 0 else f"{train} at a T2 of {parameter_text(k['t2_ms'], 'ms')}"
     )
-    readout = "" if k["readout_kept"] == 1 else f" and {_share(k['readout_kept'])} of the readout"
-    return f"{_share(k['kept'])} of the phase-encoding lines{readout}{blur}"
+    readout = (
+        "" if k["readout_kept"] == 1 else f" and {_share_text(k['readout_kept'])} of the readout"
+    )
+    return f"{_share_text(k['kept'])} of the phase-encoding lines{readout}{blur}"
 
 
-def _bias_field(b: dict[str, Any]) -> str:
+def _bias_field(b: JsonObject) -> str:
     order, strength = parameter_text(b["order"]), parameter_text(b["strength"])
     return f"a bias field of order {order}, strength {strength}"
 
 
-_DEFECTS = {
+_DEFECTS: dict[str, Callable[[JsonValue], str]] = {
     "motion": _motion,
-    "dropped": lambda d: f"{_share(d['share'])} of slices dropped",
+    "dropped": lambda d: f"{_share_text(d['share'])} of slices dropped",
     "voids": _voids,
     "kspace": _kspace,
     "noise": lambda n: f"signal-to-noise ratio {parameter_text(n['snr'])}",
@@ -81,8 +86,8 @@ _DEFECTS = {
 }
 
 
-def _share(node: Any) -> str:
-    """A share in words: in percent where it is one number."""
+def _share_text(node: JsonValue) -> str:
+    """Return a share in words; in percent if it is one number."""
     return (
         f"{100 * node:g} %"
         if isinstance(node, int | float)
@@ -90,11 +95,11 @@ def _share(node: Any) -> str:
     )
 
 
-def _typical(node: Any) -> float:
-    """The middle of a plain numeric parameter."""
+def _middle(node: JsonValue) -> float:
+    """Return the middle of a plain numeric parameter."""
     word = parameter_keyword(node)
     body = node[word] if word else node
     if isinstance(body, dict) and "median" in body:
         return float(body["median"])
-    some = extremes(node)
-    return (min(some) + max(some)) / 2
+    limits = extremes(node)
+    return (min(limits) + max(limits)) / 2

@@ -1,10 +1,10 @@
-"""Named groups: which subjects belong to which, by shares that come out exact.
+"""Assign subjects to groups, by shares that add up exactly.
 
-Of n subjects of a source each group gets its share by largest remainder. Phantoms are counted
-within their group ("phantom-severe-0003"), so that a case that a recipe still has after a group, a
-share or the count has changed is the case it was. Subjects read from files are what they are: they
-stand in an order drawn once a subject, and are cut into groups, by name, at the shares. One more
-subject then moves at most a few others, at the cuts; whoever stays in its group stays as it was.
+Of n subjects of a source, each group gets its share by the method of largest remainders. Phantoms
+are counted within their group ("phantom-severe-0003"). Therefore a case stays the same if another
+group, a share or the count changes, as long as the case still exists. Subjects from files are
+sorted by a random key of each subject, and this order is cut into groups, sorted by name. One more
+subject then moves at most a few others, at the cuts, and all others keep their cases.
 """
 
 import math
@@ -12,19 +12,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-from factory.planning.sweeps import Template, case_template
+from factory.planning.sweeps import CaseTemplate, case_template
 from factory.schema.render_recipe import Recipe
 from factory.seeding import derive_seed
+from factory.storage.json_value import JsonObject
 
 
 @dataclass(frozen=True)
 class CaseGroup:
-    """The subjects of one source in one group, and what their cases hold parameters in.
+    """The subjects of one source in one group, with the template of their cases.
 
-    group: "" in a recipe without groups. count: subjects. before: subjects of the source that are
-    in earlier groups. total: subjects of the source in all.
+    Attributes:
+        group: The name of the group, "" in a recipe without groups.
+        source: The name of the source.
+        count: The number of subjects.
+        before: The number of subjects of the source in the groups before.
+        total: The number of subjects of the source in all groups.
+        template: The sections that hold the parameters of a case.
     """
 
     group: str
@@ -32,15 +37,20 @@ class CaseGroup:
     count: int
     before: int
     total: int
-    template: Template
+    template: CaseTemplate
 
 
 def case_groups(recipe: Recipe) -> list[CaseGroup]:
-    """Groups by name, in each its sources. Raises SubjectError where subjects cannot be listed."""
+    """Return the groups sorted by name, with one entry for each source.
+
+    Raises:
+        SubjectError: Subjects cannot be listed.
+    """
     spec = recipe.spec.model_dump(exclude_none=True)
     groups = sorted(spec.get("groups", {}).items())
     shares = {name: group["share"] for name, group in groups} or {"": 100.0}
-    counts = [(one.source.name, one.count) for one in recipe.spec.catalogue.by_source]
+    catalogue = recipe.spec.catalogue.by_source
+    counts = [(subjects.source.name, subjects.count) for subjects in catalogue]
     sizes = [(source, n, apportion(n, shares)) for source, n in counts]
     names = list(shares)
     return [
@@ -58,13 +68,14 @@ def case_groups(recipe: Recipe) -> list[CaseGroup]:
 
 
 def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """A count divided by shares: each rounded down, what is left to the largest remainders.
+    """Divide a count by shares with the method of largest remainders.
 
-    Of equal remainders the earlier share goes first.
+    Every part is rounded down, and the remaining units go to the largest remainders. Of equal
+    remainders the earlier share comes first.
     """
     exact = {name: Fraction(Decimal(str(share))) for name, share in shares.items()}
-    whole = sum(exact.values())
-    ideal = {name: count * share / whole for name, share in exact.items()}
+    total = sum(exact.values())
+    ideal = {name: count * share / total for name, share in exact.items()}
     quota = {name: math.floor(value) for name, value in ideal.items()}
     by_remainder = sorted(ideal, key=lambda name: quota[name] - ideal[name])
     for name in by_remainder[: count - sum(quota.values())]:
@@ -72,19 +83,24 @@ def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     return quota
 
 
-def subject_records(recipe: Recipe, part: CaseGroup, start: int) -> Iterator[dict[str, Any]]:
-    """The subjects of a part from `start` on; what is drawn for a subject is drawn later."""
-    subjects, seed = recipe.spec.catalogue.of_source(part.source), recipe.spec.seed
+def subject_records(recipe: Recipe, group: CaseGroup, start: int) -> Iterator[JsonObject]:
+    """Yield the records of the subjects of a group, without the parameters that are drawn for them.
+
+    Args:
+        recipe: The recipe.
+        group: The group and source.
+        start: The index of the first subject.
+    """
+    subjects, seed = recipe.spec.catalogue.of_source(group.source), recipe.spec.seed
     if not subjects.source.is_listed:
         source, section = subjects.source, subjects.section
-        for index in range(start, part.count):
-            yield dict(source.record(section, index, part.group, seed))
+        yield from (source.record(section, i, group.group, seed) for i in range(start, group.count))
         return
     records = list(subjects.records)
-    if part.count < part.total:
+    if group.count < group.total:
         order = sorted(
             (derive_seed(seed, record["id"], "group"), record["id"]) for record in records
         )
-        chosen = {id for _, id in order[part.before : part.before + part.count]}
-        records = [record for record in records if record["id"] in chosen]
-    yield from map(dict, records[start:])
+        selected = {id for _, id in order[group.before : group.before + group.count]}
+        records = [record for record in records if record["id"] in selected]
+    yield from records[start:]

@@ -1,4 +1,4 @@
-"""What a plan must fit."""
+"""The machine that a plan must fit."""
 
 import os
 import shutil
@@ -8,7 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Machine:
-    """Cores, free memory, and free bytes where the output goes (None where that is not known)."""
+    """The resources of a machine.
+
+    Attributes:
+        cores: The number of CPU cores.
+        memory_bytes: The free memory.
+        disk_bytes: The free space at the output, or None if it is not known.
+    """
 
     cores: int
     memory_bytes: int
@@ -16,7 +22,11 @@ class Machine:
 
     @staticmethod
     def here(output: str) -> "Machine":
-        """This machine, now."""
+        """Return the resources of this machine now.
+
+        Args:
+            output: The folder or URL of the dataset.
+        """
         import psutil
 
         affinity = getattr(os, "sched_getaffinity", None)
@@ -25,11 +35,11 @@ class Machine:
 
 
 UNLIMITED = Machine(cores=1, memory_bytes=2**62)
-"""No limits: somebody else's machines."""
+"""A machine without limits, for clusters whose resources are not known."""
 
 
 def _free_disk(output: str) -> int | None:
-    """Free bytes where a local path will be; None for a bucket."""
+    """Return the free bytes at a local path that need not exist; None for a bucket."""
     if "://" in output:
         return None
     path = Path(output).absolute()

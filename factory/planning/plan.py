@@ -1,14 +1,14 @@
-"""Cases -> shards; bytes, peak memory and time projected; what is already done. Pure."""
+"""Divide cases into shards, project bytes, memory and time, and keep what is finished already."""
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
 
 from factory.case import Case
 from factory.errors import PlanError
-from factory.families.base import Cost
+from factory.families.base import Card
 from factory.families.registry import family_of
 from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
@@ -28,15 +28,14 @@ from factory.planning.machine import Machine
 from factory.planning.stack_shapes import megavoxels, scanned_images, stack_shapes
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
+from factory.storage.json_value import JsonObject
 
 THREADS = 1
-"""Threads a renderer. One each is fastest where there are as many renderers as cores."""
+"""Threads of a renderer. One is fastest if there are as many renderers as cores."""
 
-FREE = Cost(0.0, 0)
-
-SHARD_VOXELS = 16e6  # of a shard in a bucket, where the recipe does not say
-MOST_A_SHARD = 32  # samples
-FEWEST_SHARDS = 16  # of a dataset that has as many samples
+SHARD_VOXELS = 16e6  # in a shard in a bucket, for samples_per_shard: auto
+MOST_SAMPLES_PER_SHARD = 32
+FEWEST_SHARDS = 16  # of a dataset with at least as many samples
 
 SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
@@ -45,9 +44,12 @@ NOISY = 1.8  # bytes a voxel of an image with noise, which does not compress
 
 @dataclass(frozen=True)
 class Shard:
-    """A run of cases that one task renders and one set of storage objects holds.
+    """A sequence of cases that one task renders into one set of storage objects.
 
-    index: position in the plan; start: index of the first sample. cases: in sample order.
+    Attributes:
+        index: The position in the plan.
+        start: The index of the first sample.
+        cases: The cases in the order of their samples.
     """
 
     index: int
@@ -55,7 +57,7 @@ class Shard:
     cases: tuple[Case, ...]
 
     def after(self, sample: int) -> "Shard":
-        """Without the samples before one."""
+        """Return the shard without the samples before an index."""
         skipped = max(0, sample - self.start)
         return Shard(self.index, self.start + skipped, self.cases[skipped:]) if skipped else self
 
@@ -95,60 +97,63 @@ class Plan:
     overlap: bool = False
 
     def for_device(self, device: str, overlap: bool | None = None) -> "Plan":
-        """The same on "cpu" or "cuda", beside which cores have nothing else to do. overlap: as
-        asked for."""
+        """Return the plan for "cpu" or "cuda".
+
+        Args:
+            device: The device of the renderers. Beside "cuda" the cores are free for other stages.
+            overlap: Whether stages overlap; by default the plan decides.
+        """
         overlap = self.overlap or device == "cuda" if overlap is None else overlap
         return self.overlapping() if overlap else replace(self, overlap=False)
 
     def overlapping(self) -> "Plan":
-        """The same with stages that overlap, which takes more memory."""
+        """Return the plan with overlapping stages, which need more memory."""
         if self.overlap:
             return self
         more = self.memory_per_actor + memory_ahead(self.layout)
         return replace(self, overlap=True, memory_per_actor=more)
 
     def shards(self) -> Iterator[Shard]:
-        """Every shard, lazily, in order."""
+        """Yield every shard in order."""
         return self._shards(without=frozenset())
 
     def remaining(self) -> Iterator[Shard]:
-        """The shards that do not stand yet, without the samples in them that do."""
+        """Yield the unfinished shards, without those of their samples that are finished."""
         shards = self._shards(without=self.finished_shards)
         return (shard.after(self.kept_samples) for shard in shards)
 
     def _shards(self, without: Set[int]) -> Iterator[Shard]:
-        """Cases are made of the shards alone that are not left out."""
+        """Yield shards; the cases of those that are left out are not made."""
         size = self.layout.samples_per_shard
-        grown = ordered_cases(self.recipe, self.earlier_recipes) if self.earlier_recipes else ()
-        every = (
-            (lambda case=case: case for case in grown)
-            if self.earlier_recipes
-            else case_factories(self.recipe)
-        )
+        factories: Iterator[Callable[[], Case]] = case_factories(self.recipe)
+        if self.earlier_recipes:
+            cases = ordered_cases(self.recipe, self.earlier_recipes)
+            factories = (partial(_return_case, case) for case in cases)
         for index in range(self.layout.shards):
-            run = tuple(itertools.islice(every, size))
+            shard_factories = tuple(itertools.islice(factories, size))
             if index not in without:
-                yield Shard(index, index * size, tuple(make() for make in run))
+                yield Shard(index, index * size, tuple(make() for make in shard_factories))
 
     def samples_in(self, shards: Iterable[int]) -> int:
-        """How many samples some shards, by index, hold; the last shard may be shorter."""
+        """Return the number of samples in shards, by index; the last shard may be shorter."""
         size = self.layout.samples_per_shard
         return sum(min(size, self.layout.samples - index * size) for index in shards)
 
     @property
     def finished_samples(self) -> int:
-        """How many samples stand already: those of a shard that is to grow, too."""
+        """The number of samples that are finished, also those in a shard that is to grow."""
         shard, within = divmod(self.kept_samples, self.layout.samples_per_shard)
         partial = 0 if shard in self.finished_shards else within
         return self.samples_in(self.finished_shards) + partial
 
     @property
     def raw_bytes(self) -> int:
+        """The uncompressed size of the dataset."""
         return self.layout.samples * self.layout.raw_bytes_per_sample
 
     @property
     def stored_bytes(self) -> int:
-        """An estimate of what compression leaves."""
+        """The estimated size of the compressed dataset."""
         layout, scan = self.layout, self.recipe.spec.acquisition
         noisy = scanned_images(self.recipe, layout) if scan and scan.noise else ()
         rates = {
@@ -160,26 +165,27 @@ class Plan:
 
     @property
     def peak_memory_bytes(self) -> int:
+        """The projected memory of all renderers together."""
         return self.actors * self.memory_per_actor
 
     @property
     def seconds(self) -> float:
-        """Time projected for what remains, all actors busy; without start-up."""
+        """The projected time of what remains, with all renderers busy and without the start-up."""
         return self._rounds * self.seconds_per_sample
 
     @property
     def seconds_at_most(self) -> float:
-        """Likewise, if every sample took all the tries of its gate."""
+        """The projected time if every sample uses all tries of the gate."""
         return self._rounds * (self.seconds_per_sample + self.retry_seconds)
 
     @property
     def _rounds(self) -> int:
-        """Samples one after another on the busiest actor."""
+        """The number of samples that the busiest renderer makes one after another."""
         shards = self.layout.shards - len(self.finished_shards)
         return math.ceil(shards / self.actors) * self.layout.samples_per_shard
 
-    def to_json(self) -> dict[str, Any]:
-        """What `factory plan --json` prints."""
+    def to_json(self) -> JsonObject:
+        """Return what `factory plan --json` prints."""
         return {
             "recipe": self.recipe.source,
             "recipe_digest": self.recipe.digest,
@@ -207,21 +213,28 @@ class Plan:
 
 def make_plan(
     recipe: Recipe,
-    card: Mapping[str, Any],
+    card: Card,
     weights_bytes: int,
     machine: Machine,
     actors: int | None = None,
-    fusion: Mapping[str, Any] | None = None,
-    gate: Mapping[str, Any] | None = None,
+    fusion: Card | None = None,
+    gate: Card | None = None,
 ) -> Plan:
-    """What a recipe will make with a model, on a machine.
+    """Plan what a recipe makes with a model on a machine.
 
-    card, weights_bytes: the model's JSON card and the size of its weight files. actors: how many
-    renderers; by default as many as cores and memory allow. fusion: the card of a trained fusion,
-    whose weights count among the bytes; gate: likewise, of a segmenter.
+    Args:
+        recipe: The recipe.
+        card: The card of the model.
+        weights_bytes: The size of all weight files.
+        machine: The machine, which limits memory and cores.
+        actors: The number of renderers; by default as many as cores and memory allow.
+        fusion: The card of a trained fusion network.
+        gate: The card of the gate's segmenter.
 
-    Raises PlanError, with the number, where memory cannot hold it, a subject does not fit
-    output.shape, or a label is unknown to the model; SubjectError where subjects cannot be read.
+    Raises:
+        PlanError: The memory is too small, a subject does not fit output.shape, or a model does not
+            know a label.
+        SubjectError: Subjects cannot be read.
     """
     check_labels(recipe, card)
     check_precision(recipe, card)
@@ -230,43 +243,58 @@ def make_plan(
         family.check_fusion(str(recipe.spec.fusion), fusion, card)
     layout = layout_of(recipe)
     check_shape(recipe, layout.shape)
-    painting = family.cost(card, layout.shape)
-    fusing = family_of(fusion).cost(fusion, layout.shape) if fusion else FREE
-    judging = FREE
     if gate is not None:
         check_gate(recipe, gate, layout.shape)
-        judging = family_of(gate).cost(gate, layout.shape)
-    per_actor = memory_per_actor(layout, card, weights_bytes)
-    per_actor += painting.bytes + fusing.bytes + judging.bytes
+    cards = [network for network in (card, fusion, gate) if network is not None]
+    costs = [family_of(network).cost(network, layout.shape) for network in cards]
+    per_actor = memory_per_actor(layout, card, weights_bytes) + sum(cost.bytes for cost in costs)
+    actors = _count_actors(actors, per_actor, layout, machine)
+    network_seconds = sum(cost.seconds for cost in costs)
+    retry_seconds = 0.0
+    if gate is not None and has_styles(recipe, card):
+        retry_seconds = (recipe.spec.gate_section.tries - 1) * network_seconds
+    scanned_megavoxels = megavoxels(layout, scanned_images(recipe, layout))
+    seconds = network_seconds + SCAN_SECONDS_PER_MEGAVOXEL * scanned_megavoxels
+    seconds += edit_seconds(recipe)
+    lines = subject_warnings(recipe) + training_range_warnings(recipe, card)
+    lines += family.fusion_warnings(fusion, card) if fusion else ()
+    lines += gate_warnings(recipe, gate, card) if gate else ()
+    plan = Plan(
+        recipe, layout, THREADS, actors, per_actor, seconds, lines, retry_seconds=retry_seconds
+    )
+    if machine.cores > actors * THREADS:  # only free cores make overlapping stages faster
+        overlapping = plan.overlapping()
+        plan = overlapping if overlapping.peak_memory_bytes <= machine.memory_bytes else plan
+    free = machine.disk_bytes
+    if free is not None and plan.stored_bytes > free:  # only a warning, because it is an estimate
+        disk = f"disk: about {_gb(plan.stored_bytes)} are needed in all, {_gb(free)} are free"
+        return replace(plan, warnings=(*plan.warnings, disk))
+    return plan
+
+
+def _count_actors(requested: int | None, per_actor: int, layout: Layout, machine: Machine) -> int:
+    """Return the number of renderers: as requested, or as many as cores and memory allow.
+
+    Raises:
+        PlanError: The memory is too small for them.
+    """
     fitting = machine.memory_bytes // per_actor
-    if fitting < (actors or 1):
+    fewest = requested or 1
+    if fitting < fewest:
         raise PlanError(
-            f"memory: {actors or 1} renderer(s) of {_gb(per_actor)} need "
-            f"{_gb((actors or 1) * per_actor)}, {_gb(machine.memory_bytes)} are free; use fewer "
+            f"memory: {fewest} renderer(s) of {_gb(per_actor)} need {_gb(fewest * per_actor)}, "
+            f"{_gb(machine.memory_bytes)} are free; use fewer "
             "--actors, or set a smaller output.samples_per_shard, a larger output.spacing_mm"
         )
-    actors = actors or max(1, min(machine.cores // THREADS, fitting, layout.shards))
-    seconds, again = painting.seconds + fusing.seconds + judging.seconds, 0.0
-    if gate is not None and has_styles(recipe, card):
-        again = (recipe.spec.gate_section.tries - 1) * seconds
-    seconds += SCAN_SECONDS_PER_MEGAVOXEL * megavoxels(layout, scanned_images(recipe, layout))
-    seconds += edit_seconds(recipe)
-    told = subject_warnings(recipe) + training_range_warnings(recipe, card)
-    told += family.fusion_warnings(fusion, card) if fusion else ()
-    told += gate_warnings(recipe, gate, card) if gate else ()
-    made = Plan(recipe, layout, THREADS, actors, per_actor, seconds, told, retry_seconds=again)
-    if machine.cores > actors * THREADS:  # else it would gain nothing
-        wider = made.overlapping()
-        made = wider if wider.peak_memory_bytes <= machine.memory_bytes else made
-    free = machine.disk_bytes
-    if free is not None and made.stored_bytes > free:  # an estimate, so no reason to refuse
-        disk = f"disk: about {_gb(made.stored_bytes)} are needed in all, {_gb(free)} are free"
-        return replace(made, warnings=(*made.warnings, disk))
-    return made
+    return requested or max(1, min(machine.cores // THREADS, fitting, layout.shards))
 
 
 def layout_of(recipe: Recipe) -> Layout:
-    """The arrays of the dataset. Raises SubjectError where subjects cannot be read."""
+    """Return the arrays of the dataset.
+
+    Raises:
+        SubjectError: Subjects cannot be read.
+    """
     output = recipe.spec.output
     ranges = {"image": output.range}
     if output.uncertainty:  # a difference of intensities
@@ -287,9 +315,11 @@ def layout_of(recipe: Recipe) -> Layout:
 
 
 def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
-    """As the recipe says. Left to us: one on a disk; in a bucket, where every object costs a
-    request, so many that an object holds 16 megavoxels, eight of a fetal head at 1 mm; but not so
-    many that renderers would find nothing to share.
+    """Return the number of samples in a shard.
+
+    Where the recipe says "auto", this is 1 on a disk. In a bucket every object costs a request,
+    therefore an object holds about 16 megavoxels (eight fetal heads at 1 mm), but there are enough
+    shards for several renderers.
     """
     output = recipe.spec.output
     if output.samples_per_shard != "auto":
@@ -297,7 +327,11 @@ def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
     if "://" not in output.path:
         return 1
     fair = math.ceil(count_cases(recipe) / FEWEST_SHARDS)
-    return min(MOST_A_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))), max(1, fair))
+    return min(MOST_SAMPLES_PER_SHARD, max(1, round(SHARD_VOXELS / math.prod(shape))), max(1, fair))
+
+
+def _return_case(case: Case) -> Case:
+    return case
 
 
 def _gb(count: float) -> str:

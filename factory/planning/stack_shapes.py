@@ -1,4 +1,4 @@
-"""The arrays that a recipe's stacks are stored in: how many, and how large."""
+"""The number and the shape of the arrays for a recipe's stacks."""
 
 import math
 
@@ -10,10 +10,14 @@ from factory.storage.dataset.layout import Layout
 
 
 def stack_shapes(recipe: Recipe) -> dict[str, Shape]:
-    """(slices, rows, columns) by array: stack_0, …, and stack_0_label, … where labels follow.
+    """Return the shape (slices, rows, columns) of each stack array.
 
-    The most that any case can need, from what the recipe may draw, never from what it draws:
-    the thinnest slices, the least gap, the finest resolution. {} in a recipe without stacks.
+    The names are stack_0, ..., and stack_0_label, ... if labels follow the stacks. The shapes are
+    the largest that a case may need: they depend on what the recipe may draw, never on what it
+    draws.
+
+    Returns:
+        The shapes by array name; none in a recipe without stacks.
     """
     acquisition = recipe.spec.acquisition
     if acquisition is None or acquisition.stacks is None:
@@ -32,12 +36,12 @@ def stack_shapes(recipe: Recipe) -> dict[str, Shape]:
 
 
 def scanned_images(recipe: Recipe, layout: Layout) -> tuple[str, ...]:
-    """The images that the scanner makes: the stacks, the volume without any, none without it."""
+    """Return the images that the scanner makes: the stacks, or the volume, or none."""
     if recipe.spec.acquisition is None:
         return ()
     return layout.stacks or ("image",)
 
 
 def megavoxels(layout: Layout, names: tuple[str, ...]) -> float:
-    """Millions of voxels of some arrays of one sample."""
+    """Return the millions of voxels in some arrays of one sample."""
     return sum(math.prod(layout.shape_of(name)) for name in names) / 1e6

@@ -2,88 +2,135 @@
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from factory.config.document import KeyPath
 from factory.config.parameters import sweep_values
 from factory.config.sweep_keywords import SWEEPS, parameter_keyword
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
 
-Template = dict[str, Any]
-Variant = dict[str, Any]
-Axis = tuple[Variant, ...]
-AXES = "zyx"  # of an edit's lists of three numbers
+Variant = dict[str, JsonValue]
+"""Swept values by full parameter name."""
+
+Sweep = tuple[Variant, ...]
+"""One factor of the product of sweeps: what each of its values contributes to a variant."""
+
+AXES = "zyx"
+"""The axes of an edit's lists of three numbers."""
 
 
-def case_template(spec: dict[str, Any], source: str, group: str) -> Template:
-    """What a case of this source and group holds parameters in. spec: a plain render recipe."""
+@dataclass(frozen=True)
+class CaseTemplate:
+    """The sections of a recipe that hold the parameters of a case, as plain JSON.
+
+    In a template parameters are plain nodes such as {"uniform": [1, 4]}; in a filled template they
+    are values.
+
+    Attributes:
+        subject: The parameters of the subject.
+        anatomy: The edits, first those of the recipe and then those of the group.
+        appearance: How the label map is painted, and which images are stored.
+        acquisition: How the volume is scanned; empty if it is not.
+    """
+
+    subject: JsonObject
+    anatomy: Sequence[JsonObject]
+    appearance: JsonObject
+    acquisition: JsonObject = field(default_factory=dict)
+
+
+def case_template(spec: JsonObject, source: str, group: str) -> CaseTemplate:
+    """Return the template of the cases of a source in a group.
+
+    Args:
+        spec: A plain render recipe.
+        source: The name of the source.
+        group: The name of the group, "" in a recipe without groups.
+    """
     section = spec["subjects"].get(source)
-    drawn = SOURCES[source].parameters(section) if section else {}
-    own = spec["groups"][group]["anatomy"] if group else ()
+    group_edits = spec["groups"][group]["anatomy"] if group else ()
     output = {key: spec["output"][key] for key in ("uncertainty", "original")}
-    return {
-        "subject": drawn,
-        "anatomy": (*spec["anatomy"], *own),
-        "appearance": spec.get("appearance", {}) | output,
-        **({"acquisition": spec["acquisition"]} if "acquisition" in spec else {}),
-    }
+    return CaseTemplate(
+        subject=SOURCES[source].parameters(section) if section else {},
+        anatomy=(*spec["anatomy"], *group_edits),
+        appearance=spec.get("appearance", {}) | output,
+        acquisition=spec.get("acquisition", {}),
+    )
 
 
-def sweep_axes(filled: Template) -> list[Axis]:
-    """The sweeps, each with its values by full parameter name; all zips together are one."""
-    found: list[Axis] = []
-    zipped: dict[str, tuple[Any, ...]] = {}
+def sweep_axes(template: CaseTemplate) -> list[Sweep]:
+    """Return the sweeps of a template, each with its values; all zips together are one sweep."""
+    sweeps: list[Sweep] = []
+    zipped: dict[str, tuple[JsonValue, ...]] = {}
 
-    def note(name: str, word: str, node: Any) -> None:
-        if word == "zip":
-            zipped[name] = tuple(node[word])
-        elif word in SWEEPS:
-            found.append(tuple({name: value} for value in sweep_values(word, node[word])))
+    def collect(name: str, keyword: str, node: JsonObject) -> None:
+        if keyword == "zip":
+            zipped[name] = tuple(node[keyword])
+        elif keyword in SWEEPS:
+            sweeps.append(tuple({name: value} for value in sweep_values(keyword, node[keyword])))
         elif "count" in node:
-            found.append(tuple({name: f"draw{i}"} for i in range(node["count"])))
+            sweeps.append(tuple({name: f"draw{i}"} for i in range(node["count"])))
 
-    fill_template(filled, note)
+    fill_template(template, collect)
     if zipped:
         rows = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)]
-        # where a column is left out (no phantoms, no age), rows may repeat: they are one case
-        found.append(tuple({json.dumps(row): row for row in rows}.values()))
-    return found
+        # rows may repeat if this template lacks a column (no phantoms, no age): they are one case
+        sweeps.append(tuple({json.dumps(row): row for row in rows}.values()))
+    return sweeps
 
 
-def count_variants(found: list[Axis]) -> int:
-    """How many variants there are."""
-    return math.prod(len(axis) for axis in found)
+def count_variants(sweeps: Sequence[Sweep]) -> int:
+    """Return the number of variants in the product of sweeps."""
+    return math.prod(len(sweep) for sweep in sweeps)
 
 
-def variant_at(found: list[Axis], index: int) -> Variant:
-    """The variant at a position in the product, the last sweep turning fastest."""
-    chosen: list[Variant] = []
-    for axis in reversed(found):
-        index, place = divmod(index, len(axis))
-        chosen.append(axis[place])
-    return {name: value for row in reversed(chosen) for name, value in row.items()}
+def variant_at(sweeps: Sequence[Sweep], index: int) -> Variant:
+    """Return the variant at a position in the product; the last sweep changes fastest."""
+    selected: list[Variant] = []
+    for sweep in reversed(sweeps):
+        index, position = divmod(index, len(sweep))
+        selected.append(sweep[position])
+    return {name: value for row in reversed(selected) for name, value in row.items()}
 
 
-def fill_template(whole: Template, value: Callable[[str, str, Any], Any]) -> Any:
-    """A copy of a template with every parameter replaced by value(full name, word, node)."""
+def fill_template(
+    template: CaseTemplate, value: Callable[[str, str, JsonObject], JsonValue]
+) -> CaseTemplate:
+    """Return a copy of a template in which every parameter is replaced.
 
-    def filled(node: Any, path: KeyPath) -> Any:
+    Args:
+        template: The template.
+        value: Returns the value of a parameter from its full name, its keyword and its plain node.
+    """
+
+    def fill(node: JsonValue, path: KeyPath) -> JsonValue:
         if isinstance(node, dict):
-            word = parameter_keyword(node)
-            if word is not None:
-                return value(full_name(path, whole["anatomy"]), word, node)
-            return {k: filled(v, (*path, k)) for k, v in node.items()}
+            keyword = parameter_keyword(node)
+            if keyword is not None:
+                return value(full_name(path, template.anatomy), keyword, node)
+            return {k: fill(v, (*path, k)) for k, v in node.items()}
         if isinstance(node, tuple | list):
-            return [filled(v, (*path, i)) for i, v in enumerate(node)]
+            return [fill(v, (*path, i)) for i, v in enumerate(node)]
         return node
 
-    return filled(whole, ())
+    # this order of the sections decides the order of the sweeps
+    return CaseTemplate(
+        subject=fill(template.subject, ("subject",)),
+        anatomy=fill(template.anatomy, ("anatomy",)),
+        appearance=fill(template.appearance, ("appearance",)),
+        acquisition=fill(template.acquisition, ("acquisition",)),
+    )
 
 
-def full_name(path: KeyPath, anatomy: Any) -> str:
-    """A parameter's full name. An edit goes by its operator, numbered from the second on, so
-    that its draws do not change when another edit is put before it; an axis by its letter."""
+def full_name(path: KeyPath, anatomy: Sequence[JsonObject]) -> str:
+    """Return the full name of a parameter.
+
+    An edit is named by its operator, and from the second edit of one operator on also by a number,
+    so that its draws stay the same if another edit is inserted before it. An axis is named by its
+    letter.
+    """
     if path[0] == "anatomy":
         index, operator, *rest = path[1:]
         assert isinstance(index, int)

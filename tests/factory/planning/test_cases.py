@@ -152,7 +152,7 @@ def test_the_seed_changes_every_draw() -> None:
         assert a.id == b.id
         assert a.subject["gestational_age_weeks"] != b.subject["gestational_age_weeks"]
         assert a.subject["seed"] != b.subject["seed"]
-        assert a.appearance.style_seed != b.appearance["style_seed"]
+        assert a.appearance.style_seed != b.appearance.style_seed
 
 
 def ages(distribution: str, count: int = 2000) -> np.ndarray:

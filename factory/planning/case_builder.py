@@ -137,10 +137,10 @@ class CaseBuilder:
         edits: list[CaseEdit] = []
         numbers: dict[str, JsonValue] = {}
         for index, edit in enumerate(anatomy):
-            name, parameters = of(edit)
+            name, parameters = split_edit(edit)
             operator = OPERATORS[name]
             if "when" not in edit or self.holds(edit["when"], values):
-                applied = operator.carried_out(parameters)
+                applied = operator.resolve_parameters(parameters)
                 numbers |= edit_numbers(index, anatomy, self.group.template.anatomy)
                 if operator.random:
                     place = full_name(("anatomy", index, name, "seed"), anatomy)
@@ -149,7 +149,7 @@ class CaseBuilder:
                 plain = {key: _tuple_as_list(value) for key, value in applied.items()}
                 prefix = full_name(("anatomy", index, name), anatomy)
                 edits.append(CaseEdit(name, plain, prefix))
-                if age := operator.reaches_weeks(parameters):
+                if age := operator.max_age_weeks(parameters):
                     values["gestational_age_weeks"] = age
             values |= {key: value for key, value in parameters.items() if is_number(value)}
         return tuple(edits), numbers

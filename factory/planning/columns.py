@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from factory.acquisition import section as acquisition_section
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.config.document import KeyPath
 from factory.config.parameters import extremes
 from factory.config.sweep_keywords import parameter_keyword
@@ -25,10 +25,10 @@ def edit_numbers(
         anatomy: All filled edits.
         template: All edits of the recipe, with their parameters.
     """
-    operator, parameters = of(anatomy[index])
-    _, nodes = of(template[index])
+    operator, parameters = split_edit(anatomy[index])
+    _, nodes = split_edit(template[index])
     numbers: dict[KeyPath, JsonValue] = {}
-    for key, value in {**parameters, **OPERATORS[operator].carried_out(parameters)}.items():
+    for key, value in {**parameters, **OPERATORS[operator].resolve_parameters(parameters)}.items():
         node = nodes.get(key)
         if is_number(value) or parameter_keyword(node) is not None:
             numbers[(key,)] = value

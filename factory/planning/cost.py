@@ -2,7 +2,7 @@
 
 import math
 
-from factory.anatomy.edits.registry import OPERATORS, of
+from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.families.base import Card
 from factory.planning.cases import cases_per_subject
 from factory.planning.grid import needed_shape
@@ -67,7 +67,7 @@ def edit_seconds(recipe: Recipe) -> float:
     samples, total_seconds = 0, 0.0
     for group in case_groups(recipe):
         count = group.count * cases_per_subject(recipe, group)
-        edits = [of(edit) for edit in group.template.anatomy]
+        edits = [split_edit(edit) for edit in group.template.anatomy]
         samples += count
         total_seconds += count * sum(OPERATORS[name].seconds(v, megavoxels) for name, v in edits)
     return total_seconds / max(samples, 1)

@@ -72,7 +72,7 @@ def _recipe_keys(
         yield name, f"subjects.{group.source}.{name}"
     anatomy = group.template.anatomy
     for index, edit in enumerate(anatomy):
-        operator, parameters = of(edit)
+        operator, parameters = split_edit(edit)
         group_path = ("groups", group.group, "anatomy", index - shared)
         at = ("anatomy", index) if index < shared else group_path
         for key, node in parameters.items():

@@ -173,7 +173,7 @@ def _group_sentences(
 
 def _edit_sentences(who: str, edits: Iterable[JsonObject]) -> Iterable[str]:
     for edit in edits:
-        operator, values = of(edit)
+        operator, values = split_edit(edit)
         parameters = "; ".join(
             f"{_key_text(key)} {parameter_text(v, unit_of(key))}" for key, v in values.items()
         )

@@ -53,7 +53,7 @@ def needed_shape(recipe: Recipe) -> Shape:
         return shape
     edits_by_group = _edits_by_group(recipe)
     oldest = max(
-        (kind.reaches_weeks(v) for edits in edits_by_group for kind, v in edits), default=0.0
+        (kind.max_age_weeks(v) for edits in edits_by_group for kind, v in edits), default=0.0
     )
     extents = [
         extent
@@ -81,13 +81,15 @@ def _subject_grid(recipe: Recipe) -> Shape | None:
 
 def _grown_extent_mm(extent_mm: float, edits: Edits) -> float:
     """Return the largest extent that edits may produce, whatever their order."""
-    growth_mm = 2 * sum(kind.grows_mm(values) for kind, values in edits)
-    return (extent_mm + growth_mm) * math.prod(kind.grows_by(values) for kind, values in edits)
+    growth_mm = 2 * sum(kind.head_growth_mm(values) for kind, values in edits)
+    return (extent_mm + growth_mm) * math.prod(
+        kind.head_growth_factor(values) for kind, values in edits
+    )
 
 
 def _edits_by_group(recipe: Recipe) -> list[Edits]:
     """Return the edits that a subject of each group may get."""
     spec = recipe.spec.model_dump(exclude_none=True)
     added = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
-    named = [[of(edit) for edit in (*spec["anatomy"], *edits)] for edits in added]
+    named = [[split_edit(edit) for edit in (*spec["anatomy"], *edits)] for edits in added]
     return [[(OPERATORS[name], values) for name, values in edits] for edits in named]

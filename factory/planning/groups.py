@@ -94,7 +94,8 @@ def subject_records(recipe: Recipe, group: CaseGroup, start: int) -> Iterator[Js
     subjects, seed = recipe.spec.catalogue.of_source(group.source), recipe.spec.seed
     if not subjects.source.is_listed:
         source, section = subjects.source, subjects.section
-        yield from (source.record(section, i, group.group, seed) for i in range(start, group.count))
+        for index in range(start, group.count):
+            yield dict(source.record(section, index, group.group, seed))
         return
     records = list(subjects.records)
     if group.count < group.total:
@@ -103,4 +104,4 @@ def subject_records(recipe: Recipe, group: CaseGroup, start: int) -> Iterator[Js
         )
         selected = {id for _, id in order[group.before : group.before + group.count]}
         records = [record for record in records if record["id"] in selected]
-    yield from records[start:]
+    yield from map(dict, records[start:])

@@ -36,11 +36,11 @@ def recipe(*overrides: str, text: str = TEXT) -> Recipe:
 @settings(max_examples=25, deadline=None)
 @given(st.floats(20, 38), st.sampled_from([0.5, 0.8, 1.0, 2.0]))
 def test_the_automatic_shape_holds_every_subject_with_a_margin(age: float, spacing: float) -> None:
-    made = recipe(
+    checked = recipe(
         f"subjects.phantom.gestational_age_weeks={{uniform: [20, {age!r}]}}",
         f"output.spacing_mm={spacing}",
     )
-    shape, needed = grid_shape(made), needed_shape(made)
+    shape, needed = grid_shape(checked), needed_shape(checked)
     for voxels, extent in zip(shape, needed, strict=True):
         assert voxels % 16 == 0
         assert extent + 8 <= voxels < extent + 8 + 16
@@ -90,16 +90,16 @@ def test_a_deformed_head_fits_what_was_foreseen(tmp_path, edit: str, more: int) 
     head = (z / 13.3) ** 2 + (y / 18.3) ** 2 + (x / 13.3) ** 2 < 1
     label = np.where(head, 3, 0).astype(np.uint8).transpose(2, 1, 0)
     nib.Nifti1Image(label, np.eye(4)).to_filename(tmp_path / "a_dseg.nii.gz")
-    made = recipe(
+    checked = recipe(
         f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
         "subjects.phantom=null",
         f"anatomy=[{{deform: {{warp_mm: 0, {edit}}}}}]",
     )
-    after = SubjectEditor().load_and_edit(next(iterate_cases(made))).label
+    after = SubjectEditor().load_and_edit(next(iterate_cases(checked))).label
     sizes = [np.ptp(np.flatnonzero(after.any(axis=o))) + 1 for o in ((1, 2), (0, 2), (0, 1))]
     grown = [size - was for size, was in zip(sizes, (27, 37, 27), strict=True)]
     assert max(grown) >= more  # it is not by chance that it fits
-    assert all(size <= n for size, n in zip(sizes, needed_shape(made), strict=True))
+    assert all(size <= n for size, n in zip(sizes, needed_shape(checked), strict=True))
 
 
 def test_subjects_that_cannot_be_listed(tmp_path) -> None:
@@ -115,17 +115,17 @@ def test_files_as_subjects(tmp_path) -> None:
     for name in ("a", "b"):
         image = nib.Nifti1Image(label, np.diag([2.0, 1.0, 1.0, 1.0]))
         image.to_filename(tmp_path / f"{name}_dseg.nii.gz")
-    made = recipe(
+    checked = recipe(
         f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}",
         "subjects.phantom=null",
     )
-    every = list(iterate_cases(made))
-    assert [case.id for case in every[:4]] == ["a/grade=0/0", "a/grade=1/0", "a/grade=2/0",
+    cases = list(iterate_cases(checked))
+    assert [case.id for case in cases[:4]] == ["a/grade=0/0", "a/grade=1/0", "a/grade=2/0",
                                                "b/grade=0/0"]  # fmt: skip
-    assert count_cases(made) == len(every) == 6
-    assert list(iterate_cases(made, 4)) == every[4:]
-    assert needed_shape(made) == (21, 30, 60)
-    assert every[0].grid.shape == (32, 48, 80)
+    assert count_cases(checked) == len(cases) == 6
+    assert list(iterate_cases(checked, 4)) == cases[4:]
+    assert needed_shape(checked) == (21, 30, 60)
+    assert cases[0].grid.shape == (32, 48, 80)
 
     mixed = recipe(f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}")
     both = {case.id: case.to_json() for case in iterate_cases(mixed)}
@@ -134,7 +134,7 @@ def test_files_as_subjects(tmp_path) -> None:
     assert phantoms < both.keys()
 
 
-def test_a_repeated_id_is_told_with_the_sources_that_have_it(
+def test_a_repeated_id_names_the_sources_that_have_it(
     hearts: Path, bids: Path, tmp_path: Path
 ) -> None:
     ways = "interpolate={model: m, between: [P0-ED, P1-ED, P0-ED, P1-ED]}"

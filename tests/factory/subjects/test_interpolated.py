@@ -47,66 +47,66 @@ def painter(tmp_path: Path) -> SlicePainter:
     return SlicePainter(tmp_path, torch.device("cpu"))
 
 
-def asked(vae: str, **keys: object) -> Interpolate:
+def make_section(vae: str, **keys: object) -> Interpolate:
     return Interpolate.model_validate({"model": vae, "slices": 7, **keys}, strict=False)
 
 
 def test_between_goes_from_each_to_the_next(vae: str, hearts: Path) -> None:
-    found = list_short_axis_subjects(hearts)
-    part = asked(vae, between=["P0-ED", "P1-ED", "P2-ES"], steps=3)
-    made = list_interpolated_records(part, found, seed=1, spacing_mm=MM)
-    assert [r["t"] for r in made] == [0.25, 0.5, 0.75] * 2
-    assert made[3]["id"] == "P1-ED-to-P2-ES-1of3"
-    assert len({r["id"] for r in made}) == 6
-    assert json.loads(json.dumps(made)) == made  # a case is plain JSON
+    ends = list_short_axis_subjects(hearts)
+    section = make_section(vae, between=["P0-ED", "P1-ED", "P2-ES"], steps=3)
+    records = list_interpolated_records(section, ends, seed=1, spacing_mm=MM)
+    assert [r["t"] for r in records] == [0.25, 0.5, 0.75] * 2
+    assert records[3]["id"] == "P1-ED-to-P2-ES-1of3"
+    assert len({r["id"] for r in records}) == 6
+    assert json.loads(json.dumps(records)) == records  # a case is plain JSON
 
 
 def test_without_pairs_every_subject_is_made_anew(vae: str, hearts: Path) -> None:
-    made = list_interpolated_records(
-        asked(vae), list_short_axis_subjects(hearts), seed=1, spacing_mm=MM
+    records = list_interpolated_records(
+        make_section(vae), list_short_axis_subjects(hearts), seed=1, spacing_mm=MM
     )
-    assert len(made) == 12
-    subject = SOURCE.load(made[0], MM)
+    assert len(records) == 12
+    subject = SOURCE.load(records[0], MM)
     assert subject.label.shape == (7, 32, 32)
     assert subject.image is None
 
 
 def test_random_pairs_are_the_seeds_and_stay_when_subjects_join(vae: str, hearts: Path) -> None:
-    found = list_short_axis_subjects(hearts)
-    part = asked(vae, pairs={"random": 4})
+    ends = list_short_axis_subjects(hearts)
+    section = make_section(vae, pairs={"random": 4})
 
     def names(some: list, seed: int) -> list[tuple[str, str]]:
-        return [(a["id"], b["id"]) for a, b in select_pairs(part, some, seed, MM)]
+        return [(a["id"], b["id"]) for a, b in select_pairs(section, some, seed, MM)]
 
-    chosen = names(found, 1)
-    assert chosen == names(found, 1) != names(found, 2)
-    for a, b in chosen:
+    pairs = names(ends, 1)
+    assert pairs == names(ends, 1) != names(ends, 2)
+    for a, b in pairs:
         assert a[:2] != b[:2]  # two people
         assert a[-2:] == b[-2:]  # of one phase
-    fewer = [r for r in found if r["person"] != "P5"]
-    assert [p for p in names(fewer, 1) if p in chosen] == [p for p in chosen if "P5" not in str(p)]
+    fewer = [r for r in ends if r["person"] != "P5"]
+    assert [p for p in names(fewer, 1) if p in pairs] == [p for p in pairs if "P5" not in str(p)]
 
 
 def test_nearest_pairs_are_the_least_distances(vae: str, hearts: Path) -> None:
-    found = list_short_axis_subjects(hearts)[:8]
-    far = code_distances(asked(vae), found, MM)
-    chosen = select_pairs(asked(vae, pairs={"nearest": 3}), found, 0, MM)
-    allowed = sorted(d for (a, b), d in far.items() if a[:2] != b[:2] and a[-2:] == b[-2:])
-    assert [far[a["id"], b["id"]] for a, b in chosen] == allowed[:3]
+    ends = list_short_axis_subjects(hearts)[:8]
+    distances = code_distances(make_section(vae), ends, MM)
+    pairs = select_pairs(make_section(vae, pairs={"nearest": 3}), ends, 0, MM)
+    allowed = sorted(d for (a, b), d in distances.items() if a[:2] != b[:2] and a[-2:] == b[-2:])
+    assert [distances[a["id"], b["id"]] for a, b in pairs] == allowed[:3]
 
 
 def test_the_style_goes_with_the_anatomy(vae: str, hearts: Path, painter: SlicePainter) -> None:
-    found = list_short_axis_subjects(hearts)
-    part = asked(vae, between=["P0-ED", "P1-ED"], steps=3)
-    made = list_interpolated_records(part, found, seed=1, spacing_mm=MM)
+    ends = list_short_axis_subjects(hearts)
+    section = make_section(vae, between=["P0-ED", "P1-ED"], steps=3)
+    records = list_interpolated_records(section, ends, seed=1, spacing_mm=MM)
 
     def style(t: float) -> torch.Tensor:
-        return painter.style_between(SOURCE.style_ends({**made[0], "t": t}, MM))
+        return painter.style_between(SOURCE.style_ends({**records[0], "t": t}, MM))
 
-    assert SOURCE.style_ends(made[1], MM)[2] == 0.5
+    assert SOURCE.style_ends(records[1], MM)[2] == 0.5
     torch.testing.assert_close(style(0.5), (style(0.0) + style(1.0)) / 2)
     assert not torch.equal(style(0.0), style(1.0))
-    subject = SOURCE.load(made[1], MM)
+    subject = SOURCE.load(records[1], MM)
     image = painter.paint_slices(subject.label, style(0.5))
     assert image.shape == subject.label.shape
     assert np.isfinite(image).all()
@@ -129,12 +129,12 @@ def test_a_painter_needs_a_style_encoder(tmp_path: Path) -> None:
         SlicePainter(tmp_path / "plain", torch.device("cpu"))
 
 
-def test_what_cannot_be_paired_is_one_line(vae: str, hearts: Path) -> None:
-    found = list_short_axis_subjects(hearts)
+def test_impossible_pairs_are_refused_in_one_line(vae: str, hearts: Path) -> None:
+    ends = list_short_axis_subjects(hearts)
     with pytest.raises(RecipeError, match="no subject 'P0-EX'; did you mean P0-E"):
-        list_interpolated_records(asked(vae, between=["P0-EX", "P1-ED"]), found, 1, MM)
+        list_interpolated_records(make_section(vae, between=["P0-EX", "P1-ED"]), ends, 1, MM)
     with pytest.raises(RecipeError, match="value 99; there are 30 pairs"):
-        list_interpolated_records(asked(vae, pairs={"random": 99}), found, 1, MM)
+        list_interpolated_records(make_section(vae, pairs={"random": 99}), ends, 1, MM)
     for keys, message in (
         ({"between": ["A", "B"], "pairs": {"random": 1}}, "both between and pairs"),
         ({"pairs": {}}, "one of nearest, random"),
@@ -142,4 +142,4 @@ def test_what_cannot_be_paired_is_one_line(vae: str, hearts: Path) -> None:
         ({"slices": 1}, "2 to 512"),
     ):
         with pytest.raises(ValidationError, match=message):
-            asked(vae, **keys)
+            make_section(vae, **keys)

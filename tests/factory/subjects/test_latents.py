@@ -26,13 +26,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return gan(tmp_path_factory.mktemp("gan"))
 
 
-def asked(model: Path | str, **keys: object) -> DrawnLatents:
+def make_section(model: Path | str, **keys: object) -> DrawnLatents:
     return DrawnLatents.model_validate({"model": str(model), **keys}, strict=False)
 
 
-def drawn(model: Path, **keys: object) -> list[tuple[np.ndarray, np.ndarray]]:
-    part, drawer = asked(model, **keys), LatentSampler(str(model))
-    return [drawer.draw(latent_record(part, i, seed=1)) for i in range(SOURCE.count(part))]
+def draw_all(model: Path, **keys: object) -> list[tuple[np.ndarray, np.ndarray]]:
+    part, sampler = make_section(model, **keys), LatentSampler(str(model))
+    return [sampler.draw(latent_record(part, i, seed=1)) for i in range(SOURCE.count(part))]
 
 
 def test_latents_become_pairs_in_a_dataset(
@@ -45,7 +45,9 @@ def test_latents_become_pairs_in_a_dataset(
     assert dataset.layout.shape == (1, 32, 32)
     assert dataset.layout.table.names == HEART.names
     samples = [dataset.sample(i) for i in range(3)]
-    for sample, (image, label) in zip(samples, drawn(model, count=3, truncation=0.7), strict=True):
+    for sample, (image, label) in zip(
+        samples, draw_all(model, count=3, truncation=0.7), strict=True
+    ):
         assert np.array_equal(sample.arrays["label"][0], label)
         np.testing.assert_allclose(sample.arrays["image"][0], image, atol=1e-4)
         assert 0 <= image.min() < image.max() <= 1
@@ -85,56 +87,56 @@ def test_label_maps_alone_are_painted(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["render", str(file), "--serial", "--json"]) == 0
     dataset = open_dataset(json.loads(capsys.readouterr().out)["path"])
     assert "latents/generator.safetensors" in dataset.record["weights"]
-    for i, (_, label) in enumerate(drawn(labels, count=3, truncation=0.7)):
+    for i, (_, label) in enumerate(draw_all(labels, count=3, truncation=0.7)):
         assert np.array_equal(dataset.sample(i).arrays["label"][0], label)
         assert dataset.sample(i).arrays["image"].std() > 0
 
 
 def test_replicates_differ_in_the_noise_alone(model: Path) -> None:
-    drawer, one = LatentSampler(str(model)), latent_record(asked(model, count=1), 0, 1)
-    first, second = drawer.draw(one, 0)[0], drawer.draw(one, 1)[0]
-    other = drawer.draw(latent_record(asked(model, count=2), 1, 1))[0]
+    sampler, one = LatentSampler(str(model)), latent_record(make_section(model, count=1), 0, 1)
+    first, second = sampler.draw(one, 0)[0], sampler.draw(one, 1)[0]
+    other = sampler.draw(latent_record(make_section(model, count=2), 1, 1))[0]
     assert 0 < np.abs(first - second).mean() < np.abs(first - other).mean()
 
 
 def test_truncation_brings_samples_together(model: Path) -> None:
     spread = [
-        np.std([image for image, _ in drawn(model, count=8, truncation=psi)], axis=0).mean()
+        np.std([image for image, _ in draw_all(model, count=8, truncation=psi)], axis=0).mean()
         for psi in (1.0, 0.5, 0.0)
     ]
     assert spread[0] > spread[1] > spread[2]
 
 
 def test_seeds_name_latents(model: Path) -> None:
-    named = drawn(model, seeds=[7, 9])
-    again = drawn(model, seeds=8, count=2)
+    named = draw_all(model, seeds=[7, 9])
+    again = draw_all(model, seeds=8, count=2)
     assert np.array_equal(named[1][0], again[1][0])
-    assert latent_record(asked(model, seeds=[7, 9]), 1, 1)["id"] == "latent-seed-9"
+    assert latent_record(make_section(model, seeds=[7, 9]), 1, 1)["id"] == "latent-seed-9"
 
 
 @pytest.mark.parametrize("space", ["w", "z"])
 def test_a_walk_goes_from_latent_to_latent(model: Path, space: str) -> None:
     walk = {"between": [7, 9, 4], "steps": 5, "space": space}
-    images = [image for image, _ in drawn(model, interpolate=walk)]
+    images = [image for image, _ in draw_all(model, interpolate=walk)]
     assert len(images) == 11
-    ends = [image for image, _ in drawn(model, seeds=[7, 9, 4])]
+    ends = [image for image, _ in draw_all(model, seeds=[7, 9, 4])]
     np.testing.assert_allclose(images[0], ends[0], atol=1e-5)
     np.testing.assert_allclose(images[5], ends[1], atol=0.5)  # the noise is its leg's
     steps = [np.abs(a - b).mean() for a, b in itertools.pairwise(images[:5])]
     assert max(steps) < np.abs(images[0] - images[4]).mean()
-    ids = [latent_record(asked(model, interpolate=walk), i, 1)["id"] for i in (0, 5, 10)]
+    ids = [latent_record(make_section(model, interpolate=walk), i, 1)["id"] for i in (0, 5, 10)]
     assert ids == ["latent-7-to-9-0of5", "latent-9-to-4-0of5", "latent-9-to-4-5of5"]
 
 
 def test_mixing_keeps_coarse_styles_and_takes_fine_ones(model: Path) -> None:
     part = {"seeds": [7, 8], "mix": {"seeds": [20, 21, 22], "from_resolution": 32}}
-    mixes = [image for image, _ in drawn(model, **part)]
+    mixes = [image for image, _ in draw_all(model, **part)]
     assert len(mixes) == 6
-    (plain, _), *_ = drawn(model, seeds=[7])
+    (plain, _), *_ = draw_all(model, seeds=[7])
     coarse = {"seeds": [7], "mix": {"seeds": [20], "from_resolution": 8}}
-    far = np.abs(drawn(model, **coarse)[0][0] - plain).mean()
+    far = np.abs(draw_all(model, **coarse)[0][0] - plain).mean()
     assert 0 < np.abs(mixes[0] - plain).mean() < far
-    same = drawn(model, seeds=[7], mix={"seeds": [7], "from_resolution": 8})
+    same = draw_all(model, seeds=[7], mix={"seeds": [7], "from_resolution": 8})
     assert np.array_equal(same[0][0], plain)
 
 
@@ -161,14 +163,16 @@ def test_millions_are_counted_without_being_listed(model: Path, tmp_path: Path) 
         ("latents=null", "subjects: missing; this key is required"),
     ],
 )
-def test_what_latents_cannot_have_is_one_line(model: Path, override: str, message: str) -> None:
+def test_options_without_meaning_for_latents_are_refused_in_one_line(
+    model: Path, override: str, message: str
+) -> None:
     text = RECIPE.format(model=model, output="x")
     with pytest.raises(RecipeError, match=message) as caught:
         parse_document(text, "r.yaml", RenderRecipe, (override,))
     assert "\n" not in str(caught.value)
 
 
-def test_models_that_cannot_be_drawn_from_are_told(tmp_path: Path) -> None:
+def test_models_without_latents_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="3 image channels; a dataset's image has one"):
         LatentSampler(str(gan(tmp_path / "rgb", image_channels=3)))
     save_model(tmp_path / "vae", {}, {"family": "label_vae", "config": {}})
@@ -181,4 +185,4 @@ def test_models_that_cannot_be_drawn_from_are_told(tmp_path: Path) -> None:
         LatentSampler(str(nameless))
     plain = LatentSampler(str(gan(tmp_path / "plain", table=None)))
     assert plain.table.names == ("background",)
-    assert not plain.draw(latent_record(asked("m", count=1), 0, 1))[1].any()
+    assert not plain.draw(latent_record(make_section("m", count=1), 0, 1))[1].any()

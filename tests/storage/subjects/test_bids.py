@@ -134,7 +134,7 @@ def test_the_real_atlas_by_its_own_table_and_by_name(real_data: Path) -> None:
 
 
 def file_at(path: Path, kinds: tuple[str, ...] = ("dseg", "T2w")) -> None:
-    """Label and image files of one visit, `path` without what follows the last underscore."""
+    """Write the files of one visit; `path` ends before the last underscore."""
     path.parent.mkdir(parents=True, exist_ok=True)
     label = np.zeros((5, 6, 7), np.uint8)
     label[1:4, 1:5, 1:6] = 3
@@ -223,7 +223,7 @@ def test_a_remark_counts_and_names_visits_without_labels(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("asked", "rec", "says"),
+    ("participant", "rec", "says"),
     [
         ("sub-03", None, r"sub-03 is requested, but has no label file \*_dseg\.nii\.gz$"),
         ("02", "mial", r"sub-02 is .* no label file \S+ of rec mial; there is rec irtk$"),
@@ -231,11 +231,11 @@ def test_a_remark_counts_and_names_visits_without_labels(tmp_path: Path) -> None
     ],
 )
 def test_a_requested_participant_without_labels_is_refused(
-    tmp_path: Path, asked: str, rec: str | None, says: str
+    tmp_path: Path, participant: str, rec: str | None, says: str
 ) -> None:
     root = dataset(tmp_path, {"sub-01": ["mial"], "sub-02": ["irtk"], "sub-03": []})
     file_at(root / "sub-04" / "ses-01" / "anat" / "sub-04_ses-01_rec-mial")
     file_at(root / "sub-04" / "ses-02" / "anat" / "sub-04_ses-02_rec-mial", ("T2w",))
     with pytest.raises(SubjectError, match=says) as caught:
-        list_bids_subjects(root, rec, "feta", ["01", asked])
+        list_bids_subjects(root, rec, "feta", ["01", participant])
     assert "\n" not in str(caught.value)

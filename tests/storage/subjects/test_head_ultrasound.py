@@ -29,7 +29,7 @@ from factory.storage.subjects.load import load_subject
 
 
 def inside(ellipse: Ellipse, shape: tuple[int, int] = (120, 140)) -> np.ndarray:
-    """How far each pixel lies from the centre, 1 on the ellipse."""
+    """Return how far each pixel lies from the centre; 1 is on the ellipse."""
     rows, columns = np.indices(shape) - np.array(ellipse.centre)[:, None, None]
     cos, sin = math.cos(ellipse.angle), math.sin(ellipse.angle)
     along, across = rows * cos + columns * sin, columns * cos - rows * sin
@@ -47,27 +47,27 @@ def ellipses(draw: st.DrawFn) -> Ellipse:
     )
 
 
-def same(found: Ellipse, wanted: Ellipse, within: float) -> None:
-    assert found.centre == pytest.approx(wanted.centre, abs=within)
-    assert (found.long, found.short) == pytest.approx((wanted.long, wanted.short), abs=within)
-    assert abs(math.sin(found.angle - wanted.angle)) < within / 10
-    assert -math.pi / 2 <= found.angle < math.pi / 2
+def same(fitted: Ellipse, truth: Ellipse, within: float) -> None:
+    assert fitted.centre == pytest.approx(truth.centre, abs=within)
+    assert (fitted.long, fitted.short) == pytest.approx((truth.long, truth.short), abs=within)
+    assert abs(math.sin(fitted.angle - truth.angle)) < within / 10
+    assert -math.pi / 2 <= fitted.angle < math.pi / 2
 
 
 @settings(max_examples=25, deadline=None)
 @given(ellipses())
-def test_an_ellipse_is_found_from_its_outline_and_from_its_inside(wanted: Ellipse) -> None:
-    outline = np.abs(inside(wanted) - 1) * wanted.short < 0.7
-    found, residual = fit_ellipse(outline)
-    same(found, wanted, 0.5)
+def test_an_ellipse_fits_its_outline_and_its_inside(truth: Ellipse) -> None:
+    outline = np.abs(inside(truth) - 1) * truth.short < 0.7
+    fitted, residual = fit_ellipse(outline)
+    same(fitted, truth, 0.5)
     assert residual < 1
-    same(mask_ellipse(inside(wanted) <= 1), wanted, 0.5)
+    same(mask_ellipse(inside(truth) <= 1), truth, 0.5)
 
 
 def test_an_outline_cut_by_the_edge_is_still_an_ellipse() -> None:
-    wanted = Ellipse((60.0, 20.0), 50.0, 40.0, 0.3)
-    found, _ = fit_ellipse(np.abs(inside(wanted) - 1) * 40 < 0.7)
-    same(found, wanted, 0.5)
+    truth = Ellipse((60.0, 20.0), 50.0, 40.0, 0.3)
+    fitted, _ = fit_ellipse(np.abs(inside(truth) - 1) * 40 < 0.7)
+    same(fitted, truth, 0.5)
 
 
 @settings(max_examples=15, deadline=None)
@@ -121,7 +121,7 @@ def test_the_ellipse_is_as_long_round_as_the_table_says(real_data: Path) -> None
 
 
 def spoilt(root: Path, how: str) -> str:
-    """Spoil a copy of the made-up folder; what must be said."""
+    """Spoil a copy of the synthetic folder, and return the message that it must give."""
     table = root / "pixel_size_and_HC.csv"
     outline = root / "001_HC_Annotation.png"
     if how == "no table":
@@ -155,13 +155,13 @@ def spoilt(root: Path, how: str) -> str:
     "how",
     ["no table", "no column", "no number", "no outline", "no picture", "empty", "square", "shape"],
 )
-def test_what_cannot_be_read_is_told_in_one_line(
+def test_unreadable_files_are_refused_in_one_line(
     ultrasounds: Path, tmp_path: Path, how: str
 ) -> None:
     root = tmp_path / "heads"
     shutil.copytree(ultrasounds, root)
-    said = spoilt(root, how)
-    with pytest.raises(SubjectError, match=said) as error:
+    message = spoilt(root, how)
+    with pytest.raises(SubjectError, match=message) as error:
         load_head_ultrasound(list_head_ultrasounds(root)[0])
     assert "\n" not in str(error.value)
 

@@ -28,7 +28,7 @@ offsets = st.tuples(*[st.floats(-0.5, 0.5)] * 3)
 
 
 def inside(world: np.ndarray) -> np.ndarray:
-    """Which points (3, n), mm (x, y, z), lie in the ellipsoid about the origin."""
+    """Tell which points (3, n), mm (x, y, z), lie in the ellipsoid around the origin."""
     return ((world / SEMI_AXES[::-1, None]) ** 2).sum(axis=0) < 1
 
 
@@ -87,15 +87,15 @@ def test_a_head_of_nearly_the_same_spacing_keeps_its_size(
 @given(st.sampled_from([1 / 3, 1 / 2, 2, 3]), st.floats(0.97, 1.03), offsets, st.booleans())
 @example(2, 1.001, (0.0, 0.0, 0.0), False)
 @example(1 / 2, 0.99, (0.0, 0.0, 0.0), True)
-def test_so_does_one_of_nearly_a_multiple_of_the_spacing(
+def test_a_head_of_nearly_a_multiple_of_the_spacing_keeps_its_size(
     ratio: float, near: float, centre: tuple[float, ...], odd: bool
 ) -> None:
-    """As the file has it, which at 3 mm is not to 1 % what was drawn into it."""
+    """The reference is the volume in the file, since voxels of 3 mm miss the ellipsoid's by 1 %."""
     spacing = ratio * near
     before = subject_of((spacing,) * 3, centre, odd)
     after = resample(before, 1.0)
-    drawn = (before.label > 0).sum() * spacing**3
-    assert (after.label > 0).sum() == pytest.approx(drawn, rel=0.01)
+    volume = (before.label > 0).sum() * spacing**3
+    assert (after.label > 0).sum() == pytest.approx(volume, rel=0.01)
 
 
 turns = st.tuples(*[st.floats(-25, 25)] * 3)
@@ -127,15 +127,15 @@ def test_an_oblique_or_sheared_file_keeps_its_size(
 
 
 def parts(label: np.ndarray) -> list[int]:
-    """How many separate parts each label has."""
+    """Return how many separate parts each label has."""
     values = range(1, int(label.max()) + 1)
     return [ndimage.label(label == v, np.ones((3, 3, 3)))[1] for v in values]
 
 
 @pytest.mark.parametrize("spacing", [1.003, 1.018, 1.06, 0.97, 0.93])
 def test_every_tissue_keeps_its_volume_and_gets_no_stray_voxels(spacing: float) -> None:
-    made = phantom(28.0, 3, 1.0)
-    before = Subject("p", made.label, Grid.centred(made.label.shape, (spacing,) * 3), made.table)
+    brain = phantom(28.0, 3, 1.0)
+    before = Subject("p", brain.label, Grid.centred(brain.label.shape, (spacing,) * 3), brain.table)
     after = resample(before, 1.0)
     was, now = (np.bincount(s.label.ravel(), minlength=8)[1:] for s in (before, after))
     np.testing.assert_allclose(now, was * spacing**3, rtol=0.02)  # of 5 ml, too

@@ -133,10 +133,10 @@ def broken_pairs(folder: Path) -> dict[str, tuple[Path | None, Path, str]]:
     with_nan[1, 2, 3:6] = np.nan
     with_nan[0, 0, 0] = np.inf
     noise = np.random.Generator(np.random.Philox(1)).random((40, 40, 40), np.float32)
-    whole = write(folder / "whole.nii.gz", noise).read_bytes()
-    (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
-    (folder / "cut_header.nii.gz").write_bytes(whole[:100])
-    (folder / "cut.nii").write_bytes(gzip.decompress(whole)[:5000])
+    content = write(folder / "whole.nii.gz", noise).read_bytes()
+    (folder / "cut.nii.gz").write_bytes(content[: len(content) // 2])
+    (folder / "cut_header.nii.gz").write_bytes(content[:100])
+    (folder / "cut.nii").write_bytes(gzip.decompress(content)[:5000])
     (folder / "text.nii.gz").write_bytes(gzip.compress(b"not a brain " * 99))
     (folder / "plain.nii.gz").write_text("not a brain " * 99)
     (folder / "empty.nii.gz").write_bytes(b"")
@@ -201,7 +201,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_bad_pair_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+def test_a_bad_pair_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     image_path, label_path, says = broken_pairs(tmp_path)[kind]
     with pytest.raises(SubjectError, match=says) as caught:
         load_nifti_pair(image_path, label_path, "feta")

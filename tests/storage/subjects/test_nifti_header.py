@@ -1,4 +1,4 @@
-"""Units, sizes and sides: what a header says is what is read, and what it cannot say is told."""
+"""Units, sizes and sides: what a header says is read, and what it leaves open gives a remark."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_size_that_no_head_has_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_unit_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_unit_is_refused(tmp_path: Path) -> None:
     image = nib.Nifti1Image(LABEL, np.eye(4))
     image.header["xyzt_units"] = 5
     path = tmp_path / "unit.nii"
@@ -122,7 +122,7 @@ def placed(
     return path
 
 
-def test_what_says_a_side_and_agrees_is_read_without_a_word(tmp_path: Path) -> None:
+def test_transforms_that_agree_give_no_remark(tmp_path: Path) -> None:
     for name, case in {
         "sform": (NATIVE, 1, None, 0),
         "qform": (None, 0, NATIVE, 1),
@@ -143,14 +143,14 @@ def test_what_says_a_side_and_agrees_is_read_without_a_word(tmp_path: Path) -> N
         ((None, 0, None, 0), "neither an sform nor a qform is given", False),
     ],
 )  # fmt: skip
-def test_which_transform_is_taken_is_told_where_it_matters(
+def test_a_remark_says_which_transform_is_used(
     tmp_path: Path, case: tuple, says: str, left_is_low: bool
 ) -> None:
     """The ventricle lies at the file's low x: at the left where x runs to the right."""
     path = placed(tmp_path / "one.nii", *case)
-    said = orientation_remark(path)
-    assert said is not None
-    assert says in said
+    remark = orientation_remark(path)
+    assert remark is not None
+    assert says in remark
     label = load_nifti_pair(None, path, "feta").label
     x = np.argwhere(label == 4).mean(axis=0)[2] - np.argwhere(label == 3).mean(axis=0)[2]
     assert (x < 0) == left_is_low

@@ -111,9 +111,9 @@ def test_volumes_are_those_of_normal_fetuses() -> None:
 
 @pytest.mark.parametrize("weeks", WEEKS)
 def test_one_component_where_anatomy_has_one(weeks: float) -> None:
-    found = measure.components(brain(weeks).label, FETA)
-    assert found.pop("ventricles") == 2
-    assert set(found.values()) == {1}
+    components = measure.components(brain(weeks).label, FETA)
+    assert components.pop("ventricles") == 2
+    assert set(components.values()) == {1}
 
 
 @pytest.mark.parametrize("weeks", WEEKS)
@@ -163,6 +163,6 @@ def test_an_age_outside_the_curves_is_refused(weeks: float) -> None:
 
 
 @pytest.mark.parametrize("spacing", [0.0, -1.0, float("nan"), 9.0])
-def test_a_spacing_that_cannot_be_is_refused(spacing: float) -> None:
+def test_an_impossible_spacing_is_refused(spacing: float) -> None:
     with pytest.raises(SubjectError, match="spacing_mm"):
         phantom(24.0, 0, spacing)

@@ -1,4 +1,4 @@
-"""What is read of a PNG is what it means, whatever its mode and depth."""
+"""A PNG gives the same picture or label map in every mode and depth."""
 
 import struct
 import zlib
@@ -44,7 +44,7 @@ def write_grey(path: Path, values: np.ndarray, bits: int) -> None:
 
 
 def written(path: Path, kind: str) -> np.ndarray:
-    """A label map of a kind; what its numbers are."""
+    """Write a label map of a kind, and return its numbers."""
     alpha = Image.fromarray(np.where(LABEL > 1, 255, 90).astype(np.uint8))
     grey = Image.fromarray(LABEL)
     if kind == "palette":
@@ -93,7 +93,9 @@ def test_labels_are_the_numbers_that_are_stored(tmp_path: Path, kind: str) -> No
         (LABEL.astype(np.uint16) * 200, r"label 600 .*; allowed: whole numbers from 0 to 255"),
     ],
 )
-def test_what_is_no_label_map_is_one_line(tmp_path: Path, values: np.ndarray, says: str) -> None:
+def test_files_without_labels_are_refused_in_one_line(
+    tmp_path: Path, values: np.ndarray, says: str
+) -> None:
     Image.fromarray(values).save(tmp_path / "l.png")
     with pytest.raises(SubjectError, match=f"l.png: {says}"):
         read_labels(tmp_path / "l.png")
@@ -149,17 +151,17 @@ def test_an_ultrasound_is_the_same_head_in_any_mode(
             grey = opened.copy()
         values = np.asarray(grey)
         if kind == "16 bits":
-            made = Image.fromarray(values.astype(np.uint16) * 257)
+            picture = Image.fromarray(values.astype(np.uint16) * 257)
         elif kind == "12 bits of 16":
-            made = Image.fromarray(values.astype(np.uint16) * 16)
+            picture = Image.fromarray(values.astype(np.uint16) * 16)
         elif kind == "grey with alpha":
-            made = Image.merge("LA", (grey, Image.fromarray(255 - values)))
+            picture = Image.merge("LA", (grey, Image.fromarray(255 - values)))
         elif key == "image":
-            made = indexed(values, [v for v in range(256) for _ in range(3)])
+            picture = indexed(values, [v for v in range(256) for _ in range(3)])
         else:  # an outline of index 1 on a background of 0, whatever their colours
-            made = indexed((values > 0).astype(np.uint8), [255, 255, 255, 0, 0, 0])
+            picture = indexed((values > 0).astype(np.uint8), [255, 255, 255, 0, 0, 0])
         other[key] = str(tmp_path / Path(record[key]).name)
-        made.save(other[key])
+        picture.save(other[key])
     one, same = load_head_ultrasound(record), load_head_ultrasound(other)
     np.testing.assert_array_equal(one.label, same.label)
     scale = 16 / 257 if kind == "12 bits of 16" else 1

@@ -98,7 +98,9 @@ def test_downsampling_does_not_alias() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(shape=st.tuples(*[st.integers(26, 60)] * 3))
-def test_fit_centres_the_brain_and_moves_nothing_in_the_world(shape: tuple[int, int, int]) -> None:
+def test_cropping_centres_the_brain_and_moves_nothing_in_the_world(
+    shape: tuple[int, int, int],
+) -> None:
     before = ball((1.0, 1.0, 1.0), (28, 33, 27))
     after = crop_to_shape(before, shape)
     assert after.label.shape == after.grid.shape == shape

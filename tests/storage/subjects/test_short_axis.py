@@ -60,7 +60,7 @@ near_one = st.one_of(st.floats(0.9, 1.1), st.floats(0.997, 1.003))
 @example(1.0005, 1.0005, (0.0, 0.0))
 @example(1.003, 1.003, (0.0, 0.0))
 @example(1.018, 0.99, (0.25, 0.0))
-def test_areas_are_kept_where_a_file_has_nearly_the_spacing_asked_for(
+def test_areas_are_kept_where_a_file_has_nearly_the_requested_spacing(
     tmp_path_factory: pytest.TempPathFactory, dy: float, dx: float, centre: tuple[float, float]
 ) -> None:
     """A pool of 18 to 22 mm in a wall of 9, in planes of their own."""
@@ -74,11 +74,11 @@ def test_areas_are_kept_where_a_file_has_nearly_the_spacing_asked_for(
         file = nib.Nifti1Image(label.T.astype(np.int16), np.diag([dx, dy, 8, 1]))
         nib.save(file, folder / f"{name}.nii")
         record[name] = str(folder / f"{name}.nii")
-    made = load_short_axis(record, 1.0).label
-    drawn = [(label == value).sum() * dx * dy for value in (1, 2)]
-    assert [(made == value).sum() for value in (1, 2)] == pytest.approx(drawn, rel=0.01)
+    resampled = load_short_axis(record, 1.0).label
+    areas = [(label == value).sum() * dx * dy for value in (1, 2)]
+    assert [(resampled == value).sum() for value in (1, 2)] == pytest.approx(areas, rel=0.01)
     discs = [np.pi * (pools**2).sum(), np.pi * ((pools + 9) ** 2 - pools**2).sum()]
-    assert drawn == pytest.approx(discs, rel=0.02)
+    assert areas == pytest.approx(discs, rel=0.02)
 
 
 def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
@@ -98,7 +98,9 @@ def test_a_stack_is_turned_so_that_the_apex_comes_first(hearts: Path) -> None:
         (lambda v: v * 3, r"labels are \[0, 3, 6, 9\]; allowed"),
     ],
 )
-def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: str) -> None:
+def test_a_bad_stack_is_refused_in_one_line(
+    hearts: Path, tmp_path: Path, spoil, message: str
+) -> None:
     record = list_short_axis_subjects(hearts)[0]
     values = np.asarray(nib.load(record["label"]).dataobj)
     path = tmp_path / "x_gt.nii.gz"
@@ -108,7 +110,7 @@ def test_a_bad_stack_is_one_line(hearts: Path, tmp_path: Path, spoil, message: s
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_there_is_named(hearts: Path, tmp_path: Path) -> None:
+def test_missing_files_and_participants_are_named(hearts: Path, tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match="no such file, so this is not a folder of stacks"):
         list_short_axis_subjects(tmp_path)
     with pytest.raises(SubjectError, match="no participant P33; did you mean P3"):

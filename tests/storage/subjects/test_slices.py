@@ -64,7 +64,7 @@ def chaos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_chaos_series_are_scaled_as_a_whole_and_labels_told(chaos: Path) -> None:
+def test_chaos_series_are_scaled_as_a_whole_and_labelled(chaos: Path) -> None:
     planes = read_chaos_planes(chaos, 24)
     assert [p.subject for p in planes] == ["1"] * 3 + ["15"] * 2
     assert [p.label is None for p in planes] == [False] * 3 + [True] * 2
@@ -78,7 +78,7 @@ def test_chaos_series_are_scaled_as_a_whole_and_labels_told(chaos: Path) -> None
     assert read_chaos_planes(chaos, 12)[0].image.shape == (1, 12, 12)
 
 
-def test_what_is_no_chaos_is_one_line(chaos: Path, tmp_path: Path) -> None:
+def test_other_folders_than_chaos_are_refused_in_one_line(chaos: Path, tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match="no MR/<id>/T1DUAL/DICOM_anon/OutPhase here"):
         read_chaos_planes(chaos, 24, "OutPhase")
     ground = chaos / "MR" / "1" / "T1DUAL" / "Ground"
@@ -131,7 +131,7 @@ def test_unpadded_slices_find_their_padded_label_maps(tmp_path: Path) -> None:
 
 
 def test_slices_find_their_label_maps_by_the_numbers_in_their_headers(tmp_path: Path) -> None:
-    """Their names count from where a scanner happened to be."""
+    """The numbers in the files' names start at the scanner's own count."""
     slices = {f"IM-0001-{70 - n:04d}": n for n in range(1, 12)}
     masks = {f"IM-0001-{n:04d}": n for n in range(1, 12)}
     numbered(tmp_path, slices, masks)
@@ -152,7 +152,7 @@ def test_a_whole_name_goes_before_any_number(tmp_path: Path) -> None:
 
 
 def test_the_other_echo_has_the_label_maps_between_its_numbers(tmp_path: Path) -> None:
-    """As CHAOS numbers the echoes in turn and names Ground by one of them."""
+    """CHAOS numbers the two echoes in turn and names Ground after one of them."""
     slices = {f"IMG-0004-{n:05d}": None for n in (1, 3, 5, 7)}
     numbered(tmp_path, slices, {f"IMG-0004-{n + 1:05d}": n for n in (1, 3, 5, 7)}, "OutPhase")
     check_pairs(tmp_path, 4, "OutPhase")
@@ -208,18 +208,18 @@ def test_a_slice_whose_least_value_is_white_is_turned(tmp_path: Path) -> None:
         np.testing.assert_array_equal(plane.image[0], LABEL - 1.0)
 
 
-def test_a_compression_that_cannot_be_undone_is_told_with_its_file(chaos: Path) -> None:
+def test_an_unreadable_compression_names_its_file(chaos: Path) -> None:
     path = chaos / "MR" / "1" / "T1DUAL" / "DICOM_anon" / "InPhase" / "IMG-00000.dcm"
-    found = pydicom.dcmread(path)
-    found.file_meta.TransferSyntaxUID = JPEG2000Lossless
-    found.PixelData = encapsulate([found.PixelData])
-    found["PixelData"].VR = "OB"
-    found.save_as(path)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.PixelData = encapsulate([dataset.PixelData])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
     with pytest.raises(SubjectError, match=r"IMG-00000.dcm: the slice cannot be read"):
         read_chaos_planes(chaos, 24)
 
 
-def test_pngs_belong_to_whom_their_names_say(tmp_path: Path) -> None:
+def test_the_subject_of_a_png_is_in_its_name(tmp_path: Path) -> None:
     grey = (LABEL * 100).astype(np.uint8)
     for name in ("images/p07_1.png", "images/p07_2.png", "images/p08_1.png"):
         write_png(tmp_path / name, grey)
@@ -241,7 +241,7 @@ def test_pngs_of_several_channels_bits_and_shapes(tmp_path: Path) -> None:
     assert (read_png_planes(tmp_path / "b", 8)[0].image == 1).all()
 
 
-def test_pictures_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
+def test_unusable_pictures_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SubjectError, match=r"no \.png in this folder"):
         read_png_planes(tmp_path, 8)
     (tmp_path / "x_1.png").write_bytes(b"text")
@@ -289,7 +289,7 @@ def test_stacks_belong_to_persons_and_show_their_hearts(hearts: Path) -> None:
 def test_areas_are_kept_at_nearly_the_same_resolution(
     tmp_path_factory: pytest.TempPathFactory, side: int, size: float, centre: tuple[float, float]
 ) -> None:
-    """Of a disc off the middle: there, it could grow by eight pixels at once alone."""
+    """The disc lies off the middle: a centred one can only grow by eight pixels at once."""
     y, x = np.mgrid[:side, :side] - (side - 1) / 2 - np.reshape(centre, (2, 1, 1))
     disc = (np.hypot(y, x) < size * side).astype(np.uint8)
     folder = tmp_path_factory.mktemp("discs")
@@ -300,7 +300,7 @@ def test_areas_are_kept_at_nearly_the_same_resolution(
     assert plane.label.mean() == pytest.approx(disc.mean(), rel=0.01)
 
 
-def test_volumes_whose_values_or_places_cannot_be_used_are_refused(tmp_path: Path) -> None:
+def test_volumes_with_unusable_values_or_places_are_refused(tmp_path: Path) -> None:
     good = np.zeros((24, 24, 5), np.float32)
     good[4:20, 4:20, 1:4] = 1
     nan, half, many = good.copy(), good / 2, good * 300

@@ -21,7 +21,7 @@ from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
 from factory.results import EvaluateReport, PlanReport, RenderReport, TrainReport, rejected_samples
 from factory.schema.render_recipe import Recipe
-from factory.schema.render_recipe import load_recipe as load_file
+from factory.schema.render_recipe import load_recipe_file as load_file
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.json_value import JsonValue

@@ -18,12 +18,12 @@ def parameter_text(node: JsonValue, unit: str | None = None) -> str:
             f"{name} {parameter_text(v, unit)}" for name, v in zip("zyx", node, strict=True)
         )
     if keyword is None:
-        return value_text(node) + end
+        return value_in_words(node) + end
     body = node[keyword]
     count = f", {node['count']} draws a case each" if "count" in node else ""
     if keyword in ("each", "zip"):
         step = " in step" if keyword == "zip" else ""
-        return f"each of {value_text(body)}{end}{step}"
+        return f"each of {value_in_words(body)}{end}{step}"
     if keyword == "range":
         return f"each from {body[0]:g} to {body[1]:g}{end} by {body[2]:g}"
     if keyword == "uniform":
@@ -36,17 +36,17 @@ def parameter_text(node: JsonValue, unit: str | None = None) -> str:
         return f"drawn {shape}, from {body['min']:g} to {body['max']:g}{end}{count}"
     if isinstance(body, dict):
         total = sum(body.values())
-        shares = (f"{value_text(value)} ({100 * w / total:.3g} %)" for value, w in body.items())
+        shares = (f"{value_in_words(value)} ({100 * w / total:.3g} %)" for value, w in body.items())
         return f"one of {', '.join(shares)}{end}{count}"
-    return f"one of {value_text(body)}{end}{count}"
+    return f"one of {value_in_words(body)}{end}{count}"
 
 
-def value_text(value: JsonValue) -> str:
+def value_in_words(value: JsonValue) -> str:
     """Return a plain value in words."""
     if isinstance(value, dict):
-        return ", ".join(f"{value_text(key)}: {value_text(v)}" for key, v in value.items())
+        return ", ".join(f"{value_in_words(key)}: {value_in_words(v)}" for key, v in value.items())
     if isinstance(value, tuple | list):
-        return ", ".join(map(value_text, value))
+        return ", ".join(map(value_in_words, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

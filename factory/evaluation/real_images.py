@@ -24,7 +24,7 @@ from factory.families.stylegan2.data import read as read_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.lookup import find_recipe
 from factory.planning.compatibility import subject_warnings
-from factory.schema.render_recipe import load_recipe
+from factory.schema.render_recipe import load_recipe_file
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.bids import list_bids_remarks, list_bids_subjects
 from factory.storage.subjects.load import load_subject
@@ -85,7 +85,7 @@ def find_real_images(
         raise FactoryError(f"--real {name}: no such folder or recipe")
     file = find_recipe(name)
     if "family" not in (read_yaml(read_text(file), str(file)).data or {}):
-        loaded = load_recipe(file, overrides)
+        loaded = load_recipe_file(file, overrides)
         subjects = loaded.spec.catalogue.records
         remarks = subject_warnings(loaded)
         return RealImages(images_of_records(name, subjects, generated, remarks))

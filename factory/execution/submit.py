@@ -17,7 +17,7 @@ from typing import Any
 from factory.errors import FactoryError
 from factory.execution.submit_bundle import pack
 from factory.lookup import find_recipe
-from factory.schema.render_recipe import load_recipe
+from factory.schema.render_recipe import load_recipe_file
 
 _ELSEWHERE = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")  # Ray would have them before --address
 
@@ -31,7 +31,7 @@ def submit(
     port is forwarded. KeyboardInterrupt, passed on, says how to follow the job again and how to
     stop it. Raises FactoryError where the recipe cannot be sent, or no job server answers.
     """
-    recipe = load_recipe(find_recipe(name), overrides)
+    recipe = load_recipe_file(find_recipe(name), overrides)
     client = _client(address)
     with tempfile.TemporaryDirectory(prefix="factory-submit-") as folder:
         file = pack(recipe, Path(folder))

@@ -12,7 +12,7 @@ from factory.case import Case, CaseGrid
 from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
 from factory.planning.grid import grid_shape
-from factory.planning.groups import CaseGroup, case_groups, subject_records
+from factory.planning.groups import CaseGroup, case_groups, group_subjects
 from factory.planning.sweeps import Sweep, count_variants, sweep_axes, variant_at
 from factory.schema.label_table import added_labels
 from factory.schema.render_recipe import Recipe
@@ -60,7 +60,7 @@ def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case
         per_subject = count_variants(sweeps) * replicates
         skipped = min(start // per_subject, group.count)
         start -= skipped * per_subject
-        for subject in subject_records(recipe, group, skipped):
+        for subject in group_subjects(recipe, group, skipped):
             for index in range(start, per_subject):
                 yield partial(make, group, sweeps, subject, index)
             start = 0

@@ -40,7 +40,7 @@ def subject_warnings(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
-def check_labels(recipe: Recipe, card: Card) -> None:
+def check_model_labels(recipe: Recipe, card: Card) -> None:
     """Check that a model can make the images of a recipe and knows all of its labels.
 
     Raises:

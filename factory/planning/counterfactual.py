@@ -8,7 +8,7 @@ from factory.case import Case
 from factory.errors import RecipeError
 from factory.planning.case_builder import CaseBuilder
 from factory.planning.columns import recipe_columns
-from factory.planning.groups import CaseGroup, case_groups, subject_records
+from factory.planning.groups import CaseGroup, case_groups, group_subjects
 from factory.planning.sweeps import count_variants, full_name, sweep_axes, variant_at
 from factory.schema.render_recipe import Recipe, parse_recipe
 from factory.storage.nearest_name import nearest_name_hint
@@ -29,7 +29,7 @@ def change_case(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
         RecipeError: A name is not a parameter, or the recipe does not allow the value.
     """
     group = _find_group(recipe, case)
-    subject = next(s for s in subject_records(recipe, group, 0) if s["id"] == case.subject["id"])
+    subject = next(s for s in group_subjects(recipe, group, 0) if s["id"] == case.subject["id"])
     columns = recipe_columns(case_groups(recipe))
     keys = dict(_recipe_keys(recipe, group, columns))
     overrides = [f"output.path={recipe.spec.output.path}"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from factory.acquisition.section import acquisition_columns
 from factory.anatomy.edits.registry import split_edit
 from factory.case import Case
-from factory.config.phrases import parameter_text, value_text
+from factory.config.phrases import parameter_text, value_in_words
 from factory.config.units import unit_of
 from factory.lookup import find_recipe
 from factory.planning.cases import cases_per_subject, count_cases, iterate_cases
@@ -17,7 +17,7 @@ from factory.planning.grid import grid_shape, voxel_text
 from factory.planning.groups import CaseGroup, case_groups
 from factory.planning.sweeps import count_variants, sweep_axes
 from factory.schema.gate import gate_text
-from factory.schema.render_recipe import Recipe, load_recipe
+from factory.schema.render_recipe import Recipe, load_recipe_file
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
 from factory.text import count_text
@@ -92,7 +92,7 @@ def describe_recipe(
         StorageError: The subjects cannot be read.
     """
     changes = [*overrides, *([] if output is None else [f"output.path={json.dumps(output)}"])]
-    recipe = load_recipe(find_recipe(name), changes)
+    recipe = load_recipe_file(find_recipe(name), changes)
     return Description(
         count_cases(recipe),
         explain_recipe(recipe) if explain else None,
@@ -128,7 +128,7 @@ def _appearance_sentence(spec: JsonObject) -> str:
     if "appearance" not in spec:
         return f"The image is the model's own; every draw follows from seed {spec['seed']}."
     look = spec["appearance"]
-    how = f"its orientations fused by {value_text(look['fuse'])}"
+    how = f"its orientations fused by {value_in_words(look['fuse'])}"
     origins = [SOURCES[name].painted_from for name in spec["subjects"]]
     if origin := next(filter(None, origins), None):
         how = f"from {origin}"

@@ -83,7 +83,7 @@ def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     return quota
 
 
-def subject_records(recipe: Recipe, group: CaseGroup, start: int) -> Iterator[JsonObject]:
+def group_subjects(recipe: Recipe, group: CaseGroup, start: int) -> Iterator[JsonObject]:
     """Yield the records of the subjects of a group, without the parameters that are drawn for them.
 
     Args:

@@ -14,7 +14,7 @@ from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
 from factory.planning.compatibility import (
     check_gate,
-    check_labels,
+    check_model_labels,
     check_precision,
     check_shape,
     gate_warnings,
@@ -236,7 +236,7 @@ def make_plan(
             know a label.
         SubjectError: Subjects cannot be read.
     """
-    check_labels(recipe, card)
+    check_model_labels(recipe, card)
     check_precision(recipe, card)
     family = family_of(card)
     if fusion is not None:

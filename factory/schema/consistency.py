@@ -114,7 +114,7 @@ def check_labels(recipe: RecipeSections) -> None:
             common = used_names
 
 
-def check_originals(recipe: RecipeSections) -> None:
+def check_original_images(recipe: RecipeSections) -> None:
     """Check that the subjects have images if the recipe stores original images."""
     if not recipe.output.original:
         return
@@ -189,7 +189,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_shares,
     check_conditions_and_zips,
     check_labels,
-    check_originals,
+    check_original_images,
     check_sources,
     check_interpolation,
 )

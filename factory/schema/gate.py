@@ -19,7 +19,7 @@ Distance = Annotated[float, Field(gt=0, le=50), allowed("a distance above 0, at 
 Tries = Annotated[int, Field(ge=1, le=20), allowed("a whole number from 1 to 20")]
 
 
-class Limits(Section):
+class GateLimits(Section):
     """The limits of one structure: its segmentation in the image is compared with its label.
 
     dice: the minimum Dice overlap. volume_error: the maximum error of the volume, as a share of the
@@ -31,9 +31,9 @@ class Limits(Section):
     surface_mm: Distance | None = None
 
     @model_validator(mode="after")
-    def _not_empty(self) -> "Limits":
+    def _not_empty(self) -> "GateLimits":
         if not self.by_measure:
-            raise problem(f"allowed: at least one of {join_names(Limits.model_fields)}")
+            raise problem(f"allowed: at least one of {join_names(GateLimits.model_fields)}")
         return self
 
     @property
@@ -64,7 +64,7 @@ class GateBase(Section):
     @property
     def structures(self) -> dict[str, dict[str, float]]:
         """The limits by structure and measure, in the order of the label tables."""
-        limits: Mapping[str, Limits | None] = {name: getattr(self, name) for name in TISSUES}
+        limits: Mapping[str, GateLimits | None] = {name: getattr(self, name) for name in TISSUES}
         return {name: limit.by_measure for name, limit in limits.items() if limit is not None}
 
 
@@ -75,7 +75,7 @@ else:
         "Gate",
         __base__=GateBase,
         __doc__=GateBase.__doc__,
-        **dict.fromkeys(TISSUES, (Limits | None, None)),
+        **dict.fromkeys(TISSUES, (GateLimits | None, None)),
     )
 
 

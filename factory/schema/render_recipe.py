@@ -47,7 +47,7 @@ class Recipe(CheckedDocument[RenderRecipe]):
     """A render recipe, checked and with its defaults."""
 
 
-def load_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe_file(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a render recipe and apply --set overrides.
 
     Raises:

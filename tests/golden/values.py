@@ -15,7 +15,7 @@ from factory import cli
 from factory.cli.datasets import FORMATS
 from factory.families.registry import load_training
 from factory.planning.cases import count_cases, iterate_cases
-from factory.schema.render_recipe import load_recipe
+from factory.schema.render_recipe import load_recipe_file
 from factory.storage.dataset.environment import current_environment
 from factory.storage.dataset.open import open_dataset
 from factory.text import join_names
@@ -69,7 +69,7 @@ def recipe_values(workplace: Path) -> dict[str, Any]:
     """By recipe: digest, number of cases, first and last case. The working folder is workplace."""
     found = {}
     for file in sorted(workplace.glob("recipes/*.yaml")):
-        recipe = load_recipe(file.relative_to(workplace))
+        recipe = load_recipe_file(file.relative_to(workplace))
         count = count_cases(recipe)
         first, last = (next(iterate_cases(recipe, index)).to_json() for index in (0, count - 1))
         found[file.stem] = {

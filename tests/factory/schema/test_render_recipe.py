@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factory.config.loading import load_document, parse_document
 from factory.errors import RecipeError
-from factory.schema.render_recipe import Recipe, RenderRecipe, load_recipe
+from factory.schema.render_recipe import Recipe, RenderRecipe, load_recipe_file
 
 TEXT = """\
 seed: 2021
@@ -41,7 +41,7 @@ def refused(text: str = TEXT, *overrides: str) -> str:
 
 
 def test_the_shipped_recipe_is_what_the_issue_describes() -> None:
-    spec = load_recipe("recipes/hydrocephalus.yaml").spec
+    spec = load_recipe_file("recipes/hydrocephalus.yaml").spec
     assert spec.subjects.phantom is not None
     assert spec.subjects.phantom.count == 4
     assert spec.subjects.phantom.gestational_age_weeks.uniform == (21, 34)

@@ -17,7 +17,7 @@ from factory.planning.explain import explain_recipe
 from factory.planning.machine import Machine
 from factory.planning.plan import make_plan
 from factory.schema.json_schema import recipe_schema
-from factory.schema.render_recipe import RenderRecipe, load_recipe
+from factory.schema.render_recipe import RenderRecipe, load_recipe_file
 from factory.storage.subjects.head_ultrasound import HEAD
 from factory.storage.subjects.short_axis import HEART
 
@@ -42,19 +42,19 @@ def test_three_lines_say_what_for_whom_and_how_long(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RENDER, ids=lambda path: path.stem)
 def test_a_render_recipe_plans(path: Path, hearts: Path, ultrasounds: Path, tmp_path: Path) -> None:
-    recipe, card = load_recipe(path), {"config": {"hidden": 32, "width": 12}}
+    recipe, card = load_recipe_file(path), {"config": {"hidden": 32, "width": 12}}
     if recipe.spec.latents:  # of a model that is not ours to ship
         card = {"family": "stylegan2", "sha256": {}, "config": {"resolution": 64}}
         card["config"]["image_channels"] = 1
         card["label_table"] = {"names": list(HEART.names), "colours": list(HEART.colours)}
         (tmp_path / "card.json").write_text(json.dumps(card))
-        recipe = load_recipe(path, (f"latents.model={tmp_path}",))
+        recipe = load_recipe_file(path, (f"latents.model={tmp_path}",))
     if recipe.spec.subjects.short_axis:  # of data that is not ours to ship
         own = (f"subjects.short_axis.path={hearts}", "interpolate.between=[P0-ED, P1-ED]")
-        recipe = load_recipe(path, own)
+        recipe = load_recipe_file(path, own)
         card |= {"label_table": {"names": list(HEART.names)}}
     if recipe.spec.subjects.ultrasound:
-        recipe = load_recipe(path, [f"subjects.ultrasound.path={ultrasounds}"])
+        recipe = load_recipe_file(path, [f"subjects.ultrasound.path={ultrasounds}"])
         card |= {"label_table": {"names": list(HEAD.names)}}
     made = make_plan(recipe, card, 15_000_000, MACHINE)
     ids = [case.id for case in iterate_cases(recipe)]
@@ -64,7 +64,7 @@ def test_a_render_recipe_plans(path: Path, hearts: Path, ultrasounds: Path, tmp_
 
 @pytest.mark.parametrize(
     ("kind", "paths", "load"),
-    [("render", RENDER, load_recipe), ("train", TRAIN, load_training)],
+    [("render", RENDER, load_recipe_file), ("train", TRAIN, load_training)],
     ids=["render", "train"],
 )
 def test_recipes_fit_the_schema_and_the_schema_finds_mistakes(kind, paths, load) -> None:

@@ -1,0 +1,93 @@
+"""Names across the packages: no public name twice, and no name that says nothing.
+
+The lists of exceptions may only shrink.
+"""
+
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("factory", "models", "storage")
+
+FORBIDDEN = frozenset(
+    [
+        "found",
+        "made",
+        "part",
+        "known",
+        "chosen",
+        "own",
+        "said",
+        "held",
+        "drawn",
+        "wanted",
+        "whole",
+        "learnt",
+        "shown",
+        "given",
+        "every",
+        "kept",
+        "asked",
+        "there",
+    ]
+)
+"""Words that do not say what a value is, if they are a name on their own."""
+
+DUPLICATES = frozenset(["@@"])
+"""Public names that more than one package defines. A verb of the public API has a function of its
+name in factory.cli by design."""
+
+FORBIDDEN_COUNTS: dict[str, int] = {}
+"""How often each package still has a forbidden name; 0 for packages that are not listed."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module's package (factory.<sub>, models or storage.<sub>) and syntax tree."""
+    for top in PACKAGES:
+        for file in sorted((ROOT / top).rglob("*.py")):
+            path = file.relative_to(ROOT)
+            if path.parts[:2] in (("factory", "models"), ("factory", "storage")):
+                continue  # links to the other two
+            sub = path.parts[1] if top != "models" and len(path.parts) > 2 else ""
+            yield f"{top}.{sub}".rstrip("."), ast.parse(file.read_text())
+
+
+def bound_names(tree: ast.Module) -> Iterator[str]:
+    """The names of functions, parameters and variables, as often as they are bound."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def duplicated_names() -> set[str]:
+    """The public functions and classes that more than one package defines."""
+    packages = defaultdict(set)
+    for package, tree in modules():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                packages[node.name].add(package)
+    return {name for name, places in packages.items() if len(places) > 1}
+
+
+def test_a_public_name_is_defined_in_one_package() -> None:
+    assert duplicated_names() == DUPLICATES, (
+        "rename a new duplicate; remove a name that is no longer one from the list"
+    )
+
+
+def test_no_name_is_a_word_that_says_nothing() -> None:
+    counts: Counter[str] = Counter()
+    for package, tree in modules():
+        counts[package] += sum(name in FORBIDDEN for name in bound_names(tree))
+    grown = {
+        package: count
+        for package, count in counts.items()
+        if count > FORBIDDEN_COUNTS.get(package, 0)
+    }
+    assert not grown, "name the value after what it is; the counts may only shrink"

@@ -10,16 +10,17 @@ is timed once it has a line in EDITS. Written: anatomy_speed.json, .md and .png.
 """
 
 import argparse
+import functools
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from report_table import bars, keep
+from report_table import bars, write_results
 
 from factory.anatomy import measures as measure
 from factory.anatomy.deformation import warp
@@ -27,6 +28,7 @@ from factory.anatomy.edits.deform.edit import LATTICE_MM, random_velocity
 from factory.anatomy.edits.registry import OPERATORS
 from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.regions import midline_x
+from factory.case import AddedLabel
 from factory.errors import AnatomyError
 from factory.schema.label_table import extended_table
 from factory.storage.subjects.phantom import phantom
@@ -82,19 +84,21 @@ Head = tuple[np.ndarray, tuple[float, float, float]]
 
 
 def head(weeks: float, spacing: float, shape: tuple[int, int, int]) -> Head:
+    """Return the label map of a phantom, padded to a shape, and its spacing in mm."""
     label = phantom(weeks, 1, spacing).label
     room = [n - m for n, m in zip(shape, label.shape, strict=True)]
     return np.pad(label, [(r // 2, r - r // 2) for r in room]), (spacing,) * 3
 
 
 def forget() -> None:
-    """Measures and edits of another head, so that nothing kept of the last one helps the next."""
+    """Measure and edit another head, so that caches of the last one do not help the next."""
     label, spacing = phantom(30, 1, 3.0).label, (3.0,) * 3
     measure.measure(label, spacing, FETA)
     OPERATORS["ventriculomegaly"].apply(label, spacing, FETA, atrial_width_mm=14.0, mode="displace")
 
 
 def seconds(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Return the processor seconds of some work, the least of some repeats, and its result."""
     times, result = [], None
     for _ in range(repeats):
         forget()
@@ -106,33 +110,35 @@ def seconds(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 
 @dataclass
 class Rows:
-    """Lines of the table, printed as they come, and the seconds and targets behind them."""
+    """The lines of the table, printed at once, with the seconds and targets behind them."""
 
     lines: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
 
     def say(self, line: str) -> None:
+        """Print a line of the table."""
         self.lines.append(line)
         print(line, flush=True)
 
     def add(
         self, name: str, took: float, target: float | None, evaluations: int | None = None
     ) -> None:
-        """WARP_S is held against one evaluation, any other target against the whole."""
+        """Add a row; WARP_S is the target of one evaluation, any other target that of the whole."""
         each = took / evaluations if evaluations else None
         beside, counted = "" if target is None else f"{target:g}", took
         if each is not None and target == WARP_S:
             beside, counted = f"{target:g} an evaluation", each
         note = f"**missed, {counted / target:.1f} ×**" if target and counted > target else ""
-        apart = f"{evaluations} | {each:.2f}" if each is not None else " | "
-        self.say(f"| {name} | {took:.2f} | {apart} | {beside} | {note} |")
+        details = f"{evaluations} | {each:.2f}" if each is not None else " | "
+        self.say(f"| {name} | {took:.2f} | {details} | {beside} | {note} |")
         self.seconds[name] = counted
         if target:
             self.targets[name] = target
 
 
 def measures(rows: Rows, large: Head, small: Head, repeats: int) -> None:
+    """Time every measure."""
     label, spacing = large
     where = label, spacing, FETA
     for name, work in {
@@ -150,25 +156,25 @@ def measures(rows: Rows, large: Head, small: Head, repeats: int) -> None:
     }.items():
         rows.add(name, seconds(work, repeats)[0], MEASURE_S)
     for size, (array, voxel) in {"192³": large, "as shipped": small}.items():
-        took, _ = seconds(lambda a=array, v=voxel: measure.measure(a, v, FETA), repeats)
+        took, _ = seconds(functools.partial(measure.measure, array, voxel, FETA), repeats)
         rows.add(f"all measures of a sample, {size}", took, None)
 
 
 def edits(rows: Rows, large: Head, repeats: int) -> None:
+    """Time every edit."""
     label, spacing = large
-    brought = ({"name": name, "looks_like": "white_matter"} for name in ("lesion", CALLOSUM))
-    table = extended_table(list(brought))
+    table = extended_table(tuple(AddedLabel(name, "white_matter") for name in ("lesion", CALLOSUM)))
     for operator in OPERATORS:
         kind = OPERATORS[operator]
-        known = {"seed": 1} if kind.random else {}
-        known |= {"age_weeks": WEEKS} if kind.takes_age else {}
+        extra: dict[str, Any] = {"seed": 1} if kind.random else {}
+        extra |= {"age_weeks": WEEKS} if kind.takes_age else {}
         array = with_callosum(label, spacing, table) if CALLOSUM in kind.needs else label
         for what, target, parameters in EDITS.get(operator) or examples(operator):
             name = f"{operator}, {what}"
-            given = parameters | known
             try:
+                arguments = {**parameters, **extra}
                 evaluations, took = timed(
-                    operator, lambda e, a=array, g=given: e(a, spacing, table, **g), repeats
+                    operator, functools.partial(apply, array, spacing, table, arguments), repeats
                 )
             except AnatomyError as error:
                 rows.say(f"| {name} | | | | | refused: {error} |")
@@ -176,14 +182,25 @@ def edits(rows: Rows, large: Head, repeats: int) -> None:
             rows.add(name, took, target, evaluations)
 
 
+def apply(
+    label: np.ndarray,
+    spacing: tuple[float, float, float],
+    table: LabelTable,
+    arguments: Mapping[str, Any],
+    edit: Callable[..., Any],
+) -> Any:
+    """Apply an edit."""
+    return edit(label, spacing, table, **arguments)
+
+
 def examples(operator: str) -> list[tuple[str, float | None, dict[str, Any]]]:
-    """The examples of an edit without a target of its own, each at its middle strength."""
-    every = OPERATORS[operator].examples
-    return [(e.text, None, dict(e.strengths[len(e.strengths) // 2])) for e in every]
+    """Return the examples of an edit without a target of its own, at the middle strength."""
+    examples = OPERATORS[operator].examples
+    return [(e.text, None, dict(e.strengths[len(e.strengths) // 2])) for e in examples]
 
 
 def timed(operator: str, work: Callable[[Any], Any], repeats: int) -> tuple[int | None, float]:
-    """How many evaluations an edit took, None where it is not one of many; and its seconds."""
+    """Return how many evaluations an edit took, None if it is not iterative, and its seconds."""
     edit = OPERATORS[operator].apply
     if operator not in COUNTED:
         took, result = seconds(lambda: work(edit), repeats)
@@ -196,13 +213,14 @@ def timed(operator: str, work: Callable[[Any], Any], repeats: int) -> tuple[int 
 
 
 def with_callosum(label: np.ndarray, spacing: tuple[float, ...], table: LabelTable) -> np.ndarray:
-    """Phantoms have none: their white matter within 4 mm of the midline does for one."""
-    apart = np.abs(np.arange(label.shape[2]) - midline_x(label)[:, :, None]) * spacing[2]
-    white = (label == table.index("white_matter")) & (apart < 4)
+    """Label the white matter within 4 mm of the midline as a corpus callosum."""
+    distance_mm = np.abs(np.arange(label.shape[2]) - midline_x(label)[:, :, None]) * spacing[2]
+    white = (label == table.index("white_matter")) & (distance_mm < 4)
     return np.where(white, np.uint8(table.index(CALLOSUM)), label)
 
 
 def warps(rows: Rows, large: Head, repeats: int) -> None:
+    """Time the parts of a warp."""
     label, spacing = large
     shape = (label.shape[0], label.shape[1], label.shape[2])
     image = label.astype(np.float32)
@@ -227,6 +245,7 @@ def warps(rows: Rows, large: Head, repeats: int) -> None:
 
 
 def main() -> None:
+    """Time what the command line selects, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = ("measures", "edits", "warp")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
@@ -244,7 +263,7 @@ def main() -> None:
         edits(rows, large, options.repeats)
     if "warp" in options.only:
         warps(rows, large, options.repeats)
-    keep(options.into, "anatomy_speed", rows.seconds, "\n".join(rows.lines))
+    write_results(options.into, "anatomy_speed", rows.seconds, "\n".join(rows.lines))
     unit = "processor seconds; of edits that warp, an evaluation"
     bars(options.into / "anatomy_speed.png", rows.seconds, unit, rows.targets, log=True)
 

@@ -1,17 +1,18 @@
-"""How do the brains of a fetal atlas measure, week by week, beside published norms?
+"""How large are the brains of a fetal atlas, week by week, compared with published norms?
 
     python benchmarks/atlas_beside_norms.py [../shared/data/fetal-spina-bifida] [--output FOLDER]
 
 Prints the tables, and writes them and a plot to FOLDER (atlas.md, atlas.png). Every measure is
-factory.anatomy.measures's, at the atlas's own voxels. The atlas is of fetuses with spina bifida
-aperta, before (pre) and after (op) surgery: large ventricles, a small cerebellum and little
-external CSF are expected of it. Norms are factory.storage.subjects.growth_curves's curves, set down
-from the literature without its tables at hand. Labels end at the inside of the skull, so the
+one of factory.anatomy.measures, at the voxel size of the atlas. The atlas shows fetuses with spina
+bifida aperta, before (pre) and after (op) surgery: large ventricles, a small cerebellum and little
+external CSF are expected. The norms are the curves of factory.storage.subjects.growth_curves, which
+approximate the literature. Labels end at the inside of the skull, so the
 diameters' norms are the sonographers' (outer to outer) less two thicknesses of skull, which is an
-approximation. Ratio, thickness, folding and volumes have no curve there: they stand alone.
+approximation. Ratio, thickness, folding and volumes have no norm there.
 """
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from factory.storage.subjects.load import load_subject
 
 ATLAS = Path(__file__).parents[2] / "shared" / "data" / "fetal-spina-bifida"
 # ISUOG: mild from 10 to below 13 mm, moderate to 15, severe above.
-GRADES = ((10.0, "none"), (13.0, "mild"), (np.nextafter(15.0, 16.0), "moderate"))
+GRADES = ((10.0, "none"), (13.0, "mild"), (math.nextafter(15.0, 16.0), "moderate"))
 NORMS = {
     "atrial_width_mm": lambda weeks: ATRIAL_WIDTH_MM,
     "biparietal_mm": lambda weeks: intracranial_mm(weeks)[0],
@@ -48,28 +49,31 @@ Row = dict[str, Any]
 
 
 def grade(width: float | None) -> str:
+    """Return the ISUOG grade of an atrial width in mm."""
     if width is None:
         return "none"
     return next((name for below, name in GRADES if width < below), "severe")
 
 
 def rows(folder: Path) -> list[Row]:
-    found = []
+    """Measure every subject of a BIDS folder; return a row for each, by age."""
+    records = []
     for record in list_bids_subjects(folder, None, None):
         subject = load_subject(record, None)
         columns = measure(subject.label, subject.grid.spacing, subject.table)
         weeks = record["gestational_age_weeks"]
         when = "op" if record["id"].endswith("op") else "pre"
-        found.append({"weeks": weeks, "when": when, **columns})
-    return sorted(found, key=lambda row: (row["weeks"], row["when"] == "op"))
+        records.append({"weeks": weeks, "when": when, **columns})
+    return sorted(records, key=lambda row: (row["weeks"], row["when"] == "op"))
 
 
 def cell(value: float | int | None, digits: int) -> str:
+    """Return a number as text, "–" if it is missing."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def beside(row: Row, name: str) -> str:
-    """A measure, and in brackets the norm and by how much it differs."""
+    """Return a measure, and in brackets the norm and the relative difference."""
     norm = NORMS[name](row["weeks"])
     if row[name] is None:
         return f"– ({norm:.1f})"
@@ -77,21 +81,23 @@ def beside(row: Row, name: str) -> str:
 
 
 def table(head: list[str], lines: list[list[str]]) -> str:
+    """Return a Markdown table."""
     return "\n".join(
         "| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *lines]
     )
 
 
-def tables(found: list[Row]) -> str:
-    tissues = [name.removeprefix("euler_") for name in found[0] if name.startswith("euler_")]
-    who = [[f"{row['weeks']:g} {row['when']}"] for row in found]
+def tables(records: list[Row]) -> str:
+    """Return all tables as Markdown."""
+    tissues = [name.removeprefix("euler_") for name in records[0] if name.startswith("euler_")]
+    who = [[f"{row['weeks']:g} {row['when']}"] for row in records]
     widths = [
         [
             f"{cell(row['atrial_width_left_mm'], 1)} / {cell(row['atrial_width_right_mm'], 1)}",
             grade(row["atrial_width_mm"]),
             *(beside(row, name) for name in list(NORMS)[1:]),
         ]
-        for row in found
+        for row in records
     ]
     shapes = [
         [
@@ -101,9 +107,9 @@ def tables(found: list[Row]) -> str:
             cell(row["volume_ml_lateral_ventricles"], 1),
             *(cell(row[f"volume_ml_{tissue}"], 1) for tissue in tissues),
         ]
-        for row in found
+        for row in records
     ]
-    pieces = [[f"{r[f'components_{t}']}, {r[f'euler_{t}']}" for t in tissues] for r in found]
+    pieces = [[f"{r[f'components_{t}']}, {r[f'euler_{t}']}" for t in tissues] for r in records]
     norm = f"{ATRIAL_WIDTH_MM} ± {ATRIAL_WIDTH_SD_MM}"
     return "\n\n".join(
         [
@@ -128,7 +134,8 @@ def tables(found: list[Row]) -> str:
     )
 
 
-def plot(found: list[Row], path: Path) -> None:
+def plot(records: list[Row], path: Path) -> None:
+    """Plot the measures over age beside the norms, as a PNG."""
     figure, axes = plt.subplots(2, 4, figsize=(17, 8), sharex=True)
     weeks = np.linspace(20.5, 34.5, 50)
     panels = [
@@ -143,7 +150,7 @@ def plot(found: list[Row], path: Path) -> None:
     ]
     for panel, (name, title) in zip(axes.flat, panels, strict=True):
         for when, marker in (("pre", "o"), ("op", "s")):
-            of = [r for r in found if r["when"] == when and r[name] is not None]
+            of = [r for r in records if r["when"] == when and r[name] is not None]
             at, value = [r["weeks"] for r in of], [r[name] for r in of]
             panel.plot(at, value, marker, color="#0072b2" if when == "pre" else "#d55e00",
                        label=f"atlas, {when}")  # fmt: skip
@@ -177,16 +184,17 @@ def plot(found: list[Row], path: Path) -> None:
 
 
 def main() -> None:
+    """Measure the atlas, and write tables and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=ATLAS)
     parser.add_argument("--output", type=Path, default=Path())
     options = parser.parse_args()
-    found = rows(options.folder)
-    text = tables(found)
+    records = rows(options.folder)
+    text = tables(records)
     print(text)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "atlas.md").write_text(text + "\n", encoding="utf-8")
-    plot(found, options.output / "atlas.png")
+    plot(records, options.output / "atlas.png")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -36,37 +37,39 @@ TONES = np.array([0, 0.9, 0.45, 0.55, 1.0, 0.4, 0.45, 0.5], np.float32)
 def volumes(
     spacing: float, rng: np.random.Generator, samples: int = SAMPLES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint16 and labels uint8 [sample, z, y, x] of 30-week heads, background zero."""
+    """Return images uint16 and labels uint8 [sample, z, y, x] of 30-week heads."""
     extent = phantom_extent_mm(30.0)
-    shape = tuple(16 * -(-round(mm / spacing + 8) // 16) for mm in extent)
+    depth, height, width = (16 * -(-round(mm / spacing + 8) // 16) for mm in extent)
+    shape = (depth, height, width)
     images, labels = [], []
     for seed in range(samples):
         label = crop_to_shape(phantom(30.0, seed, spacing, f"p{seed}"), shape).label
         texture = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 1.0)
-        image = np.where(label > 0, ndimage.gaussian_filter(TONES[label], 0.7) + 0.1 * texture, 0)
+        smooth = np.asarray(ndimage.gaussian_filter(TONES[label], 0.7))
+        image = np.where(label > 0, smooth + 0.1 * np.asarray(texture), np.float32(0))
         images.append(quantise(image, 0.0, 1.2)[0])
         labels.append(label)
     return np.stack(images), np.stack(labels)
 
 
 def write(folder: Path, size: int, image: np.ndarray, label: np.ndarray) -> None:
-    """The arrays as a dataset has them, in bricks near a size."""
+    """Write the arrays as a dataset stores them, in bricks of about a size."""
     layout = Layout(SAMPLES, image.shape[1:], FETA)
     brick = tuple(brick_length(n, size) for n in image.shape[1:])
-    whole = tuple(-(-n // b) * b for n, b in zip(image.shape[1:], brick, strict=True))
+    padded = tuple(-(-n // b) * b for n, b in zip(image.shape[1:], brick, strict=True))
     group = zarr.create_group(folder)
     for name, values in (("image", image), ("label", label)):
-        spec = volume_spec(layout, name) | {"chunks": (1, *brick), "shards": (1, *whole)}
+        spec = volume_spec(layout, name) | {"chunks": (1, *brick), "shards": (1, *padded)}
         group.create_array(name, **spec)[...] = values
 
 
 def readers(folder: Path) -> dict[str, Callable[[tuple], None]]:
-    """By name: a function that reads image and label of one selection."""
+    """Return, by name, functions that read the image and the label of a selection."""
 
     def by_zarr(pipeline: str) -> Callable[[tuple], None]:
         with zarr.config.set({"codec_pipeline.path": pipeline}):
             group = zarr.open_group(folder, mode="r")
-            arrays = [group[name] for name in ("image", "label")]
+            arrays: list[Any] = [group[name] for name in ("image", "label")]
 
         def read(where: tuple) -> None:
             for array in arrays:
@@ -74,17 +77,17 @@ def readers(folder: Path) -> dict[str, Callable[[tuple], None]]:
 
         return read
 
-    found = {"zarr": by_zarr("zarr.core.codec_pipeline.BatchedCodecPipeline")}
+    functions = {"zarr": by_zarr("zarr.core.codec_pipeline.BatchedCodecPipeline")}
     try:
         import zarrs  # noqa: F401
 
-        found["zarrs"] = by_zarr("zarrs.ZarrsCodecPipeline")
+        functions["zarrs"] = by_zarr("zarrs.ZarrsCodecPipeline")
     except ImportError:
         pass
     try:
         import tensorstore
 
-        opened = [
+        arrays = [
             tensorstore.open(
                 {"driver": "zarr3", "kvstore": f"file://{folder / name}/"},
                 context=tensorstore.Context({"data_copy_concurrency": {"limit": 1}}),
@@ -93,17 +96,17 @@ def readers(folder: Path) -> dict[str, Callable[[tuple], None]]:
         ]
 
         def read(where: tuple) -> None:
-            for future in [array[where].read() for array in opened]:
+            for future in [array[where].read() for array in arrays]:
                 future.result()
 
-        found["tensorstore"] = read
+        functions["tensorstore"] = read
     except ImportError:
         pass
-    return found
+    return functions
 
 
 def interval(ratios: np.ndarray, rng: np.random.Generator) -> str:
-    """Geometric mean and its 95 % bootstrap interval."""
+    """Return the geometric mean and its 95 % bootstrap interval as text."""
     logs = np.log(ratios)
     means = rng.choice(logs, (2000, len(logs))).mean(axis=1)
     low, high = np.exp(np.quantile(means, [0.025, 0.975]))
@@ -111,6 +114,7 @@ def interval(ratios: np.ndarray, rng: np.random.Generator) -> str:
 
 
 def main(rounds: int) -> None:
+    """Compare brick sizes at each spacing."""
     warnings.simplefilter("ignore")
     rng = np.random.Generator(np.random.Philox(7))
     for spacing in SPACINGS:
@@ -122,6 +126,7 @@ def main(rounds: int) -> None:
 
 
 def compare(root: Path, spacing: float, rounds: int, rng: np.random.Generator) -> None:
+    """Compare brick sizes at one spacing, and print the table."""
     image, label = volumes(spacing, rng)
     reads: dict[tuple[int, str], Callable[[tuple], None]] = {}
     stored = {}
@@ -147,7 +152,7 @@ def compare(root: Path, spacing: float, rounds: int, rng: np.random.Generator) -
                 reads[tuple(key)](one)
             if turn:
                 seconds[tuple(key)].append(time.perf_counter() - begun)
-    taken = {key: np.array(values) for key, values in seconds.items()}
+    times = {key: np.array(values) for key, values in seconds.items()}
     shape = " × ".join(map(str, image.shape[1:]))
     print(f"\n{spacing} mm, {shape} voxels, {rounds} rounds of {PATCHES} patches")
     print("| brick | stored MB | reader | patches/s | to 64³ | to zarr-python |")
@@ -156,9 +161,9 @@ def compare(root: Path, spacing: float, rounds: int, rng: np.random.Generator) -
         brick = " × ".join(str(brick_length(n, size)) for n in image.shape[1:])
         print(
             f"| {brick} | {stored[size] / 1e6:.2f} | {name} "
-            f"| {PATCHES / np.median(taken[size, name]):.1f} "
-            f"| {interval(taken[64, name] / taken[size, name], rng)} "
-            f"| {interval(taken[size, 'zarr'] / taken[size, name], rng)} |"
+            f"| {PATCHES / np.median(times[size, name]):.1f} "
+            f"| {interval(times[64, name] / times[size, name], rng)} "
+            f"| {interval(times[size, 'zarr'] / times[size, name], rng)} |"
         )
 
 

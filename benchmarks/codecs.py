@@ -28,11 +28,12 @@ from factory.storage.subjects.types import FETA
 SAMPLES, PATCH, PATCHES = 3, 96, 20
 
 
-def blosc(name: str, level: int, shuffle: str) -> BloscCodec:
+def blosc(name: Any, level: int, shuffle: Any) -> BloscCodec:
+    """Return a Blosc codec for two-byte values."""
     return BloscCodec(cname=name, clevel=level, shuffle=shuffle, typesize=2)
 
 
-IMAGE = {
+IMAGE: dict[str, Any] = {
     "in use": None,
     "lz4, bits shuffled": blosc("lz4", 5, "bitshuffle"),
     "lz4, bytes shuffled": blosc("lz4", 5, "shuffle"),
@@ -40,7 +41,7 @@ IMAGE = {
     "zstd 1, bytes shuffled": blosc("zstd", 1, "shuffle"),
     "zstd 1, bits shuffled": blosc("zstd", 1, "bitshuffle"),
 }
-LABEL = {
+LABEL: dict[str, Any] = {
     "in use": None,
     "zstd 3": ZstdCodec(level=3),
     "lz4": blosc("lz4", 5, "noshuffle"),
@@ -48,10 +49,8 @@ LABEL = {
 }
 
 
-def store(
-    folder: Path, name: str, values: np.ndarray, codec: Any
-) -> tuple[float, float, "tensorstore.TensorStore"]:
-    """MB, seconds a sample, and the array to read."""
+def store(folder: Path, name: str, values: np.ndarray, codec: Any) -> tuple[float, float, Any]:
+    """Store volumes; return the size in MB, the seconds a sample, and the array to read."""
     spec = volume_spec(Layout(SAMPLES, values.shape[1:], FETA), name)
     spec |= {"compressors": codec} if codec else {}
     group = zarr.create_group(str(folder))
@@ -67,7 +66,7 @@ def store(
 
 
 def timed(array: Any, windows: list[tuple[Any, ...]]) -> float:
-    """CPU ms a patch."""
+    """Return the CPU time of a patch in ms."""
     begun = time.process_time()
     for window in windows:
         array[window].read().result()
@@ -75,6 +74,7 @@ def timed(array: Any, windows: list[tuple[Any, ...]]) -> float:
 
 
 def main() -> None:
+    """Compare the codecs, and print the table."""
     warnings.simplefilter("ignore")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 12
     rng = np.random.Generator(np.random.Philox(7))
@@ -85,8 +85,8 @@ def main() -> None:
             ("image", "label"), volumes(spacing, rng, SAMPLES), (IMAGE, LABEL), strict=True
         ):
             with tempfile.TemporaryDirectory(prefix="codecs-") as root:
-                kept = {c: store(Path(root) / c, name, values, codecs[c]) for c in codecs}
-                found: dict[str, list[float]] = {codec: [] for codec in codecs}
+                stored = {c: store(Path(root) / c, name, values, codecs[c]) for c in codecs}
+                times_ms: dict[str, list[float]] = {codec: [] for codec in codecs}
                 for _ in range(rounds):
                     corners = rng.integers(
                         np.array(values.shape[1:]) - PATCH + 1, size=(PATCHES, 3)
@@ -96,12 +96,12 @@ def main() -> None:
                         for i, corner in enumerate(corners)
                     ]
                     for codec in rng.permutation(list(codecs)).tolist():
-                        found[codec].append(timed(kept[codec][2], windows))
-            used = np.array(found["in use"])
-            for codec, (size, seconds, _) in kept.items():
-                ratio = interval(np.array(found[codec]) / used, rng)
+                        times_ms[codec].append(timed(stored[codec][2], windows))
+            in_use_ms = np.array(times_ms["in use"])
+            for codec, (size, seconds, _) in stored.items():
+                ratio = interval(np.array(times_ms[codec]) / in_use_ms, rng)
                 print(f"| {spacing} mm {name}: {codec} | {size:.2f} | {1e3 * seconds:.0f} | "
-                      f"{np.median(found[codec]):.2f} | {ratio} |")  # fmt: skip
+                      f"{np.median(times_ms[codec]):.2f} | {ratio} |")  # fmt: skip
 
 
 if __name__ == "__main__":

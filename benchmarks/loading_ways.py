@@ -1,5 +1,7 @@
-"""The ways of storing that benchmarks/loading.py compares: each writes the same volumes, and reads
-windows of them as float32 images and uint8 labels."""
+"""The ways of storing that benchmarks/loading.py compares.
+
+Each writes the same volumes, and reads windows of them as float32 images and uint8 labels.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,7 @@ Read = Callable[[int, tuple[slice, ...]], tuple[np.ndarray, np.ndarray]]
 
 
 class Patches(Dataset[dict[str, Any]]):
-    """Random patches by a function that reads a window of image (float32) and label (uint8)."""
+    """Random patches, read by a function of a window (image float32, label uint8)."""
 
     def __init__(self, read: Read, shape: tuple[int, ...], seed: int) -> None:
         self.read, self.shape, self.seed = read, shape, seed
@@ -37,7 +39,13 @@ class Patches(Dataset[dict[str, Any]]):
         return {"image": torch.from_numpy(image[None]), "label": torch.from_numpy(label[None])}
 
 
+def _voxels(path: Path) -> Any:
+    image: Any = nib.load(path)
+    return image.dataobj
+
+
 def nifti(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    """Write .nii.gz files; return how to read a window."""
     folder.mkdir()
     for i in range(SAMPLES):
         image = nib.Nifti1Image(images[i], np.eye(4))
@@ -46,14 +54,15 @@ def nifti(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
         nib.save(nib.Nifti1Image(labels[i], np.eye(4)), folder / f"{i}_label.nii.gz")
 
     def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
-        image = np.asarray(nib.load(folder / f"{i}.nii.gz").dataobj[window], np.float32)
-        label = np.asarray(nib.load(folder / f"{i}_label.nii.gz").dataobj[window], np.uint8)
+        image = np.asarray(_voxels(folder / f"{i}.nii.gz")[window], np.float32)
+        label = np.asarray(_voxels(folder / f"{i}_label.nii.gz")[window], np.uint8)
         return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
     return read
 
 
 def numpy_maps(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    """Write .npy files; return how to read a window."""
     folder.mkdir()
     for i in range(SAMPLES):
         np.save(folder / f"{i}.npy", dequantise(images[i], *RANGE))
@@ -68,6 +77,7 @@ def numpy_maps(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
 
 
 def whole_volumes(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    """Write all volumes into one file; return how to read a window."""
     folder.mkdir()
     one, shape = images[0].size, images[0].shape
     with (folder / "shard").open("wb") as file:
@@ -86,6 +96,7 @@ def whole_volumes(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
 
 
 def blosc2_arrays(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
+    """Write blosc2 files as nnU-Net does; return how to read a window."""
     import blosc2
 
     folder.mkdir()
@@ -101,17 +112,18 @@ def blosc2_arrays(folder: Path, images: np.ndarray, labels: np.ndarray) -> Read:
 
     def read(i: int, window: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
         dparams = {"nthreads": 1}
-        found = [
+        arrays = [
             blosc2.open(str(folder / f"{i}{name}.b2nd"), mode="r", dparams=dparams, mmap_mode="r")
             for name in ("", "_seg")
         ]
-        image, label = (array[(slice(None), *window)][0] for array in found)
+        image, label = (array[(slice(None), *window)][0] for array in arrays)
         return image, label
 
     return read
 
 
 def monai_cache(images: np.ndarray, labels: np.ndarray) -> Dataset[Any]:
+    """Return MONAI's CacheDataset of the volumes, with random crops."""
     from monai.data import CacheDataset
     from monai.transforms import Compose, EnsureTyped, RandSpatialCropd
 
@@ -121,31 +133,32 @@ def monai_cache(images: np.ndarray, labels: np.ndarray) -> Dataset[Any]:
         for i, label in zip(images, labels, strict=True)
     ]
     crop = RandSpatialCropd(keys, roi_size=(PATCH,) * 3, random_size=False)
-    held = CacheDataset(data, Compose([EnsureTyped(keys), crop]), progress=False)
+    cache = CacheDataset(data, Compose([EnsureTyped(keys), crop]), progress=False)
 
     class Repeated(Dataset[Any]):
-        """A round is longer than its epoch; items are taken in turn."""
+        """The items of the cache over and over, since a round is longer than its epoch."""
 
         def __len__(self) -> int:
             return 1 << 30
 
         def __getitem__(self, item: int) -> Any:
-            return held[item % len(held)]
+            return cache[item % len(cache)]
 
     return Repeated()
 
 
 def ours(path: str, images: np.ndarray, labels: np.ndarray, per_shard: int) -> None:
+    """Write a dataset of the factory."""
     layout = Layout(SAMPLES, images.shape[1:], FETA, {"image": RANGE}, per_shard)
     dataset = create_dataset(path, layout, {"recipe_digest": "0" * 64}, "seed: 0\n")
     values = [
         {"image": dequantise(i, *RANGE), "label": j} for i, j in zip(images, labels, strict=True)
     ]
-    made = [
+    samples = [
         StoredSample(f'{{"id":"{k}"}}', arrays, np.eye(4), (SPACING,) * 3)
         for k, arrays in enumerate(values)
     ]
     for shard in range(layout.shards):
         start = shard * per_shard
-        dataset.write_shard(shard, start, made[start : start + per_shard])
+        dataset.write_shard(shard, start, samples[start : start + per_shard])
     dataset.seal()

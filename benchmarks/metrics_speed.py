@@ -3,11 +3,12 @@
     OMP_NUM_THREADS=1 python benchmarks/metrics_speed.py [--repeats 2] [--into DIR]
 
 A phantom of 30 weeks at 1 mm in 112 × 128 × 96, and itself with noise as the other image; the sets
-of features are as large as a dataset of 1,000 slices has. Prints processor seconds, the least of
-some repeats since other work only adds. Written: metrics_speed.json, .md and .png.
+of features are as large as those of a dataset of 1,000 slices. Prints processor seconds, the least
+of some repeats, since other work can only slow it down. Written: metrics_speed.json, .md and .png.
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from report_table import bars, keep
+from report_table import bars, write_results
 
 from factory.families.feature_extractors import find_extractor
 from factory.families.segmenter.inference import VolumeSegmenter
@@ -31,15 +32,17 @@ SLICES, SHOWN = 1000, 24
 
 
 def least(work: Callable[[], Any], repeats: int) -> float:
-    found = []
+    """Return the processor seconds of some work, the least of some repeats."""
+    times = []
     for _ in range(repeats):
         begun = time.process_time()
         work()
-        found.append(time.process_time() - begun)
-    return min(found)
+        times.append(time.process_time() - begun)
+    return min(times)
 
 
 def main() -> None:
+    """Time every metric, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--into", type=Path, default=Path(__file__).parent)
@@ -48,16 +51,20 @@ def main() -> None:
     rng = np.random.Generator(np.random.Philox(5))
     label = crop_to_shape(phantom(30.0, seed=0, spacing_mm=1.0), (112, 128, 96)).label
     real = TONES[label]
-    made = real + rng.normal(0, 0.05, real.shape).astype(np.float32) * (label > 0)
-    planes = 2 * made[44 : 44 + SHOWN, None] - 1
+    synthetic = real + rng.normal(0, 0.05, real.shape).astype(np.float32) * (label > 0)
+    planes = 2 * synthetic[44 : 44 + SHOWN, None] - 1
     one, two = rng.normal(size=(2, SLICES, 512))
     segmenter = VolumeSegmenter(find_model("fetal-segmenter", "gate.model"), torch.device("cpu"))
+
+    def extract(name: str) -> np.ndarray:
+        return find_extractor(name)(planes)
+
     works: dict[str, Callable[[], Any]] = {
-        "paired, 3D, a volume": lambda: paired_scores(made, real, label),
-        "paired, 2D, a volume and direction": lambda: slice_scores(made, real, label, "axial"),
-        "gate: segmenting a volume": lambda: segmenter.segment(made, label),
+        "paired, 3D, a volume": lambda: paired_scores(synthetic, real, label),
+        "paired, 2D, a volume and direction": lambda: slice_scores(synthetic, real, label, "axial"),
+        "gate: segmenting a volume": lambda: segmenter.segment(synthetic, label),
         **{
-            f"features ({name}) of {SHOWN} slices": lambda name=name: find_extractor(name)(planes)
+            f"features ({name}) of {SHOWN} slices": functools.partial(extract, name)
             for name in ("vgg", "deepbet", "segmenter:fetal-segmenter")
         },
         f"FID of {SLICES} and {SLICES} slices": lambda: fid(one, two),
@@ -65,16 +72,16 @@ def main() -> None:
         "precision and recall": lambda: precision_recall(one, two),
         "density and coverage": lambda: density_coverage(one, two),
     }
-    lines, found = ["| metric | s |", "|---|---|"], {}
+    lines, results = ["| metric | s |", "|---|---|"], {}
     for name, work in works.items():
         try:
-            found[name] = least(work, options.repeats)
-            lines.append(f"| {name} | {found[name]:.2f} |")
+            results[name] = least(work, options.repeats)
+            lines.append(f"| {name} | {results[name]:.2f} |")
         except WeightsError as error:  # its package is not installed
             lines.append(f"| {name} | left out: {error} |")
     print("\n".join(lines))
-    keep(options.into, "metrics_speed", found, "\n".join(lines))
-    bars(options.into / "metrics_speed.png", found, "processor seconds", {}, log=True)
+    write_results(options.into, "metrics_speed", results, "\n".join(lines))
+    bars(options.into / "metrics_speed.png", results, "processor seconds", {}, log=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ CUTS = [(0, 0.36), (0, 0.54), (0, 0.68), (1, 0.3), (1, 0.55), (2, 0.53), (2, 0.6
 
 
 def real(folder: Path, weeks: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Image, label in FETA's values [z, y, x], and spacing in mm, cropped to the brain."""
+    """Return image and label [z, y, x] (FeTA's values) of the brain, and the spacing in mm."""
     label_file = next(folder.glob(f"sub-ga{weeks}*/anat/*_dseg.nii.gz"))
     label_image = nib.as_closest_canonical(nib.load(label_file))
     image_file = str(label_file).replace("_dseg", "_T2w")
@@ -41,11 +41,13 @@ def real(folder: Path, weeks: int) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def cropped(label: np.ndarray) -> tuple[slice, ...]:
+    """Return the box of all that is labelled."""
     inside = np.argwhere(label > 0)
     return tuple(slice(a, b + 1) for a, b in zip(inside.min(0), inside.max(0), strict=True))
 
 
 def panels(axes: np.ndarray, volumes: list[tuple[np.ndarray, dict]]) -> None:
+    """Draw each volume in a row of slices."""
     for row, (volume, style) in zip(axes, volumes, strict=True):
         for panel, (axis, share) in zip(row, CUTS, strict=True):
             at = int(share * volume.shape[axis])
@@ -54,6 +56,7 @@ def panels(axes: np.ndarray, volumes: list[tuple[np.ndarray, dict]]) -> None:
 
 
 def main() -> None:
+    """Draw a picture for each age."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path("beside.png"))
@@ -67,10 +70,13 @@ def main() -> None:
     for weeks in options.weeks:
         image, label, spacing = real(options.folder, weeks)
         means = np.array([image[label == i].mean() if i else 0 for i in range(len(FETA.names))])
-        made = phantom(weeks, options.seed, spacing).label
-        made = made[cropped(made)]
+        phantom_label = phantom(weeks, options.seed, spacing).label
+        phantom_label = phantom_label[cropped(phantom_label)]
         figure, axes = plt.subplots(4, len(CUTS), figsize=(2.2 * len(CUTS), 9.6))
-        panels(axes, [(image, grey), (means[made], grey), (label, tissue), (made, tissue)])
+        panels(
+            axes,
+            [(image, grey), (means[phantom_label], grey), (label, tissue), (phantom_label, tissue)],
+        )
         figure.suptitle(f"{weeks} weeks: real image, phantom painted, real labels, phantom labels")
         figure.tight_layout()
         path = options.output.with_stem(f"{options.output.stem}-{weeks}")

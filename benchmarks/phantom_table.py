@@ -22,7 +22,8 @@ from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import FETA, Subject
 
 
-def measures(subject: Subject) -> dict[str, float]:
+def measures(subject: Subject) -> dict[str, float | None]:
+    """Measure a subject; return the values by the name of the row."""
     where = (subject.label, subject.grid.spacing, subject.table)
     atria = measure.atrial_width_mm(*where)
     return {
@@ -38,6 +39,7 @@ def measures(subject: Subject) -> dict[str, float]:
 
 
 def targets(weeks: float) -> dict[str, float]:
+    """Return the published values at an age, by the name of the row."""
     width, length = intracranial_mm(weeks)
     return {
         "biparietal mm": width,
@@ -49,6 +51,7 @@ def targets(weeks: float) -> dict[str, float]:
 
 
 def cell(name: str, values: np.ndarray, target: float | None) -> str:
+    """Return mean ± sd and the target as text; of numbers of components, their range."""
     if name.startswith("components"):
         low, high = int(values.min()), int(values.max())
         return f"{low}" if low == high else f"{low}–{high}"
@@ -58,6 +61,7 @@ def cell(name: str, values: np.ndarray, target: float | None) -> str:
 
 
 def table(weeks: list[float], seeds: int, spacing: float) -> str:
+    """Measure phantoms of each age; return the Markdown table."""
     columns: list[dict[str, str]] = []
     for age in weeks:
         rows = [measures(phantom(age, seed, spacing)) for seed in range(seeds)]
@@ -76,6 +80,7 @@ def table(weeks: list[float], seeds: int, spacing: float) -> str:
 
 
 def main() -> None:
+    """Print the table, and write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weeks", type=float, nargs="+", default=[20, 24, 28, 32, 36])
     parser.add_argument("--seeds", type=int, default=10)

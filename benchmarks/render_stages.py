@@ -2,12 +2,14 @@
 
     python benchmarks/render_stages.py [RECIPE] [--subjects 3] [--set KEY=VALUE ...] [--into DIR]
 
-The recipe is rendered in this process into a dataset on this disk, with a clock about each stage
-(a stage's time is its own: what it calls is another's). Then the generator draws the very same
-slices again with nothing about it: the bare forward. Given: seconds by stage; bare ÷ whole, models
-loaded in both; and what starting costs once. Then all is rendered again with stages that overlap,
-as where cores are left or a GPU draws: how much of the time between the first slice and the last
-the generator is at work. Written: render_stages.json, .md and .png.
+The recipe is rendered in this process into a dataset on this disk, and the time of each stage is
+measured, without that of the stages that it calls. Then the generator draws the same slices again
+with nothing around it. Reported are the seconds of each stage, the share of the generator alone in
+the whole (models loaded in both), and the cost of starting. Then all is rendered again with stages
+that overlap, as on a machine with free cores or a GPU: for which share of the time between the
+first slice and the last does the generator work?
+
+Written: render_stages.json, .md and .png.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from typing import Any
 from unittest.mock import patch
 
 from matplotlib.figure import Figure
-from report_table import keep
+from report_table import write_results
 
 from factory.api import load_recipe
 from factory.api import render as render_recipe
@@ -55,7 +57,7 @@ STAGES = [
 
 
 class Clock:
-    """Seconds by stage, each stage's own."""
+    """The seconds of each stage, without those of the stages that it calls."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -64,28 +66,31 @@ class Clock:
         self.first, self.last = float("inf"), 0.0
 
     def about(self, run: Any, stage: str) -> Any:
+        """Return a function that runs another and counts its seconds for a stage."""
+
         @functools.wraps(run)
-        def timed(*given: Any, **named: Any) -> Any:
+        def timed(*arguments: Any, **keywords: Any) -> Any:
             if stage == GENERATOR:
-                self.drawn.append(given)
+                self.drawn.append(arguments)
             self.within.append(0.0)
             begun = time.perf_counter()
             try:
-                return run(*given, **named)
+                return run(*arguments, **keywords)
             finally:
                 ended = time.perf_counter()
-                whole = ended - begun
+                duration = ended - begun
                 if stage == GENERATOR:
                     self.first, self.last = min(self.first, begun), ended
-                self.seconds[stage] += whole - self.within.pop()
+                self.seconds[stage] += duration - self.within.pop()
                 if self.within:
-                    self.within[-1] += whole
+                    self.within[-1] += duration
 
         return timed
 
 
 @contextmanager
 def clocked(stages: list[tuple[Any, str, str]]) -> Iterator[Clock]:
+    """Count the seconds of some stages while the block lasts."""
     clock = Clock()
     with ExitStack() as patches:
         for owner, name, stage in stages:
@@ -95,59 +100,63 @@ def clocked(stages: list[tuple[Any, str, str]]) -> Iterator[Clock]:
 
 
 def rendered(recipe: str, changes: list[str], overlap: bool) -> tuple[int, float]:
-    """How many samples, and the seconds they took."""
+    """Render a recipe; return the number of samples and the seconds."""
     with tempfile.TemporaryDirectory(prefix="stages-") as folder:
         begun = time.perf_counter()
         options = RenderOptions(overlap=overlap, run=RunOptions(serial=True, progress=False))
-        found = load_recipe(recipe, changes)
-        report = render_recipe(found, output=f"{folder}/d.zarr", options=options)
+        loaded = load_recipe(recipe, changes)
+        report = render_recipe(loaded, output=f"{folder}/d.zarr", options=options)
         return report.rendered, time.perf_counter() - begun
 
 
 def measured(recipe: str, changes: list[str]) -> dict[str, Any]:
+    """Measure a recipe; return the figures by name."""
     with clocked(STAGES) as clock:
-        samples, whole = rendered(recipe, changes, overlap=False)
+        samples, total = rendered(recipe, changes, overlap=False)
     stages = dict(clock.seconds)
     begun = time.perf_counter()
-    for given in clock.drawn:
-        painting.SpadePainter.draw(*given)
+    for arguments in clock.drawn:
+        painting.SpadePainter.draw(*arguments)
     bare = time.perf_counter() - begun
     with clocked([stage for stage in STAGES if stage[2] == GENERATOR]) as beside:
         rendered(recipe, changes, overlap=True)
     rendering = sum(stages.values())
     return {
         "recipe": recipe, "changes": changes, "samples": samples, "stages": stages,
-        "bare": bare, "rendering": rendering, "starting": whole - rendering,
+        "bare": bare, "rendering": rendering, "starting": total - rendering,
         "bare_share": bare / rendering,
         "busy_share_overlapping": beside.seconds[GENERATOR] / (beside.last - beside.first),
     }  # fmt: skip
 
 
-def table(found: dict[str, Any]) -> str:
-    lines = [f"{found['samples']} samples of {found['recipe']}", "", "| stage | s | share |"]
+def table(results: dict[str, Any]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [f"{results['samples']} samples of {results['recipe']}", "", "| stage | s | share |"]
     lines.append("|---|---|---|")
-    for stage, seconds in sorted(found["stages"].items(), key=lambda pair: -pair[1]):
-        lines.append(f"| {stage} | {seconds:.2f} | {seconds / found['rendering']:.1%} |")
-    lines.append(f"| **all** | {found['rendering']:.2f} | |")
-    lines.append(f"| generator, bare | {found['bare']:.2f} | {found['bare_share']:.1%} |")
-    lines.append(f"| at work, stages overlapping | | {found['busy_share_overlapping']:.1%} |")
-    lines.append(f"| once: start, load, plan, seal | {found['starting']:.2f} | |")
+    for stage, seconds in sorted(results["stages"].items(), key=lambda pair: -pair[1]):
+        lines.append(f"| {stage} | {seconds:.2f} | {seconds / results['rendering']:.1%} |")
+    lines.append(f"| **all** | {results['rendering']:.2f} | |")
+    lines.append(f"| generator, bare | {results['bare']:.2f} | {results['bare_share']:.1%} |")
+    lines.append(f"| at work, stages overlapping | | {results['busy_share_overlapping']:.1%} |")
+    lines.append(f"| once: start, load, plan, seal | {results['starting']:.2f} | |")
     return "\n".join(lines)
 
 
-def picture(found: dict[str, Any], path: Path) -> None:
-    stages = sorted(found["stages"].items(), key=lambda pair: pair[1])
+def picture(results: dict[str, Any], path: Path) -> None:
+    """Draw the seconds of each stage as a PNG."""
+    stages = sorted(results["stages"].items(), key=lambda pair: pair[1])
     figure = Figure(figsize=(7, 0.35 * len(stages) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh([name for name, _ in stages], [seconds for _, seconds in stages], color="tab:blue")
-    axes.axvline(found["bare"], color="black", linestyle=":", label="generator, bare")
-    axes.set_xlabel(f"seconds for {found['samples']} samples")
+    axes.axvline(results["bare"], color="black", linestyle=":", label="generator, bare")
+    axes.set_xlabel(f"seconds for {results['samples']} samples")
     axes.legend()
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 
 
 def main() -> None:
+    """Measure the recipe, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", nargs="?", default="hydrocephalus")
     parser.add_argument(
@@ -155,15 +164,15 @@ def main() -> None:
     )
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--into", type=Path, default=Path(__file__).parent)
-    asked = parser.parse_args()
-    count = [f"subjects.phantom.count={asked.subjects}"] if asked.subjects else []
+    options = parser.parse_args()
+    count = [f"subjects.phantom.count={options.subjects}"] if options.subjects else []
     load_document(
-        find_recipe(asked.recipe), RenderRecipe, [*count, *asked.set]
+        find_recipe(options.recipe), RenderRecipe, [*count, *options.set]
     )  # says what is wrong first
-    found = measured(asked.recipe, [*count, *asked.set])
-    keep(asked.into, "render_stages", found, table(found))
-    picture(found, asked.into / "render_stages.png")
-    print(table(found), file=sys.stdout)
+    results = measured(options.recipe, [*count, *options.set])
+    write_results(options.into, "render_stages", results, table(results))
+    picture(results, options.into / "render_stages.png")
+    print(table(results), file=sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What benchmarks keep of what they measured: a table, figures with machine and versions, bars."""
+"""What benchmarks write: a table, figures with machine and versions, and a bar chart."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from factory.storage.dataset.environment import current_environment
 
 
 def machine(device: str = "cpu", threads: int = 1) -> dict[str, Any]:
-    """The environment of this process, and the processor's name."""
+    """Return the environment of this process, and the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return current_environment(device, threads) | {"processor": names[:1], "cores": os.cpu_count()}
 
 
-def keep(folder: Path, name: str, found: Any, table: str, device: str = "cpu") -> None:
-    """Write NAME.json and NAME.md."""
+def write_results(folder: Path, name: str, results: Any, table: str, device: str = "cpu") -> None:
+    """Write the results with the environment to NAME.json, and the table to NAME.md."""
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {"found": found, "environment": machine(device)}
-    (folder / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    content = {"found": results, "environment": machine(device)}
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / f"{name}.md").write_text(table + "\n")
 
 
@@ -33,7 +33,7 @@ def bars(
     targets: dict[str, float],
     log: bool = False,
 ) -> None:
-    """A bar a value, with a line where a target is. log: the scale is logarithmic."""
+    """Draw a bar for each value, with a line at its target; log: on a logarithmic scale."""
     figure = Figure(figsize=(8, 0.22 * len(values) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh(list(values), list(values.values()), color="tab:blue", log=log)
@@ -42,6 +42,6 @@ def bars(
             axes.vlines(targets[name], place - 0.4, place + 0.4, color="black")
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=7)
-    axes.set_xlabel(f"{unit}; black: the target" if targets else unit)
+    axes.set_xlabel(f"{unit}; the black line is the target" if targets else unit)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

@@ -20,7 +20,7 @@ HIDDEN = {12: 32, 32: 64, 64: 128}
 
 
 def stack(path: str | None, side: int) -> tuple[torch.Tensor, int]:
-    """Axial slices (B, side, side) cut about the brain, and how many labels there are."""
+    """Return axial slices (B, side, side) about the brain, and the number of labels."""
     if path is None:
         label = phantom(30.0, seed=0, spacing_mm=0.8).label
     else:
@@ -40,6 +40,7 @@ def stack(path: str | None, side: int) -> tuple[torch.Tensor, int]:
 
 
 def network(labels: int, width: int, latent: int = 0) -> SpadeGenerator:
+    """Return our generator with random weights."""
     generator = SpadeGenerator(SpadeConfig(labels, width, HIDDEN[width], latent))
     initialise(generator, torch.Generator().manual_seed(0))
     remove_parametrizations(generator)
@@ -47,6 +48,7 @@ def network(labels: int, width: int, latent: int = 0) -> SpadeGenerator:
 
 
 def monai_network(labels: int, width: int, side: int) -> torch.nn.Module:
+    """Return MONAI's generator with random weights."""
     from monai.networks.nets import SPADENet
 
     return SPADENet(
@@ -63,13 +65,15 @@ def monai_network(labels: int, width: int, side: int) -> torch.nn.Module:
 
 
 class Unmodulated(torch.nn.Module):
-    """In a Spade's place: the leaky ReLU after it alone."""
+    """A replacement for a Spade that only applies the leaky ReLU after it."""
 
     def forward(self, x: torch.Tensor, labels: Any, slope: float = 1.0) -> torch.Tensor:
+        """Apply the leaky ReLU."""
         return x if slope == 1 else F.leaky_relu(x, slope)
 
 
 def unmodulated(generator: SpadeGenerator) -> SpadeGenerator:
+    """Return a copy of a generator without its modulations."""
     rest = copy.deepcopy(generator)
     for block in rest.blocks:
         for name, module in list(block.named_children()):

@@ -1,19 +1,23 @@
-"""How much faster is SPADE by table of distinct neighbourhoods than by convolution?
+"""How much faster is SPADE with tables of distinct neighbourhoods than with convolutions?
 
     OMP_NUM_THREADS=1 python benchmarks/sparse_spade.py [--labels DSEG.nii.gz] [--widths 12 32 64]
         [--sides 128 256] [--device cuda] [--monai] [--output build/sparse_spade]
 
 Axial slices of a label volume (a phantom of 30 weeks at 0.8 mm unless --labels names one), at 128²
-and, interpolated, 256². Ways alternate within a row, which gives processor seconds on one core, the
-least of some repeats, since other work on the machine only adds; on a GPU seconds of its own. A
-volume is indexed and tabled whole; its slices cost the same each, so that some are drawn, by all
-ways, and scaled.
+and, interpolated, at 256². The ways of a row take turns. Reported are processor seconds on one
+core, the least of some repeats, since other work can only slow it down; on a GPU, wall-clock
+seconds. The tables are made for the whole volume. Since every slice costs the same, only some are
+drawn, and their time is scaled to all.
 
-dense: by convolutions. sparse: by tables; of them: what making the tables takes. mixed: the faster
-of the two in bfloat16. rest: the same generator with nothing in the modulations' place, which no
-tables can make less; at most: dense ÷ rest. recorded, on a GPU: what rendering does there, a
-compiled kernel in a CUDA graph (factory.models.spade.stack). matrix share: multiplications of the
-dense way a second, ÷ those of a large matrix product measured in the same run.
+dense: by convolutions.
+sparse: by tables; also, how much of that is for making the tables.
+mixed: the faster of the two in bfloat16.
+rest: the same generator without its modulations, whose time no table can reduce.
+at most: dense ÷ rest.
+recorded, on a GPU: as rendering does it, a compiled kernel in a CUDA graph
+(factory.models.spade.stack).
+matrix share: multiplications a second of the dense way, divided by those of a large matrix product
+that is measured in the same run.
 
 OUTPUT.json is written after each row, then OUTPUT.md and OUTPUT.png; the tables are printed.
 
@@ -48,7 +52,7 @@ STYLES = (1, 2, 4, 8, 16)
 
 
 def matrix_rate(device: torch.device) -> float:
-    """Multiplications and additions a second of a large float32 matrix product."""
+    """Return the multiplications and additions a second of a large float32 matrix product."""
     side = 8192 if device.type == "cuda" else 1024
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32, as its convolutions are
@@ -57,7 +61,7 @@ def matrix_rate(device: torch.device) -> float:
 
 
 def multiplications(work: Callable[[], Any]) -> float:
-    """Multiplications and additions of convolutions and matrix products."""
+    """Count the multiplications and additions of convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops())
@@ -66,7 +70,7 @@ def multiplications(work: Callable[[], Any]) -> float:
 def alternating(
     ways: dict[str, Callable[[], Any]], repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Seconds of each, the least of some repeats, taken in turns: the processor's, or a GPU's."""
+    """Return the seconds of each way, the least of some repeats: CPU, or on a GPU wall time."""
 
     def now() -> float:
         if device.type != "cuda":
@@ -84,14 +88,17 @@ def alternating(
 
 
 def channels_last(label_BHW: torch.Tensor, labels: int) -> torch.Tensor:
+    """Return label maps one-hot, with the channels last in memory."""
     return one_hot(label_BHW, labels).contiguous(memory_format=torch.channels_last)
 
 
 def forward_row(
     label_BHW: torch.Tensor, labels: int, width: int, drawn: int, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Seconds for all the label maps, of which some are drawn, and the largest difference, in
-    standard deviations of the image."""
+    """Return the seconds for all label maps, of which only some are drawn.
+
+    The largest difference between the ways is given in standard deviations of the image.
+    """
     device = label_BHW.device
     generator, side = network(labels, width).to(device), label_BHW.shape[-1]
     middle = slice((len(label_BHW) - drawn) // 2, (len(label_BHW) + drawn) // 2)
@@ -134,8 +141,8 @@ def forward_row(
     rate = multiplications(dense)
     spent = alternating(ways, options.repeats, device)
     scale = len(label_BHW) / drawn
-    whole = ("tables", "mixed_tables", "recorded", "recorded_mixed")
-    s = {name: t * (1 if name in whole else scale) for name, t in spent.items()}
+    of_all_slices = ("tables", "mixed_tables", "recorded", "recorded_mixed")
+    s = {name: t * (1 if name in of_all_slices else scale) for name, t in spent.items()}
     if any(recorded.given_up for recorded in stack.recorded.values()):  # it was drawn plainly
         s.pop("recorded"), s.pop("recorded_mixed")
     sparse = s["drawn"] + s["tables"]
@@ -163,20 +170,20 @@ def forward_row(
 
 
 def style_row(label_1HW: torch.Tensor, labels: int, count: int, repeats: int) -> dict[str, Any]:
-    """Milliseconds a style of one label map."""
+    """Return the milliseconds a style of one label map."""
     device = label_1HW.device
     generator = network(labels, 12, latent=16).to(device)
     style = torch.randn(count, 16, generator=torch.Generator().manual_seed(0)).to(device)
 
     def dense() -> None:
         hot = channels_last(label_1HW, labels)
-        for chosen in style.split(BATCH):
-            generator(hot.expand(len(chosen), -1, -1, -1), chosen)
+        for styles in style.split(BATCH):
+            generator(hot.expand(len(styles), -1, -1, -1), styles)
 
     def sparse() -> None:
         prepared = generator.prepare(LabelMaps(label_1HW, labels, RARE["cpu"]))
-        for chosen in style.split(BATCH):
-            generator.draw([each[[0] * len(chosen)] for each in prepared], chosen)
+        for styles in style.split(BATCH):
+            generator.draw([each[[0] * len(styles)] for each in prepared], styles)
 
     spent = alternating({"dense": dense, "sparse": sparse}, repeats, device)
     each = {f"{name}_ms_a_style": 1000 * s / count for name, s in spent.items()}
@@ -184,6 +191,7 @@ def style_row(label_1HW: torch.Tensor, labels: int, count: int, repeats: int) ->
 
 
 def picture(results: dict[str, Any], path: Path) -> None:
+    """Plot the results as a PNG."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(2, 1))
     rows = results["forward"]
     names = [f"{r['side']}², nf {r['width']}\n{r['slices']} sl." for r in rows]
@@ -214,7 +222,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Without the columns of what was not measured."""
+    """Return rows as a Markdown table, without the columns of what was not measured."""
     columns = [name for name in rows[0] if rows[0][name] is not None]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in rows:
@@ -226,6 +234,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 @torch.inference_mode()
 def main() -> None:
+    """Measure all ways, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--labels")
     parser.add_argument("--widths", type=int, nargs="+", default=list(HIDDEN), choices=HIDDEN)

@@ -26,48 +26,51 @@ from factory.families.ultrasound_to_mri.scoring import (
     pictured,
     real_rows,
     references,
-    row,
 )
+from factory.metrics.deformation import summary_row
 from factory.storage.subjects.load import load_subject
 from factory.training.data import held_out_subjects
 
 
 def main() -> None:
+    """Score all models, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="recipes/train/ultrasound-to-mri.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL")
-    given = parser.parse_args()
-    recipe = load_training(given.recipe, given.set).spec
+    options = parser.parse_args()
+    recipe = load_training(options.recipe, options.set).spec
     records = head_records(recipe.ultrasound)[1]
     heads = [load_subject(r, None) for r in records]
     us = np.stack([ultrasound_plane(head) for head in heads])
     against = references(held_out_subjects(recipe.subjects))
     rows = [(*r, "", "") for r in real_rows(against)]
-    rows.append((*row("the ultrasound itself", deformations(us, against)), "", ""))
+    rows.append((*summary_row("the ultrasound itself", deformations(us, against)), "", ""))
     pictures = {}
-    for named in given.models:
-        name, _, folder = named.partition("=")
+    for argument in options.models:
+        name, _, folder = argument.partition("=")
         painter = UltrasoundPainter(Path(folder), torch.device("cpu"))
         training = painter.card["training"]
-        seen = set(training["subjects"]) | set(training["mri_subjects"])
-        held = {r["id"] for r in records} | set(recipe.subjects.hold_out)
-        if seen & held:
-            parser.error(f"{name}: learnt from {', '.join(sorted(seen & held))}")
+        training_ids = set(training["subjects"]) | set(training["mri_subjects"])
+        held_out = {r["id"] for r in records} | set(recipe.subjects.hold_out)
+        if training_ids & held_out:
+            parser.error(f"{name}: learnt from {', '.join(sorted(training_ids & held_out))}")
         pictures[name] = drawn(painter.generator, us)
         scores = deformations(pictures[name], against)
-        rows.append((*row(name, scores), training["steps"], training["hours"]))
+        rows.append((*summary_row(name, scores), training["steps"], training["hours"]))
         print(name, rows[-1][1:], flush=True)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "steps", "hours"])
-    given.output.mkdir(parents=True, exist_ok=True)
-    table.to_csv(given.output / "table.csv", index=False)
-    (given.output / "table.md").write_text(markdown(table), encoding="utf-8")
-    pictured(given.output / "table.png", us, pictures, [plane for plane, _ in against])
+    options.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(options.output / "table.csv", index=False)
+    (options.output / "table.md").write_text(markdown(table), encoding="utf-8")
+    pictured(options.output / "table.png", us, pictures, [plane for plane, _ in against])
     print(markdown(table))
 
 
 def markdown(table: pd.DataFrame) -> str:
+    """Return the table as Markdown."""
+
     def cell(value: object) -> str:
         return f"{value:.3f}" if isinstance(value, float) else str(value)
 

@@ -5,8 +5,9 @@
 
 Phantoms of 22 to 34 weeks, and the subjects of a BIDS folder where there is one, every fourth
 case; widths drawn within ISUOG's grades, or above what a subject has already; both modes in turn.
-Rows come to OUTPUT/cases.csv one by one; run it again and it goes on where it stopped.
-Ends with OUTPUT/table.md and OUTPUT/scatter.png; --table makes them of the rows there are.
+Rows are written to OUTPUT/cases.csv one by one; run again, it continues where it stopped.
+In the end it writes OUTPUT/table.md and OUTPUT/scatter.png; --table writes them for the rows that
+exist.
 """
 
 import argparse
@@ -42,7 +43,7 @@ COLUMNS = CASE + WIDTH + FLOW + SHAPE + COUNTS
 
 
 def case(number: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One row; the draws depend on the seed and the case's number alone."""
+    """Return one row; the random choices depend only on the seed and the case's number."""
     rng = np.random.Generator(np.random.Philox(key=[options.seed, number]))
     grade = list(GRADES)[int(rng.integers(3))]
     share, weeks, seed = float(rng.random()), int(rng.integers(22, 35)), int(rng.integers(10**6))
@@ -53,9 +54,9 @@ def case(number: int, options: argparse.Namespace) -> dict[str, Any]:
     main = ("left", "right") if side == "both" else (side,)
     present = max(before[s] or 0.0 for s in main)
     low, high = GRADES[grade]
-    wanted = low + share * (high - low)
-    if wanted < present + 0.5:
-        grade, wanted = "above present", present + 1 + 4 * share
+    requested = low + share * (high - low)
+    if requested < present + 0.5:
+        grade, requested = "above present", present + 1 + 4 * share
     mode = MODES[number % 2]
     row = {
         "case": number,
@@ -66,22 +67,23 @@ def case(number: int, options: argparse.Namespace) -> dict[str, Any]:
         "side": side,
         "spacing_mm": spacing[1],
         "present_mm": present,
-        "requested_mm": wanted,
+        "requested_mm": requested,
     }
     start = time.process_time()
     try:
-        label, _, record = ventriculomegaly(subject.label, spacing, FETA, wanted, mode, side)
+        label, _, record = ventriculomegaly(subject.label, spacing, FETA, requested, mode, side)
     except AnatomyError as error:
         return row | {"seconds": time.process_time() - start, "refused": str(error)}
     row["seconds"] = time.process_time() - start
     achieved = max(atrial_width_mm(label, spacing, FETA)[s] or 0.0 for s in main)
-    row |= {"achieved_mm": achieved, "error_mm": achieved - wanted}
+    row |= {"achieved_mm": achieved, "error_mm": achieved - requested}
     row |= {name: record[name] for name in record if name in COLUMNS}
     row["voxels_held"] = record.get("voxels_held_by_topology", "")
     return row | changes(subject.label, label, spacing)
 
 
 def drawn_subject(number: int, weeks: int, seed: int, options: argparse.Namespace) -> Subject:
+    """Return the subject of a case: a phantom, or a real one if finished is data."""
     if number % 8 in (3, 6) and options.data.is_dir():
         real = list_bids_subjects(options.data, None, None, None)
         return load_subject(real[number // 4 % len(real)], options.spacing)
@@ -91,7 +93,7 @@ def drawn_subject(number: int, weeks: int, seed: int, options: argparse.Namespac
 def changes(
     old: np.ndarray, new: np.ndarray, spacing: tuple[float, float, float]
 ) -> dict[str, Any]:
-    """The certificate once more, from the arrays."""
+    """Check the certificate again, from the arrays."""
     volumes = [volumes_ml(a, spacing, FETA) for a in (old, new)]
     share = {t: volumes[1][t] / volumes[0][t] - 1 for t in SOLID if volumes[0][t]}
     worst = max(share, key=lambda t: abs(share[t]))
@@ -104,6 +106,7 @@ def changes(
 
 
 def read(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -113,27 +116,30 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def numbers(rows: list[dict[str, str]], name: str) -> np.ndarray:
+    """Return the values of a column that are not empty."""
     return np.array([float(row[name]) for row in rows if row[name]])
 
 
 def table(rows: list[dict[str, str]]) -> str:
+    """Return the results as Markdown."""
     lines = [f"{len(rows)} cases", "", "| | " + " | ".join(MODES) + " |", "|---|---|---|"]
     of = {mode: [r for r in rows if r["mode"] == mode] for mode in MODES}
-    done = {mode: [r for r in of[mode] if r["achieved_mm"]] for mode in MODES}
+    accepted_rows = {mode: [r for r in of[mode] if r["achieved_mm"]] for mode in MODES}
 
     def line(what: str, cells: list[str]) -> None:
         lines.append(f"| {what} | {' | '.join(cells)} |")
 
     def worst(what: str, name: str, pick: Any, form: str) -> None:
-        found = [numbers(done[m], name) for m in MODES]
-        line(what, [format(pick(v), form) if len(v) else "–" for v in found])
+        values = [numbers(accepted_rows[m], name) for m in MODES]
+        line(what, [format(pick(v), form) if len(v) else "–" for v in values])
 
     line("cases", [str(len(of[m])) for m in MODES])
-    line("refused", [str(len(of[m]) - len(done[m])) for m in MODES])
+    line("refused", [str(len(of[m]) - len(accepted_rows[m])) for m in MODES])
     worst("mean error, mm", "error_mm", lambda v: np.abs(v).mean(), ".3f")
     worst("largest error, mm", "error_mm", lambda v: np.abs(v).max(), ".3f")
     beyond = [
-        sum(abs(float(r["error_mm"])) > float(r["spacing_mm"]) / 2 for r in done[m]) for m in MODES
+        sum(abs(float(r["error_mm"])) > float(r["spacing_mm"]) / 2 for r in accepted_rows[m])
+        for m in MODES
     ]
     line("beyond half a voxel", [str(n) for n in beyond])
     worst("seconds, median", "seconds", np.median, ".1f")
@@ -155,10 +161,12 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def spread(values: np.ndarray) -> float:
+    """Return the value that is farthest from 0."""
     return float(values[np.abs(values).argmax()])
 
 
 def reason(message: str) -> str:
+    """Return the reason in an error message, without its numbers."""
     if "(" in message:
         return message.rpartition("(")[2].rstrip(")")
     words = message.rpartition(":")[2].split()
@@ -166,11 +174,15 @@ def reason(message: str) -> str:
 
 
 def scatter(rows: list[dict[str, str]], path: Path) -> None:
+    """Plot achieved over requested widths as a PNG."""
     figure, panel = plt.subplots(figsize=(6, 6))
     for mode, marker in zip(MODES, "ox", strict=True):
-        done = [r for r in rows if r["mode"] == mode and r["achieved_mm"]]
+        accepted_rows = [r for r in rows if r["mode"] == mode and r["achieved_mm"]]
         panel.scatter(
-            numbers(done, "requested_mm"), numbers(done, "achieved_mm"), marker=marker, label=mode
+            numbers(accepted_rows, "requested_mm"),
+            numbers(accepted_rows, "achieved_mm"),
+            marker=marker,
+            label=mode,
         )
     ends = panel.get_xlim()
     panel.plot(ends, ends, color="grey", linewidth=0.8, zorder=0)
@@ -181,12 +193,13 @@ def scatter(rows: list[dict[str, str]], path: Path) -> None:
 
 
 def render(path: Path, options: argparse.Namespace) -> None:
-    there = read(path)
-    missing = sorted(set(range(options.count)) - {int(row["case"]) for row in there})
+    """Write the cases that are missing in a file."""
+    finished = read(path)
+    missing = sorted(set(range(options.count)) - {int(row["case"]) for row in finished})
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(there)
+        writer.writerows(finished)
         file.flush()
         for number in missing:
             writer.writerow(case(number, options))
@@ -194,6 +207,7 @@ def render(path: Path, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Make the cases, and write table and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     data = Path(__file__).parents[2] / "shared" / "data" / "fetal-spina-bifida"
@@ -201,15 +215,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--spacing", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="only the table of what there is")
+    parser.add_argument("--table", action="store_true", help="only the table of the finished cases")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / "cases.csv"
     settings = {k: getattr(options, k) for k in ("spacing", "seed")}
-    asked = options.output / "asked.json"
-    if asked.exists() and json.loads(asked.read_text()) != settings:
-        parser.error(f"{options.output} holds cases of {asked.read_text()}; take another folder")
-    asked.write_text(json.dumps(settings))
+    settings_file = options.output / "asked.json"
+    if settings_file.exists() and json.loads(settings_file.read_text()) != settings:
+        parser.error(
+            f"{options.output} holds cases of {settings_file.read_text()}; take another folder"
+        )
+    settings_file.write_text(json.dumps(settings))
     if not options.table:
         render(path, options)
     rows = read(path)

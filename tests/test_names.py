@@ -35,11 +35,30 @@ FORBIDDEN = frozenset(
 )
 """Words that do not say what a value is, if they are a name on their own."""
 
-DUPLICATES = frozenset(["@@"])
+DUPLICATES = frozenset(
+    (
+        "Bids Discriminator Draws Frame Limits Model Pair PatchSampler Report ShortAxis Spade "
+        "biparietal_mm bounding_box check draw_sample_grid error_text evaluate export inspect "
+        "list_models occipito_frontal_mm plan render repair replay select_samples sha256 submit "
+        "table_lines train transcerebellar_mm upsample verify work"
+    ).split()
+)
 """Public names that more than one package defines. A verb of the public API has a function of its
 name in factory.cli by design."""
 
-FORBIDDEN_COUNTS: dict[str, int] = {}
+FORBIDDEN_COUNTS: dict[str, int] = {
+    "factory.acquisition": 1,
+    "factory.datasets": 22,
+    "factory.evaluation": 1,
+    "factory.execution": 17,
+    "factory.families": 97,
+    "factory.metrics": 2,
+    "factory.torch": 15,
+    "factory.training": 1,
+    "storage.dataset": 1,
+    "storage.export": 9,
+    "storage.subjects": 2,
+}
 """How often each package still has a forbidden name; 0 for packages that are not listed."""
 
 

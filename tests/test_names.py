@@ -18,7 +18,10 @@ kept asked there
 # words that do not say what a value is, if one of them is the whole name
 
 DUPLICATES = """
-X
+Bids Discriminator Draws Frame Limits Model Pair PatchSampler Report ShortAxis Spade
+biparietal_mm bounding_box check draw_sample_grid error_text evaluate export inspect list_models
+occipito_frontal_mm plan render repair replay select_samples sha256 submit table_lines train
+transcerebellar_mm upsample verify work
 """
 # public names that more than one package defines; a verb of the public API has a function of its
 # name in factory.cli by design

@@ -163,9 +163,7 @@ def render(
         allow_mixed=options.allow_mixed,
     )
     with lease:
-        report = render_shards(
-            projection, dataset, networks, device, run, keep_going=options.keep_going
-        )
+        report = render_shards(projection, dataset, networks, device, options)
         dataset.seal()
     preview = None
     if dataset.folder.is_local:
@@ -230,7 +228,7 @@ def train(
 
     uses = FAMILIES[loaded.spec.family].uses
     layout = getattr(getattr(loaded.spec, "subjects", None), "layout", "")
-    model = training_job.train(loaded, options.address, options.serial)
+    model = training_job.train(loaded, options)
     return TrainReport(model, uses.get(layout, uses.get("")))
 
 

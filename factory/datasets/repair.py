@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.execution.options import RunOptions
+from factory.execution.options import RenderOptions, RunOptions
 from factory.execution.render_run import plan_for_machine, render_shards
 from factory.planning.append import earlier_recipes, recorded_recipe
 from factory.planning.plan import Plan
@@ -102,6 +102,7 @@ def repair_dataset(
         with Lease(dataset.folder):
             dataset.remove_entries(found.shards)
             # keep_going: what could not be rendered then has its vacant place again
-            render_shards(made, dataset, networks, best_device(), run, keep_going=True)
+            options = RenderOptions(keep_going=True, run=run)
+            render_shards(made, dataset, networks, best_device(), options)
     dataset.seal()
     return VerifyReport(dataset, found, len(found.shards))

@@ -1,37 +1,38 @@
-"""Show a log that a worker elsewhere writes, as plain lines, while this process waits."""
+"""Print the log that another process writes, while this process waits."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PERIOD_S = 1.0
+PERIOD_SECONDS = 1.0
+"""The time between two looks at the log."""
 
 
 @contextmanager
-def following(path: Path) -> Iterator[None]:
-    """Print what is appended to `path` from now on, until the block ends."""
-    done = threading.Event()
+def follow_log(path: Path) -> Iterator[None]:
+    """Print the lines that are appended to `path` until the block ends."""
+    ended = threading.Event()
     start = path.stat().st_size if path.exists() else 0
-    thread = threading.Thread(target=_follow, args=(path, start, done), daemon=True)
+    thread = threading.Thread(target=_print_new_lines, args=(path, start, ended), daemon=True)
     thread.start()
     try:
         yield
     finally:
-        done.set()
+        ended.set()
         thread.join()
 
 
-def _follow(path: Path, position: int, done: threading.Event) -> None:
-    last = False
-    while not last:
-        last = done.wait(PERIOD_S)  # one more look after the end
+def _print_new_lines(path: Path, position: int, ended: threading.Event) -> None:
+    is_last = False
+    while not is_last:
+        is_last = ended.wait(PERIOD_SECONDS)  # so there is one more look after the end
         if not path.exists():
             continue
         with path.open("rb") as file:
             file.seek(position)
             text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        position += len(whole)
-        if whole:
-            print(whole.decode("utf-8", "replace"), end="", flush=True)
+        lines = text[: text.rfind(b"\n") + 1]
+        position += len(lines)
+        if lines:
+            print(lines.decode("utf-8", "replace"), end="", flush=True)

@@ -1,4 +1,4 @@
-"""How work is run: what rendering, training and repairing have in common, and rendering's own."""
+"""The options of a run: what rendering, training and repairing share, and those of rendering."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ class RunOptions:
     """Where work is done.
 
     Attributes:
-        serial: In this process, without Ray.
-        address: A running Ray cluster to join, e.g. "auto"; else a local Ray is started.
-        actors: Renderers at a time, at most; by default as many as there is room for.
+        serial: Work in this process, without Ray.
+        address: A running Ray cluster to join, e.g. "auto"; without it a local Ray is started.
+        actors: The greatest number of renderers at a time; by default as many as there is room for.
         device: "cpu" or "cuda"; by default what this machine has. For a cluster whose head has no
             GPU, "cuda".
-        progress: Show progress and warnings on stderr.
+        progress: Show progress and warnings on standard error.
     """
 
     serial: bool = False
@@ -28,14 +28,14 @@ class RenderOptions:
     """What a render may do.
 
     Attributes:
-        overwrite: Replace another recipe's dataset.
-        append: Let the dataset of the recipe before it grew keep its samples, and add the rest.
-        beside: Go on where another driver is at work.
-        allow_mixed: Go on where the dataset was begun in another environment.
-        keep_going: Seal the dataset though some cases cannot be rendered. Each of them keeps a
-            vacant place, not accepted, and the same command tries them again.
-        overlap: Whether renderers begin cases ahead; by default where cores would idle.
-        run: Where it is done.
+        overwrite: Replace the dataset of another recipe.
+        append: If the recipe has grown, keep the samples of its earlier dataset and add the others.
+        beside: Work though another driver is at work.
+        allow_mixed: Go on though the dataset was begun in another environment.
+        keep_going: Finish the dataset even if some cases cannot be rendered. Each of them gets a
+            placeholder that is not accepted, and the same command tries them again.
+        overlap: Whether renderers begin cases ahead; by default if cores would be idle otherwise.
+        run: Where the work is done.
     """
 
     overwrite: bool = False
@@ -45,3 +45,38 @@ class RenderOptions:
     keep_going: bool = False
     overlap: bool | None = None
     run: RunOptions = RunOptions()
+
+
+@dataclass(frozen=True)
+class ShardOptions:
+    """How a renderer works through its shards.
+
+    Attributes:
+        ahead: How many cases are begun in addition to the current one; see
+            `factory.rendering.lookahead`.
+        keep_going: Whether a case that cannot be rendered gets a placeholder
+            (`factory.execution.placeholder`); without it, its shard fails.
+    """
+
+    ahead: int = 0
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class ActorNeeds:
+    """The resources of one actor.
+
+    Attributes:
+        threads: Threads, which Ray counts as CPUs.
+        gpus: GPUs.
+        memory_bytes: Memory that Ray reserves; 0 if the plan has limited the actors already.
+    """
+
+    threads: int = 1
+    gpus: float = 0
+    memory_bytes: int = 0
+
+    def resources(self) -> dict[str, float]:
+        """Return the resources that are not 0, by Ray's names."""
+        needs = {"CPU": self.threads, "GPU": self.gpus, "memory": self.memory_bytes}
+        return {name: count for name, count in needs.items() if count}

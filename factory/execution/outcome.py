@@ -1,4 +1,4 @@
-"""What a run did: what stands, what failed, and when going on is of no use."""
+"""The outcome of a run: what was rendered, what failed, and when it is useless to go on."""
 
 from dataclasses import dataclass, field
 
@@ -8,15 +8,18 @@ from factory.planning.plan import Shard
 from factory.progress import Progress
 from factory.storage.errors import DatasetError
 
-_SAME = 3  # so many shards failing alike, and none succeeding, end the run
+_SAME_FAILURES = 3  # the run ends if the first so many shards fail alike and none succeeds
 
 
 @dataclass
 class Report:
     """What a run did.
 
-    rendered: samples. given_up: cases that hold a vacant place, by id, and why. failed: shards by
-    index, and why. seconds: wall clock.
+    Attributes:
+        rendered: The number of rendered samples.
+        given_up: The reason for each placeholder, by case id.
+        failed: The reason for each failed shard, by the shard's index.
+        seconds: Wall clock.
     """
 
     rendered: int = 0
@@ -26,46 +29,62 @@ class Report:
 
 
 class RunOutcome:
-    """Counts what stands and what failed."""
+    """Collects the outcome of a run, shard by shard, and shows it as progress."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.report = Report()
-        self.reasons: list[str] = []  # without the names of cases
+        self.reasons: list[str] = []  # of failed shards, without the ids of their cases
 
     def shard_written(self, shard: Shard, failures: Failures) -> None:
-        """A shard stands. failures: its cases that could not be rendered, and why."""
+        """Count a shard that is stored.
+
+        Args:
+            shard: The shard.
+            failures: Its cases that have a placeholder.
+        """
         self.report.rendered += len(shard.cases) - len(failures)
         self.report.given_up |= failures
         self.progress.advance(len(shard.cases))
-        for case, why in failures.items():
-            self.progress.note(f"{case} failed, and its place stays vacant: {why}")
+        for case_id, reason in failures.items():
+            self.progress.note(f"{case_id} failed and has a placeholder: {reason}")
 
     def shard_failed(self, shard: Shard, error: Exception) -> None:
-        """Note a failure, or raise it where every other shard would meet it too."""
+        """Count a shard that failed.
+
+        Raises:
+            DatasetError: At once, since every other shard would meet it too.
+            Exception: The error, if the first shards all failed alike; a RenderError with the
+                same text if it is no error of a case.
+        """
         if isinstance(error, DatasetError):
             raise error
-        self.report.failed[shard.index] = why = error_text(error)
+        reason = error_text(error)
+        self.report.failed[shard.index] = reason
         if self.report.rendered == 0:
-            self.reasons.append(_nameless(why, shard))
-            if len(self.reasons) >= _SAME and len(set(self.reasons)) == 1:
-                raise error if is_case_error(error) else RenderError(why)
-        self.progress.note(f"shard {shard.index} failed: {why}")
+            self.reasons.append(_without_case_ids(reason, shard))
+            if len(self.reasons) >= _SAME_FAILURES and len(set(self.reasons)) == 1:
+                raise error if is_case_error(error) else RenderError(reason)
+        self.progress.note(f"shard {shard.index} failed: {reason}")
 
     def result(self) -> Report:
-        """The report. Raises ShardsFailed, naming the first, where any failed."""
+        """Return the report.
+
+        Raises:
+            ShardsFailed: If a shard failed; the message names the first three.
+        """
         self.report.seconds = self.progress.seconds
         failed = self.report.failed
         if failed:
-            shown = [f"shard {index}: {why}" for index, why in sorted(failed.items())[:3]]
-            more = [f"and {len(failed) - len(shown)} more"] if len(failed) > len(shown) else []
+            first = [f"shard {index}: {reason}" for index, reason in sorted(failed.items())[:3]]
+            more = [f"and {len(failed) - len(first)} more"] if len(failed) > len(first) else []
             raise ShardsFailed(
-                f"{len(failed)} shards failed, the others stand; {'; '.join(shown + more)}"
+                f"{len(failed)} shards failed, the others stand; {'; '.join(first + more)}"
             )
         return self.report
 
 
-def _nameless(why: str, shard: Shard) -> str:
+def _without_case_ids(reason: str, shard: Shard) -> str:
     for case in shard.cases:
-        why = why.replace(case.id, "")
-    return why
+        reason = reason.replace(case.id, "")
+    return reason

@@ -1,10 +1,10 @@
-"""The plan of a recipe on a machine, and its execution."""
+"""Plan a recipe for this machine or a cluster, and render the plan."""
 
 import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from factory.execution.options import RunOptions
+from factory.execution.options import ActorNeeds, RenderOptions, RunOptions, ShardOptions
 from factory.planning.machine import UNLIMITED, Machine
 from factory.planning.plan import Plan, make_plan
 from factory.rendering.lookahead import AHEAD
@@ -17,40 +17,43 @@ if TYPE_CHECKING:
 
 
 def render_shards(
-    made: Plan,
-    dataset: Dataset,
-    networks: ModelSet,
-    device: str,
-    options: RunOptions,
-    *,
-    keep_going: bool = False,
+    plan: Plan, dataset: Dataset, models: ModelSet, device: str, options: RenderOptions
 ) -> "Report":
-    """Render what a plan says is not done. Raises as `factory.execution.run.execute`.
+    """Render the shards of a plan that are not finished.
 
-    device: "cpu" or "cuda", that renders.
+    Args:
+        plan: The plan.
+        dataset: Where the shards are written.
+        models: The recipe's models.
+        device: The device that renders, "cpu" or "cuda".
+        options: `keep_going` and `run` are used.
+
+    Raises:
+        Exception: As `factory.execution.run.execute`.
     """
-    from factory.execution.run import ActorNeeds, execute
+    from factory.execution.run import execute
     from factory.execution.worker import RenderWorker
 
+    run = options.run
+    on_cluster = bool(run.address)
     return execute(
-        made.remaining(),
-        functools.partial(RenderWorker, dataset, networks.loader(device), made.threads),
-        samples=made.layout.samples,
-        standing=made.finished_samples,
-        ahead=AHEAD if made.overlap else 0,
-        keep_going=keep_going,
-        actor=ActorNeeds(
-            threads=made.threads,
+        plan.remaining(),
+        functools.partial(RenderWorker, dataset, models.loader(device), plan.threads),
+        samples=plan.layout.samples,
+        finished=plan.finished_samples,
+        shard_options=ShardOptions(AHEAD if plan.overlap else 0, options.keep_going),
+        needs=ActorNeeds(
+            threads=plan.threads,
             gpus=1 if device == "cuda" else 0,
-            memory=made.memory_per_actor if options.address else 0,
+            memory_bytes=plan.memory_per_actor if on_cluster else 0,
         ),
-        run=options if options.address else replace(options, actors=made.actors),
+        run=run if on_cluster else replace(run, actors=plan.actors),
     )
 
 
-def plan_for_machine(recipe: Recipe, networks: ModelSet, options: RunOptions) -> Plan:
-    """The plan of a recipe on this machine, or on a cluster, whose memory is Ray's to know."""
+def plan_for_machine(recipe: Recipe, models: ModelSet, options: RunOptions) -> Plan:
+    """Plan a recipe for this machine, or for a cluster, whose free memory only Ray knows."""
     machine = UNLIMITED if options.address else Machine.here(recipe.spec.output.path)
     actors = 1 if options.serial else options.actors
-    cards = (networks.fusion_card, networks.gate_card)
-    return make_plan(recipe, networks.card, networks.bytes, machine, actors, *cards)
+    cards = (models.fusion_card, models.gate_card)
+    return make_plan(recipe, models.card, models.bytes, machine, actors, *cards)

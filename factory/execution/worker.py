@@ -1,13 +1,14 @@
-"""What renders: the renderer, loaded once in its process, and samples as the dataset takes them."""
+"""The worker: a renderer, loaded once in its process, that returns samples as they are stored."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from factory.case import Case
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
+from factory.storage.json_value import JsonObject, JsonValue
 
 if TYPE_CHECKING:
     from factory.rendering.renderer import Renderer
@@ -15,22 +16,29 @@ if TYPE_CHECKING:
 
 
 class Worker(Protocol):
-    """Makes samples for a dataset. setup is called once, in the process that renders. expect: cases
-    that will be made next, which may be begun; all others are let go."""
+    """Renders the samples of a dataset."""
 
     dataset: Dataset
 
-    def setup(self) -> None: ...
-    def prefetch(self, cases: Sequence[Case]) -> None: ...
-    def render(self, case: Case) -> StoredSample: ...
+    def setup(self) -> None:
+        """Load what rendering needs. Called once, in the process that renders."""
+
+    def prefetch(self, cases: Sequence[Case]) -> None:
+        """Begin the cases that will be rendered next, if possible; cancel all others."""
+
+    def render(self, case: Case) -> StoredSample:
+        """Render a case."""
 
 
 @dataclass
 class RenderWorker:
-    """Renders cases.
+    """Renders cases with a renderer.
 
-    load: makes the renderer; called once, in the process that renders, with the threads it may
-    use, so that what it loads never travels. It sets the thread counts of what it loads.
+    Attributes:
+        dataset: The dataset that the samples are for.
+        load: Loads the renderer, given its number of threads. It is called in the process that
+            renders, so that networks are not sent between processes.
+        threads: The renderer's threads.
     """
 
     dataset: Dataset
@@ -38,17 +46,20 @@ class RenderWorker:
     threads: int
 
     def setup(self) -> None:
+        """Load the renderer."""
         self.renderer = self.load(self.threads)
 
     def prefetch(self, cases: Sequence[Case]) -> None:
+        """Begin the cases that will be rendered next; cancel all others."""
         self.renderer.prefetch(cases)
 
     def render(self, case: Case) -> StoredSample:
+        """Render a case."""
         return to_stored(self.renderer.render(case))
 
 
 def to_stored(sample: "Sample") -> StoredSample:
-    """A sample as the dataset takes it; its row holds what was asked for and what came out."""
+    """Return a sample as it is stored, with a row of its requested parameters and its measures."""
     scan = sample.case.acquisition
     with_labels = scan is not None and scan.labels == "stack"
     return StoredSample(
@@ -59,18 +70,20 @@ def to_stored(sample: "Sample") -> StoredSample:
         columns={
             **requested_columns(sample.case),
             "accepted": True,
-            **{name: _cell(value) for name, value in sample.measures.items()},
+            **{name: _to_cell(value) for name, value in sample.measures.items()},
         },
         stacks=[
-            StoredStack(s.image, s.affine, s.spacing, s.label if with_labels else None)
-            for s in sample.stacks
+            StoredStack(
+                stack.image, stack.affine, stack.spacing, stack.label if with_labels else None
+            )
+            for stack in sample.stacks
         ],
     )
 
 
-def requested_columns(case: Case) -> dict[str, Any]:
-    """The columns of a case that are known before it is rendered."""
-    known: dict[str, Any] = {
+def requested_columns(case: Case) -> JsonObject:
+    """Return the columns of a case that are known before it is rendered."""
+    metadata: JsonObject = {
         name: case.subject[name]
         for name in ("gestational_age_weeks", "pathology", "rec")
         if name in case.subject
@@ -84,13 +97,13 @@ def requested_columns(case: Case) -> dict[str, Any]:
         "subject": case.subject["id"],
         "variant": case.variant,
         "replicate": case.replicate,
-        **known,
+        **metadata,
         **scanner,
         **grade,
         **{f"requested_{name}": value for name, value in case.requested.items()},
     }
 
 
-def _cell(value: Any) -> Any:
-    """A column's value: what is a list, an entry a stack, is kept as JSON."""
+def _to_cell(value: JsonValue) -> JsonValue:
+    """Return the value of a column. A list, with one entry for each stack, is stored as JSON."""
     return json.dumps(value) if isinstance(value, list | tuple) else value

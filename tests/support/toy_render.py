@@ -20,8 +20,8 @@ import psutil
 
 from factory.case import Case, CaseAppearance, CaseGrid
 from factory.errors import AnatomyError
-from factory.execution.options import RunOptions
-from factory.execution.run import ActorNeeds, execute
+from factory.execution.options import ActorNeeds, RunOptions, ShardOptions
+from factory.execution.run import execute
 from factory.planning.plan import Shard
 from factory.rendering.lookahead import Lookahead
 from factory.storage.dataset.dataset import Dataset
@@ -174,10 +174,9 @@ def render(
         (shard for shard in every if shard.index not in done),
         make_worker,
         samples=samples,
-        standing=sum(len(shard.cases) for shard in every if shard.index in done),
-        ahead=ahead,
-        keep_going=keep_going,
-        actor=ActorNeeds(threads),
+        finished=sum(len(shard.cases) for shard in every if shard.index in done),
+        shard_options=ShardOptions(ahead, keep_going),
+        needs=ActorNeeds(threads),
         run=RunOptions(**where),
     )
     dataset.seal()

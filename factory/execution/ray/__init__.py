@@ -1,1 +1,1 @@
-"""All of Ray: session, actors, and the pool that hands shards to them."""
+"""Everything that uses Ray: sessions, actors, and the pool that gives shards to them."""

@@ -1,4 +1,4 @@
-"""One Ray for one run: joined, or our own and gone with the run."""
+"""The Ray of a run: a cluster that is joined, or a local Ray that ends with the run."""
 
 import contextlib
 import os
@@ -11,17 +11,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any  # options and node records of Ray, which have no types
 
 from factory.errors import FactoryError
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names travel
-_STARTS = 4  # tries at starting a Ray of our own
+_OBJECT_STORE_BYTES = 200 * 2**20  # only cases and names are sent
+_MAX_STARTS = 4  # attempts to start a local Ray
 _TEMP_PREFIX = "factory-ray-"
 _CONNECT_SECONDS = 2.0
 _LEAVE_SECONDS = 10.0
-_SILENCE_SECONDS = 20.0  # of a head, before it counts as lost
+_SILENCE_SECONDS = 20.0  # of a head, after which it counts as lost
 
 
 class HeadLost(FactoryError):
@@ -30,19 +30,25 @@ class HeadLost(FactoryError):
 
 @contextlib.contextmanager
 def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
-    """A Ray to run on while the block lasts: the one at `address`, or one of our own with `cpus`.
+    """Provide a Ray while the block lasts.
 
-    Our own is always a fresh one: in its own folder, whatever RAY_ADDRESS says and whatever a
-    killed run left behind. One that this process has already is used as it is.
-    Raises FactoryError where none can be joined or started.
+    A Ray that this process has already is used as it is. A local Ray is always new: it has its own
+    folder, and RAY_ADDRESS and the remains of killed runs do not matter.
+
+    Args:
+        address: The cluster to join; None to start a local Ray.
+        cpus: The CPUs of a local Ray; None for all.
+
+    Raises:
+        FactoryError: If no Ray can be joined or started.
     """
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # nor tracebacks of jobs that nobody waits for any more, since their actor was let go
+    # no tracebacks of calls whose actor was dismissed
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-    with _without_prints():
+    with _without_ray_prints():
         if ray.is_initialized():
             yield
         elif address is not None:
@@ -56,11 +62,11 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
             finally:
                 _leave()
         else:
-            _sweep()
-            # In /tmp, for the paths of sockets are at most 107 characters.
+            _remove_old_folders()
+            # in /tmp, because the path of a socket has at most 107 characters
             folder = tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir="/tmp")
             try:
-                _start(folder, cpus, quiet)
+                _start_local(folder, cpus, quiet)
                 yield
             finally:
                 ray.shutdown()
@@ -68,23 +74,24 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_prints() -> Iterator[None]:
-    """Ray prints what it has to say of dead actors on stdout, amid our reports; the pool says it.
+def _without_ray_prints() -> Iterator[None]:
+    """Silence Ray's messages about dead actors while the block lasts.
 
-    It has no public way to be quiet, so its private function is replaced while the block lasts.
+    Ray prints them on standard output, in the middle of our reports; the pool reports them itself.
+    Ray has no public switch for this, so its private function is replaced.
     """
     from ray._private import worker
 
-    printing = worker.print_to_stdstream
+    ray_print = worker.print_to_stdstream
     worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:
-        worker.print_to_stdstream = printing
+        worker.print_to_stdstream = ray_print
 
 
 def _leave() -> None:
-    """Leave a cluster; without a head that may take for ever."""
+    """Leave a cluster; stop waiting if its head is gone, since Ray would wait for ever."""
     import ray
 
     patience = None if Head().answers() else _LEAVE_SECONDS
@@ -93,8 +100,8 @@ def _leave() -> None:
     leaving.join(patience)
 
 
-def answers(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
+def is_listening(host: str, port: int) -> bool:
+    """Return whether a process listens at a port."""
     try:
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
     except OSError:
@@ -103,27 +110,33 @@ def answers(host: str, port: int) -> bool:
 
 
 class Head:
-    """The head of the cluster that this process has joined, and whether it still answers.
+    """The head of the cluster that this process has joined.
 
-    Ray ends a process whose head was silent for 60 s, without a word of ours; so we look.
+    Ray ends a process whose head was silent for 60 s, without a message of ours. So we check the
+    head ourselves.
     """
 
     def __init__(self) -> None:
         import ray
 
         self.address = str(ray.get_runtime_context().gcs_address)
-        self.heard = time.monotonic()
+        self.last_answer = time.monotonic()
 
     def answers(self) -> bool:
+        """Return whether the head answers now."""
         host, _, port = self.address.rpartition(":")
-        return answers(host.strip("[]"), int(port))
+        return is_listening(host.strip("[]"), int(port))
 
     def check(self) -> bool:
-        """Whether it answers now. Raises HeadLost where it has not for 20 s."""
+        """Return whether the head answers now.
+
+        Raises:
+            HeadLost: If it has not answered for 20 s.
+        """
         if self.answers():
-            self.heard = time.monotonic()
+            self.last_answer = time.monotonic()
             return True
-        if time.monotonic() - self.heard > _SILENCE_SECONDS:
+        if time.monotonic() - self.last_answer > _SILENCE_SECONDS:
             raise HeadLost(
                 f"the head of the Ray cluster, {self.address}, does not answer; once there is one "
                 "again, the same command goes on"
@@ -131,44 +144,50 @@ class Head:
         return False
 
 
-def room(needs: Mapping[str, float]) -> int:
-    """For how many actors the nodes have room, other work aside; at least one is asked for, which
-    is what makes a cluster without a node grow one.
+def actors_that_fit(needs: Mapping[str, float]) -> int:
+    """Return how many actors fit on the nodes, if there is no other work.
+
+    It is at least one, because a requested actor makes an empty cluster start a node.
+
+    Args:
+        needs: The resources of an actor, by Ray's names.
     """
     import ray
 
-    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return max(
-        1,
-        sum(min(int(have.get(name, 0) // n) for name, n in needs.items()) for have in found),
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fitting = (
+        min(int(resources.get(name, 0) // count) for name, count in needs.items())
+        for resources in nodes
     )
+    return max(1, sum(fitting))
 
 
 def process_environment(threads: int) -> dict[str, str]:
-    """Variables of a process of Ray's: its threads, and where it finds modules."""
+    """Return the variables of a Ray process: its thread counts and its module path."""
     variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    return {**variables, "PYTHONPATH": os.pathsep.join(_own_paths())}
+    return {**variables, "PYTHONPATH": os.pathsep.join(_module_paths())}
 
 
-def _own_paths() -> list[str]:
-    """Where this process finds modules besides Python's own: actors are to find the same ones."""
+def _module_paths() -> list[str]:
+    """Return the module path without Python's own folders, so that actors find the same modules."""
     pythons = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
     return [path for path in sys.path if path and not path.startswith(pythons)]
 
 
-def amounts(resources: Mapping[str, float]) -> str:
+def resources_text(resources: Mapping[str, float]) -> str:
+    """Return resources in words, e.g. "1 CPU, 2 GB of memory"."""
     return ", ".join(
         f"{count / 1e9:.2g} GB of memory" if name == "memory" else f"{count:g} {name}"
         for name, count in resources.items()
     )
 
 
-def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
-    """Start a Ray of our own. On a busy machine its 30 s may not suffice: then again."""
+def _start_local(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
+    """Start a local Ray; try again if it needs more than its 30 s on a busy machine."""
     import psutil
     import ray
 
-    for left in reversed(range(_STARTS)):
+    for attempts_left in reversed(range(_MAX_STARTS)):
         try:
             ray.init(
                 address="local",
@@ -179,19 +198,19 @@ def _start(folder: str, cpus: int | None, quiet: dict[str, Any]) -> None:
                 **quiet,
             )
             return
-        except Exception as error:  # Ray raises no narrower one
+        except Exception as error:  # Ray raises no narrower class
             for child in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     if folder in " ".join(child.cmdline()):
                         child.kill()
-            if not left:
+            if not attempts_left:
                 raise FactoryError(
                     f"Ray did not start here ({str(error)[:80]}); --serial renders without it"
                 ) from error
 
 
-def _sweep() -> None:
-    """Remove the folders of runs that were killed."""
+def _remove_old_folders() -> None:
+    """Remove the folders of killed runs."""
     for folder in Path("/tmp").glob(f"{_TEMP_PREFIX}*"):
         process = folder.name.removeprefix(_TEMP_PREFIX).split("-")[0]
         if process.isdigit() and not Path(f"/proc/{process}").exists():

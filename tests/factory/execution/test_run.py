@@ -21,7 +21,7 @@ from support.places import environment
 
 from factory.errors import AnatomyError, FactoryError, RenderError, ShardsFailed
 from factory.execution.options import RunOptions
-from factory.execution.ray import pool as ray_pool
+from factory.execution.ray import staff
 from factory.execution.ray.pool import IN_FLIGHT
 from factory.execution.ray.session import ray_session
 from factory.execution.run import execute
@@ -204,7 +204,7 @@ def test_a_subject_s_cases_stay_with_one_actor(tmp_path, cluster):
 
 
 def test_an_actor_that_finds_no_place_is_one_line(tmp_path, cluster, monkeypatch):
-    monkeypatch.setattr(ray_pool, "PATIENCE", 5.0)
+    monkeypatch.setattr(staff, "PATIENCE_SECONDS", 5.0)
     with pytest.raises(RenderError, match=r"no renderer was ready in 5 s: each needs 64 CPU"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, actors=1, threads=64)
 
@@ -230,7 +230,7 @@ def test_nothing_to_do_starts_nothing(tmp_path):
     def never() -> None:
         raise AssertionError("made a worker for nothing")
 
-    assert execute([], never, samples=3, standing=3).rendered == 0
+    assert execute([], never, samples=3, finished=3).rendered == 0
 
 
 def test_an_address_without_ray_is_one_line():

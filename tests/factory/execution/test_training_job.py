@@ -10,7 +10,8 @@ import ray
 from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError
 from factory.execution import training_job as launch
-from factory.execution.log_follower import following
+from factory.execution.log_follower import follow_log
+from factory.execution.options import RunOptions
 from factory.families.spade.recipe import SpadeTraining
 from factory.models.checkpoint import read_card
 
@@ -27,7 +28,7 @@ def own_ray() -> Iterator[None]:
 def test_two_ray_workers_train_a_model_and_show_progress(
     recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = launch.train(recipe("workers=2"), address=None, serial=False)
+    folder = launch.train(recipe("workers=2"), RunOptions())
     card = read_card(folder)
     assert card["training"]["steps"]["axial"] > 0
     assert (folder / "axial.safetensors").exists()
@@ -42,7 +43,7 @@ def test_a_training_that_diverges_on_ray_stops_with_one_line(recipe: Recipe) -> 
     """A rate of 1 blows a small network up within a few steps."""
     wild = recipe("optimiser.lr_generator=1.0", "loss.feature_matching=1e38", "log_every=1")
     with pytest.raises(FactoryError, match=r"step \d+: loss \w+ is (nan|inf)") as caught:
-        launch.train(wild, address=None, serial=False)
+        launch.train(wild, RunOptions())
     assert "\n" not in str(caught.value)
 
 
@@ -51,6 +52,6 @@ def test_a_log_is_followed_from_where_it_stands(
 ) -> None:
     path = tmp_path / "progress.log"
     path.write_text("old\n")
-    with following(path), path.open("a") as file:
+    with follow_log(path), path.open("a") as file:
         file.write("one\ntwo\n")
     assert capsys.readouterr().out == "one\ntwo\n"

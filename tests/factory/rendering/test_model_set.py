@@ -6,7 +6,7 @@ import pytest
 from golden import workplace
 
 from factory.api import load_recipe
-from factory.execution.submit_bundle import named
+from factory.execution.submit_bundle import list_local_files
 from factory.rendering.model_set import ModelSet, list_roles
 
 GATE = "gate={model: mine/judge, ventricles: {dice: 0.9}}"
@@ -41,8 +41,8 @@ def test_every_model_is_a_role_and_its_weights_count(workplace_folder: Path, nam
 
 
 def test_a_users_own_model_goes_with_a_job_whatever_its_role(workplace_folder: Path) -> None:
-    gated = {key: folder for key, _, folder in named(load_recipe("cnn-fusion", [GATE]))}
+    gated = {key: folder for key, _, folder in list_local_files(load_recipe("cnn-fusion", [GATE]))}
     assert gated["gate.model"] == Path("mine/judge")
     assert {"appearance.model", "appearance.fuse.cnn"} <= gated.keys()  # of this folder, too
-    hearts = {key for key, _, _ in named(load_recipe("cardiac-interpolation"))}
+    hearts = {key for key, _, _ in list_local_files(load_recipe("cardiac-interpolation"))}
     assert hearts == {"appearance.model", "interpolate.model", "subjects.short_axis.path"}

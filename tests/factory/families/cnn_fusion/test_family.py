@@ -74,8 +74,8 @@ def trained(bids: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a SPADE model, small/model, and its fusion, fusion/model."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = spade(folder, bids, "small")
-    model = launch.train(load_document(recipe, SpadeTraining), address=None, serial=True)
-    launch.train(fusion(folder, bids, recipe, model), address=None, serial=True)
+    model = launch.train(load_document(recipe, SpadeTraining), RunOptions(serial=True))
+    launch.train(fusion(folder, bids, recipe, model), RunOptions(serial=True))
     return folder
 
 
@@ -117,7 +117,7 @@ def test_a_fold_that_has_learnt_from_what_it_is_to_paint_is_refused(
         (tmp_path / "fusion" / fold).mkdir(parents=True)
         (tmp_path / "fusion" / fold / "model").symlink_to(trained / "fusion" / other / "model")
     with pytest.raises(FactoryError, match="has learnt from sub-1") as caught:
-        launch.train(loaded, address=None, serial=True)
+        launch.train(loaded, RunOptions(serial=True))
     assert "\n" not in str(caught.value)
 
 
@@ -128,7 +128,7 @@ def test_one_fold_is_a_demonstration_that_says_so(
     recipe, model = trained / "small.yaml", trained / "small" / "model"
     file = Path(fusion(tmp_path, bids, recipe, model).source)
     folder = launch.train(
-        load_document(file, CnnFusionTraining, ["spade.folds=1"]), None, serial=True
+        load_document(file, CnnFusionTraining, ["spade.folds=1"]), RunOptions(serial=True)
     )
     card = read_card(folder)
     assert card["training"]["same_subject"] is True
@@ -200,7 +200,7 @@ def test_what_cannot_be_trained_is_refused(trained: Path, bids: Path, tmp_path: 
     ):
         with pytest.raises(RecipeError, match=message):
             launch.train(
-                load_document(file, CnnFusionTraining, [override]), address=None, serial=True
+                load_document(file, CnnFusionTraining, [override]), RunOptions(serial=True)
             )
 
 

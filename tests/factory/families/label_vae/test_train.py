@@ -13,6 +13,7 @@ from support.kill_training import Mortal, killed
 from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import maps
@@ -132,7 +133,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
 def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
     changes = ("steps=60", "sample_every=30", "loss.anneal=1")
-    folder = launch.train(recipe(*changes), address=None, serial=True)
+    folder = launch.train(recipe(*changes), RunOptions(serial=True))
     card = read_card(folder)
     assert card["training"]["subjects"] == [f"P{i}-{p}" for i in range(2, 6) for p in ("ED", "ES")]
     assert card["training"]["held_out"] == ["P0", "P1"]
@@ -160,7 +161,7 @@ def test_a_training_that_no_longer_learns_ends_early(recipe: Recipe, tmp_path: P
 
 def test_phases_of_a_person_are_held_out_together_or_refused(recipe: Recipe) -> None:
     with pytest.raises(RecipeError, match="'P0-ED' is not in"):
-        launch.train(recipe("subjects.hold_out=[P0-ED]"), address=None, serial=True)
+        launch.train(recipe("subjects.hold_out=[P0-ED]"), RunOptions(serial=True))
 
 
 def test_the_kl_is_annealed(recipe: Recipe) -> None:

@@ -13,6 +13,7 @@ from support.kill_training import Mortal, killed
 from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import FactoryError, RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.segmenter.job import slice_samplers
 from factory.families.segmenter.recipe import SegmenterTraining
@@ -120,7 +121,7 @@ def test_the_command_trains_scores_and_says_what_it_shares(small: Recipe, tmp_pa
     card = {"name": "painter", "family": "spade", "config": {}, "sha256": {}}
     write_card(judged, {**card, "training": {"subjects": ["sub-1", "sub-2", "sub-9"]}})
     changes = ("steps=60", "sample_every=30", f"judges={judged}", "log_every=20")
-    folder = launch.train(small(*changes), address=None, serial=True)
+    folder = launch.train(small(*changes), RunOptions(serial=True))
     card = read_card(folder)
     assert card["training"]["subjects"] == ["sub-0", "sub-1"]
     assert card["training"]["held_out"] == ["sub-2"]
@@ -139,13 +140,13 @@ def test_the_command_trains_scores_and_says_what_it_shares(small: Recipe, tmp_pa
 
 def test_a_generator_that_is_not_there_is_told_before_training(small: Recipe) -> None:
     with pytest.raises(FactoryError, match=r"judges: nobody: no such model"):
-        launch.train(small("judges=nobody"), address=None, serial=True)
+        launch.train(small("judges=nobody"), RunOptions(serial=True))
 
 
 def test_stacks_are_segmented_in_the_direction_of_their_slices(small: Recipe, hearts: Path) -> None:
     stacks = (f"subjects={{path: {hearts}, layout: short_axis, hold_out: [P0]}}",)
     with pytest.raises(RecipeError, match="allowed for stacks: axial"):
-        launch.train(small(*stacks), address=None, serial=True)
+        launch.train(small(*stacks), RunOptions(serial=True))
 
 
 def test_batches_follow_from_seed_and_step_and_go_round_the_orientations(small: Recipe) -> None:

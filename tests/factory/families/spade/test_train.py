@@ -13,6 +13,7 @@ from support.kill_training import Mortal, killed
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.train import build_networks, train
@@ -95,7 +96,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
 
 def test_the_command_writes_a_model_that_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
-    folder = launch.train(recipe(), address=None, serial=True)
+    folder = launch.train(recipe(), RunOptions(serial=True))
     card = read_card(folder)
     assert card["training"]["subjects"] == ["sub-0", "sub-1"]
     assert card["training"]["held_out"] == ["sub-2"]
@@ -121,7 +122,7 @@ def test_what_cannot_be_trained_is_refused(recipe: Recipe, tmp_path: Path) -> No
         ("subjects.hold_out=[sub-9]", "'sub-9' is not in"),
     ):
         with pytest.raises(RecipeError, match=message):
-            launch.train(recipe(override), address=None, serial=True)
+            launch.train(recipe(override), RunOptions(serial=True))
 
 
 def test_the_rate_is_constant_then_falls_to_zero() -> None:

@@ -10,6 +10,7 @@ import torch
 from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.slice_painter import SlicePainter
 from factory.models.checkpoint import read_card
@@ -47,7 +48,7 @@ def recipe(hearts: Path, tmp_path: Path) -> Callable[..., CheckedDocument[SpadeT
 def test_a_model_of_hearts_has_its_encoder_and_scores_in_two_styles(
     recipe: Callable[..., CheckedDocument[SpadeTraining]],
 ) -> None:
-    folder = launch.train(recipe(), address=None, serial=True)
+    folder = launch.train(recipe(), RunOptions(serial=True))
     card = read_card(folder)
     assert len(card["training"]["subjects"]) == 8
     assert {row["style"] for row in card["metrics"]["held_out"]} == {
@@ -64,7 +65,7 @@ def test_directions_in_which_slices_are_thick_are_refused(
     recipe: Callable[..., CheckedDocument[SpadeTraining]],
 ) -> None:
     with pytest.raises(RecipeError, match="allowed for stacks: axial"):
-        launch.train(recipe("orientations=[axial, coronal]"), address=None, serial=True)
+        launch.train(recipe("orientations=[axial, coronal]"), RunOptions(serial=True))
 
 
 def test_a_plane_of_the_crops_size_is_taken_whole() -> None:

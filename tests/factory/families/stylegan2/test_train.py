@@ -15,6 +15,7 @@ from support.kill_training import Mortal, killed
 from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.families.stylegan2 import FAMILY
 from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
 from factory.families.stylegan2.inference import LatentSampler
@@ -149,7 +150,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
 
 def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
-    folder = launch.train(recipe("kimg=0.032"), address=None, serial=True)
+    folder = launch.train(recipe("kimg=0.032"), RunOptions(serial=True))
     card = read_card(folder)
     training = card["training"]
     assert training["subjects"] == ["q1", "q2", "q3", "q4"]
@@ -190,7 +191,7 @@ def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     folder = launch.train(
-        recipe("slices.image=false", "kimg=0.004", "slices.hold_out=[]"), address=None, serial=True
+        recipe("slices.image=false", "kimg=0.004", "slices.hold_out=[]"), RunOptions(serial=True)
     )
     card = read_card(folder)
     assert card["config"]["image_channels"] == 0

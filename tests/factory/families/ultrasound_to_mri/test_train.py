@@ -15,6 +15,7 @@ from support.kill_training import Mortal, killed
 from factory.config.loading import CheckedDocument, parse_document
 from factory.errors import RecipeError
 from factory.execution import training_job as launch
+from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
 from factory.families.ultrasound_to_mri.job import head_records
@@ -203,7 +204,7 @@ def test_a_training_learns_to_draw_the_ultrasound_again(recipe: Recipe, tmp_path
 
 
 def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
-    folder = launch.train(recipe("steps=4", "sample_every=2"), address=None, serial=True)
+    folder = launch.train(recipe("steps=4", "sample_every=2"), RunOptions(serial=True))
     card = read_card(folder)
     assert card["training"]["held_out"] == ["003_HC"]
     assert card["training"]["subjects"] == ["001_HC", "002_2HC", "002_HC", "004_HC", "005_HC"]
@@ -243,4 +244,4 @@ def test_what_cannot_be_trained_is_told_before_it_starts(
     recipe: Recipe, change: str, said: str
 ) -> None:
     with pytest.raises(RecipeError, match=said):
-        launch.train(recipe(change), address=None, serial=True)
+        launch.train(recipe(change), RunOptions(serial=True))

@@ -6,7 +6,7 @@ actor's node is gone for good, a retried call waits for ever. Ray Data runs a ca
 actor again without end.
 
 Here the driver knows what each actor was doing. If an actor is lost, only the shard that it was
-rendering is blamed, that is, the shard of its oldest unfinished call. That shard and the ones behind
+rendering is blamed, that is, the shard of its oldest unfinished call. This shard and those behind
 it go to the actors that are free. The states of a shard:
 
     waiting ───► rendered at once ───► written

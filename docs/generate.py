@@ -290,7 +290,10 @@ def described(name: str, value: Any) -> Iterator[str]:
     meanings: dict[str, str] = {}
     if callable(value) and not (inspect.isclass(value) and issubclass(value, Exception)):
         parameters = inspect.signature(value).parameters
-        if "Arguments:" not in about and "Attributes:" not in about:
+        if (
+            not any(part in about for part in ("Args:", "Arguments:"))
+            and "Attributes:" not in about
+        ):
             about, meanings = split_docstring(about, parameters)
         parts = list(as_code(parameters))
         wide = len("".join(parts)) > 60
@@ -314,10 +317,10 @@ def as_code(parameters: Mapping[str, inspect.Parameter]) -> Iterator[str]:
 
 
 def docstring(text: str) -> Iterator[str]:
-    """A docstring as Markdown: "Arguments:" and the like become lists."""
+    """A docstring as Markdown: "Args:" and the like become lists."""
     part = ""
     for line in inspect.cleandoc(text).splitlines():
-        if line in ("Arguments:", "Attributes:", "Raises:", "Returns:"):
+        if line in ("Args:", "Arguments:", "Attributes:", "Raises:", "Returns:"):
             part = line
             yield from ("", f"**{line[:-1]}**", "")
         elif part and line.startswith("    "):

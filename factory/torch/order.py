@@ -1,4 +1,4 @@
-"""Which samples an epoch takes, in which order: a function of seed and epoch, nothing else."""
+"""The samples of an epoch and their order, which depend on seed and epoch only."""
 
 from collections.abc import Sequence
 
@@ -10,37 +10,47 @@ from factory.storage.errors import DatasetError
 
 
 def sampling_weights(table: pd.DataFrame, weights: str | None, balance: str | None) -> np.ndarray:
-    """A weight a row, float64: a column's, times one that gives each value of another column the
-    same share (rows without a value are one stratum).
+    """Return the sampling weight of each row, float64.
 
-    Raises DatasetError where there is no such column, or a weight is missing, negative, infinite.
+    Args:
+        table: The table of a dataset.
+        weights: The column of weights; None for 1.
+        balance: A column of strata: the weights are scaled so that each of its values has the same
+            sum. Rows without a value are one stratum. None for no scaling.
+
+    Raises:
+        DatasetError: If a column is missing, or a weight is missing, negative or infinite.
     """
-    found = np.ones(len(table))
+    row_weights = np.ones(len(table))
     if weights is not None:
-        given = pd.to_numeric(require_column(table, weights), errors="coerce").to_numpy(float)
-        bad = ~np.isfinite(given) | (given < 0)
+        values = pd.to_numeric(require_column(table, weights), errors="coerce").to_numpy(float)
+        bad = ~np.isfinite(values) | (values < 0)
         if bad.any():
             row = int(np.argmax(bad))
             raise DatasetError(
                 f"weights {weights!r}: {table[weights].iloc[row]} at row {row}; "
                 "allowed: numbers from 0 on"
             )
-        found *= given
+        row_weights *= values
     if balance is not None:
         strata = table.groupby(require_column(table, balance), dropna=False).ngroup().to_numpy()
-        totals = np.bincount(strata, weights=found)
-        found /= np.where(totals > 0, totals, 1)[strata]
-    return found
+        totals = np.bincount(strata, weights=row_weights)
+        row_weights /= np.where(totals > 0, totals, 1)[strata]
+    return row_weights
 
 
 def combine_in_shares(weights: Sequence[np.ndarray], shares: Sequence[float] | None) -> np.ndarray:
-    """The weights of several tables end to end, each table scaled to its share.
+    """Concatenate the weights of several tables, each scaled to its table's share.
 
-    shares: proportions, e.g. (1, 3); without them a table counts by its weights. Raises
-    DatasetError where a share is not a positive number or there is nothing to draw.
+    Args:
+        weights: The weights of each table.
+        shares: Proportions, e.g. (1, 3); None to leave the weights as they are.
+
+    Raises:
+        DatasetError: If a share is not a positive number, or no row has a positive weight.
     """
     if shares is None:
-        found = np.concatenate(weights)
+        combined = np.concatenate(weights)
     else:
         if len(shares) != len(weights) or not all(np.isfinite(s) and s > 0 for s in shares):
             raise DatasetError(
@@ -48,21 +58,30 @@ def combine_in_shares(weights: Sequence[np.ndarray], shares: Sequence[float] | N
             )
         if not all(w.sum() > 0 for w in weights):
             raise DatasetError("shares: a dataset has no samples to draw")
-        found = np.concatenate([s * w / w.sum() for w, s in zip(weights, shares, strict=True)])
-    if not found.sum() > 0:
+        combined = np.concatenate([s * w / w.sum() for w, s in zip(weights, shares, strict=True)])
+    if not combined.sum() > 0:
         raise DatasetError("no samples to draw: every row is left out, or every weight is 0")
-    return found
+    return combined
 
 
 def epoch_order(epoch: int, weights: np.ndarray, length: int, seed: int) -> np.ndarray:
-    """Rows that an epoch takes, int64 [length].
+    """Return the rows of an epoch in random order, int64 [length].
 
-    Drawn systematically (Madow 1949): a row of weight w comes ⌊w⌋ or ⌈w⌉ times, if weights are
-    scaled to sum to the length; so each equally often where they are equal. Then shuffled.
+    Systematic sampling (Madow 1949): a row of weight w is drawn ⌊w⌋ or ⌈w⌉ times, if the weights
+    are scaled so that they sum to the length. So rows of equal weight are drawn almost equally
+    often.
+
+    Args:
+        epoch: The epoch, from 0.
+        weights: The weight of each row.
+        length: The number of rows to draw.
+        seed: The seed of all epochs.
     """
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch))))
     upper = np.cumsum(weights)
     points = (np.arange(length) + rng.random()) / length * upper[-1]
     rows = np.searchsorted(upper, points, side="right")
-    rows = np.minimum(rows, np.flatnonzero(weights)[-1])  # a point may be rounded onto the end
+    rows = np.minimum(
+        rows, np.flatnonzero(weights)[-1]
+    )  # rounding may move a point past the last row
     return rng.permutation(rows)

@@ -1,4 +1,4 @@
-"""`--keep-going`: a case that fails keeps a vacant place, and every verb says so."""
+"""`--keep-going`: a case that fails gets a placeholder, and every command reports it."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ from factory.storage.subjects.types import FETA
 FAILS = "--set=anatomy.0.ventriculomegaly={atrial_width_mm: {each: [0, 30]}, mode: dilate}"
 
 
-def test_every_verb_says_what_failed(capsys, tmp_path) -> None:
+def test_every_command_reports_the_failed_case(capsys, tmp_path) -> None:
     path = str(tmp_path / "d.zarr")
     options = [RECIPE, *small(tiny_model(tmp_path / "tiny")), FAILS, "--serial", "--output", path]
     assert cli.main(["render", *options]) == 3
@@ -27,14 +27,14 @@ def test_every_verb_says_what_failed(capsys, tmp_path) -> None:
     assert not open_dataset(path).is_complete()
 
     assert cli.main(["render", *options, "--keep-going", "--json"]) == 3
-    said = json.loads(capsys.readouterr().out)
-    assert (said["complete"], said["samples"], said["rendered"]) == (True, 2, 0), said
-    assert [one["sample"] for one in said["failures"]] == [1]
+    report = json.loads(capsys.readouterr().out)
+    assert (report["complete"], report["samples"], report["rendered"]) == (True, 2, 0), report
+    assert [failure["sample"] for failure in report["failures"]] == [1]
 
     table = open_dataset(path).cases()
     assert list(table["accepted"]) == [True, False]
     assert list(table["requested_atrial_width_mm"]) == [0, 30]
-    assert table["failure"][1] == said["failures"][0]["why"]
+    assert table["failure"][1] == report["failures"][0]["why"]
     assert open_dataset(path).failures() == {1: table["failure"][1]}
 
     assert cli.main(["verify", path]) == 0
@@ -44,7 +44,7 @@ def test_every_verb_says_what_failed(capsys, tmp_path) -> None:
     assert "failed   sample 1: " in capsys.readouterr().out
 
     assert cli.main(["render", *options, "--keep-going", "--json"]) == 3  # it is tried again
-    assert json.loads(capsys.readouterr().out)["digest"] == said["digest"]
+    assert json.loads(capsys.readouterr().out)["digest"] == report["digest"]
 
     key = "label/c/1/0/0/0"
     before = Path(path, key).read_bytes()
@@ -54,7 +54,7 @@ def test_every_verb_says_what_failed(capsys, tmp_path) -> None:
     assert open_dataset(path).is_complete()
 
 
-def test_a_vacant_place_has_every_array_of_the_layout() -> None:
+def test_a_placeholder_has_every_array_of_the_layout() -> None:
     shapes = dict.fromkeys(("stack_0", "stack_0_label"), (4, 6, 8))
     ranges = {"image": (-0.5, 1.0), "stack_0": (0.0, 1.0), "uncertainty": (0.0, 1.0)}
     layout = Layout(1, (3, 4, 5), FETA, ranges, shapes=shapes)

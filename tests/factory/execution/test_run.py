@@ -1,4 +1,4 @@
-"""Shards run serially and on a real Ray, through deaths of actors and of the driver."""
+"""Shards are rendered serially and on a real Ray, though actors and the driver die."""
 
 import io
 import os
@@ -37,14 +37,14 @@ WAIT = 300
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """One Ray for the tests of this file; `execute` uses one that its process already has."""
+    """Start one Ray for the tests of this file; `execute` uses the Ray that its process has."""
     with ray_session(None, 2):
         yield
 
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The digest of an undisturbed serial run."""
+    """Return the digest of an undisturbed serial run."""
     path = tmp_path_factory.mktemp("quiet") / "d.zarr"
     return toy_run.render(str(path), SAMPLES, serial=True, progress=False).digest()
 
@@ -56,11 +56,11 @@ def test_ray_and_serial_give_the_same_bytes(tmp_path, cluster, quiet, actors):
     assert dataset.digest() == quiet
     group = zarr.open(tmp_path / "d", mode="r")
     for i in range(SAMPLES):
-        made = toy_run.ToyWorker(dataset).render(toy_run.case(i))
-        np.testing.assert_array_equal(group["label"][i], made.arrays["label"])
+        rendered = toy_run.ToyWorker(dataset).render(toy_run.case(i))
+        np.testing.assert_array_equal(group["label"][i], rendered.arrays["label"])
 
 
-def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, quiet):
+def test_a_killed_actor_is_replaced_and_its_shard_is_rendered(tmp_path, cluster, quiet):
     doomed = [0, 3, 11]
     for index in doomed:
         (tmp_path / f"once-{index}").touch()
@@ -69,7 +69,7 @@ def test_an_actor_killed_is_replaced_and_its_shard_is_made(tmp_path, cluster, qu
     assert dataset.digest() == quiet
 
 
-def test_a_shard_that_always_kills_is_named_and_the_rest_stands(tmp_path, cluster, quiet):
+def test_a_shard_that_always_kills_is_named_and_the_others_are_written(tmp_path, cluster, quiet):
     (tmp_path / "always-4").touch()
     with pytest.raises(
         ShardsFailed, match=r"1 shards failed.*shard 2: phantom-0/grade=4/0: took 3"
@@ -97,7 +97,7 @@ def how(request) -> dict[str, object]:
     return {"actors": 1}
 
 
-def test_a_shard_that_raises_is_named_and_the_rest_stands(tmp_path, how):
+def test_a_shard_that_raises_is_named_and_the_others_are_written(tmp_path, how):
     (tmp_path / "error-5").touch()
     with pytest.raises(ShardsFailed, match=r"shard 2: the ventricles have nowhere to grow"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
@@ -105,30 +105,32 @@ def test_a_shard_that_raises_is_named_and_the_rest_stands(tmp_path, how):
     assert dataset.finished_shards(toy_run.shards(SAMPLES)) == {0, 1, 3, 4, 5}
 
 
-def test_an_error_all_shards_share_is_raised_at_once(tmp_path, how):
+def test_an_error_that_all_shards_share_is_raised_at_once(tmp_path, how):
     (tmp_path / "error-all").touch()
     with pytest.raises(AnatomyError, match="nowhere to grow"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
 
 
-def test_a_mistake_of_ours_that_all_shards_meet_ends_the_run(tmp_path, how):
+def test_an_unexpected_error_that_all_shards_share_ends_the_run(tmp_path, how):
     (tmp_path / "odd-all").touch()
     with pytest.raises(RenderError, match=ODD):
         toy_run.render(str(tmp_path / "d"), 24, mishaps=str(tmp_path), **how)
-    assert len({index for _, index in made_by(tmp_path)}) <= 8  # of three shards, and those queued
+    assert (
+        len({index for _, index in list_begun_cases(tmp_path)}) <= 8
+    )  # of three shards, and those queued
 
 
-def made_by(folder: Path) -> list[tuple[str, int]]:
-    """Process and case of everything that was begun."""
+def list_begun_cases(folder: Path) -> list[tuple[str, int]]:
+    """Return process and case of everything that was begun."""
     lines = (folder / "notes").read_text().splitlines()
     return [(process, int(index)) for process, index, _ in map(str.split, lines)]
 
 
-def test_a_case_that_kills_keeps_a_vacant_place(tmp_path, cluster, quiet):
+def test_a_case_that_kills_gets_a_placeholder(tmp_path, cluster, quiet):
     (tmp_path / "always-4").touch()
     how = {"mishaps": str(tmp_path), "actors": 2}
     dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, keep_going=True, **how)
-    assert sum(index == 4 for _, index in made_by(tmp_path)) == 3  # tries, and no more
+    assert sum(index == 4 for _, index in list_begun_cases(tmp_path)) == 3  # tries, and no more
     assert dataset.is_complete()
     assert dataset.failures() == {4: "took 3 renderers down, out of memory or killed"}
     assert not dataset.sample(4).arrays["label"].any()
@@ -136,7 +138,10 @@ def test_a_case_that_kills_keeps_a_vacant_place(tmp_path, cluster, quiet):
     (tmp_path / "notes").unlink()
     with pytest.raises(ShardsFailed):
         toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
-    assert {index for _, index in made_by(tmp_path)} <= {4, 5}  # that shard alone is tried again
+    assert {index for _, index in list_begun_cases(tmp_path)} <= {
+        4,
+        5,
+    }  # that shard alone is tried again
     assert dataset.is_complete()
     (tmp_path / "always-4").unlink()
     again = toy_run.render(str(tmp_path / "d"), SAMPLES, **how)
@@ -145,27 +150,27 @@ def test_a_case_that_kills_keeps_a_vacant_place(tmp_path, cluster, quiet):
 
 
 @pytest.mark.parametrize("what", ["error", "odd"])
-def test_a_case_that_raises_keeps_a_vacant_place(tmp_path, how, quiet, what):
+def test_a_case_that_raises_gets_a_placeholder(tmp_path, how, quiet, what):
     (tmp_path / f"{what}-5").touch()
     how = {**how, "mishaps": str(tmp_path)}
     dataset = toy_run.render(str(tmp_path / "d"), SAMPLES, keep_going=True, **how)
     assert dataset.is_complete()
-    said = {"error": "the ventricles have nowhere to grow", "odd": ODD}
-    assert dataset.failures() == {5: said[what]}
+    reasons = {"error": "the ventricles have nowhere to grow", "odd": ODD}
+    assert dataset.failures() == {5: reasons[what]}
     (tmp_path / f"{what}-5").unlink()
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, **how).digest() == quiet
 
 
-def test_a_process_that_is_not_sound_does_not_drain_the_queue(tmp_path, cluster):
-    """What is no error of the case is tried in three processes, and its actor is let go."""
+def test_a_process_with_an_unexpected_error_is_replaced(tmp_path, cluster):
+    """An error that is not the case's own is tried in three processes, each of which is ended."""
     (tmp_path / "odd-4").touch()
     with pytest.raises(ShardsFailed, match=r"1 shards failed.*shard 2: .*: ZeroDivisionError"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), actors=1)
-    assert len({process for process, index in made_by(tmp_path) if index == 4}) == 3
+    assert len({process for process, index in list_begun_cases(tmp_path) if index == 4}) == 3
     assert len(open_dataset(str(tmp_path / "d")).finished_shards(toy_run.shards(SAMPLES))) == 5
 
 
-def test_an_actor_out_of_memory_has_its_shard_made_a_case_at_a_time(tmp_path, cluster, quiet):
+def test_after_running_out_of_memory_a_shard_is_rendered_case_by_case(tmp_path, cluster, quiet):
     (tmp_path / "hungry-7").touch()
     path = str(tmp_path / "d")
     with pytest.raises(ShardsFailed, match=r"shard 3: phantom-1/grade=2/0: \w*MemoryError"):
@@ -177,43 +182,43 @@ def test_an_actor_out_of_memory_has_its_shard_made_a_case_at_a_time(tmp_path, cl
     assert toy_run.render(path, SAMPLES, mishaps=str(tmp_path), actors=2).digest() == quiet
 
 
-def test_no_more_work_is_taken_than_actors_can_hold(tmp_path, cluster):
+def test_shards_are_read_lazily(tmp_path, cluster):
     dataset = toy_run.begin(str(tmp_path / "d"), 40)
-    most, stood = [], tmp_path / "d" / "ledger"
+    unwritten, ledger = [], tmp_path / "d" / "ledger"
 
     def shards() -> Iterator[Shard]:
         for shard in toy_run.shards(40):
-            most.append(shard.index - len(list(stood.glob("0*.json"))))
+            unwritten.append(shard.index - len(list(ledger.glob("0*.json"))))
             yield shard
 
     execute(shards(), partial(toy_run.ToyWorker, dataset), samples=40, run=RunOptions(actors=2))
     subject = 3  # shards of a subject, which are kept for one actor; and one is looked at ahead
-    assert max(most) <= 2 * (IN_FLIGHT + subject) + 1
+    assert max(unwritten) <= 2 * (IN_FLIGHT + subject) + 1
 
 
 def test_a_subject_s_cases_stay_with_one_actor(tmp_path, cluster):
-    """But for the last ones: who runs out of work takes from who has most."""
+    """The last cases are an exception: an actor without work takes from the one with most."""
     toy_run.render(str(tmp_path / "d"), 40, mishaps=str(tmp_path), seconds=0.05, actors=2)
     owners: dict[int, set[str]] = {}
-    for process, index in made_by(tmp_path):
+    for process, index in list_begun_cases(tmp_path):
         begins = index // toy_run.PER_SHARD * toy_run.PER_SHARD  # its shard
         owners.setdefault(begins // 5, set()).add(process)
-    assert len({process for process, _ in made_by(tmp_path)}) == 2
+    assert len({process for process, _ in list_begun_cases(tmp_path)}) == 2
     assert len(owners) == 8
     assert sum(len(of) == 1 for of in owners.values()) >= 6
 
 
-def test_an_actor_that_finds_no_place_is_one_line(tmp_path, cluster, monkeypatch):
+def test_an_actor_that_does_not_fit_ends_the_run_with_one_line(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(staff, "PATIENCE_SECONDS", 5.0)
     with pytest.raises(RenderError, match=r"no renderer was ready in 5 s: each needs 64 CPU"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, actors=1, threads=64)
 
 
-def test_actors_beyond_the_room_wait_and_the_rest_goes_on(tmp_path, cluster, quiet):
+def test_actors_that_do_not_fit_wait_while_the_others_render(tmp_path, cluster, quiet):
     assert toy_run.render(str(tmp_path / "d"), SAMPLES, actors=5).digest() == quiet
 
 
-def test_what_loading_raises_is_passed_on(tmp_path, how):
+def test_an_error_of_loading_is_passed_on(tmp_path, how):
     (tmp_path / "error-loading").touch()
     with pytest.raises(FileNotFoundError, match="no weights here"):
         toy_run.render(str(tmp_path / "d"), SAMPLES, mishaps=str(tmp_path), **how)
@@ -240,8 +245,8 @@ def test_an_address_without_ray_is_one_line():
         execute(toy_run.shards(2), lambda: None, samples=2, run=RunOptions(address="nonsense"))
 
 
-def heed_ctrl_c() -> None:
-    """A process started in the background inherits deafness to Ctrl-C; one at a terminal not."""
+def accept_ctrl_c() -> None:
+    """Accept Ctrl-C, which a background process would ignore, other than one at a terminal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -254,7 +259,7 @@ def start(path: Path, samples: int, seconds: float) -> subprocess.Popen:
         # RAY_ADDRESS: of a cluster long gone, which must not matter
         env=environment(OMP_NUM_THREADS="1", RAY_ADDRESS="127.0.0.1:1"),
         start_new_session=True,
-        preexec_fn=heed_ctrl_c,
+        preexec_fn=accept_ctrl_c,
     )
 
 
@@ -272,27 +277,27 @@ def test_ctrl_c_then_driver_killed_then_the_same_command(tmp_path):
     first = start(path, samples, seconds)
     wait_for_shards(path, 2, first)
     os.killpg(first.pid, signal.SIGINT)  # as a terminal does: the driver and all its children
-    said, errors = first.communicate(timeout=WAIT)
+    output, errors = first.communicate(timeout=WAIT)
     assert first.returncode == 130, errors
-    assert "of 24 samples stand; the same command goes on from there" in said
+    assert "of 24 samples stand; the same command goes on from there" in output
     assert "Traceback" not in errors
-    stood = len(list(path.glob("ledger/0*.json")))
-    assert 2 <= stood < 12
+    written = len(list(path.glob("ledger/0*.json")))
+    assert 2 <= written < 12
 
     second = start(path, samples, seconds)
-    wait_for_shards(path, stood + 3, second)
+    wait_for_shards(path, written + 3, second)
     second.kill()
     second.wait()
-    stood = len(list(path.glob("ledger/0*.json")))
-    assert stood < 12
+    written = len(list(path.glob("ledger/0*.json")))
+    assert written < 12
     assert not open_dataset(str(path)).is_complete()
 
     third = start(path, samples, 0.0)
-    said, errors = third.communicate(timeout=WAIT)
+    output, errors = third.communicate(timeout=WAIT)
     assert third.returncode == 0, errors
     assert "Traceback" not in errors
     undisturbed = toy_run.render(str(tmp_path / "q"), samples, serial=True, progress=False)
-    assert said.strip() == undisturbed.digest()
+    assert output.strip() == undisturbed.digest()
     assert not [f for f in path.rglob("*") if f.name.startswith(".tmp-")]
 
 

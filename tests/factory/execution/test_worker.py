@@ -1,4 +1,4 @@
-"""The worker renders with what it loads, and a row says what was asked for and what came out."""
+"""A stored row has the requested parameters and the measures of a sample."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from factory.storage.subjects.types import FETA, Grid
 SHAPE = (8, 10, 12)
 
 
-class Loaded:
+class ToyRenderer:
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
@@ -29,7 +29,7 @@ class Loaded:
         )
 
 
-def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
+def test_rows_have_the_requested_parameters_and_the_measures(tmp_path):
     ranges = {"image": (0.0, 1.2), "uncertainty": (0.0, 1.2)}
     layout = Layout(2, SHAPE, FETA, ranges, samples_per_shard=2)
     dataset = create_dataset(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "", threads=3)
@@ -46,7 +46,7 @@ def test_rows_say_what_was_asked_for_and_what_came_out(tmp_path):
         )
         for grade in (2, 4)
     )
-    worker = RenderWorker(dataset, Loaded, threads=3)
+    worker = RenderWorker(dataset, ToyRenderer, threads=3)
     worker.setup()
     dataset.write_shard(0, 0, [worker.render(case) for case in cases])
     dataset.seal()

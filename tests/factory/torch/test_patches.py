@@ -1,4 +1,4 @@
-"""Patches: where they lie, what they hold, and that seed, epoch and index alone decide it."""
+"""The position and content of patches, which depend on seed, epoch and index only."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA, LabelTable
 from factory.torch import PatchDataset
-from factory.torch.foreground import VOXELS, voxels_by_label
+from factory.torch.foreground import VOXELS, draw_label_voxels
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def path(tmp_path_factory) -> str:
 
 
 def inside(patch: np.ndarray, volume: np.ndarray) -> bool:
-    """Whether a patch is a window of a volume."""
+    """Return whether a patch is a window of a volume."""
     windows = np.lib.stride_tricks.sliding_window_view(volume, patch.shape)
     first = np.argwhere(windows[..., 0, 0, 0] == patch[0, 0, 0])
     return any(np.array_equal(windows[tuple(corner)], patch) for corner in first)
@@ -38,15 +38,15 @@ def test_an_item_is_a_window_of_image_and_label_at_one_place(path):
     items = list(patches)
     assert sorted(item["sample"] for item in items) == [0, 1, 2, 3, 4]
     for item in items:
-        made = sample(item["sample"])
+        stored = sample(item["sample"])
         assert (item["image"].dtype, item["label"].dtype) == (torch.float32, torch.uint8)
         assert item["image"].shape == item["label"].shape == (1, 16, 20, 12)
-        assert item["grade"] == made.columns["grade"]
-        assert item["subject"] == made.columns["subject"]
-        levels = quantise(made.arrays["image"], 0.0, 1.2)[0].astype(np.int64)
-        codes = 8 * levels + made.arrays["label"]
-        found = np.rint(item["image"][0].numpy().astype(float) / 1.2 * 65535).astype(np.int64)
-        assert inside(8 * found + item["label"][0].numpy(), codes)
+        assert item["grade"] == stored.columns["grade"]
+        assert item["subject"] == stored.columns["subject"]
+        levels = quantise(stored.arrays["image"], 0.0, 1.2)[0].astype(np.int64)
+        codes = 8 * levels + stored.arrays["label"]
+        item_levels = np.rint(item["image"][0].numpy().astype(float) / 1.2 * 65535).astype(np.int64)
+        assert inside(8 * item_levels + item["label"][0].numpy(), codes)
 
 
 @settings(max_examples=20, deadline=None)
@@ -55,17 +55,17 @@ def test_a_patch_larger_than_the_volume_has_zeros_around_it(path, patch, seed):
     item = PatchDataset(path, patch, seed=seed)[0]
     label = item["label"][0].numpy()
     assert label.shape == patch
-    whole = sample(item["sample"]).arrays["label"]
+    volume = sample(item["sample"]).arrays["label"]
     for axis, (p, n) in enumerate(zip(patch, SHAPE, strict=True)):
         if p > n:  # the volume lies in the middle, and all around it is zero
             before = (p - n + 1) // 2
-            kept = np.take(label, range(before, before + n), axis)
-            assert kept.astype(bool).sum() == label.astype(bool).sum()
+            middle = np.take(label, range(before, before + n), axis)
+            assert middle.astype(bool).sum() == label.astype(bool).sum()
     if all(p >= n for p, n in zip(patch, SHAPE, strict=True)):
-        assert np.array_equal(np.sort(label[label > 0]), np.sort(whole[whole > 0]))
+        assert np.array_equal(np.sort(label[label > 0]), np.sort(volume[volume > 0]))
 
 
-def test_seed_epoch_and_index_decide_and_nothing_else(path):
+def test_an_item_depends_on_seed_epoch_and_index_only(path):
     first = PatchDataset(path, 16, seed=3, length=6)
     again = PatchDataset(path, 16, seed=3, length=6)
     items = [first[k] for k in range(18)]
@@ -76,23 +76,23 @@ def test_seed_epoch_and_index_decide_and_nothing_else(path):
     assert not torch.equal(other[0]["image"], items[0]["image"])
 
 
-def test_patches_on_foreground_hold_it_and_each_label_comes_equally_often(path):
+def test_foreground_patches_contain_each_label_equally_often(path):
     patches = PatchDataset(path, 1, seed=2, length=420, foreground=1.0, arrays=["label"])
     values = [int(item["label"]) for item in patches]
     counts = np.bincount(values, minlength=8)
     assert counts[0] == 0
     assert (np.abs(counts[1:] - 60) < 30).all()  # four standard deviations
     named = PatchDataset(path, 8, seed=2, length=9, foreground=1.0, labels=["ventricles"])
-    wanted = factory.open(path).labels["ventricles"]
-    assert all((item["label"] == wanted).any() for item in named)
+    ventricles = factory.open(path).labels["ventricles"]
+    assert all((item["label"] == ventricles).any() for item in named)
 
 
-def test_without_foreground_places_are_even(path):
+def test_without_foreground_patches_are_uniformly_distributed(path):
     patches = PatchDataset(path, (1, 52, 36), seed=2, length=1, foreground=0.0)
     rng = np.random.Generator(np.random.Philox(0))
-    places = np.array([patches._corner(0, 0, rng)[0] for _ in range(4000)])
-    assert set(places) == set(range(SHAPE[0]))
-    assert np.abs(np.bincount(places) - 100).max() < 50  # five standard deviations
+    corners = np.array([patches._draw_corner(0, 0, rng)[0] for _ in range(4000)])
+    assert set(corners) == set(range(SHAPE[0]))
+    assert np.abs(np.bincount(corners) - 100).max() < 50  # five standard deviations
 
 
 def test_weights_strata_and_shares(path, tmp_path):
@@ -100,9 +100,9 @@ def test_weights_strata_and_shares(path, tmp_path):
     counts = np.bincount([item["sample"] for item in patches], minlength=5)
     assert list(counts) == [0, 2, 4, 6, 8]
     write(tmp_path / "d", layout(8))
-    both = [path, str(tmp_path / "d")]
+    datasets = [path, str(tmp_path / "d")]
     how = {"shares": (1, 3), "balance": "grade", "arrays": ["label"]}
-    mixed = PatchDataset(both, 4, seed=1, length=40, **how)
+    mixed = PatchDataset(datasets, 4, seed=1, length=40, **how)
     which = np.array([item["dataset"] for item in mixed])
     assert list(np.bincount(which)) == [10, 30]
     grades = np.array([item["sample"] % 5 for item in mixed])[which == 1]
@@ -116,7 +116,7 @@ def test_filtered_datasets_and_transforms(path):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ({"patch": 0}, "patch 0; allowed: one or three"),
         ({"patch": (3, 4)}, "patch (3, 4); allowed"),
@@ -128,29 +128,29 @@ def test_filtered_datasets_and_transforms(path):
         ({"datasets": []}, "no datasets given"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(path, how, said):
+def test_arguments_that_do_not_fit_are_refused_in_one_line(path, how, message):
     with pytest.raises(DatasetError) as caught:
         PatchDataset(**{"datasets": path, "patch": 8, "seed": 1} | how)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_two_label_tables_are_refused(path, tmp_path):
     table = LabelTable(FETA.names[:-1], FETA.colours[:-1])
     other = create_dataset(str(tmp_path / "d"), Layout(1, SHAPE, table), RECORD, "seed: 3\n")
-    made = sample(0)
-    label = made.arrays["label"] % 7
-    other.write_shard(0, 0, [replace(made, arrays={**made.arrays, "label": label})])
+    original = sample(0)
+    label = original.arrays["label"] % 7
+    other.write_shard(0, 0, [replace(original, arrays={**original.arrays, "label": label})])
     other.seal()
     with pytest.raises(DatasetError, match="patches need one table"):
         PatchDataset([path, other.path], 8, seed=1)
 
 
 @given(st.integers(0, 50), st.integers(0, 3))
-def test_voxels_kept_of_a_label_have_it(seed, wanted):
+def test_drawn_voxels_have_the_label(seed, value):
     rng = np.random.Generator(np.random.Philox(seed))
     label = rng.integers(0, 4, (5, 6, 7)).astype(np.uint8)
-    found = voxels_by_label(label, np.array([wanted, 9]), rng)
-    assert found.shape == (1, VOXELS, 3)
-    assert (label[tuple(np.moveaxis(found, -1, 0))] == wanted).all()
-    assert len(voxels_by_label(label, np.array([9]), rng)) == 0
+    voxels = draw_label_voxels(label, np.array([value, 9]), rng)
+    assert voxels.shape == (1, VOXELS, 3)
+    assert (label[tuple(np.moveaxis(voxels, -1, 0))] == value).all()
+    assert len(draw_label_voxels(label, np.array([9]), rng)) == 0

@@ -19,7 +19,7 @@ kept asked there
 
 DUPLICATES = """
 Bids Discriminator Draws Frame Limits Model Pair PatchSampler Report ShortAxis Spade
-biparietal_mm bounding_box check draw_sample_grid error_text evaluate export inspect list_models
+biparietal_mm bounding_box draw_sample_grid error_text evaluate export inspect list_models
 occipito_frontal_mm plan render repair replay select_samples sha256 submit table_lines train
 transcerebellar_mm upsample verify work
 """
@@ -30,10 +30,9 @@ FORBIDDEN_COUNTS: dict[str, int] = {
     "factory.acquisition": 1,
     "factory.datasets": 22,
     "factory.evaluation": 1,
-    "factory.execution": 17,
+    "factory.execution": 2,
     "factory.families": 97,
     "factory.metrics": 2,
-    "factory.torch": 15,
     "factory.training": 1,
     "storage.dataset": 1,
     "storage.export": 9,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory.acquisition import bias_field
-from factory.acquisition.geometry import StackGrid, stack_grids, volume_slices
+from factory.acquisition.geometry import stack_grids, volume_slices
 from factory.acquisition.stack import RECORDED, PaintedVolume, scan_stack
 from factory.acquisition.streams import random_stream
 from factory.acquisition.tone import adjust_tone
@@ -116,13 +116,11 @@ def acquire_stacks(
         )
         record = {"bias_min": field.least, "bias_max": field.most}
     has_stacks = "stacks" in parameters
-    stack_lattices: list[StackGrid] = (
-        stack_grids(grid, sections["stacks"]) if has_stacks else [volume_slices(grid)]
-    )
+    lattices = stack_grids(grid, sections["stacks"]) if has_stacks else [volume_slices(grid)]
     volume = PaintedVolume(image, label, grid.spacing, table)
     scans = [
         scan_stack(volume, lattice, field, sections, seed, index)
-        for index, lattice in enumerate(stack_lattices)
+        for index, lattice in enumerate(lattices)
     ]
     for section in RECORDED.keys() & parameters.keys():
         record |= {key: [scan.record[key] for scan in scans] for key in RECORDED[section]}
@@ -130,7 +128,7 @@ def acquire_stacks(
         return AcquiredImage(scans[0].image, (), record)
     stacks = tuple(
         Stack(scan.image, scan.label, lattice.affine(grid), lattice.spacing, lattice.orientation)
-        for scan, lattice in zip(scans, stack_lattices, strict=True)
+        for scan, lattice in zip(scans, lattices, strict=True)
     )
     toned = adjust_tone(image.astype(np.float32), label > 0, parameters)
     return AcquiredImage(toned, stacks, record)

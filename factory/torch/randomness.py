@@ -44,5 +44,5 @@ def _seed_own_generators(transform: Any, seed: int) -> None:
     elif hasattr(transform, "set_random_seed"):  # of Albumentations
         transform.set_random_seed(seed)
     else:
-        for number, part in enumerate(getattr(transform, "transforms", ())):
-            _seed_own_generators(part, (seed + number) % 2**32)
+        for number, child in enumerate(getattr(transform, "transforms", ())):
+            _seed_own_generators(child, (seed + number) % 2**32)

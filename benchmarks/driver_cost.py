@@ -125,7 +125,8 @@ def stands(samples: int) -> dict[str, float]:
         for shard in plan.shards():
             digest = ledger.cases_digest([case.to_json() for case in shard.cases])
             (place / ledger.entry_name(shard.index, digest, False)).touch()
-        dataset = Dataset(folder, plan.layout, {})
+        record: Any = {}
+        dataset = Dataset(folder, plan.layout, record)
         begun, wall = time.process_time(), time.perf_counter()
         assert len(dataset.finished_shards(plan.shards())) == plan.layout.shards
         return cost(samples, begun, wall)

@@ -183,7 +183,8 @@ def style_row(label_1HW: torch.Tensor, labels: int, count: int, repeats: int) ->
     def sparse() -> None:
         prepared = generator.prepare(LabelMaps(label_1HW, labels, RARE["cpu"]))
         for styles in style.split(BATCH):
-            generator.draw([each[[0] * len(styles)] for each in prepared], styles)
+            repeated: Any = [0] * len(styles)  # the same label map for each style
+            generator.draw([each[repeated] for each in prepared], styles)
 
     spent = alternating({"dense": dense, "sparse": sparse}, repeats, device)
     each = {f"{name}_ms_a_style": 1000 * s / count for name, s in spent.items()}

@@ -1,0 +1,1 @@
+"""Scores of datasets: against real images, for copies, by what they teach, and by readers."""

@@ -80,6 +80,14 @@ class Limits:
     features: float
 
 
+def find_limits(between_real: Neighbours) -> Limits:
+    """Return the distances that a share CLOSE of the real images have to one another at most."""
+    return Limits(
+        pixels=float(np.quantile(between_real.distance, CLOSE)),
+        features=float(np.quantile(between_real.feature_distance, CLOSE)),
+    )
+
+
 @dataclass(frozen=True)
 class StratumRow:
     """The shares of close images of one stratum, and its distances to the training images.
@@ -168,10 +176,7 @@ def audit_dataset(
     queries = training.select(evenly)
     between_real = find_nearest(queries, training, others_only=True)
     neighbours = find_nearest(samples, training)
-    limits = Limits(
-        float(np.quantile(between_real.distance, CLOSE)),
-        float(np.quantile(between_real.feature_distance, CLOSE)),
-    )
+    limits = find_limits(between_real)
     table = nearest_table(samples, training, neighbours, limits)
     table.insert(2, "labels", [label_kind(str(o), training, held_out) for o in samples.owners])
     floor = None

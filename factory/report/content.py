@@ -195,6 +195,8 @@ def gather_content(
 ) -> PageContent:
     """Gather everything that is on a dataset's page.
 
+    It is longer than other functions since it fills one field after the other.
+
     Args:
         dataset: The dataset.
         table: Its table of cases.

@@ -1,5 +1,6 @@
-"""A 3D CNN that fuses three volumes, one for each slicing direction, into one (Ayaz et al., "3D
-brain MRI synthesis utilizing 2D SPADE-GAN and 3D CNN architecture").
+"""A 3D CNN that fuses three volumes, one for each slicing direction, into one.
+
+Ayaz et al., "3D brain MRI synthesis utilizing 2D SPADE-GAN and 3D CNN architecture".
 
 Shape suffixes: B batch, C channels (the volumes), D, H, W the sides of a patch. The background is
 0. The paper gives patches of 32³ with 50 % overlap, MSE, and Adam with a rate of 1e-3. How patches

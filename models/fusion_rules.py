@@ -1,5 +1,6 @@
-"""Rules that fuse three volumes, one for each slicing direction, voxel by voxel (Fernandez Garcia
-et al.).
+"""Rules that fuse three volumes, one for each slicing direction, voxel by voxel.
+
+Fernandez Garcia et al.
 
 `volumes` is (3, ...) float; results are (...) float.
 """

@@ -1,5 +1,6 @@
-"""A convolutional variational autoencoder of label maps (Kingma and Welling 2014; Amirrajab et
-al.).
+"""A convolutional variational autoencoder of label maps.
+
+Kingma and Welling 2014; Amirrajab et al.
 
 It encodes one-hot labels of a slice (2D) or a volume (3D) as a latent code, and decodes the code to
 logits of the labels. Its loss is that of Amirrajab et al.'s figure 1: cross-entropy and a weighted

@@ -1,3 +1,1 @@
-"""Generators and judges: one folder for each model family, with its recipe, training, inference and
-scoring.
-"""
+"""Model families: a folder each, with recipe, training, inference and scores."""

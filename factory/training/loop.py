@@ -80,9 +80,9 @@ class TrainingLoop:
         """Make the current step the last one."""
         self.total = self.step
 
-    def is_due(self, every: int) -> bool:
-        """Return whether the current step is a multiple of `every`, or the last one."""
-        return self.step % every == 0 or self.step >= self.total
+    def is_due(self, interval: int) -> bool:
+        """Return whether the current step is a multiple of an interval, or the last one."""
+        return self.step % interval == 0 or self.step >= self.total
 
     def mean_losses(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
         """Return losses averaged over the workers.

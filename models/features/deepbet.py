@@ -1,5 +1,6 @@
-"""Features of MR slices from the encoder of deepbet, a network that extracts brains from T1w MRI
-(Fisch et al. 2024; MIT licence). The PyPI package `deepbet` contains its weights.
+"""Features of MR slices from the encoder of deepbet, a network that extracts brains from T1w MRI.
+
+Fisch et al. 2024; MIT licence. The PyPI package `deepbet` contains the weights.
 
 Only the weights are read; the package's modules are not imported. The network is 3D: its input is a
 slab of copies of a slice, so that the features do not depend on the slicing direction.

@@ -46,6 +46,7 @@ class CudaGraph:
         self.given_up = False
 
     def __call__(self, *inputs: Tensor) -> Tensor:
+        """Call the function, by its recording if that works."""
         if not self.given_up:
             try:
                 return self.replay(*inputs)

@@ -1,5 +1,6 @@
-"""The networks of SPADE (Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive
-Normalization"), which map label maps to images.
+"""The networks of SPADE, which map label maps to images.
+
+Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Normalization".
 
 Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z latent. Images lie in
 [-1, 1]. Heights and widths are multiples of STRIDE.

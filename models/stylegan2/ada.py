@@ -1,5 +1,7 @@
-"""Adaptive discriminator augmentation (Karras et al. 2020, "Training Generative Adversarial
-Networks with Limited Data", section 3 and appendix B).
+"""Adaptive discriminator augmentation.
+
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 and
+appendix B.
 
 All images that a discriminator sees, real or generated, pass the same pipeline of 18 transforms,
 each of which is applied with probability p. Random parameters are drawn first (`draw_parameters`)

@@ -21,8 +21,10 @@ def test_outlier_rejection_is_the_papers_rule(values: np.ndarray, m: float) -> N
         median = sorted(column)[1]
         distances = [abs(v - median) for v in column]
         deviation = sorted(distances)[1] + 1e-4
-        kept = [v if d / deviation < m else median for v, d in zip(column, distances, strict=True)]
-        assert result == pytest.approx(sum(kept) / 3, abs=1e-9)
+        accepted = [
+            v if d / deviation < m else median for v, d in zip(column, distances, strict=True)
+        ]
+        assert result == pytest.approx(sum(accepted) / 3, abs=1e-9)
 
 
 @given(TRIPLES)

@@ -131,7 +131,7 @@ def test_a_small_vae_learns_to_tell_where_a_square_lies() -> None:
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        drawn = vae.decode(vae.encode(one_hot(unseen, 3))[0])
+        logits = vae.decode(vae.encode(one_hot(unseen, 3))[0])
     blind = guess.clamp(1e-3).log().movedim(-1, 0).expand(32, -1, -1, -1)
-    assert cross_entropy(drawn, unseen) < 0.5 * cross_entropy(blind, unseen)
+    assert cross_entropy(logits, unseen) < 0.5 * cross_entropy(blind, unseen)
     assert loss < 0.3 * first

@@ -35,10 +35,10 @@ def test_initial_weights_follow_from_the_generator_alone() -> None:
 def test_the_dice_loss_is_one_minus_the_dice_of_certain_answers() -> None:
     rng = np.random.Generator(np.random.Philox(key=2))
     label = torch.from_numpy(rng.integers(0, 3, (2, 16, 16)))
-    made = torch.from_numpy(rng.integers(0, 3, (2, 16, 16)))
-    certain = 100.0 * F.one_hot(made, 3).permute(0, 3, 1, 2).float()
+    predicted = torch.from_numpy(rng.integers(0, 3, (2, 16, 16)))
+    certain = 100.0 * F.one_hot(predicted, 3).permute(0, 3, 1, 2).float()
     dices = [
-        2 * ((made == v) & (label == v)).sum() / ((made == v).sum() + (label == v).sum())
+        2 * ((predicted == v) & (label == v)).sum() / ((predicted == v).sum() + (label == v).sum())
         for v in (1, 2)
     ]
     assert float(dice_loss(certain, label, smooth=1e-9)) == pytest.approx(

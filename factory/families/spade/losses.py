@@ -1,6 +1,6 @@
 """The losses of SPADE's generator and discriminator (Park et al. 2019, section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -51,13 +51,13 @@ class SpadeLosses:
         self.weights, self.world = recipe.loss, run.world
         self.vgg = VggFeatures(weights_file()).to(run.device) if recipe.loss.perceptual else None
 
-    def generator_losses(
+    def of_generator(
         self,
         discriminator: nn.Module,
         labels_BKHW: Tensor,
         real_B1HW: Tensor,
         fake_B1HW: Tensor,
-        style: tuple[Tensor | None, ...],
+        style: Sequence[Tensor | None],
     ) -> dict[str, Tensor]:
         """Return what the generator minimises, as the terms of a sum.
 
@@ -87,13 +87,13 @@ class SpadeLosses:
             losses["kl"] = weights.kl * kl_divergence(mu_BZ, logvar_BZ) * self.world
         return losses
 
-    def discriminator_loss(
+    def of_discriminator(
         self, discriminator: nn.Module, labels_BKHW: Tensor, real_B1HW: Tensor, fake_B1HW: Tensor
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         """Return the hinge loss of the discriminator; no gradient reaches the generator."""
         fake_B1HW = fake_B1HW.detach()
         of_fake, of_real = compared_features(discriminator, labels_BKHW, fake_B1HW, real_B1HW)
-        return hinge_discriminator(of_real, of_fake)
+        return {"discriminator": hinge_discriminator(of_real, of_fake)}
 
 
 def compared_features(

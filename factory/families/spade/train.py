@@ -87,7 +87,7 @@ def train(
     for module in modules.values():
         module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator, discriminator = modules["generator"], modules["discriminator"]
-    optimisers, rates = build_optimisers(recipe, modules), recipe.optimiser
+    optimisers = build_optimisers(recipe, modules)
     constant, decay = (n * epoch_steps(sampler, recipe) for n in (recipe.niter, recipe.niter_decay))
     title = f"{recipe.name} {orientation}"
     loop = TrainingLoop(recipe, run, modules, optimisers, constant + decay, title=title)
@@ -96,25 +96,20 @@ def train(
     criterion, autocast = SpadeLosses(recipe, run), run.autocast(recipe.mixed_precision)
 
     for step in loop.steps():
-        factor = constant_then_linear(step, constant, decay)
-        set_learning_rate(optimisers["optimiser_g"], rates.lr_generator * factor)
-        set_learning_rate(optimisers["optimiser_d"], rates.lr_discriminator * factor)
+        set_learning_rates(optimisers, recipe, constant_then_linear(step, constant, decay))
         labels_BKHW, real_B1HW = load_batch(sampler, step, recipe, labels, run)
 
         discriminator.requires_grad_(False)
         with autocast:
-            noise_BZ = style_noise(step, recipe, run)
-            fake_B1HW, *style = forward_g(labels_BKHW, real_B1HW, noise_BZ)
-            losses = criterion.generator_losses(
-                discriminator, labels_BKHW, real_B1HW, fake_B1HW, tuple(style)
-            )
+            fake_B1HW, *style = forward_g(labels_BKHW, real_B1HW, style_noise(step, recipe, run))
+            losses = criterion.of_generator(discriminator, labels_BKHW, real_B1HW, fake_B1HW, style)
         descend(optimisers["optimiser_g"], losses, run)
 
         discriminator.requires_grad_(True)
         with autocast:
-            judged = criterion.discriminator_loss(forward_d, labels_BKHW, real_B1HW, fake_B1HW)
-        descend(optimisers["optimiser_d"], {"discriminator": judged}, run)
-        losses["discriminator"] = judged
+            judging = criterion.of_discriminator(forward_d, labels_BKHW, real_B1HW, fake_B1HW)
+        descend(optimisers["optimiser_d"], judging, run)
+        losses |= judging
 
         if loop.is_due(recipe.log_every):
             values = loop.mean_losses(losses)
@@ -124,6 +119,14 @@ def train(
             draw_sample_grid(run.sample_file(loop.step), *held_out, fake)
         if loop.is_due(recipe.checkpoint_every):
             loop.save(losses)
+
+
+def set_learning_rates(
+    optimisers: dict[str, torch.optim.Adam], recipe: SpadeTraining, factor: float
+) -> None:
+    """Set the learning rates to the recipe's, times a factor."""
+    set_learning_rate(optimisers["optimiser_g"], recipe.optimiser.lr_generator * factor)
+    set_learning_rate(optimisers["optimiser_d"], recipe.optimiser.lr_discriminator * factor)
 
 
 def epoch_steps(sampler: SliceSampler, recipe: SpadeTraining) -> int:

@@ -32,21 +32,21 @@ def test_every_stage_is_the_packages(network: DeepbetFeatures) -> None:
     relu = getattr(theirs.conv, "2")._c
     x = images(1)[:, :, None].expand(-1, -1, 64, -1, -1)
     with torch.inference_mode():
-        wanted = theirs.init._c._get_method("forward")(relu, x)
+        expected = theirs.init._c._get_method("forward")(relu, x)
         x = F.relu(F.instance_norm(F.conv3d(x, network.first, stride=2, padding=3)))
         x = F.max_pool3d(x, 3, stride=2, padding=1)
         for number, stage in enumerate(network.stages):
-            wanted = getattr(theirs, f"down{number}")._c._get_method("forward")(relu, wanted)
+            expected = getattr(theirs, f"down{number}")._c._get_method("forward")(relu, expected)
             x = stage(x)
-            torch.testing.assert_close(x, wanted)
+            torch.testing.assert_close(x, expected)
 
 
 def test_features_are_one_row_an_image_and_tell_images_apart(network: DeepbetFeatures) -> None:
     both = images(2)
-    found = network(both)
-    assert found.shape == (2, FEATURES)
-    torch.testing.assert_close(network(both[1:])[0], found[1], atol=1e-4, rtol=1e-4)
-    assert (found[0] - found[1]).abs().max() > 1e-2
+    features = network(both)
+    assert features.shape == (2, FEATURES)
+    torch.testing.assert_close(network(both[1:])[0], features[1], atol=1e-4, rtol=1e-4)
+    assert (features[0] - features[1]).abs().max() > 1e-2
 
 
 def test_brightness_and_contrast_do_not_count(network: DeepbetFeatures) -> None:

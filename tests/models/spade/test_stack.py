@@ -53,8 +53,8 @@ def test_slices_come_in_order_each_in_its_style(count: int, latent: int) -> None
     expected = torch.cat(each)[:, 0].numpy()
     assert expected.std() > 0.05
     np.testing.assert_allclose(its.draw(label, style), expected, atol=1e-5)
-    made = its.draw_by_convolutions(label, style, torch.float32)
-    np.testing.assert_allclose(made, expected, atol=1e-5)
+    image = its.draw_by_convolutions(label, style, torch.float32)
+    np.testing.assert_allclose(image, expected, atol=1e-5)
     assert not any(getattr(module, "fused", False) for module in its.generator.modules())
 
 
@@ -108,7 +108,7 @@ def test_a_gpu_draws_what_a_cpu_draws(mixed_precision: bool) -> None:
     label, style = label_maps(11), torch.randn(11, 5, generator=rng(1))
     expected = stack(latent=5).draw(label, style)
     on_gpu = SpadeStack(stack(latent=5).generator, torch.device("cuda"))
-    made = on_gpu.draw(label, style, mixed_precision)
+    image = on_gpu.draw(label, style, mixed_precision)
     dtype = torch.bfloat16 if mixed_precision else torch.float32
     assert not on_gpu.recorded[dtype].given_up
-    np.testing.assert_allclose(made, expected, atol=spade_stack.TOLERANCE[dtype])
+    np.testing.assert_allclose(image, expected, atol=spade_stack.TOLERANCE[dtype])

@@ -97,20 +97,20 @@ def test_a_group_of_copies_has_no_deviation() -> None:
 
 
 def deviations(rank: int, folder: str) -> None:
-    whole = torch.randn(8, 3, 4, 4, generator=rng()).double()
-    own = whole[rank * 4 : rank * 4 + 4].requires_grad_()
-    out = minibatch_deviation(own)
-    (gradient,) = torch.autograd.grad((out * torch.arange(1, 5)[:, None, None, None]).sum(), own)
+    global_batch = torch.randn(8, 3, 4, 4, generator=rng()).double()
+    rows = global_batch[rank * 4 : rank * 4 + 4].requires_grad_()
+    out = minibatch_deviation(rows)
+    (gradient,) = torch.autograd.grad((out * torch.arange(1, 5)[:, None, None, None]).sum(), rows)
     torch.save({"out": out.detach(), "gradient": gradient}, Path(folder) / f"{rank}.pt")
 
 
 def test_groups_are_formed_over_all_workers(two_workers: Callable[..., Path]) -> None:
     folder = two_workers(deviations)
     parts = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-    whole = torch.randn(8, 3, 4, 4, generator=rng()).double().requires_grad_()
-    out = minibatch_deviation(whole)
+    global_batch = torch.randn(8, 3, 4, 4, generator=rng()).double().requires_grad_()
+    out = minibatch_deviation(global_batch)
     weights = torch.arange(1, 5).repeat(2)[:, None, None, None]
-    (gradient,) = torch.autograd.grad((out * weights).sum(), whole)
+    (gradient,) = torch.autograd.grad((out * weights).sum(), global_batch)
     torch.testing.assert_close(torch.cat([p["out"] for p in parts]), out.detach())
     torch.testing.assert_close(torch.cat([p["gradient"] for p in parts]), gradient)
 

@@ -34,7 +34,7 @@ def test_attention_is_its_equation_and_begins_as_none() -> None:
     us, mri = torch.randn(2, 6, 4, 5), torch.randn(2, 6, 4, 5)
     assert torch.equal(attention(us, mri), mri)
     torch.nn.init.normal_(attention.eta.weight)
-    found = attention(us, mri)
+    attended = attention(us, mri)
     delta, phi, g = (
         layer(x).flatten(2)
         for layer, x in ((attention.delta, us), (attention.phi, us), (attention.g, mri))
@@ -42,7 +42,7 @@ def test_attention_is_its_equation_and_begins_as_none() -> None:
     # with the N × N matrix of the paper: how much pixel i heeds pixel j
     heeded = delta.mT @ phi / 20
     guided = torch.einsum("bij,bcj->bci", heeded, g).unflatten(2, (4, 5))
-    torch.testing.assert_close(found, attention.eta(guided) + mri)
+    torch.testing.assert_close(attended, attention.eta(guided) + mri)
 
 
 def test_guidance_reaches_every_pixel_and_comes_from_the_ultrasound() -> None:

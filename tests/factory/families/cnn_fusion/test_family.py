@@ -82,8 +82,8 @@ def trained(bids: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_subject_is_painted_by_the_fold_that_has_not_seen_it(trained: Path) -> None:
     """The younger is held out by the second fold, the older by the first."""
     output = trained / "fusion"
-    for fold, learnt in (("fold-1", ["sub-0"]), ("fold-2", ["sub-1"])):
-        assert read_card(output / fold / "model")["training"]["subjects"] == learnt
+    for fold, trained_on in (("fold-1", ["sub-0"]), ("fold-2", ["sub-1"])):
+        assert read_card(output / fold / "model")["training"]["subjects"] == trained_on
     assert {p.name for p in (output / "volumes").iterdir()} == {
         f"sub-{i}_6mm.safetensors" for i in range(3)
     }
@@ -141,8 +141,8 @@ def test_a_recipe_renders_with_it(trained: Path, tmp_path: Path) -> None:
     model, network = trained / "small" / "model", trained / "fusion" / "model"
     file = tmp_path / "render.yaml"
     file.write_text(RENDER.format(model=model, fusion=network, output=tmp_path / "a.zarr"))
-    made = open_dataset(render(str(file), options=SERIAL).dataset.path)
-    assert any(name.startswith("fusion/") for name in made.record["weights"])
+    dataset = open_dataset(render(str(file), options=SERIAL).dataset.path)
+    assert any(name.startswith("fusion/") for name in dataset.record["weights"])
 
     mean = ["appearance.fuse=mean"]
     render(load_recipe(str(file), mean), output=str(tmp_path / "b.zarr"), options=SERIAL)

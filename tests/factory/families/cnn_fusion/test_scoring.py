@@ -39,6 +39,6 @@ def test_an_image_scores_as_itself_and_a_darker_one_only_by_its_own_percentile(
 
 def test_profiles_are_drawn(subject: Subject, tmp_path: Path) -> None:
     assert subject.image is not None
-    made = {"mean": normalise(subject.image, subject.label)}
-    draw_intensity_profiles(subject, made, tmp_path / "profiles.png", ", same subject")
+    versions = {"mean": normalise(subject.image, subject.label)}
+    draw_intensity_profiles(subject, versions, tmp_path / "profiles.png", ", same subject")
     assert (tmp_path / "profiles.png").stat().st_size > 10_000

@@ -125,9 +125,9 @@ def test_tone_is_taken_off_and_detail_stays() -> None:
     detail = rng.normal(0, 0.1, inside.shape) * inside
     tone = 0.2 * inside
     np.testing.assert_allclose(match_tone(painted + tone, painted, inside, 3), painted, atol=1e-6)
-    left = match_tone(painted + tone + detail, painted, inside, 3) - painted
-    assert np.corrcoef(left[inside], detail[inside])[0, 1] > 0.98
-    assert not left[~inside].any()
+    detail_only = match_tone(painted + tone + detail, painted, inside, 3) - painted
+    assert np.corrcoef(detail_only[inside], detail[inside])[0, 1] > 0.98
+    assert not detail_only[~inside].any()
 
 
 def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
@@ -137,16 +137,16 @@ def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
     error = whole.volumes.astype(np.float32) - whole.image
     stacked = Pair(error, whole.image, whole.inside)
     rng = np.random.Generator(np.random.Philox(key=6))
-    seen = set()
+    images = set()
     for _ in range(20):
         turned = turn(stacked, rng)
         assert turned.inside.sum() == whole.inside.sum()
-        seen.add(turned.image.tobytes())
+        images.add(turned.image.tobytes())
         for volume, axis in zip(turned.volumes, (2, 1, 0), strict=True):
             inner = np.moveaxis(volume[4:20, 4:20, 4:20], axis, 0)
             assert inner.std(axis=(1, 2)).max() < 2e-3  # float16
             assert inner.std() > 0.03
-    assert len(seen) > 10
+    assert len(images) > 10
 
 
 def test_errors_are_made_smaller_and_nothing_else() -> None:
@@ -165,11 +165,11 @@ def test_patches_cover_the_tissue_and_follow_from_seed_and_step() -> None:
     for box in patch_boxes(covered.shape, 8):
         covered[box] += 1
     assert covered.min() >= 1
-    drawn = sampler(1)
-    volumes, images, inside = drawn.batch(4, 6)
+    patches = sampler(1)
+    volumes, images, inside = patches.batch(4, 6)
     assert volumes.shape == (6, 3, 8, 8, 8)
     assert images.shape == inside.shape == (6, 8, 8, 8)
     assert inside.any(axis=(1, 2, 3)).all()
     for first, again in zip((volumes, images, inside), sampler(1).batch(4, 6), strict=True):
         np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(images, drawn.batch(5, 6)[1])
+    assert not np.array_equal(images, patches.batch(5, 6)[1])

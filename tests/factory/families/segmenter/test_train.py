@@ -99,7 +99,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(small: Recipe, tmp_path: Pa
 
 def test_nan_stops_the_run_and_keeps_the_last_checkpoint(small: Recipe, tmp_path: Path) -> None:
     spec = small("checkpoint_every=1", "log_every=1").spec
-    learnt = training_subjects(spec.subjects, 4.0)
+    subjects = training_subjects(spec.subjects, 4.0)
 
     class Spoiling(SliceSampler):
         def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +107,8 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(small: Recipe, tmp_path
             return label, image * (np.nan if step == 3 else 1)
 
     samplers = [
-        Spoiling(one.stacks, one.crop, one.mirror, one.seed) for one in slice_samplers(spec, learnt)
+        Spoiling(one.stacks, one.crop, one.mirror, one.seed)
+        for one in slice_samplers(spec, subjects)
     ]
     held_out = samplers[0].batch(0, 2)
     with pytest.raises(TrainingDiverged, match=r"step 4: loss cross_entropy is nan"):

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -162,8 +162,7 @@ class Family:
     @property
     def job(self) -> Job:
         """The module that trains, exports and scores; it imports torch."""
-        job: Any = importlib.import_module(f"{type(self).__module__}.job")  # a module as a Job
-        return job
+        return cast(Job, importlib.import_module(f"{type(self).__module__}.job"))
 
     def painter(
         self, folder: Path, card: Card, device: "torch.device", fusion: Path | None

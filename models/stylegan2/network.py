@@ -221,7 +221,8 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, outputs, H/2, W/2)."""
         y: Tensor = leaky_relu(self.conv_1(leaky_relu(self.conv_0(x))))
-        return (y + self.skip(x)) * math.sqrt(0.5)
+        shortcut: Tensor = self.skip(x)
+        return (y + shortcut) * math.sqrt(0.5)
 
 
 class Discriminator(nn.Module):

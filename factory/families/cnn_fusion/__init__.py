@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from factory.families.base import Card, Cost, Family, Shape
+from factory.families.base import Card, Cost, Family
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.scores import best_ssim
+from factory.imaging.types import Shape
 from factory.storage.json_value import JsonValue
 from factory.training.recipe import Training
 

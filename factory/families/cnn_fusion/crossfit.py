@@ -144,7 +144,8 @@ def match_tone(
     """
     difference = gaussian_filter((image - painted) * inside, tone_voxels)
     weight = gaussian_filter(inside.astype(np.float32), tone_voxels)
-    return image - inside * difference / np.maximum(weight, 1e-3)
+    matched: np.ndarray = image - inside * difference / np.maximum(weight, 1e-3)
+    return matched
 
 
 def load_pairs(

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from factory.families.base import Card, Cost, Family, Shape, VolumeSegmenter
+from factory.families.base import Card, Cost, Family, VolumeSegmenter
 from factory.families.segmenter.recipe import SegmenterTraining
+from factory.imaging.types import Shape
 from factory.storage.json_value import JsonValue
 from factory.training.recipe import Training
 

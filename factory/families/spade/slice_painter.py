@@ -67,7 +67,7 @@ class SlicePainter:
         """
         filled = label.any(axis=(1, 2))
         slices = torch.from_numpy(to_network(normalise(image, label))[filled]).to(self.device)
-        mu_BZ, _ = self.encoder(slices[:, None])
+        mu_BZ: Tensor = self.encoder(slices[:, None])[0]
         return mu_BZ.mean(0).cpu()
 
     def style_from(self, seed: int) -> Tensor:

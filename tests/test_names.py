@@ -18,9 +18,9 @@ kept asked there
 # words that do not say what a value is, if one of them is the whole name
 
 DUPLICATES = """
-Bids Discriminator Draws Frame Limits Model Pair PatchSampler Report ShortAxis Spade
-biparietal_mm bounding_box draw_sample_grid error_text evaluate export inspect list_models
-occipito_frontal_mm plan render repair replay select_samples sha256 submit table_lines train
+Bids Discriminator Frame Limits Model Report ShortAxis Spade
+biparietal_mm bounding_box error_text evaluate export inspect list_models
+occipito_frontal_mm plan render repair replay select_samples sha256 submit train
 transcerebellar_mm upsample verify work
 """
 # public names that more than one package defines; a verb of the public API has a function of its
@@ -33,7 +33,6 @@ FORBIDDEN_COUNTS: dict[str, int] = {
     "factory.execution": 2,
     "factory.families": 97,
     "factory.metrics": 2,
-    "factory.training": 1,
     "storage.dataset": 1,
     "storage.export": 9,
     "storage.subjects": 2,

@@ -30,6 +30,6 @@ def best_ssim(rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
     return f"held-out SSIM {means[best]:.3f} ({best})"
 
 
-def table_lines(table: "pd.DataFrame") -> list[str]:
+def plain_text_lines(table: "pd.DataFrame") -> list[str]:
     """Return the lines of a table as plain text, without its index."""
     return [line.rstrip() for line in table.to_string(index=False).splitlines()]

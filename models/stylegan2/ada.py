@@ -73,7 +73,7 @@ class AdaConfig:
         return AdaConfig(**{field.name: field.name in transforms for field in fields(AdaConfig)})
 
 
-class Draws:
+class BatchDraws:
     """Random numbers for the images of a batch.
 
     Attributes:
@@ -153,7 +153,7 @@ def draw_parameters(
         size: Side of the images in pixels, for shifts by whole pixels.
         rng: Source of the random numbers.
     """
-    draws = Draws(batch, p, rng)
+    draws = BatchDraws(batch, p, rng)
     c = config
     flip = draws.where(c.x_flip, draws.uniform(0, 2).floor(), 0.0)
     quarter = draws.where(c.rotate_90, draws.uniform(0, 4).floor(), 0.0)

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from factory.config.loading import CheckedDocument, load_document
 from factory.errors import FactoryError
-from factory.families.cnn_fusion.data import Pair
+from factory.families.cnn_fusion.data import PaintedPair
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.volume_painter import SpadePainter
@@ -112,7 +112,7 @@ def read_origin(path: Path) -> str:
     return origin
 
 
-def read_pair(path: Path, tone_voxels: float) -> Pair:
+def read_pair(path: Path, tone_voxels: float) -> PaintedPair:
     """Read a pair that `paint_pair` wrote.
 
     Args:
@@ -128,7 +128,7 @@ def read_pair(path: Path, tone_voxels: float) -> Pair:
         painted = volumes.mean(0, dtype=np.float32)
         image = match_tone(image.astype(np.float32), painted, inside, tone_voxels)
         image = image.astype(np.float16)
-    return Pair(volumes, image, inside)
+    return PaintedPair(volumes, image, inside)
 
 
 def match_tone(
@@ -150,7 +150,7 @@ def match_tone(
 
 def load_pairs(
     model: Path, records: list[Record], recipe: CnnFusionTraining, folder: Path, run: Run
-) -> list[Pair]:
+) -> list[PaintedPair]:
     """Paint subjects at every spacing of the recipe, shared among the workers, and read the pairs.
 
     Every worker must call this with the same arguments.

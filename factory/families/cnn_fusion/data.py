@@ -12,7 +12,7 @@ from factory.imaging.orientations import AXES
 
 
 @dataclass(frozen=True)
-class Pair:
+class PaintedPair:
     """The painted volumes of a subject and its real image.
 
     Attributes:
@@ -26,11 +26,16 @@ class Pair:
     inside: np.ndarray
 
 
-class PatchSampler:
+class VolumePatchSampler:
     """Draws global batches of cubic patches that contain tissue, each equally likely."""
 
     def __init__(
-        self, pairs: list[Pair], patch: int, turned: bool, seed: int, least_error: float = 1.0
+        self,
+        pairs: list[PaintedPair],
+        patch: int,
+        turned: bool,
+        seed: int,
+        least_error: float = 1.0,
     ) -> None:
         """List the patches of the pairs; neighbours are half a patch apart.
 
@@ -75,14 +80,14 @@ class PatchSampler:
         error = volumes.astype(np.float32) - real[:, None]
         return real[:, None] + scale * error, real, inside
 
-    def cut(self, index: int) -> Pair:
+    def cut(self, index: int) -> PaintedPair:
         """Cut the patch of an index from its pair."""
         pair_index, box = self.positions[index]
         pair = self.pairs[pair_index]
-        return Pair(pair.volumes[:, *box], pair.image[box], pair.inside[box])
+        return PaintedPair(pair.volumes[:, *box], pair.image[box], pair.inside[box])
 
 
-def turn(pair: Pair, rng: np.random.Generator) -> Pair:
+def turn(pair: PaintedPair, rng: np.random.Generator) -> PaintedPair:
     """Flip the axes of a pair at random and, if it has a volume for each axis, permute them.
 
     The volumes are permuted together with the axes, so that each is still stacked along its own
@@ -97,7 +102,7 @@ def turn(pair: Pair, rng: np.random.Generator) -> Pair:
     if count == 3:
         stacked = list(AXES.values())  # the axis of each volume
         volumes = volumes[[stacked.index(order[axis]) for axis in stacked]]
-    return Pair(volumes, image, inside)
+    return PaintedPair(volumes, image, inside)
 
 
 def patch_boxes(shape: tuple[int, ...], patch: int) -> list[tuple[slice, ...]]:

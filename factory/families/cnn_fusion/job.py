@@ -12,7 +12,7 @@ from factory.families.cnn_fusion.crossfit import (
     load_pairs,
     training_records,
 )
-from factory.families.cnn_fusion.data import PatchSampler
+from factory.families.cnn_fusion.data import VolumePatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.cnn_fusion.train import Patches, build_network, train
 from factory.families.spade import job as spade_job
@@ -102,13 +102,13 @@ def train_fusion(recipe: CnnFusionTraining, run: Run) -> None:
             spade_job.export(fold_recipe(recipe, fold, output), folder)
         run.wait()
         pairs += load_pairs(model, block_records(recipe, fold), recipe, output / "volumes", run)
-    sampler = PatchSampler(
+    sampler = VolumePatchSampler(
         pairs, recipe.model.patch, turned=True, seed=recipe.seed, least_error=recipe.least_error
     )
     train(recipe, sampler, held_out_patches(recipe, sampler, run), run)
 
 
-def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run) -> Patches:
+def held_out_patches(recipe: CnnFusionTraining, sampler: VolumePatchSampler, run: Run) -> Patches:
     """Return patches that are scored during the training.
 
     They are of held-out subjects, painted by the model for which the fusion is trained. If the
@@ -119,7 +119,7 @@ def held_out_patches(recipe: CnnFusionTraining, sampler: PatchSampler, run: Run)
         folder = run.folder.parent / "volumes"
         model = find_model(recipe.spade.model, "spade.model")
         pairs = load_pairs(model, records, recipe, folder, run)
-        sampler = PatchSampler(pairs, recipe.model.patch, turned=False, seed=recipe.seed)
+        sampler = VolumePatchSampler(pairs, recipe.model.patch, turned=False, seed=recipe.seed)
     return sampler.batch(0, HELD_OUT_PATCHES)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from factory.families.cnn_fusion.data import PatchSampler
+from factory.families.cnn_fusion.data import VolumePatchSampler
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.imaging.pictures import draw_image_rows
 from factory.models.cnn_fusion import CnnFusion, CnnFusionConfig, initialise
@@ -35,7 +35,9 @@ def build_network(recipe: CnnFusionTraining, volumes: int) -> CnnFusion:
     return network
 
 
-def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, run: Run) -> None:
+def train(
+    recipe: CnnFusionTraining, sampler: VolumePatchSampler, held_out: Patches, run: Run
+) -> None:
     """Train the network, from the checkpoint in the run's folder if there is one.
 
     Writes checkpoint.safetensors, losses.csv and samples/ into the folder. The first row of
@@ -80,7 +82,7 @@ def train(recipe: CnnFusionTraining, sampler: PatchSampler, held_out: Patches, r
             values = loop.mean_losses(losses)
             loop.log(values | {"held_out_mse": held_out_mse(cnn, held_out, run)})
         if run.rank == 0 and loop.is_due(recipe.sample_every):
-            draw_sample_grid(cnn, held_out, run, loop.step)
+            draw_samples(cnn, held_out, run, loop.step)
         if loop.is_due(recipe.checkpoint_every):
             loop.save(losses)
 
@@ -98,7 +100,7 @@ def held_out_mse(cnn: CnnFusion, held_out: Patches, run: Run) -> float:
     return float(np.square(fuse_patches(cnn, volumes, run) - image)[inside].mean())
 
 
-def draw_sample_grid(cnn: CnnFusion, held_out: Patches, run: Run, step: int) -> None:
+def draw_samples(cnn: CnnFusion, held_out: Patches, run: Run, step: int) -> None:
     """Draw the middle slices of some held-out patches: the volumes' mean, real, and fused."""
     volumes, image, _ = (array[:GRID_COLUMNS] for array in held_out)
     patches = {

@@ -7,7 +7,7 @@ import pandas as pd
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
-from factory.families.scores import table_lines
+from factory.families.scores import plain_text_lines
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import Slices, build_network, train
 from factory.lookup import find_model
@@ -144,4 +144,4 @@ def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame
 
 def text(table: pd.DataFrame) -> list[str]:
     """Return the lines of a table of scores."""
-    return table_lines(table)
+    return plain_text_lines(table)

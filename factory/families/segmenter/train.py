@@ -126,7 +126,7 @@ def train(
             values = loop.mean_losses(losses)
             loop.log(values | {"held_out_dice": held_out_dice(model, held_out, run)})
         if run.rank == 0 and loop.is_due(recipe.sample_every):
-            draw_sample_grid(model, held_out, run, loop.step)
+            draw_samples(model, held_out, run, loop.step)
         if loop.is_due(recipe.checkpoint_every):
             loop.save(losses)
 
@@ -149,7 +149,7 @@ def held_out_dice(model: nn.Module, held_out: Slices, run: Run) -> float:
     return float(np.mean(overlaps)) if overlaps else 0.0
 
 
-def draw_sample_grid(model: nn.Module, held_out: Slices, run: Run, step: int) -> None:
+def draw_samples(model: nn.Module, held_out: Slices, run: Run, step: int) -> None:
     """Write a picture of held-out images, their labels and their segmentations."""
     label, image = held_out
     columns = np.linspace(0, len(label) - 1, min(GRID_COLUMNS, len(label))).astype(int)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Spade(Family):
+class SpadeFamily(Family):
     """SPADE as a model family; see factory.families.base.Family."""
 
     name: ClassVar[str] = "spade"
@@ -56,4 +56,4 @@ class Spade(Family):
         return best_ssim(rows)
 
 
-FAMILY = Spade()
+FAMILY = SpadeFamily()

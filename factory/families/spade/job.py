@@ -8,7 +8,7 @@ from torch import nn
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
-from factory.families.scores import table_lines
+from factory.families.scores import plain_text_lines
 from factory.families.spade.recipe import SpadeTraining
 from factory.families.spade.train import Slices, build_networks, train
 from factory.models.checkpoint import save_model
@@ -137,7 +137,7 @@ def score(folder: Path, recipe: SpadeTraining, output: Path) -> pd.DataFrame | N
 def text(table: pd.DataFrame) -> list[str]:
     """Return the lines of a table of scores, as plain text or as Markdown."""
     if "style" in table:
-        return table_lines(table)
+        return plain_text_lines(table)
     from factory.families.spade.scoring_volumes import markdown
 
     return markdown(table).splitlines()

@@ -11,7 +11,7 @@ from support.kill_training import Mortal, killed
 
 from factory.config.loading import parse_document
 from factory.families.cnn_fusion.crossfit import match_tone
-from factory.families.cnn_fusion.data import Pair, PatchSampler, patch_boxes, turn
+from factory.families.cnn_fusion.data import PaintedPair, VolumePatchSampler, patch_boxes, turn
 from factory.families.cnn_fusion.recipe import CnnFusionTraining
 from factory.families.cnn_fusion.train import build_network, train
 from factory.training.loop import load_checkpoint
@@ -39,7 +39,7 @@ def recipe(*overrides: str) -> CnnFusionTraining:
     return parse_document(RECIPE, "small.yaml", CnnFusionTraining, overrides).spec
 
 
-def pair(seed: int) -> Pair:
+def pair(seed: int) -> PaintedPair:
     """A smooth image, and three volumes of it that flicker each along its own axis: x, y, z."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     image = gaussian_filter(rng.random((24, 24, 24)), 2) * 2
@@ -48,11 +48,11 @@ def pair(seed: int) -> Pair:
     image *= inside
     flicker = [rng.normal(0, 0.1, [24 if a == axis else 1 for a in range(3)]) for axis in (2, 1, 0)]
     volumes = np.stack([(image + f) * inside for f in flicker])
-    return Pair(volumes.astype(np.float16), image.astype(np.float16), inside)
+    return PaintedPair(volumes.astype(np.float16), image.astype(np.float16), inside)
 
 
-def sampler(*seeds: int) -> PatchSampler:
-    return PatchSampler([pair(seed) for seed in seeds], 8, turned=True, seed=1)
+def sampler(*seeds: int) -> VolumePatchSampler:
+    return VolumePatchSampler([pair(seed) for seed in seeds], 8, turned=True, seed=1)
 
 
 def losses(folder: Path) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
 def test_nan_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     good = sampler(1)
 
-    class Spoiling(PatchSampler):
+    class Spoiling(VolumePatchSampler):
         def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             volumes, images, inside = good.batch(step, size)
             return volumes * (np.nan if step == 3 else 1), images, inside
@@ -135,7 +135,7 @@ def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
     along x, the last axis; and so it does after any turn."""
     whole = pair(4)
     error = whole.volumes.astype(np.float32) - whole.image
-    stacked = Pair(error, whole.image, whole.inside)
+    stacked = PaintedPair(error, whole.image, whole.inside)
     rng = np.random.Generator(np.random.Philox(key=6))
     images = set()
     for _ in range(20):
@@ -150,8 +150,8 @@ def test_a_turned_pair_is_still_stacked_on_the_same_axes() -> None:
 
 
 def test_errors_are_made_smaller_and_nothing_else() -> None:
-    plain = PatchSampler([pair(4)], 8, turned=False, seed=1)
-    eased = PatchSampler([pair(4)], 8, turned=False, seed=1, least_error=0.5)
+    plain = VolumePatchSampler([pair(4)], 8, turned=False, seed=1)
+    eased = VolumePatchSampler([pair(4)], 8, turned=False, seed=1, least_error=0.5)
     (volumes, image, _), (smaller, same, _) = plain.batch(0, 6), eased.batch(0, 6)
     np.testing.assert_array_equal(image, same)
     for before, after, real in zip(volumes, smaller, image, strict=True):

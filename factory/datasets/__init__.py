@@ -1,1 +1,1 @@
-"""The life of a dataset: start, open, query, inspect, repair, replay, export."""
+"""Using datasets: start, open, query, inspect, repair, replay and export them."""

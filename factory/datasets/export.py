@@ -1,7 +1,7 @@
-"""A dataset in the formats that trainings and archives read: which samples, and who writes them.
+"""Exporting a dataset to a format that trainings and archives read.
 
-The samples are shared out to processes; each one's files appear whole, so that whatever stops an
-export, the same command does the rest.
+Several processes write the samples. The files of a sample appear complete or not at all, so the
+same command continues an export that was stopped.
 """
 
 import os
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait as ended
+from multiprocessing.connection import wait as wait_for_exit
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from factory.datasets.query import select_samples
 from factory.discovery import discover
@@ -28,6 +28,7 @@ from factory.storage.dataset.open import open_dataset
 from factory.storage.export import target
 from factory.storage.export.format import Format
 from factory.storage.export.metadata import DatasetSummary
+from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
 from factory.text import count_text, join_names
 
@@ -39,11 +40,23 @@ FORMATS: Mapping[str, type[Format]] = {
     name.replace("_", "-"): kind
     for name, kind in discover("factory.storage.export.formats", "FORMAT", folders=False).items()
 }
+"""The export formats, by name."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and what was left out. folder: the export's. use: what reads it."""
+    """What was exported and what was omitted.
+
+    Attributes:
+        to: The name of the format.
+        folder: The folder or URL of the export.
+        samples: The number of samples in the export.
+        written: The number of samples that this call wrote.
+        rejected: The number of samples that were omitted because they were rejected.
+        not_chosen: The number of samples that the query omitted.
+        arrays_left_out: The arrays that the format cannot hold.
+        use: A command that reads the export.
+    """
 
     to: str
     folder: str
@@ -54,26 +67,28 @@ class ExportReport:
     arrays_left_out: tuple[str, ...] = ()
     use: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the report as JSON."""
         return {**vars(self), "arrays_left_out": list(self.arrays_left_out)}
 
     def lines(self) -> list[str]:
+        """Return the report as lines of text."""
         arrays = f"left out  the arrays {join_names(self.arrays_left_out)}"
-        out = [
+        omitted = [
             *([f"{self.not_chosen} by --where"] if self.not_chosen else []),
-            *([f"{self.rejected} rejected (--all takes them too)"] if self.rejected else []),
+            *([f"{self.rejected} rejected (--all exports them too)"] if self.rejected else []),
         ]
-        done = (
+        result = (
             "described"
             if FORMATS[self.to].describes_only
             else f"exported, {self.written} of them written now; left out: "
-            f"{join_names(out) or 'none'}"
+            f"{join_names(omitted) or 'none'}"
         )
         return [
             f"{self.to:<9} {self.folder}",
             *([arrays] if self.arrays_left_out else []),
             f"use       {self.use}",
-            f"{count_text(self.samples, 'sample')} {done}",
+            f"{count_text(self.samples, 'sample')} {result}",
         ]
 
 
@@ -89,25 +104,31 @@ def export(
     workers: int | None = None,
     progress: bool = True,
 ) -> ExportReport:
-    """Write a complete dataset in another format, or go on with that.
+    """Export a complete dataset, or continue an export that was stopped.
 
-    to: a name of FORMATS. output: a folder of this machine; a description lies in the dataset's
-    own by default. where: a query of the columns of its cases, as pandas takes it.
-    rejected_too: also samples whose column `accepted` is false. licence: what the export says of
-    it. contrast: of the images, T2w by default. workers: processes, by default one a core.
+    It has one parameter for each option of `factory export`, therefore more than eight.
 
-    Raises FactoryError for a format or a query that is none, or a worker that died; StorageError
-    where the dataset is not complete or damaged, or the folder holds something else.
+    Args:
+        path: The folder or URL of the dataset.
+        to: The name of the format, a key of FORMATS.
+        output: A folder of this machine. A description is by default written to the dataset.
+        where: A condition on the columns of the cases, e.g. "grade >= 2".
+        rejected_too: Whether to export samples whose column `accepted` is False.
+        licence: The licence that the export states.
+        contrast: The contrast of the images, by default T2w.
+        workers: The number of processes, by default one for each core.
+        progress: Whether to show progress on stderr.
+
+    Raises:
+        FactoryError: The format or the dataset cannot be used, or a worker process died.
+        StorageError: The query is wrong, the dataset is damaged, or the folder holds something
+            else.
     """
     if to not in FORMATS:
         raise FactoryError(
             f"--to {to}: allowed: {join_names(FORMATS)}{nearest_name_hint(to, FORMATS)}"
         )
-    dataset = open_dataset(path, sealed=True)
-    if not dataset.is_complete():
-        raise FactoryError(
-            f"{path}: not complete, so it is not exported; finish rendering it first"
-        )
+    dataset = _open_complete(path)
     format, table = FORMATS[to](DatasetSummary.of(dataset, licence, contrast)), dataset.cases()
     if format.describes_only:
         if where:
@@ -115,34 +136,43 @@ def export(
         return _export_description(dataset, to, format, table, output)
     if output is None or "://" in output:
         raise FactoryError(f"--output: {to} needs a folder of this machine, not {output}")
-    chosen, rejected = select_samples(table, where, rejected_too)
-    folder = format.folder(Path(os.path.abspath(output)), format.about)
+    selected, rejected = select_samples(table, where, rejected_too)
+    folder = format.folder(Path(os.path.abspath(output)), format.summary)
     target.claim_folder(folder, _export_identity(dataset, to, where, rejected_too))
-    indices = [int(i) for i in chosen["sample"]]
+    indices = [int(i) for i in selected["sample"]]
     with target.lock_folder(folder):
-        todo = [i for i in indices if not target.has_all_files(folder, format.files(i))]
-        standing = len(indices) - len(todo)
-        with Progress(len(indices), standing, show=progress, activity="exporting") as shown:
+        missing = [i for i in indices if not target.has_all_files(folder, format.files(i))]
+        finished = len(indices) - len(missing)
+        with Progress(len(indices), finished, show=progress, activity="exporting") as bar:
             for _ in _run_in_processes(
-                partial(write_sample, dataset, format, folder), todo, workers
+                partial(write_sample, dataset, format, folder), missing, workers
             ):
-                shown.advance(1)
-        for name, data in format.documents(_plain_rows(chosen)).items():
+                bar.advance(1)
+        for name, data in format.documents(_plain_rows(selected)).items():
             target.put_file(folder, name, data)
     return ExportReport(
         to,
         str(folder),
         len(indices),
-        len(todo),
+        len(missing),
         rejected,
-        len(table) - len(chosen) - rejected,
-        tuple(format.left_out),
+        len(table) - len(selected) - rejected,
+        tuple(format.omitted_arrays),
         format.use(str(folder)),
     )
 
 
+def _open_complete(path: str) -> Dataset:
+    dataset = open_dataset(path, sealed=True)
+    if not dataset.is_complete():
+        raise FactoryError(
+            f"{path}: not complete, so it is not exported; finish rendering it first"
+        )
+    return dataset
+
+
 def write_sample(dataset: Dataset, format: Format, folder: Path, index: int) -> None:
-    """Export one sample."""
+    """Write the files of one sample."""
     sample = dataset.sample(index)
     target.place_files(folder, format.files(index), partial(format.write, index, sample))
 
@@ -150,30 +180,32 @@ def write_sample(dataset: Dataset, format: Format, folder: Path, index: int) -> 
 def _export_description(
     dataset: Dataset, to: str, format: Format, table: "pd.DataFrame", output: str | None
 ) -> ExportReport:
-    into = ObjectStore(output, scratch="") if output else dataset.folder
-    into.put(*format.describe(dataset.folder, table))
-    at = str(into.root) if into.is_local else into.url
-    return ExportReport(to, at, len(table), len(table), use=format.use(at))
+    """Write the one document of a format that describes only."""
+    folder = ObjectStore(output, scratch="") if output else dataset.folder
+    folder.put(*format.describe(dataset.folder, table))
+    place = str(folder.root) if folder.is_local else folder.url
+    return ExportReport(to, place, len(table), len(table), use=format.use(place))
 
 
 def _export_identity(
     dataset: Dataset, to: str, where: str | None, rejected_too: bool
-) -> dict[str, Any]:
-    """What makes two exports one and the same: a dataset that grows keeps what it began with."""
+) -> JsonObject:
+    """Return what identifies an export; for a dataset that has grown, its first recipe counts."""
     record = dataset.record
-    first = [*record.get("grown_from", ()), record][0]
-    made = {key: record.get(key) for key in ("weights", "environment")}
+    earlier = record.get("grown_from", ())
+    first_digest = earlier[0]["recipe_digest"] if earlier else record["recipe_digest"]
+    origin = {key: record.get(key) for key in ("weights", "environment")}
     return {
         "format": to,
-        "recipe_digest": first["recipe_digest"],
-        "made_by": ledger.sha256(ledger.canonical_json(made)),
+        "recipe_digest": first_digest,
+        "made_by": ledger.sha256(ledger.canonical_json(origin)),
         "where": where,
         "rejected_too": rejected_too,
     }
 
 
-def _plain_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The chosen rows as plain values, None where there is none."""
+def _plain_rows(table: "pd.DataFrame") -> list[JsonObject]:
+    """Return the rows of a table as JSON, with None for missing values."""
     return [
         {str(name): None if value != value else value for name, value in row.items()}
         for row in table.astype(object).to_dict("records")
@@ -181,43 +213,43 @@ def _plain_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _run_in_processes(
-    task: partial[None], todo: Sequence[int], workers: int | None
+    task: partial[None], indices: Sequence[int], workers: int | None
 ) -> Iterator[None]:
-    """Run a task for each index, in processes; yields as each one ends."""
+    """Run a task for each index in several processes, and yield whenever one ends."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    count = min(workers or cores or 1, len(todo))
+    count = min(workers or cores or 1, len(indices))
     if count <= 1:
-        yield from map(task, todo)
+        yield from map(task, indices)
         return
-    rest = iter(todo)
+    rest = iter(indices)
     context = get_context("spawn")  # zarr and s3fs have threads, which a fork would break
     with ProcessPoolExecutor(count, context, initializer=_prepare_worker) as pool:
         try:
             running: set[Future[None]] = {pool.submit(task, i) for i in islice(rest, 2 * count)}
             while running:
-                over, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in over:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
                     yield future.result()
                     running |= {pool.submit(task, i) for i in islice(rest, 1)}
         except BrokenProcessPool:
             raise FactoryError(
-                "a worker was killed (out of memory?); the same command goes on, maybe with "
-                "fewer --workers"
+                "a worker process was killed (out of memory?); the same command continues, "
+                "perhaps with fewer --workers"
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and go when it goes."""
+    """Ignore Ctrl-C, which the parent handles, and end when the parent ends."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
 
-        def follow() -> None:
-            ended([parent.sentinel])
+        def exit_with_parent() -> None:
+            wait_for_exit([parent.sentinel])
             os._exit(1)
 
-        threading.Thread(target=follow, daemon=True).start()
+        threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -1,28 +1,36 @@
-"""What a dataset holds, and whether it is complete, as JSON and as lines to read."""
+"""The report of `factory inspect`: what a dataset holds and whether it is complete."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from factory.results import failure_lines, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import label_table_json
 from factory.storage.dataset.open import open_dataset
+from factory.storage.json_value import JsonObject
 
 _SHOWN = ("atrial_width_mm", "volume_ml_ventricles", "gestational_age_weeks")
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What is said of a dataset: the keys of `to_json`, and the same in words."""
+    """What a dataset holds, as JSON and as lines of text.
 
-    content: dict[str, Any]
+    Attributes:
+        content: The report as JSON.
+    """
 
-    def to_json(self) -> dict[str, Any]:
+    content: JsonObject
+
+    def to_json(self) -> JsonObject:
+        """Return the report as JSON."""
         return self.content
 
     def lines(self) -> list[str]:
+        """Return the report as lines of text."""
         c = self.content
-        state = "complete" if c["complete"] else f"not complete: {c['standing']} samples stand"
+        state = (
+            "complete" if c["complete"] else f"not complete: {c['standing']} samples are finished"
+        )
         overrides = c["record"].get("recipe", {}).get("overrides")
         measures = c["measures_by_grade"]
         if c["growing_to"]:
@@ -63,10 +71,14 @@ def _size_text(shape: list[int]) -> str:
 
 
 def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
-    """What a dataset holds.
+    """Report what a dataset holds.
 
-    with_digest: read everything for its digest too; one that is not complete has none.
-    Raises DatasetError where there is no dataset, or a shard is missing or damaged.
+    Args:
+        path: A folder or URL.
+        with_digest: Whether to compute the digest of a complete dataset, which reads all of it.
+
+    Raises:
+        DatasetError: There is no dataset, or a shard is missing or damaged.
     """
     dataset = open_dataset(path)
     layout, record = dataset.layout, dataset.record
@@ -105,8 +117,11 @@ def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
     )
 
 
-def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Samples, and the least, mean and greatest of each numeric column; "" where no grade is."""
+def measures_by_grade(dataset: Dataset) -> dict[str, JsonObject]:
+    """Return the number of samples, and minimum, mean and maximum of each numeric column.
+
+    They are listed by grade, or under "" if the dataset has no grades.
+    """
     table = dataset.cases()
     if not len(table):
         return {}
@@ -130,8 +145,8 @@ def measures_by_grade(dataset: Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def _grade_text(grade: Any) -> str:
-    """A grade in words: a column with gaps holds decimals."""
+def _grade_text(grade: object) -> str:
+    """Return a grade as text; it is a float in a column with missing values."""
     if isinstance(grade, float):
         return "none" if grade != grade else f"{grade:g}"
     return str(grade)

@@ -1,4 +1,4 @@
-"""A dataset opened for reading: its table, filtered; its samples as arrays, dask or xarray."""
+"""Reading a dataset: its table, filtered, and its samples as numpy, dask or xarray arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from factory.datasets.query import match_rows
+from factory.datasets.query import accepted_rows, match_rows
 from factory.storage.dataset.layout import Layout, dequantise
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.reader import read_contents
@@ -23,28 +23,41 @@ if TYPE_CHECKING:
     import dask.array
     import xarray
 
-ACCEPTED = "accepted"
-"""A column that says which samples are fit to train on; without it all are."""
-
 
 def open_samples(
     path: str, *, cache: str | None = None, unsealed: bool = False, unaccepted: bool = False
 ) -> "OpenedDataset":
-    """factory.open."""
-    found = read_contents(path, unsealed=unsealed)
-    cases = found.table
-    if not unaccepted and ACCEPTED in cases:
-        cases = cases[cases[ACCEPTED].ne(False)].reset_index(drop=True)
-    windows = WindowReader(found.path, found.layout, found.seal, cache)
-    return OpenedDataset(found.path, found.layout, cases, windows)
+    """Open a dataset as `factory.open` does.
+
+    Args:
+        path: A folder or URL.
+        cache: For a dataset in a bucket, a local folder that keeps what has been read.
+        unsealed: Whether to open an unfinished dataset as well, with its finished samples.
+        unaccepted: Whether to include the samples whose column `accepted` is False.
+
+    Raises:
+        DatasetError: There is no dataset, or it is not finished or damaged.
+    """
+    contents = read_contents(path, unsealed=unsealed)
+    cases = contents.table
+    if not unaccepted:
+        cases = cases[accepted_rows(cases)].reset_index(drop=True)
+    windows = WindowReader(contents.path, contents.layout, contents.seal, cache)
+    return OpenedDataset(contents.path, contents.layout, cases, windows)
 
 
 @dataclass(frozen=True)
 class OpenedDataset:
-    """Some or all samples of a dataset, in order. Picklable.
+    """Some or all samples of a dataset, in order; it can be pickled.
 
-    cases: the table, a row a sample; its column `sample` is the index in the stored dataset.
-    windows: reads its volumes. Slicing is by position: `dataset[0]` is the first row's sample.
+    `dataset[0]` is the sample of the first row of the table.
+
+    Attributes:
+        path: A folder or URL.
+        layout: The layout of the stored dataset.
+        cases: The table, one row for each sample; its column `sample` is the index of the sample in
+            the stored dataset.
+        windows: Reads the volumes.
     """
 
     path: str
@@ -62,7 +75,7 @@ class OpenedDataset:
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """Names of the volumes of a sample: image, label, ..."""
+        """The names of the volumes of a sample: image, label, ..."""
         return self.layout.arrays
 
     @property
@@ -72,60 +85,81 @@ class OpenedDataset:
 
     @property
     def labels(self) -> Mapping[str, int]:
-        """Labels by name, the background first."""
+        """The value of each label, by name, the background first."""
         return {name: value for value, name in enumerate(self.layout.table.names)}
 
     def where(self, condition: str) -> "OpenedDataset":
-        """Those samples whose row fulfils a condition, as pandas' `query` has it:
+        """Return the samples whose row fulfils a condition.
 
             dataset.where("grade >= 2 and gestational_age_weeks < 28")
 
-        Raises DatasetError, one line, naming the nearest column where there is no such one.
+        Args:
+            condition: A condition on the columns, as pandas' `query` takes it.
+
+        Raises:
+            DatasetError: The condition is not valid, or names an unknown column.
         """
-        found = self.cases[match_rows(self.cases, condition)].reset_index(drop=True)
-        return replace(self, cases=found)
+        selected = self.cases[match_rows(self.cases, condition)].reset_index(drop=True)
+        return replace(self, cases=selected)
 
     def __getitem__(self, position: int) -> StoredSample:
-        """A sample: its arrays [z, y, x] by name (label uint8, images float32), affine, row.
+        """Read a sample: its arrays [z, y, x] by name (label uint8, images float32), affine, row.
 
-        Raises IndexError beyond the end, DatasetError where its bytes are damaged.
+        Raises:
+            IndexError: The position is beyond the end.
+            DatasetError: The sample is damaged.
         """
         return self.windows.sample(int(self.cases["sample"].iloc[position]))
 
     def to_dask(self, name: str = "image") -> "dask.array.Array":
-        """A volume of all samples [sample, z, y, x], lazy, a chunk a sample.
+        """Return a volume of all samples as a lazy array, with one chunk for each sample.
 
-        Images are float32, labels uint8. Raises DatasetError where dask is not installed.
+        Args:
+            name: The name of the volume.
+
+        Returns:
+            [sample, z, y, x]; images are float32, labels uint8.
+
+        Raises:
+            DatasetError: There is no such volume, or dask is not installed.
         """
         try:
             import dask.array
         except ImportError as error:
-            raise _not_installed("dask[array]") from error
+            raise _not_installed_error("dask[array]") from error
         self._check_name(name)
-        stored = self._group()[name]
-        values = dask.array.from_array(stored, chunks=(1, *stored.shape[1:]))[self._samples()]
-        if self.layout.is_label(name):
-            return values
-        return values.map_blocks(dequantise, *self.layout.ranges[name], dtype=np.float32)
+        stored = self._open_group()[name]
+        from_array: Any = dask.array.from_array  # dask is untyped here
+        levels = from_array(stored, chunks=(1, *stored.shape[1:]))[self._sample_indices()]
+        volume: dask.array.Array = levels
+        if not self.layout.is_label(name):
+            volume = levels.map_blocks(dequantise, *self.layout.ranges[name], dtype=np.float32)
+        return volume
 
     def to_xarray(self) -> "xarray.Dataset":
-        """All volumes, lazy, intensities scaled; the columns of the table along `sample`.
+        """Return all volumes as lazy arrays, with the columns of the table as coordinates.
 
-        Raises DatasetError where xarray or dask is not installed.
+        Intensities are scaled to their original values.
+
+        Raises:
+            DatasetError: xarray or dask is not installed.
         """
         try:
             import xarray
         except ImportError as error:
-            raise _not_installed("xarray") from error
-        tree = xarray.open_zarr(self._group().store, chunks=None)
-        tree = tree.isel(sample=self._samples())
-        columns = self.cases.drop(columns="sample")
-        return tree.assign_coords({name: ("sample", columns[name].to_numpy()) for name in columns})
+            raise _not_installed_error("xarray") from error
+        volumes: xarray.Dataset = xarray.open_zarr(self._open_group().store, chunks=None)
+        volumes = volumes.isel(sample=self._sample_indices())
+        table = self.cases.drop(columns="sample")
+        columns = {name: ("sample", table[name].to_numpy()) for name in table}
+        with_columns: xarray.Dataset = volumes.assign_coords(columns)
+        return with_columns
 
-    def _samples(self) -> np.ndarray:
-        return self.cases["sample"].to_numpy(np.int64)
+    def _sample_indices(self) -> np.ndarray:
+        indices: np.ndarray = self.cases["sample"].to_numpy(np.int64)
+        return indices
 
-    def _group(self) -> Any:
+    def _open_group(self) -> Any:  # a zarr.Group, which may be imported in storage alone
         return open_group(ObjectStore(self.path), self.path)
 
     def _check_name(self, name: str) -> None:
@@ -134,5 +168,5 @@ class OpenedDataset:
             raise DatasetError(f"no array {name!r}; it has {join_names(self.arrays)}{hint}")
 
 
-def _not_installed(package: str) -> DatasetError:
+def _not_installed_error(package: str) -> DatasetError:
     return DatasetError(f"{package} is not installed; pip install '{package}'")

@@ -1,4 +1,4 @@
-"""Which samples of a dataset are meant: a query of their columns, and those that were accepted."""
+"""Selecting samples of a dataset by a query of their columns, and by whether they were accepted."""
 
 import re
 from typing import TYPE_CHECKING
@@ -13,57 +13,74 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCEPTED = "accepted"
-"""The column that says whether a sample passed its checks; all did where there is none."""
+"""The column that tells whether a sample passed its checks; without it all samples did."""
 
 
 def match_rows(table: "pd.DataFrame", query: str, asked_by: str = "condition") -> np.ndarray:
-    """Which rows of a table fulfil a query.
+    """Return which rows of a table fulfil a query.
 
-    Arguments:
-        table: The cases of a dataset, a row each.
+    Args:
+        table: The cases of a dataset, one row each.
         query: A condition on their columns, as pandas takes it, e.g. "grade >= 2".
-        asked_by: What messages call the query, e.g. "--where".
+        asked_by: The name of the query in messages, e.g. "--where".
 
     Returns:
-        One bool a row; a row where a column has no value is not among them.
+        One bool for each row. It is False where a column has no value.
 
     Raises:
-        DatasetError: In one line, with the nearest column where it names one that is not there.
+        DatasetError: The query is not valid, or names an unknown column.
     """
-    said = f"{asked_by} {query!r}"
+    prefix = f"{asked_by} {query!r}"
     try:
-        found = table.eval(query, engine="python", local_dict={}, global_dict={})
-    except Exception as error:  # pandas' parser raises of every kind
+        matches = table.eval(query, engine="python", local_dict={}, global_dict={})
+    except Exception as error:  # pandas raises exceptions of any type here
         if unknown := re.search(r"name '(\w+)' is not defined", str(error)):
             name = unknown[1]
-            raise DatasetError(f"{said}: no column {name!r}{_column_hint(table, name)}") from None
+            raise DatasetError(f"{prefix}: no column {name!r}{_column_hint(table, name)}") from None
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DatasetError(f"{said}: not a query of columns: {reason}") from None
-    if getattr(found, "dtype", None) not in (bool, "boolean") or len(found) != len(table):
-        raise DatasetError(f"{said}: is not true or false of a sample; e.g. grade >= 2")
-    return np.asarray(found.fillna(False), bool)
+        raise DatasetError(f"{prefix}: is not a condition on columns: {reason}") from None
+    if getattr(matches, "dtype", None) not in (bool, "boolean") or len(matches) != len(table):
+        raise DatasetError(f"{prefix}: is not true or false for each sample; e.g. grade >= 2")
+    return np.asarray(matches.fillna(False), bool)
+
+
+def accepted_rows(table: "pd.DataFrame") -> np.ndarray:
+    """Return which rows of a table are of accepted samples, one bool for each row."""
+    if ACCEPTED not in table:
+        return np.ones(len(table), bool)
+    is_rejected: np.ndarray = table[ACCEPTED].isin([False]).to_numpy(bool)
+    return ~is_rejected
 
 
 def select_samples(
     table: "pd.DataFrame", where: str | None = None, rejected_too: bool = False
 ) -> tuple["pd.DataFrame", int]:
-    """The rows that a query chooses and that were accepted; and how many it chose that were not.
+    """Select the rows that fulfil a query and whose samples were accepted.
 
-    Raises DatasetError for a query that is none, or that chooses nothing.
+    Args:
+        table: The cases of a dataset, one row each.
+        where: A query as for `match_rows`; None selects all rows.
+        rejected_too: Whether to select rejected samples too.
+
+    Returns:
+        The selected rows, and the number of rejected samples that fulfil the query.
+
+    Raises:
+        DatasetError: The query is not valid, or no row is selected.
     """
-    chosen = table if where is None else table[match_rows(table, where, "--where")]
-    count = len(chosen)
-    if ACCEPTED in chosen and not rejected_too:
-        chosen = chosen[~chosen[ACCEPTED].isin([False])]
-    if not len(chosen):
-        if count:
-            raise DatasetError(f"all of the {count} samples chosen were rejected; --all takes them")
-        raise DatasetError(f"--where {where!r}: true of none of the {len(table)} samples")
-    return chosen, count - len(chosen)
+    matching = table if where is None else table[match_rows(table, where, "--where")]
+    selected = matching if rejected_too else matching[accepted_rows(matching)]
+    if len(selected):
+        return selected, len(matching) - len(selected)
+    if len(matching):
+        raise DatasetError(
+            f"all {len(matching)} selected samples were rejected; --all exports them too"
+        )
+    raise DatasetError(f"--where {where!r}: is true for none of the {len(table)} samples")
 
 
 def require_column(table: "pd.DataFrame", name: str) -> "pd.Series":
-    """A column. Raises DatasetError, naming the nearest, where there is none."""
+    """Return a column, or raise DatasetError with the nearest name if there is none."""
     if name not in table:
         raise DatasetError(f"no column {name!r}{_column_hint(table, name)}")
     return table[name]

@@ -1,9 +1,8 @@
-"""One sample made again from its own record; or as it would be had one number been another."""
+"""Rendering one sample again from its record, with the same or with changed parameters."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.environment import current_environment, refuse_mixed
 from factory.storage.dataset.open import create_dataset, open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.text import join_names
 
 _SHOWN = ("grade", "atrial_width_mm", "volume_ml_ventricles", "ventricle_brain_ratio")
@@ -23,36 +23,45 @@ _SHOWN = ("grade", "atrial_width_mm", "volume_ml_ventricles", "ventricle_brain_r
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What was made: a dataset of one sample, and the sample that was stored."""
+    """A sample that was rendered again, beside the stored one.
+
+    Attributes:
+        dataset: The new dataset of one sample.
+        case: The id of the case.
+        stored: The sample of the original dataset.
+        replayed: The sample that was rendered again.
+    """
 
     dataset: Dataset
     case: str
     stored: StoredSample
-    made: StoredSample
+    replayed: StoredSample
 
     @property
     def differing(self) -> list[str]:
-        """Arrays that are not the stored ones."""
-        before, after = self.stored.volumes, self.made.volumes
+        """The names of the arrays that differ from the stored ones."""
+        before, after = self.stored.volumes, self.replayed.volumes
         return [name for name in before if not np.array_equal(before[name], after[name])]
 
-    def measures(self) -> dict[str, list[Any]]:
-        """Numbers that differ: as stored, as made."""
-        before, after = self.stored.columns, self.made.columns
+    def changed_columns(self) -> dict[str, list[JsonValue]]:
+        """Return the values that differ, by column: [stored, replayed]."""
+        before, after = self.stored.columns, self.replayed.columns
         names = [name for name in after if before.get(name) != after[name]]
         return {name: [before.get(name), after[name]] for name in names if name != "sample"}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """Return the report as JSON."""
         return {
             "path": self.dataset.path,
             "case": self.case,
             "equal": not self.differing,
             "differing": self.differing,
-            "measures": self.measures(),
+            "measures": self.changed_columns(),
         }
 
     def lines(self) -> list[str]:
-        changed = self.measures()
+        """Return the report as lines of text."""
+        changed = self.changed_columns()
         same = (
             "equal to the stored one, voxel by voxel"
             if not self.differing
@@ -62,9 +71,9 @@ class ReplayReport:
             f"sample   {self.case}",
             f"dataset  {self.dataset.path}: {same}",
             *(
-                f"{name}: {_number_text(before)} stored, {_number_text(now)} now"
-                for name, (before, now) in changed.items()
-                if name in _SHOWN
+                "{}: {} stored, {} now".format(name, *map(_number_text, changed[name]))
+                for name in _SHOWN
+                if name in changed
             ),
         ]
 
@@ -77,12 +86,21 @@ def replay(
     *,
     allow_mixed: bool = False,
 ) -> ReplayReport:
-    """Make a sample of a dataset again, into a dataset of its own at `output`.
+    """Render a sample of a dataset again, and write it as a dataset of one sample.
 
-    changes: "grade=3": the same subject, seeds and draws, but for this parameter, by its column's
-    name or its key in the recipe. Raises DatasetError where the sample is not there, or
-    environment or weights are others than made it; RecipeError for a value that the recipe's
-    schema does not allow; what rendering raises.
+    Subject, seeds and all random values stay the same, apart from the changed parameters.
+
+    Args:
+        path: The folder or URL of the dataset.
+        sample: The index of the sample.
+        output: The folder or URL of the new dataset.
+        changes: Changed parameters, e.g. "grade=3", by the name of their column or by their key in
+            the recipe.
+        allow_mixed: Whether to render even in another environment than the sample was made in.
+
+    Raises:
+        DatasetError: There is no such sample, or environment or weights are others.
+        RecipeError: The schema of the recipe does not allow a changed value.
     """
     dataset = open_dataset(path)
     stored = dataset.sample(sample)
@@ -98,7 +116,7 @@ def replay(
     if not allow_mixed:
         refuse_mixed(path, dataset.record["environment"], current_environment(device, threads))
     layout = replace(dataset.layout, samples=1, samples_per_shard=1)
-    made = create_dataset(
+    replayed = create_dataset(
         output,
         layout,
         {
@@ -111,12 +129,12 @@ def replay(
         threads=threads,
         allow_mixed=allow_mixed,
     )
-    worker = RenderWorker(made, networks.loader(device), threads)
+    worker = RenderWorker(replayed, networks.loader(device), threads)
     worker.setup()
-    made.write_shard(0, 0, [worker.render(case)])
-    made.seal()
-    return ReplayReport(made, case.id, stored, made.sample(0))
+    replayed.write_shard(0, 0, [worker.render(case)])
+    replayed.seal()
+    return ReplayReport(replayed, case.id, stored, replayed.sample(0))
 
 
-def _number_text(value: Any) -> str:
+def _number_text(value: JsonValue) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,1 +1,1 @@
-"""Datasets out: layout, shards, ledger, seal, and reading it all back."""
+"""Writing and reading datasets: layout, shards, ledger and seal."""

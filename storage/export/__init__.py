@@ -1,0 +1,1 @@
+"""Exporting datasets to the formats of other programs."""

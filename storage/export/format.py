@@ -1,13 +1,14 @@
-"""What a format is to an export: a sample's files, and the documents about all of them."""
+"""The interface of an export format: the files of each sample, and documents about all samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.export.metadata import DatasetSummary
+from factory.storage.json_value import JsonObject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,46 +16,64 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """Writes samples, and what is said of them all.
+    """A format to which a dataset is exported.
 
     Attributes:
-        describes_only: Whether it writes one document about a dataset, and no sample.
-        about: The dataset in words.
+        describes_only: Whether the format is a single document about the dataset.
+        summary: A description of the dataset.
     """
 
     describes_only: ClassVar[bool] = False
 
-    about: DatasetSummary
+    summary: DatasetSummary
 
     @classmethod
-    def folder(cls, output: Path, about: DatasetSummary) -> Path:
-        """The folder that is written to, where one was asked for. Raises ExportError."""
+    def folder(cls, output: Path, summary: DatasetSummary) -> Path:
+        """Return the folder to write, given the folder that the user named.
+
+        Raises:
+            ExportError: The user cannot export to the named folder.
+        """
         return output
 
     @property
-    def left_out(self) -> Sequence[str]:
-        """Arrays of the dataset that the format has no place for."""
+    def omitted_arrays(self) -> Sequence[str]:
+        """The arrays of the dataset that the format cannot hold."""
         return ()
 
     def files(self, index: int) -> list[str]:
-        """Paths of a sample's files, relative to the folder."""
+        """List the paths of the files of a sample, relative to the folder."""
         raise NotImplementedError
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
-        """Write a sample's files."""
+        """Write the files of a sample.
+
+        Args:
+            index: The index of the sample.
+            sample: The sample.
+            folder: The folder to which the paths of `files` are relative.
+        """
         raise NotImplementedError
 
-    def documents(self, rows: Sequence[dict[str, Any]]) -> Mapping[str, bytes]:
-        """The documents about all samples by path; put last, so that a reader finds a whole.
+    def documents(self, rows: Sequence[JsonObject]) -> Mapping[str, bytes]:
+        """Return the documents about all samples, by path.
 
-        rows: of cases.parquet, one for each sample that is exported.
+        They are written last, so that an unfinished export is not mistaken for a finished one.
+
+        Args:
+            rows: The rows of cases.parquet, one for each exported sample.
         """
         raise NotImplementedError
 
     def describe(self, dataset: ObjectStore, table: "pd.DataFrame") -> tuple[str, bytes]:
-        """The one document of a format that describes only: its name, and what it says."""
+        """Return the name and the content of the document, for a format that describes only.
+
+        Args:
+            dataset: The objects of the dataset.
+            table: The table of cases.
+        """
         raise NotImplementedError
 
     def use(self, place: str) -> str:
-        """How what was written to a folder or URL is read, a command."""
+        """Return a command that reads an export from a folder or URL."""
         raise NotImplementedError

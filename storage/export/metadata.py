@@ -1,24 +1,31 @@
-"""What every format says of the dataset it is made of."""
+"""The description of a dataset that every export contains."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.documents import DatasetRecord
 from factory.storage.dataset.layout import Layout
 from factory.storage.errors import ExportError
 
 UNSTATED = "not stated"
+"""The licence of a dataset whose user states none."""
 
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A dataset in words. name: letters and digits, from its path. licence: as its owner says.
-    contrast: of the images, as BIDS has it."""
+    """A description of a dataset.
+
+    Attributes:
+        name: A name of letters and digits, from the dataset's path.
+        layout: The layout of the dataset.
+        record: The record of the dataset.
+        licence: The licence that the user states.
+        contrast: The contrast of the images, as BIDS names it.
+    """
 
     name: str
     layout: Layout
-    record: Mapping[str, Any]
+    record: DatasetRecord
     licence: str = UNSTATED
     contrast: str = "T2w"
 
@@ -26,7 +33,16 @@ class DatasetSummary:
     def of(
         dataset: Dataset, licence: str | None = None, contrast: str | None = None
     ) -> "DatasetSummary":
-        """Raises ExportError for a contrast that cannot be part of a file's name."""
+        """Describe a dataset.
+
+        Args:
+            dataset: The dataset.
+            licence: The licence to state; by default "not stated".
+            contrast: The contrast of the images; by default "T2w".
+
+        Raises:
+            ExportError: The contrast cannot be part of a file's name.
+        """
         contrast = contrast or "T2w"
         if not (contrast.isascii() and contrast.isalnum()):
             raise ExportError(f"--contrast {contrast}: allowed: letters and digits, e.g. T1w")
@@ -37,9 +53,11 @@ class DatasetSummary:
 
     @property
     def recipe_digest(self) -> str:
-        return str(self.record["recipe_digest"])
+        """The digest of the dataset's recipe."""
+        return self.record["recipe_digest"]
 
     def description(self, samples: int) -> str:
+        """Return one sentence about an export of so many samples."""
         tissues = ", ".join(self.layout.table.names[1:])
         return (
             f"{samples} synthetic images with labels ({tissues}), rendered by the "

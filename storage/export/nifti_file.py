@@ -1,4 +1,4 @@
-"""Volumes as NIfTI files: the stored 16-bit levels with their slope, so that nothing is lost."""
+"""Writing volumes as NIfTI files, with the stored 16-bit levels, so that nothing is lost."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from factory.storage.dataset.layout import quantise
 
-LEVELS = 65535
+_MAXIMUM_LEVEL = 65535  # of uint16
 
 
 def save_image(
@@ -15,17 +15,21 @@ def save_image(
 ) -> None:
     """Write an image [z, y, x] as uint16 with scl_slope and scl_inter.
 
-    affine: 4×4, voxel (x, y, z, 1) to RAS+ mm. limits: the value range the dataset stores.
+    Args:
+        path: The file to write.
+        values: float32 [z, y, x].
+        affine: 4×4, voxel (x, y, z, 1) to RAS+ mm.
+        limits: The lowest and the highest value that the dataset stores.
     """
     low, high = limits
     levels, _ = quantise(values, low, high)
     file = _make_nifti(levels, affine)
-    file.header.set_slope_inter((high - low) / LEVELS, low)
+    file.header.set_slope_inter((high - low) / _MAXIMUM_LEVEL, low)
     nib.save(file, path)
 
 
 def save_label(path: Path, label: np.ndarray, affine: np.ndarray) -> None:
-    """Write labels [z, y, x] as uint8."""
+    """Write labels [z, y, x] as uint8; affine: 4×4, voxel (x, y, z, 1) to RAS+ mm."""
     nib.save(_make_nifti(label.astype(np.uint8), affine), path)
 
 

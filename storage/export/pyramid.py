@@ -1,4 +1,4 @@
-"""Coarser and coarser versions of a volume, each placed where its voxels lie."""
+"""Image pyramids: coarser and coarser versions of a volume, each with its position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALLEST = 64
-"""Voxels along the longest axis below which nothing coarser is made."""
+"""The number of voxels along the longest axis at which a pyramid ends."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """values: [..., z, y, x]. spacing_mm, origin_mm (centre of the first voxel): (z, y, x)."""
+    """One level of a pyramid.
+
+    Attributes:
+        values: [..., z, y, x].
+        spacing_mm: (z, y, x).
+        origin_mm: The centre of the first voxel, (z, y, x).
+    """
 
     values: np.ndarray
     spacing_mm: tuple[float, ...]
@@ -21,11 +27,15 @@ class Level:
 def build_pyramid(
     values: np.ndarray, affine: np.ndarray, spacing_mm: Sequence[float]
 ) -> list[Level]:
-    """The volume itself, then halved along its finer axes until it is small.
+    """Build a pyramid: the volume itself, then halved along its finer axes until it is small.
 
-    values: [..., z, y, x]; uint8 are labels. affine: 4×4, voxel (x, y, z, 1) to mm; origins are
-    measured along the grid's own axes. An axis twice as coarse as the finest waits until the
-    others have caught up.
+    An axis with at least twice the spacing of the finest one is not halved until the other axes
+    have the same spacing.
+
+    Args:
+        values: [..., z, y, x]; uint8 are labels, all others intensities.
+        affine: 4×4, voxel (x, y, z, 1) to mm; origins are measured along the grid's axes.
+        spacing_mm: (z, y, x).
     """
     affine, spacing = np.asarray(affine, float), np.asarray(spacing_mm, float)
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
@@ -42,22 +52,31 @@ def build_pyramid(
 
 
 def coarsen(values: np.ndarray, factors: Sequence[int]) -> np.ndarray:
-    """Blocks of (z, y, x) voxels as one: the mean of an image, the most frequent of labels (of
-    equally frequent ones the lowest). An edge that fills no block is repeated."""
-    short = [-n % f for n, f in zip(values.shape[-3:], factors, strict=True)]
-    ahead = values.ndim - 3
-    values = np.pad(values, [(0, 0)] * ahead + [(0, n) for n in short], mode="edge")
+    """Merge blocks of voxels: the mean of intensities, or the most frequent of labels.
+
+    Of equally frequent labels it is the lowest. Edge voxels are repeated to fill the last blocks.
+
+    Args:
+        values: [..., z, y, x]; uint8 are labels, all others intensities.
+        factors: The voxels of a block, (z, y, x).
+    """
+    padding = [-n % f for n, f in zip(values.shape[-3:], factors, strict=True)]
+    leading_axes = values.ndim - 3
+    values = np.pad(values, [(0, 0)] * leading_axes + [(0, n) for n in padding], mode="edge")
     if values.dtype != np.uint8:
-        return _block_means(values, factors).astype(values.dtype)
-    found = [np.asarray(v) for v in np.unique(values)]
-    shares = np.stack([_block_means((values == v).astype(np.float32), factors) for v in found])
-    return np.array(found, np.uint8)[shares.argmax(0)]
+        means: np.ndarray = _block_means(values, factors).astype(values.dtype)
+        return means
+    labels = np.unique(values)
+    shares = [_block_means((values == label).astype(np.float32), factors) for label in labels]
+    most_frequent: np.ndarray = labels[np.stack(shares).argmax(0)]
+    return most_frequent
 
 
 def _block_means(values: np.ndarray, factors: Sequence[int]) -> np.ndarray:
-    cut = [k for n, f in zip(values.shape[-3:], factors, strict=True) for k in (n // f, f)]
-    blocks: np.ndarray = values.reshape(*values.shape[:-3], *cut)
-    return blocks.mean(axis=(-5, -3, -1), dtype=np.float32)
+    shape = [k for n, f in zip(values.shape[-3:], factors, strict=True) for k in (n // f, f)]
+    blocks = values.reshape(*values.shape[:-3], *shape)
+    means: np.ndarray = blocks.mean(axis=(-5, -3, -1), dtype=np.float32)
+    return means
 
 
 def _make_level(values: np.ndarray, spacing: np.ndarray, origin: np.ndarray) -> Level:

@@ -1,48 +1,59 @@
-"""A folder that an export fills: a sample's files appear in it whole, or not at all.
+"""The folder of an export, in which the files of a sample appear complete or not at all.
 
 FOLDER/
   .export.json    what is exported here: format, dataset, selection
-  .writing/       files being written, renamed into place when they are whole
-  ...             as the format has it
+  .writing/       files that are being written; they are renamed once they are complete
+  ...             the files of the format
 """
 
 import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from factory.storage.errors import ExportError
+from factory.storage.json_value import JsonObject
 
 MARKER = ".export.json"
+"""The file that tells which export a folder holds."""
+
 WRITING = ".writing"
+"""The subfolder for files that are being written."""
 
 
-def claim_folder(folder: Path, what: Mapping[str, Any]) -> None:
-    """Begin an export in a folder, or take up again the one that was begun there.
+def claim_folder(folder: Path, identity: JsonObject) -> None:
+    """Begin an export in a folder, or continue the same export there.
 
-    Raises ExportError where the folder holds something else, or is no folder.
+    Args:
+        folder: The folder, which may not exist yet.
+        identity: What distinguishes the export from others.
+
+    Raises:
+        ExportError: The folder holds something else, or is a file.
     """
-    known = _read_marker(folder)
-    if known == what:
+    existing = _read_marker(folder)
+    if existing == identity:
         return
-    if known is not None:
-        differs = next(key for key in {**what, **known} if known.get(key) != what.get(key))
+    if existing is not None:
+        key = next(k for k in {**identity, **existing} if existing.get(k) != identity.get(k))
         raise ExportError(
-            f"{folder}: holds another export (its {differs} is {known.get(differs)!r}, not "
-            f"{what.get(differs)!r}); choose another folder"
+            f"{folder}: holds another export (its {key} is {existing.get(key)!r}, not "
+            f"{identity.get(key)!r}); choose another folder"
         )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ExportError(f"{folder}: exists and is not an export of ours; choose another folder")
-    put_file(folder, MARKER, json.dumps(what, indent=2, sort_keys=True).encode())
+    put_file(folder, MARKER, json.dumps(identity, indent=2, sort_keys=True).encode())
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keeps other exports of this machine out of a folder; it ends with the process, however that
-    ends. Raises ExportError where another one is at work."""
+    """Lock a folder against other exports on this machine until the block or the process ends.
+
+    Raises:
+        ExportError: Another export is at work on the folder.
+    """
     import fcntl
 
     with (folder / MARKER).open("rb") as marker:
@@ -50,7 +61,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ExportError(f"{folder}: another export is at work on it") from None
-        shutil.rmtree(folder / WRITING, ignore_errors=True)  # a killed one's
+        shutil.rmtree(folder / WRITING, ignore_errors=True)  # of a killed export
         try:
             yield
         finally:
@@ -58,34 +69,40 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def has_all_files(folder: Path, names: Sequence[str]) -> bool:
-    """Whether all files of a sample are there."""
+    """Return whether all files of a sample exist."""
     return all(os.path.exists(folder / name) for name in names)
 
 
 def put_file(folder: Path, name: str, data: bytes) -> None:
-    """Write a small file whole."""
+    """Write a small file, which appears complete or not at all."""
     place_files(folder, [name], lambda writing: (writing / name).write_bytes(data))
 
 
-def place_files(folder: Path, names: Sequence[str], write: Callable[[Path], Any]) -> None:
-    """Let `write` make files or folders of these names, then rename each to where it belongs."""
+def place_files(folder: Path, names: Sequence[str], write: Callable[[Path], object]) -> None:
+    """Write files, or folders, that appear complete or not at all.
+
+    Args:
+        folder: The folder of the export.
+        names: The paths of the files, relative to the folder.
+        write: Writes the files relative to the folder that it is given.
+    """
     writing = folder / WRITING / f"{os.getpid()}-{names[0].replace('/', '-')}"
     shutil.rmtree(writing, ignore_errors=True)
     for name in names:
         (writing / name).parent.mkdir(parents=True, exist_ok=True)
     write(writing)
     for name in names:
-        whole = folder / name
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        if whole.is_dir():  # of a sample whose other files are missing
-            shutil.rmtree(whole)
-        os.replace(writing / name, whole)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():  # of a sample whose other files are missing
+            shutil.rmtree(target)
+        os.replace(writing / name, target)
     shutil.rmtree(writing)
 
 
-def _read_marker(folder: Path) -> dict[str, Any] | None:
+def _read_marker(folder: Path) -> JsonObject | None:
     try:
-        found = json.loads((folder / MARKER).read_bytes())
+        marker = json.loads((folder / MARKER).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return marker if isinstance(marker, dict) else None

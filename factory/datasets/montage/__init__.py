@@ -1,1 +1,1 @@
-"""The picture of a dataset: some samples in three planes."""
+"""Montages: pictures that show some samples of a dataset."""

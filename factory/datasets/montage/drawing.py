@@ -1,8 +1,8 @@
-"""How a montage is drawn: a row a sample, a column a panel, and a legend."""
+"""Drawing a montage with matplotlib: one row for each sample, and a legend."""
 
 import os
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,11 @@ from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.head_ultrasound import HEAD
 from factory.storage.subjects.short_axis import HEART
 
-_INCHES = 1.75  # a panel's width
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANEL_WIDTH_INCHES = 1.75
 
 
 def draw_sheet(
@@ -19,26 +23,34 @@ def draw_sheet(
     panels: list[list[Panel]],
     colours: tuple[tuple[int, int, int], ...],
     white: float,
-) -> Any:
+) -> "Figure":
+    """Draw the panels of each sample in a row, with a caption at the left.
+
+    Args:
+        samples: The samples.
+        panels: The panels of each sample; all samples have the same number.
+        colours: The colour of each label, (r, g, b) in 0 to 255.
+        white: The intensity that is drawn white.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = list(zip(*panels, strict=True))
     widths = [max(panel.size_mm[1] for panel in column) for column in columns]
-    scale = _INCHES / max(widths)
-    caption, top, bottom = 1.25, 0.5, 0.4
+    scale = _PANEL_WIDTH_INCHES / max(widths)
+    caption, top, bottom = 1.25, 0.5, 0.4  # inches
     row = max(panel.size_mm[0] for column in columns for panel in column) * scale
-    total = (caption + sum(widths) * scale, top + row * len(samples) + bottom)
-    figure = Figure(figsize=total, facecolor="black")
+    width, height = caption + sum(widths) * scale, top + row * len(samples) + bottom
+    figure = Figure(figsize=(width, height), facecolor="black")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         len(samples),
         len(columns),
         width_ratios=widths,
-        left=caption / total[0],
+        left=caption / width,
         right=1,
-        top=1 - top / total[1],
-        bottom=bottom / total[1],
+        top=1 - top / height,
+        bottom=bottom / height,
         wspace=0.02,
         hspace=0.03,
     )
@@ -51,33 +63,40 @@ def draw_sheet(
                 cmap="gray",
                 vmin=0,
                 vmax=white,
-                aspect=panel.pixel[0] / panel.pixel[1],
+                aspect=panel.pixel_mm[0] / panel.pixel_mm[1],
                 interpolation="bilinear",
             )
             if panel.label is not None:
                 draw_edges(axes, panel.label, colours)
             if r == 0:
-                middle = np.mean(axes.get_position(original=True).intervalx)
-                height = 1 - 0.85 * top / total[1]
-                figure.text(middle, height, panel.title, color="white", fontsize=8, ha="center")
-        place = 1 - (top + row * (r + 0.5)) / total[1]
-        figure.text(
-            0.1 / total[0], place, _caption_text(sample), color="white", fontsize=7.5, va="center"
-        )
+                x = np.mean(axes.get_position(original=True).intervalx)
+                y = 1 - 0.85 * top / height
+                figure.text(x, y, panel.title, color="white", fontsize=8, ha="center")
+        y = 1 - (top + row * (r + 0.5)) / height
+        figure.text(0.1 / width, y, _caption_text(sample), color="white", fontsize=7.5, va="center")
     return figure
 
 
 def draw_edges(
-    axes: Any, label: np.ndarray, colours: tuple[tuple[int, int, int], ...], width: float = 0.7
+    axes: "Axes", label: np.ndarray, colours: tuple[tuple[int, int, int], ...], width: float = 0.7
 ) -> None:
+    """Draw the edges of labels over an image.
+
+    Args:
+        axes: The axes with the image.
+        label: Labels [row, column] of the image.
+        colours: The colour of each label, (r, g, b) in 0 to 255.
+        width: The width of the lines in points.
+    """
     for value in np.unique(label):
-        if value and min(label.shape) > 1:  # about a single row no line can be drawn
+        if value and min(label.shape) > 1:  # a contour needs two rows and columns
             axes.contour(
                 label == value, levels=[0.5], colors=[unit_rgb(colours[value])], linewidths=width
             )
 
 
 def unit_rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Convert a colour from 0 to 255 to 0 to 1."""
     red, green, blue = colour
     return red / 255, green / 255, blue / 255
 
@@ -85,7 +104,7 @@ def unit_rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
 def _caption_text(sample: StoredSample) -> str:
     row = sample.columns
     lines = textwrap.wrap(str(row["subject"]), 17)
-    for name, words in (
+    for name, template in (
         ("grade", "grade {}"),
         ("gestational_age_weeks", "{:.1f} weeks"),
         ("atrial_width_mm", "atrium {:.1f} mm"),
@@ -94,17 +113,26 @@ def _caption_text(sample: StoredSample) -> str:
         ("requested_snr", "SNR {:.0f}"),
     ):
         if row.get(name) is not None:
-            lines.append(words.format(row[name]))
+            lines.append(template.format(row[name]))
     return "\n".join(lines)
 
 
 def draw_legend(
-    figure: Any,
+    figure: "Figure",
     path: str,
     names: tuple[str, ...],
     colours: tuple[tuple[int, int, int], ...],
     single: bool,
 ) -> None:
+    """Draw the names of the labels below the panels, and the orientation above them.
+
+    Args:
+        figure: The figure.
+        path: The path of the dataset, whose name is drawn.
+        names: The name of each label.
+        colours: The colour of each label, (r, g, b) in 0 to 255.
+        single: Whether the samples are single slices.
+    """
     from matplotlib.lines import Line2D
 
     handles = [
@@ -129,13 +157,18 @@ def draw_legend(
 
 
 def orientation_text(names: tuple[str, ...], single: bool) -> str:
-    """Which way the pictures lie. names: of the labels. single: slices, not volumes."""
+    """Describe the orientation of the pictures.
+
+    Args:
+        names: The name of each label.
+        single: Whether the samples are single slices.
+    """
     if tuple(names) == HEAD.names:
         return "heads upright, MR with the front up; an ultrasound may lie either way"
     if single:
         return "slices, first row at the top"
     if tuple(names) == HEART.names:
-        return "axial: planes of the stack, turned by 180° from how the file has them"
+        return "axial: planes of the stack, rotated by 180° relative to the file"
     return (
         "axial and coronal: the patient's right is on the picture's left; sagittal: anterior left"
     )

@@ -1,9 +1,8 @@
-"""A picture of a dataset: a row a grade, three planes, the image plain and with label edges, and
-what was scanned of it."""
+"""Drawing a montage: samples of one subject, in three planes, with and without label edges."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,34 +14,45 @@ from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.head_ultrasound import HEAD
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROWS = 8
-_MARGIN = 4  # voxels about the brain
+"""The largest number of samples in a picture."""
+
+_MARGIN = 4  # voxels around the labels
 
 
 def draw_montage(
     path: str, png: str | os.PathLike[str], *, subject: str | None = None
 ) -> list[int]:
-    """Draw a dataset into a PNG and give the samples drawn.
+    """Draw some samples of a dataset into a PNG file, and return their indices.
 
-    One subject, by default the one with the most grades (or variants): a row each, at most ROWS.
-    Axial, coronal and sagittal slices, the same in every row, through the centre of the first row's
-    ventricles (the sagittal one through the right ventricle); each plain and with the edges of
-    the labels; then of each stack the slice there and a cut across its slices. Axial and coronal
-    are radiological: the patient's right on the picture's left.
+    The samples are the grades, or variants, of one subject, one in each row. The planes are the
+    same in every row: axial, coronal and sagittal slices through the centre of the ventricles of
+    the first row (the sagittal one through the right ventricle), each without and with the edges of
+    the labels. Two planes of each scanned stack follow. Axial and coronal planes are radiological:
+    the patient's right is on the left of the picture.
 
-    Raises DatasetError where nothing stands or the subject is not there, FactoryError where the
-    picture cannot be written.
+    Args:
+        path: The folder or URL of the dataset.
+        png: The file to write.
+        subject: The subject; by default the one with the most grades or variants.
+
+    Raises:
+        DatasetError: The dataset has no samples yet, or not this subject.
+        FactoryError: The picture cannot be written.
     """
     dataset = open_dataset(path)
     indices = _choose_samples(dataset.cases(), subject, path)
     samples = [dataset.sample(i) for i in indices]
     table = dataset.layout.table
     labels = [sample.arrays["label"] for sample in samples]
-    inside = np.concatenate(
+    intensities = np.concatenate(
         [s.arrays["image"][s.arrays["label"] > 0] for s in samples if s.arrays["label"].any()]
         or [np.ones(1, np.float32)]
     )
-    white = float(np.quantile(inside, 0.998))
+    white = float(np.quantile(intensities, 0.998))
     ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
     centre = slice_centre(labels[0], ventricles)
     box = bounding_box(np.any(np.stack(labels) > 0, axis=0))
@@ -63,11 +73,14 @@ def draw_montage(
     return indices
 
 
-def _choose_samples(cases: Any, subject: str | None, path: str) -> list[int]:
-    """The samples to draw: a subject's grades in order; its variants where there are no grades;
-    the first of each subject where nothing varies."""
+def _choose_samples(cases: "pd.DataFrame", subject: str | None, path: str) -> list[int]:
+    """Choose the samples to draw.
+
+    They are the grades of a subject in order; its variants if there are no grades; or the first
+    sample of each subject if neither varies.
+    """
     if not len(cases):
-        raise DatasetError(f"{path}: nothing stands yet, so there is nothing to draw")
+        raise DatasetError(f"{path}: no sample is finished yet, so there is nothing to draw")
     if subject is not None and subject not in set(cases["subject"]):
         names = ", ".join(list(dict.fromkeys(cases["subject"]))[:5])
         raise DatasetError(f"{path}: no subject {subject!r}; it has {names}, ...")
@@ -75,7 +88,7 @@ def _choose_samples(cases: Any, subject: str | None, path: str) -> list[int]:
         if "grade" in cases:
             grades = cases.groupby("subject", sort=False)["grade"].nunique()
             subject = str(grades.idxmax())
-            if grades.max() == 1:  # grades drawn, not swept: one sample of each
+            if grades.max() == 1:  # grades are random, not swept: one sample of each
                 return [
                     int(i) for i in cases.drop_duplicates("grade").sort_values("grade")["sample"]
                 ][:ROWS]
@@ -84,16 +97,16 @@ def _choose_samples(cases: Any, subject: str | None, path: str) -> list[int]:
             subject = str(variants.idxmax())
             if variants.max() == 1:
                 return [int(i) for i in cases.drop_duplicates("subject")["sample"][:ROWS]]
-    chosen = cases[cases["subject"] == subject]
-    if "grade" in chosen:
-        chosen = chosen.drop_duplicates("grade").sort_values("grade")
+    samples = cases[cases["subject"] == subject]
+    if "grade" in samples:
+        samples = samples.drop_duplicates("grade").sort_values("grade")
     else:
-        chosen = chosen.drop_duplicates("variant")
-    return [int(i) for i in chosen["sample"][:ROWS]]
+        samples = samples.drop_duplicates("variant")
+    return [int(i) for i in samples["sample"][:ROWS]]
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The bounding box of a mask with a margin; everything where it is empty."""
+    """Return the bounding box of a mask with a margin, or the whole volume if it is empty."""
     if not mask.any():
         return tuple(slice(0, n) for n in mask.shape)
     ends = [(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask)]
@@ -104,7 +117,15 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def slice_centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
-    """Where to slice: the centre of the ventricles, and of the right one along x."""
+    """Return the voxel (z, y, x) through which to slice.
+
+    It is the centre of the ventricles; along x that of the right one. Without ventricles it is the
+    centre of all labels.
+
+    Args:
+        label: Labels [z, y, x].
+        ventricles: The label of the ventricles, if there is one.
+    """
     mask = label == ventricles if ventricles is not None else label > 0
     if not mask.any():
         mask = label > 0
@@ -118,10 +139,10 @@ def slice_centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, i
 def _orthogonal_planes(
     volume: np.ndarray, centre: tuple[int, int, int], box: tuple[slice, ...]
 ) -> list[np.ndarray]:
-    """Axial, coronal, sagittal, as pictures whose first row is at the top.
+    """Return the axial, coronal and sagittal plane, with the first row at the top.
 
-    Arrays run inferior to superior, posterior to anterior, left to right. Superior is up, in the
-    axial plane anterior is up, in the sagittal one anterior is left.
+    The axes of volumes run from inferior to superior, posterior to anterior, left to right. In the
+    planes superior is up; anterior is up in the axial plane, and left in the sagittal one.
     """
     z, y, x = centre
     axial = volume[z, box[1], box[2]][::-1, ::-1]
@@ -133,15 +154,23 @@ def _orthogonal_planes(
 def make_sample_panels(
     sample: StoredSample, centre: tuple[int, int, int], box: tuple[slice, ...], head: bool
 ) -> list[Panel]:
-    """Each plane of the volume plain, then with the edges of the labels; of a single slice, which
-    has no others across it, the whole, and first what it was drawn from."""
+    """Make the panels of a sample: each plane without, then with the edges of the labels.
+
+    A sample of a single slice is shown whole, after the original image from which it was made.
+
+    Args:
+        sample: The sample.
+        centre: The voxel (z, y, x) through which the planes go.
+        box: The voxels (z, y, x) that are shown.
+        head: Whether the sample is an ultrasound image of a head.
+    """
     dz, dy, dx = sample.spacing_mm
     if len(sample.arrays["image"]) == 1:
-        # Heads in ultrasound run from posterior to anterior, as volumes do.
-        shown = {name: a[0, ::-1] if head else a[0] for name, a in sample.arrays.items()}
-        names = [name for name in ("original", "image") if name in shown]
-        plain = [Panel(name, shown[name], (dy, dx)) for name in names]
-        return [*plain, Panel("image, labels", shown["image"], (dy, dx), shown["label"])]
+        # The rows of ultrasound heads run from posterior to anterior, as in volumes.
+        slices = {name: a[0, ::-1] if head else a[0] for name, a in sample.arrays.items()}
+        names = [name for name in ("original", "image") if name in slices]
+        plain = [Panel(name, slices[name], (dy, dx)) for name in names]
+        return [*plain, Panel("image, labels", slices["image"], (dy, dx), slices["label"])]
     images, labels = (
         _orthogonal_planes(sample.arrays[name], centre, box) for name in ("image", "label")
     )

@@ -1,1 +1,1 @@
-"""The formats that a dataset is exported to: one module each, which defines FORMAT."""
+"""The export formats: one module each, which defines FORMAT."""

@@ -1,20 +1,19 @@
-"""A BIDS derivative dataset, laid out as the FeTA challenge does, so that subjects.bids reads it.
+"""A BIDS derivative dataset in the layout of the FeTA challenge, which subjects.bids can read.
 
     dataset_description.json  README  dseg.tsv
-    participants.tsv  participants.json         a row a sample: the columns of its case
-    sub-0000/anat/sub-0000_T2w.nii.gz           the image; _T2w.json has the case
-    sub-0000/anat/sub-0000_dseg.nii.gz          its labels, named by dseg.tsv
+    participants.tsv  participants.json         one row for each sample: the columns of its case
+    sub-0000/anat/sub-0000_T2w.nii.gz           the image; _T2w.json holds the case
+    sub-0000/anat/sub-0000_dseg.nii.gz          its labels, which dseg.tsv names
     sub-0000/anat/sub-0000_desc-uncertainty_T2w.nii.gz     further images
     sub-0000/anat/sub-0000_acq-stack0_T2w.nii.gz           scanned stacks, on grids of their own
 
-A participant is a sample; column `subject` says which anatomy it was made of: split a training by
-that, for several samples may share one.
+Each participant is one sample. Its column `subject` names the anatomy from which it was made.
+Several samples may share one subject, so training and test sets must be split by subject.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,19 +22,22 @@ from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.export.format import Format
 from factory.storage.export.metadata import UNSTATED
 from factory.storage.export.nifti_file import save_image, save_label
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import FETA_WITH_CALLOSUM
 
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 
 
 class Bids(Format):
-    """Writes samples, and what is said of them all."""
+    """The format "bids"."""
 
     def files(self, index: int) -> list[str]:
+        """List the images, the label maps and the sidecar of a sample."""
         return [path for _, path in self._volumes(index)] + [self._sidecar(index)]
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
-        layout, volumes, grids = self.about.layout, sample.volumes, sample.grids
+        """Write the files of a sample."""
+        layout, volumes, grids = self.summary.layout, sample.volumes, sample.grids
         for name, path in self._volumes(index):
             affine = np.array(grids["affine"])
             if name in layout.shapes:
@@ -44,64 +46,65 @@ class Bids(Format):
                 save_label(folder / path, volumes[name], affine)
             else:
                 save_image(folder / path, volumes[name], affine, layout.ranges[name])
-        about = {
+        sidecar = {
             "SkullStripped": self._is_brain,
             "Case": json.loads(sample.case),
             "Row": sample.columns,
         }
-        (folder / self._sidecar(index)).write_bytes(_json(about))
+        (folder / self._sidecar(index)).write_bytes(_json_bytes(sidecar))
 
-    def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-        """rows: the cases' columns, sample by sample."""
-        about, columns = self.about, list(dict.fromkeys(name for row in rows for name in row))
-        licence = {} if about.licence == UNSTATED else {"License": about.licence}
+    def documents(self, rows: Sequence[JsonObject]) -> dict[str, bytes]:
+        """Return the tables, the descriptions and the README of the dataset."""
+        summary, columns = self.summary, list(dict.fromkeys(name for row in rows for name in row))
+        licence = {} if summary.licence == UNSTATED else {"License": summary.licence}
         description = {
-            "Name": about.name,
+            "Name": summary.name,
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
             "GeneratedBy": [
-                {"Name": "synthetic-dataset-factory", "Description": about.description(len(rows))}
+                {"Name": "synthetic-dataset-factory", "Description": summary.description(len(rows))}
             ],
             **licence,
         }
         table = [["participant_id", *columns]]
         table += [
-            [f"sub-{row['sample']:04d}", *(_cell(row.get(name)) for name in columns)]
+            [f"sub-{row['sample']:04d}", *(_cell_text(row.get(name)) for name in columns)]
             for row in rows
         ]
-        described = {"participant_id": {"Description": "A sample of the dataset"}}
-        described |= {name: _described(name) for name in columns}
-        readme = f"{about.description(len(rows))}.\nLicence: {about.licence}.\n{__doc__}"
+        descriptions = {"participant_id": {"Description": "A sample of the dataset"}}
+        descriptions |= {name: _describe_column(name) for name in columns}
+        readme = f"{summary.description(len(rows))}.\nLicence: {summary.licence}.\n{__doc__}"
         return {
             "README": readme.encode(),
-            "dseg.tsv": _tsv(_lookup(about.layout)),
-            "participants.json": _json(described),
-            "participants.tsv": _tsv(table),
-            "dataset_description.json": _json(description),
+            "dseg.tsv": _tsv_bytes(_label_rows(summary.layout)),
+            "participants.json": _json_bytes(descriptions),
+            "participants.tsv": _tsv_bytes(table),
+            "dataset_description.json": _json_bytes(description),
         }
 
     def use(self, place: str) -> str:
+        """Return the command that validates the dataset."""
         return f"bids-validator-deno {place}"
 
     def _volumes(self, index: int) -> Iterator[tuple[str, str]]:
-        """Names of the arrays, and the file of each."""
-        layout = self.about.layout
+        """Yield the name of each array and the path of its file."""
+        layout = self.summary.layout
         for name in layout.arrays:
             entity = ""
             if name in layout.shapes:
                 entity = f"_acq-{name.removesuffix('_label').replace('_', '')}"
             elif name not in ("image", "label"):
                 entity = f"_desc-{name.replace('_', '')}"
-            suffix = "dseg" if layout.is_label(name) else self.about.contrast
+            suffix = "dseg" if layout.is_label(name) else self.summary.contrast
             yield name, f"{self._stem(index)}{entity}_{suffix}.nii.gz"
 
     @property
     def _is_brain(self) -> bool:
-        """Whether the label table is of brains alone: nothing else is painted then."""
-        return set(self.about.layout.table.names) <= set(FETA_WITH_CALLOSUM.names)
+        """Whether the label table has brain tissues only; nothing else is painted then."""
+        return set(self.summary.layout.table.names) <= set(FETA_WITH_CALLOSUM.names)
 
     def _sidecar(self, index: int) -> str:
-        return f"{self._stem(index)}_{self.about.contrast}.json"
+        return f"{self._stem(index)}_{self.summary.contrast}.json"
 
     def _stem(self, index: int) -> str:
         return f"sub-{index:04d}/anat/sub-{index:04d}"
@@ -110,26 +113,27 @@ class Bids(Format):
 FORMAT = Bids
 
 
-def _lookup(layout: Layout) -> list[list[str]]:
+def _label_rows(layout: Layout) -> list[list[str]]:
+    """Return the rows of dseg.tsv: index, name and colour of each label."""
     table = [["index", "name", "color"]]
     pairs = zip(layout.table.names, layout.table.colours, strict=True)
     return table + [[str(i), n, "#{:02x}{:02x}{:02x}".format(*c)] for i, (n, c) in enumerate(pairs)]
 
 
-def _described(name: str) -> dict[str, str]:
-    words = {"Description": name.replace("_", " ")}
+def _describe_column(name: str) -> dict[str, str]:
+    description = {"Description": name.replace("_", " ")}
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
-    return words | ({"Units": unit} if unit else {})
+    return description | ({"Units": unit} if unit else {})
 
 
-def _cell(value: Any) -> str:
+def _cell_text(value: JsonValue) -> str:
     missing = value is None or value != value or value == ""
     return "n/a" if missing else " ".join(str(value).split())
 
 
-def _tsv(rows: list[list[str]]) -> bytes:
+def _tsv_bytes(rows: list[list[str]]) -> bytes:
     return "".join("\t".join(row) + "\n" for row in rows).encode()
 
 
-def _json(document: Any) -> bytes:
+def _json_bytes(document: JsonObject) -> bytes:
     return json.dumps(document, indent=2).encode()

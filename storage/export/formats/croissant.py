@@ -1,13 +1,13 @@
-"""A Croissant 1.0 description of a dataset: what machine-learning catalogues read.
+"""A Croissant 1.0 description of a dataset, which machine-learning catalogues read.
 
-It lies in the dataset's own folder and names its objects from there: every small one with its
-sha256, as the seal has it; the seal itself, which names the ledger; and each array's shards, whose
-sha256 are in the ledger. The records are those of cases.parquet.
+It is written to the dataset's folder and names the objects relative to it: every small object with
+its sha256 from the seal; the seal itself, which lists the ledger; and the shards of each array,
+whose sha256 are in the ledger. Its records are those of cases.parquet.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
@@ -17,8 +17,10 @@ from factory.storage.dataset.seal import newest_seal, seal_key
 from factory.storage.errors import ExportError
 from factory.storage.export.format import Format
 from factory.storage.export.metadata import UNSTATED, DatasetSummary
+from factory.storage.json_value import JsonObject
 
 NAME = "croissant.json"
+"""The name of the document."""
 
 _CONTEXT = {
     "@language": "en",
@@ -70,54 +72,65 @@ _ENCODING = {
 
 
 class Croissant(Format):
-    """Describes a whole dataset, and writes no sample."""
+    """The format "croissant", one document about a dataset."""
 
     describes_only: ClassVar[bool] = True
 
     def describe(self, dataset: ObjectStore, table: pd.DataFrame) -> tuple[str, bytes]:
-        return NAME, describe(dataset, self.about, table)
+        """Return the name and the content of the document."""
+        return NAME, describe_dataset(dataset, self.summary, table)
 
     def use(self, place: str) -> str:
+        """Return the command that validates the document."""
         return f"mlcroissant validate --jsonld {place}/{NAME}"
 
 
 FORMAT = Croissant
 
 
-def describe(folder: ObjectStore, about: DatasetSummary, cases: pd.DataFrame) -> bytes:
-    """The bytes of croissant.json. Raises ExportError where there is no whole seal."""
+def describe_dataset(folder: ObjectStore, summary: DatasetSummary, cases: pd.DataFrame) -> bytes:
+    """Return the bytes of croissant.json.
+
+    Args:
+        folder: The objects of the dataset.
+        summary: The description of the dataset.
+        cases: The table of cases.
+
+    Raises:
+        ExportError: The dataset has no valid seal.
+    """
     seal = newest_seal(folder)
     if seal is None:
-        raise ExportError(f"{folder.url}: has no whole seal, so nothing says what it holds")
+        raise ExportError(f"{folder.url}: has no valid seal, so its content is not known")
     key = seal_key(seal["generation"])
     objects = {**seal["objects"], key: ledger.sha256(folder.get(key) or b"")}
-    licence = {} if about.licence == UNSTATED else {"license": about.licence}
+    licence = {} if summary.licence == UNSTATED else {"license": summary.licence}
     document = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": about.name,
-        "description": about.description(len(cases)),
+        "name": summary.name,
+        "description": summary.description(len(cases)),
         "version": f"{seal['generation']}.0.0",
         **licence,
-        "identifier": about.recipe_digest,
+        "identifier": summary.recipe_digest,
         "distribution": [
-            *(_object(key, digest, folder.size(key) or 0) for key, digest in objects.items()),
-            *(_shards(name, about) for name in about.layout.arrays),
+            *(_file_object(key, digest, folder.size(key) or 0) for key, digest in objects.items()),
+            *(_shard_files(name, summary) for name in summary.layout.arrays),
             {
                 "@type": "cr:FileSet",
                 "@id": "ledger",
-                "description": "One entry a shard: its cases, and the sha256 of its objects.",
+                "description": "One entry for each shard: its cases and the sha256 of its objects.",
                 "encodingFormat": "application/json",
                 "includes": "ledger/*.json",
             },
         ],
-        "recordSet": [_cases(cases), _labels(about)],
+        "recordSet": [_case_records(cases), _label_records(summary)],
     }
     return json.dumps(document, indent=2).encode()
 
 
-def _object(key: str, digest: str, size: int) -> dict[str, Any]:
+def _file_object(key: str, digest: str, size: int) -> JsonObject:
     return {
         "@type": "cr:FileObject",
         "@id": key,
@@ -129,31 +142,31 @@ def _object(key: str, digest: str, size: int) -> dict[str, Any]:
     }
 
 
-def _shards(name: str, about: DatasetSummary) -> dict[str, Any]:
-    layout = about.layout
+def _shard_files(name: str, summary: DatasetSummary) -> JsonObject:
+    layout = summary.layout
     size = " × ".join(map(str, layout.shape_of(name)))
     kind = "labels, uint8" if layout.is_label(name) else "an image, uint16 with CF scale_factor"
     return {
         "@type": "cr:FileSet",
         "@id": name,
-        "description": f"Zarr v3 array {name} [sample, z, y, x]: {kind}, {size} voxels a sample.",
+        "description": f"Zarr v3 array {name} [sample, z, y, x]: {kind}, {size} voxels each.",
         "encodingFormat": "application/octet-stream",
         "includes": f"{name}/c/**",
     }
 
 
-def _cases(cases: pd.DataFrame) -> dict[str, Any]:
+def _case_records(cases: pd.DataFrame) -> JsonObject:
     return {
         "@type": "cr:RecordSet",
         "@id": "cases",
-        "description": "One record a sample: what was asked for, drawn and measured.",
+        "description": "One record for each sample: requested, random and measured values.",
         "key": {"@id": "cases/sample"},
         "field": [
             {
                 "@type": "cr:Field",
                 "@id": f"cases/{name}",
                 "description": str(name).replace("_", " "),
-                "dataType": _kind(column.dtype),
+                "dataType": _data_type(column.dtype),
                 "source": {
                     "fileObject": {"@id": "cases.parquet"},
                     "extract": {"column": str(name)},
@@ -164,7 +177,7 @@ def _cases(cases: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _kind(dtype: Any) -> str:
+def _data_type(dtype: object) -> str:
     if pd.api.types.is_bool_dtype(dtype):
         return "sc:Boolean"
     if pd.api.types.is_integer_dtype(dtype):
@@ -172,12 +185,12 @@ def _kind(dtype: Any) -> str:
     return "sc:Float" if pd.api.types.is_float_dtype(dtype) else "sc:Text"
 
 
-def _labels(about: DatasetSummary) -> dict[str, Any]:
+def _label_records(summary: DatasetSummary) -> JsonObject:
     columns: Mapping[str, str] = {"value": "sc:Integer", "name": "sc:Text"}
     return {
         "@type": "cr:RecordSet",
         "@id": "labels",
-        "description": "What each value of the label array means.",
+        "description": "The meaning of each value of the label array.",
         "key": {"@id": "labels/value"},
         "field": [
             {"@type": "cr:Field", "@id": f"labels/{name}", "dataType": kind}
@@ -185,6 +198,6 @@ def _labels(about: DatasetSummary) -> dict[str, Any]:
         ],
         "data": [
             {"labels/value": value, "labels/name": name}
-            for value, name in enumerate(about.layout.table.names)
+            for value, name in enumerate(summary.layout.table.names)
         ],
     }

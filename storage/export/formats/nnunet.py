@@ -1,13 +1,13 @@
-"""nnU-Net v2's raw format (its documentation/dataset_format.md).
+"""The raw format of nnU-Net v2, see documentation/dataset_format.md there.
 
     Dataset501_Name/
       dataset.json
       imagesTr/sample_0000_0000.nii.gz    the image, its only channel
       labelsTr/sample_0000.nii.gz
 
-Labels are those of the dataset: a label table's values run 0, 1, 2, ... as nnU-Net asks. Images
-beside the image (original, uncertainty) would tell a training what it is to find out, and stacks
-lie on other grids: both are left out.
+The labels are those of the dataset, whose values are 0, 1, 2, ... as nnU-Net requires. Further
+images (original, uncertainty) are omitted, since they would reveal the labels to a training; stacks
+are omitted, since they have other grids.
 """
 
 import json
@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import ExportError
@@ -23,49 +22,56 @@ from factory.storage.export.format import Format
 from factory.storage.export.metadata import DatasetSummary
 from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.export.target import MARKER
+from factory.storage.json_value import JsonObject
 
-FIRST = 501  # below lie the numbers of published datasets
+FIRST = 501
+"""The first number of our datasets; published datasets have lower ones."""
+
 _NAME = re.compile(r"Dataset(\d{3})_(.+)")
 
 
 class NnUnet(Format):
-    """Writes samples, and what is said of them all."""
+    """The format "nnunet"."""
 
     @classmethod
-    def folder(cls, output: Path, about: DatasetSummary) -> Path:
-        """See folder_of."""
-        return folder_of(output, about.name)
+    def folder(cls, output: Path, summary: DatasetSummary) -> Path:
+        """Return the folder of the dataset, see `choose_folder`."""
+        return choose_folder(output, summary.name)
 
     @property
-    def left_out(self) -> list[str]:
-        return [name for name in self.about.layout.arrays if name not in ("image", "label")]
+    def omitted_arrays(self) -> list[str]:
+        """All arrays but the image and the label map."""
+        return [name for name in self.summary.layout.arrays if name not in ("image", "label")]
 
     def files(self, index: int) -> list[str]:
+        """List the image and the label map of a sample."""
         name = f"sample_{index:04d}"
         return [f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz"]
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
+        """Write the image and the label map of a sample."""
         image, label = self.files(index)
-        limits = self.about.layout.ranges["image"]
+        limits = self.summary.layout.ranges["image"]
         save_image(folder / image, sample.arrays["image"], sample.affine, limits)
         save_label(folder / label, sample.arrays["label"], sample.affine)
 
-    def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-        """Written last: without dataset.json nnU-Net knows of no dataset. rows: of the samples."""
-        names = self.about.layout.table.names
-        described = {
-            "channel_names": {"0": self.about.contrast},
+    def documents(self, rows: Sequence[JsonObject]) -> dict[str, bytes]:
+        """Return dataset.json, without which nnU-Net does not recognise a dataset."""
+        names = self.summary.layout.table.names
+        document = {
+            "channel_names": {"0": self.summary.contrast},
             "labels": {"background": 0} | {n: i for i, n in enumerate(names) if i},
             "numTraining": len(rows),
             "file_ending": ".nii.gz",
-            "name": self.about.name,
-            "description": self.about.description(len(rows)),
-            "licence": self.about.licence,
-            "recipe_digest": self.about.recipe_digest,
+            "name": self.summary.name,
+            "description": self.summary.description(len(rows)),
+            "licence": self.summary.licence,
+            "recipe_digest": self.summary.recipe_digest,
         }
-        return {"dataset.json": json.dumps(described, indent=2).encode()}
+        return {"dataset.json": json.dumps(document, indent=2).encode()}
 
     def use(self, place: str) -> str:
+        """Return the command that prepares a training with nnU-Net."""
         raw, name = os.path.split(place)
         number = int(name[7:10])
         return (
@@ -76,31 +82,36 @@ class NnUnet(Format):
 FORMAT = NnUnet
 
 
-def folder_of(output: Path, name: str) -> Path:
-    """The dataset's folder: output itself where it is called Dataset###_Name; else a new one of
-    the next free number in output (nnUNet_raw), or the one of this name that was begun there.
+def choose_folder(output: Path, name: str) -> Path:
+    """Return the folder of the dataset.
 
-    Raises ExportError where the number is taken by another dataset.
+    It is `output` if that is called Dataset###_Name. Otherwise `output` is nnUNet_raw, and the
+    result is its subfolder in which an export of this name was begun, or a new one with the next
+    free number.
+
+    Raises:
+        ExportError: Another dataset has the number.
     """
-    itself = _NAME.fullmatch(output.name)
-    raw = output.parent if itself else output
-    taken = {
+    named = _NAME.fullmatch(output.name)
+    raw = output.parent if named else output
+    folders = {
         int(match[1]): path
         for path in (sorted(raw.iterdir()) if raw.is_dir() else [])
         if (match := _NAME.fullmatch(path.name))
     }
-    if itself:
-        other = taken.get(int(itself[1]), output)
-        if int(itself[1]) == 0 or other.name != output.name:
+    if named:
+        number = int(named[1])
+        other = folders.get(number, output)
+        if number == 0 or other.name != output.name:
             raise ExportError(
-                f"{output}: the number {itself[1]} "
-                + (f"is taken by {other.name}" if int(itself[1]) else "is none; 001 to 999 are")
+                f"{output}: the number {named[1]} "
+                + (f"is that of {other.name}" if number else "is not allowed; allowed: 001 to 999")
             )
         return output
-    for number, path in taken.items():
+    for number, path in folders.items():
         if number >= FIRST and path.name.endswith(f"_{name}") and (path / MARKER).is_file():
             return path
-    free = next((n for n in range(FIRST, 1000) if n not in taken), None)
+    free = next((n for n in range(FIRST, 1000) if n not in folders), None)
     if free is None:
         raise ExportError(f"{output}: no number from {FIRST} to 999 is free")
     return output / f"Dataset{free}_{name}"

@@ -1,19 +1,19 @@
-"""OME-Zarr, one image group a sample: OME-NGFF 0.5 on Zarr v3.
+"""OME-Zarr with one image group for each sample: OME-NGFF 0.5 on Zarr v3.
 
     sample-0000.ome.zarr/           axes c, z, y, x; channels: image and further images
-      0  1  2 ...                   float32, each level half the one before
+      0  1  2 ...                   float32, each level has half the resolution of the last
       labels/tissues/0  1  2 ...    uint8, axes z, y, x, with names and colours
-    sample-0000_stack-0.ome.zarr/   a scanned stack, on a grid of its own
+    sample-0000_stack-0.ome.zarr/   a scanned stack, on its own grid
 
-An image's level is the mean over blocks, a label's the most frequent value, so that both stay in
-place. NGFF 0.5 has scale and translation only: they are along the volume's own axes, which for all
-but turned grids (stacks) are the world's, RAS+; the group's attributes have the affine itself.
+A level of an image holds the means of blocks, and one of a label map the most frequent values, so
+both stay aligned. NGFF 0.5 has only scale and translation. They are along the axes of the grid,
+which are those of the world (RAS+) unless the grid is rotated, as for stacks; the attributes of the
+group hold the affine too.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
@@ -23,54 +23,65 @@ from factory.storage.dataset.layout import brick_length
 from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.export.format import Format
 from factory.storage.export.pyramid import Level, build_pyramid
+from factory.storage.json_value import JsonObject
 
 VERSION = "0.5"
+"""The version of OME-NGFF."""
+
 LABELS = "tissues"
+"""The name of the label image."""
+
 _SPACE = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
 _CHANNEL = [{"name": "c", "type": "channel"}]
 
 
 class OmeZarr(Format):
-    """Writes samples, and what is said of them all."""
+    """The format "ome-zarr"."""
 
     def files(self, index: int) -> list[str]:
+        """List the image group of a sample, and one for each of its stacks."""
         name = f"sample-{index:04d}"
-        stacks = [f"{name}_{stack.replace('_', '-')}" for stack in self.about.layout.stacks]
-        return [f"{part}.ome.zarr" for part in (name, *stacks)]
+        stacks = [f"{name}_{stack.replace('_', '-')}" for stack in self.summary.layout.stacks]
+        return [f"{group}.ome.zarr" for group in (name, *stacks)]
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
-        said = {"case": json.loads(sample.case), "row": dict(sample.columns)}
+        """Write the image groups of a sample."""
+        attributes = {"case": json.loads(sample.case), "row": dict(sample.columns)}
         images = {name: values for name, values in sample.arrays.items() if name != "label"}
-        own, *scanned = self.files(index)
-        self._group(folder / own, images, sample.arrays["label"], sample, said)
-        for name, stored, stack in zip(
-            scanned, self.about.layout.stacks, sample.stacks, strict=True
+        volume_file, *stack_files = self.files(index)
+        labels = sample.arrays["label"]
+        self._write_group(folder / volume_file, images, labels, sample, attributes)
+        for file, name, stack in zip(
+            stack_files, self.summary.layout.stacks, sample.stacks, strict=True
         ):
-            self._group(folder / name, {stored: stack.image}, stack.label, stack, said)
+            images = {name: stack.image}
+            self._write_group(folder / file, images, stack.label, stack, attributes)
 
-    def documents(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-        described = {
-            "name": self.about.name,
-            "description": self.about.description(len(rows)),
-            "licence": self.about.licence,
-            "recipe_digest": self.about.recipe_digest,
+    def documents(self, rows: Sequence[JsonObject]) -> dict[str, bytes]:
+        """Return samples.json, which lists the samples and describes the dataset."""
+        document = {
+            "name": self.summary.name,
+            "description": self.summary.description(len(rows)),
+            "licence": self.summary.licence,
+            "recipe_digest": self.summary.recipe_digest,
             "samples": {self.files(row["sample"])[0]: row for row in rows},
         }
-        return {"samples.json": json.dumps(described, indent=2).encode()}
+        return {"samples.json": json.dumps(document, indent=2).encode()}
 
     def use(self, place: str) -> str:
+        """Return the command that shows the samples in napari."""
         return f"napari {place}/*.ome.zarr  (with napari-ome-zarr)"
 
-    def _group(
+    def _write_group(
         self,
         path: Path,
         images: Mapping[str, np.ndarray],
         label: np.ndarray | None,
-        place: StoredSample | StoredStack,
-        said: dict[str, Any],
+        grid: StoredSample | StoredStack,
+        attributes: JsonObject,
     ) -> None:
-        """Write one image group: images [z, y, x] and their label on one grid."""
-        limits = [self.about.layout.ranges[name] for name in images]
+        """Write one image group: images [z, y, x] and their label map on one grid."""
+        limits = [self.summary.layout.ranges[name] for name in images]
         channels = [
             {
                 "label": name,
@@ -81,29 +92,31 @@ class OmeZarr(Format):
             for k, (name, (low, high)) in enumerate(zip(images, limits, strict=True))
         ]
         stacked = np.stack([np.asarray(v, np.float32) for v in images.values()])
-        levels = build_pyramid(stacked, place.affine, place.spacing_mm)
-        ome: dict[str, Any] = {
+        levels = build_pyramid(stacked, grid.affine, grid.spacing_mm)
+        ome: JsonObject = {
             "version": VERSION,
             "multiscales": [_multiscales("image", levels, _CHANNEL + _SPACE)],
             "omero": {"channels": channels},
         }
-        ours = {"affine": np.asarray(place.affine).tolist(), **said}
-        attributes = {"ome": ome, "synthetic_dataset_factory": ours}
-        group = zarr.create_group(str(path), attributes=attributes)
-        _write(group, levels, ("c", "z", "y", "x"))
+        ours = {"affine": np.asarray(grid.affine).tolist(), **attributes}
+        all_attributes: JsonObject = {"ome": ome, "synthetic_dataset_factory": ours}
+        group = zarr.create_group(str(path), attributes=all_attributes)
+        _write_levels(group, levels, ("c", "z", "y", "x"))
         if label is None:
             return
-        levels = build_pyramid(label, place.affine, place.spacing_mm)
+        levels = build_pyramid(label, grid.affine, grid.spacing_mm)
         group.create_group("labels", attributes={"ome": {"version": VERSION, "labels": [LABELS]}})
         ome = {
             "version": VERSION,
             "multiscales": [_multiscales(LABELS, levels, _SPACE)],
-            "image-label": self._colours(),
+            "image-label": self._label_colours(),
         }
-        _write(group.create_group(f"labels/{LABELS}", attributes={"ome": ome}), levels, "zyx")
+        _write_levels(
+            group.create_group(f"labels/{LABELS}", attributes={"ome": ome}), levels, "zyx"
+        )
 
-    def _colours(self) -> dict[str, Any]:
-        table = self.about.layout.table
+    def _label_colours(self) -> JsonObject:
+        table = self.summary.layout.table
         values = range(len(table.names))
         return {
             "colors": [
@@ -117,16 +130,17 @@ class OmeZarr(Format):
 FORMAT = OmeZarr
 
 
-def _multiscales(
-    name: str, levels: Sequence[Level], axes: Sequence[dict[str, str]]
-) -> dict[str, Any]:
-    more = len(axes) - 3
+def _multiscales(name: str, levels: Sequence[Level], axes: Sequence[dict[str, str]]) -> JsonObject:
+    channel_axes = len(axes) - 3
     datasets = [
         {
             "path": str(k),
             "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0] * more + list(level.spacing_mm)},
-                {"type": "translation", "translation": [0.0] * more + list(level.origin_mm)},
+                {"type": "scale", "scale": [1.0] * channel_axes + list(level.spacing_mm)},
+                {
+                    "type": "translation",
+                    "translation": [0.0] * channel_axes + list(level.origin_mm),
+                },
             ],
         }
         for k, level in enumerate(levels)
@@ -134,21 +148,21 @@ def _multiscales(
     return {"name": name, "axes": list(axes), "datasets": datasets}
 
 
-def _write(group: zarr.Group, levels: Sequence[Level], axes: Sequence[str]) -> None:
-    """One object a level: bricks of about 64³ in one shard."""
+def _write_levels(group: zarr.Group, levels: Sequence[Level], axes: Sequence[str]) -> None:
+    """Write each level as one object, a shard of bricks of about 64³ voxels."""
     for k, level in enumerate(levels):
         values = level.values
         brick = [brick_length(n) for n in values.shape[-3:]]
-        whole = [-(-n // b) * b for n, b in zip(values.shape[-3:], brick, strict=True)]
-        label = values.dtype == np.uint8
+        padded_shape = [-(-n // b) * b for n, b in zip(values.shape[-3:], brick, strict=True)]
+        is_label = values.dtype == np.uint8
         array = group.create_array(
             str(k),
             shape=values.shape,
             dtype=values.dtype,
             chunks=(1,) * (values.ndim - 3) + tuple(brick),
-            shards=values.shape[:-3] + tuple(whole),
+            shards=values.shape[:-3] + tuple(padded_shape),
             compressors=ZstdCodec(level=3)
-            if label
+            if is_label
             else BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=4),
             dimension_names=tuple(axes),
             fill_value=0,

@@ -67,7 +67,7 @@ def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
         "1 sample exported, 1 of them written now; "
-        "left out: 2 by --where, 1 rejected (--all takes them too)"
+        "left out: 2 by --where, 1 rejected (--all exports them too)"
     )
     assert cli.main([*arguments, str(tmp_path / "all"), "--all", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -78,11 +78,11 @@ def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
     ("where", "said"),
     [
         ("grad >= 2", "no column 'grad'; did you mean grade?"),
-        ("grade >=", "not a query"),
-        ("grade + 1", "is not true or false of a sample"),
-        ("grade > 77", "true of none of the 4 samples"),
-        ("grade == 1", "all of the 1 samples chosen were rejected"),
-        ("subject > 3", "not a query"),
+        ("grade >=", "is not a condition on columns"),
+        ("grade + 1", "is not true or false for each sample"),
+        ("grade > 77", "is true for none of the 4 samples"),
+        ("grade == 1", "all 1 selected samples were rejected"),
+        ("subject > 3", "is not a condition on columns"),
     ],
 )
 def test_a_query_that_is_none(capsys, dataset, tmp_path, where, said) -> None:
@@ -127,4 +127,4 @@ def test_nnunet_s_number_is_free_or_as_named(capsys, dataset, tmp_path) -> None:
     assert Path(named.folder) == tmp_path / "Dataset042_Brains"
     taken = str(tmp_path / "Dataset501_Mine")
     error = refused(capsys, dataset.path, "--to", "nnunet", "--output", taken)
-    assert "taken by Dataset501_Theirs" in error
+    assert "is that of Dataset501_Theirs" in error

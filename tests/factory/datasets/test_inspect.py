@@ -72,7 +72,7 @@ def test_what_is_said_of_an_unfinished_one(tmp_path):
     report = inspect(dataset.path)
     assert report.to_json()["complete"] is False
     assert report.to_json()["digest"] is None
-    assert "not complete: 1 samples stand" in report.lines()[0]
+    assert "not complete: 1 samples are finished" in report.lines()[0]
 
 
 def test_what_is_said_of_stacks(tmp_path):
@@ -154,7 +154,7 @@ def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
 
 def test_montage_of_nothing_and_to_nowhere(path, tmp_path):
     create_dataset(str(tmp_path / "e"), Layout(1, SHAPE, FETA), {"recipe_digest": "r"}, "")
-    with pytest.raises(DatasetError, match="nothing stands yet"):
+    with pytest.raises(DatasetError, match="no sample is finished yet"):
         draw_montage(str(tmp_path / "e"), tmp_path / "m.png")
     with pytest.raises(DatasetError, match="no subject 'nobody'"):
         draw_montage(path, tmp_path / "m.png", subject="nobody")

@@ -39,7 +39,7 @@ def test_every_command_reports_the_failed_case(capsys, tmp_path) -> None:
 
     assert cli.main(["verify", path]) == 0
     out = capsys.readouterr().out
-    assert ": all as written\nfailed   sample 1: " in out
+    assert ": all are as they were written\nfailed   sample 1: " in out
     assert cli.main(["inspect", path]) == 0
     assert "failed   sample 1: " in capsys.readouterr().out
 

@@ -89,7 +89,7 @@ def _read_sample_planes(dataset: Dataset, index: int) -> SamplePlanes:
 def _copy_panel(panel: Panel) -> Panel:
     """Return a panel that does not keep the volume in memory from which it was cut."""
     label = None if panel.label is None else panel.label.copy()
-    return Panel(panel.title, panel.image.copy(), panel.pixel, label)
+    return Panel(panel.title, panel.image.copy(), panel.pixel_mm, label)
 
 
 def _stack_slices(

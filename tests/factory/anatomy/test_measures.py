@@ -32,7 +32,7 @@ def table_of(tissues: list[str]) -> LabelTable:
 
 
 @pytest.mark.parametrize("spacing", [TWO, (1.0, 2.0, 1.5)])
-def test_columns_are_what_the_functions_say(spacing: tuple[float, float, float]) -> None:
+def test_columns_have_the_values_of_their_functions(spacing: tuple[float, float, float]) -> None:
     label = head(spacing, left_mm=7, right_mm=10, others=True)
     columns = m.measure(label, spacing, FETA)
     where = label, spacing, FETA
@@ -57,14 +57,14 @@ def test_columns_are_what_the_functions_say(spacing: tuple[float, float, float])
     assert 2 < lateral_ml < columns["volume_ml_ventricles"]
 
 
-def test_measures_of_a_real_shape_are_all_there() -> None:
+def test_a_phantom_has_every_measure() -> None:
     subject = phantom(24, 0, 2.0)
     columns = m.measure(subject.label, subject.grid.spacing, FETA)
     assert not [name for name, value in columns.items() if value is None]
     assert json.loads(json.dumps(columns, allow_nan=False)) == columns
 
 
-def test_none_where_they_do_not_apply() -> None:
+def test_measures_that_do_not_apply_are_none() -> None:
     bare = HEAD.copy()
     bare[bare == FETA.index("ventricles")] = FETA.index("white_matter")
     columns = m.measure(bare, TWO, FETA)
@@ -97,7 +97,7 @@ def test_any_map_of_any_table_has_every_column(tissues: list[str], data: st.Data
 
 @settings(max_examples=10, deadline=None)
 @given(padding=st.tuples(*[st.tuples(st.integers(0, 9), st.integers(0, 9))] * 3))
-def test_where_the_head_lies_does_not_matter(padding: tuple[tuple[int, int], ...]) -> None:
+def test_the_position_of_the_head_does_not_matter(padding: tuple[tuple[int, int], ...]) -> None:
     assert m.measure(np.pad(HEAD, padding), TWO, FETA) == COLUMNS
 
 
@@ -114,7 +114,7 @@ def test_a_mirror_swaps_left_and_right_and_nothing_else() -> None:
 @settings(max_examples=8, deadline=None)
 @given(factor=st.floats(0.5, 3))
 def test_volumes_and_lengths_grow_with_the_spacing(factor: float) -> None:
-    """But for folding, whose hull is 10 mm wide, and the ventricles, told apart by millimetres."""
+    """Except folding, whose hull is 10 mm wide, and the ventricles, which are separated by mm."""
     label = head(TWO, left_mm=7, right_mm=10)
     small = m.measure(label, TWO, FETA)
     large = m.measure(label, (2 * factor,) * 3, FETA)

@@ -14,8 +14,8 @@ VOXELS = np.stack(np.indices(LABEL.shape)).astype(np.float32)
 
 def ball(radius: float, at: tuple[float, float, float]) -> np.ndarray:
     z, y, x = np.indices((25, 25, 25))
-    apart = (z - at[0]) ** 2 + (y - at[1]) ** 2 + (x - at[2]) ** 2
-    return np.where(apart < radius**2, 2, 1).astype(np.uint8)
+    distance2 = (z - at[0]) ** 2 + (y - at[1]) ** 2 + (x - at[2]) ** 2
+    return np.where(distance2 < radius**2, 2, 1).astype(np.uint8)
 
 
 def test_what_does_not_move_does_not_change() -> None:
@@ -27,7 +27,9 @@ def test_what_does_not_move_does_not_change() -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(shift=st.lists(st.floats(-0.5, 0.5), min_size=3, max_size=3), radius=st.floats(6, 9))
-def test_a_part_of_a_voxel_moves_about_that_part(shift: list[float], radius: float) -> None:
+def test_a_shift_below_a_voxel_moves_the_tissue_by_about_that_shift(
+    shift: list[float], radius: float
+) -> None:
     label = ball(radius, (12.2, 11.9, 12.3))
     places = np.stack(np.indices(label.shape)).astype(np.float32)
     places -= np.array(shift, np.float32)[:, None, None, None]
@@ -39,7 +41,7 @@ def test_a_part_of_a_voxel_moves_about_that_part(shift: list[float], radius: flo
 
 
 @pytest.mark.parametrize("more", [-0.05, 0.05])
-def test_a_tissue_has_the_volume_it_is_to_have(more: float) -> None:
+def test_a_tissue_gets_the_requested_volume(more: float) -> None:
     value = FETA.index("grey_matter")
     before = np.bincount(LABEL.ravel())[value]
     label = Surfaces(LABEL, TISSUES).pull(VOXELS + 0.3, LABEL > 0, {value: (1 + more) * before})
@@ -48,7 +50,7 @@ def test_a_tissue_has_the_volume_it_is_to_have(more: float) -> None:
 
 
 @pytest.mark.parametrize("axes", [(2, 0, 1), (1, 0, 2)])
-def test_it_is_indifferent_to_the_axes(axes: tuple[int, int, int]) -> None:
+def test_the_order_of_the_axes_does_not_matter(axes: tuple[int, int, int]) -> None:
     places = VOXELS + np.array([0.4, -0.2, 0.3], np.float32)[:, None, None, None]
     plain = Surfaces(LABEL, TISSUES).pull(places, LABEL > 0, {})
     turned = LABEL.transpose(axes)

@@ -15,7 +15,7 @@ PHANTOM = phantom(26, 3, 2.0).label
 
 
 def topology(tissue: np.ndarray) -> tuple[int, int, int]:
-    """Components, cavities and Euler number: with the three, the tunnels too."""
+    """Return components, cavities and Euler number, which together give the tunnels too."""
     tissue = np.pad(tissue, 1)
     pieces = cc3d.connected_components(tissue, connectivity=26, return_N=True)[1]
     rest = cc3d.connected_components(~tissue, connectivity=6, return_N=True)[1]
@@ -31,7 +31,7 @@ def blobs(seed: int, scale: float, shape: tuple[int, ...] = (14, 15, 16)) -> np.
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**27 - 1))
-def test_a_voxel_is_simple_where_its_flip_changes_no_topology(number: int) -> None:
+def test_a_voxel_is_simple_if_its_flip_changes_no_topology(number: int) -> None:
     bits = number & ~(1 << 13)
     without = np.array([bits >> i & 1 for i in range(27)], bool).reshape(3, 3, 3)
     middle = without.copy()
@@ -47,7 +47,7 @@ def test_a_voxel_is_simple_where_its_flip_changes_no_topology(number: int) -> No
         assert not simple
 
 
-def test_simple_points_that_are_known() -> None:
+def test_known_neighbourhoods_are_simple_or_not() -> None:
     def bits(*places: tuple[int, int, int]) -> int:
         return sum(1 << (9 * z + 3 * y + x) for z, y, x in places)
 
@@ -61,7 +61,7 @@ def test_simple_points_that_are_known() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.8, 2))
-def test_no_tissues_topology_changes_whatever_the_target(a: int, b: int, scale: float) -> None:
+def test_every_tissue_keeps_its_topology_for_any_target(a: int, b: int, scale: float) -> None:
     label, target = blobs(a, scale), blobs(b, scale)
     before = label.copy()
     led = change_keeping_topology(label, target)
@@ -82,7 +82,7 @@ def test_what_topology_allows_is_reached() -> None:
 
 
 def test_a_sheet_of_a_voxel_moves_further_than_it_is_thick() -> None:
-    """Wall, sheet, cortex: the sheet's new place is not beside its old one."""
+    """Wall, sheet, cortex: the sheet's new place does not touch its old one."""
     label = np.full((12, 12, 14), 2, np.uint8)
     label[:, :, :4], label[:, :, 4] = 1, 3
     target = np.full_like(label, 2)
@@ -100,7 +100,7 @@ def test_a_hole_is_not_made_and_a_piece_does_not_vanish() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_brain_shifted_by_a_voxel_keeps_its_numbers_and_arrives(axis: int) -> None:
+def test_a_brain_shifted_by_a_voxel_arrives_with_its_topology(axis: int) -> None:
     shifted = np.roll(PHANTOM, 1, axis)
     led = change_keeping_topology(PHANTOM, shifted)
     assert measure.euler_number(led, FETA) == measure.euler_number(PHANTOM, FETA)

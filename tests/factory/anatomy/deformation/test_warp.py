@@ -31,18 +31,16 @@ def affine_velocity(matrix: np.ndarray) -> np.ndarray:
 @given(st.integers(0, 10**6), st.floats(0, 5))
 def test_the_negated_velocity_is_the_inverse(seed: int, fastest: float) -> None:
     v = velocity(seed, fastest)
-    there, back = warp.exponential(v, LATTICE), warp.exponential(-v, LATTICE)
-    assert np.abs(warp.compose(there, back, LATTICE)).max() < min(SPACING) / 2
-    moved = np.sqrt((there**2).sum(0)).max()
+    forward, backward = warp.exponential(v, LATTICE), warp.exponential(-v, LATTICE)
+    assert np.abs(warp.compose(forward, backward, LATTICE)).max() < min(SPACING) / 2
+    moved = np.sqrt((forward**2).sum(0)).max()
     # The splines between nodes may overshoot the fastest node a little.
     assert moved <= 1.1 * fastest + 1e-6
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 4))
-def test_smooth_warps_fold_nowhere_and_keep_the_volume_they_only_move(
-    seed: int, fastest: float
-) -> None:
+def test_smooth_warps_do_not_fold_and_keep_the_total_volume(seed: int, fastest: float) -> None:
     u = warp.exponential(velocity(seed, fastest), LATTICE)
     determinant = warp.jacobian_determinant(u, SHAPE, SPACING, LATTICE)
     assert determinant.shape == SHAPE
@@ -72,7 +70,7 @@ def test_the_jacobian_is_the_derivative_of_the_voxels_places() -> None:
     assert np.abs(numeric - determinant).max() < 0.05
 
 
-def test_nothing_moves_at_rest() -> None:
+def test_a_zero_velocity_moves_nothing() -> None:
     label = np.random.Generator(np.random.Philox(1)).integers(0, 8, SHAPE).astype(np.uint8)
     u = warp.exponential(np.zeros((3, *NODES), np.float32), LATTICE)
     places = warp.source_voxels(u, SHAPE, SPACING, LATTICE)
@@ -82,7 +80,7 @@ def test_nothing_moves_at_rest() -> None:
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_arrays_are_pulled_by_millimetres(axis: int) -> None:
-    """u = +3 voxels: what was three voxels further on comes here, and the border goes on."""
+    """u = +3 voxels: tissue comes from three voxels further on; the border is extended."""
     label = np.random.Generator(np.random.Philox(2)).integers(0, 8, SHAPE).astype(np.uint8)
     u = np.zeros((3, *NODES), np.float32)
     u[axis] = 3 * SPACING[axis]

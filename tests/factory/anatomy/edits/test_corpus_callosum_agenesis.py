@@ -1,4 +1,4 @@
-"""No corpus callosum: gone from behind, a fissure in its place, and nothing else changes."""
+"""Corpus callosum agenesis: its back part becomes a fissure, and nothing else changes."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,9 @@ def without(**more: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 20))
-def test_only_the_callosum_changes_and_more_takes_more(a: float, b: float, fissure: float) -> None:
+def test_only_the_callosum_changes_and_a_larger_share_removes_more(
+    a: float, b: float, fissure: float
+) -> None:
     less, more = (without(share=s, fissure_mm=fissure)[0] for s in sorted((a, b)))
     callosum = LABEL == CALLOSUM
     for label in (less, more):
@@ -53,10 +55,10 @@ def test_a_part_is_missing_behind_and_the_front_stays_at_any_spacing() -> None:
         old = head_with_callosum(spacing)
         new, _, record = corpus_callosum_agenesis(old, spacing, TABLE, 0.5, 4.0)
         y = np.arange(old.shape[1]) * step
-        left = y[(new == CALLOSUM).any((0, 2))]
-        whole = y[(old == CALLOSUM).any((0, 2))]
-        assert left.max() == whole.max()
-        assert left.min() - whole.min() == pytest.approx(20, abs=step)
+        remaining = y[(new == CALLOSUM).any((0, 2))]
+        before = y[(old == CALLOSUM).any((0, 2))]
+        assert remaining.max() == before.max()
+        assert remaining.min() - before.min() == pytest.approx(20, abs=step)
         assert record["lost_volume_ml"] == pytest.approx(40 * 16 * 4 / 2000, rel=0.2)
         # 4 mm of the bar's 16 are fissure
         share = record["to_external_csf_ml"] / record["lost_volume_ml"]
@@ -72,7 +74,7 @@ def test_the_fissure_lies_at_the_midline() -> None:
     assert off[gone & (new == WHITE)].min() >= 3 - 0.8
 
 
-def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
+def test_a_strength_of_zero_changes_nothing_and_the_input_stays() -> None:
     image = LABEL.astype(np.float32)
     label, painted, record = without(share=0.0, image=image)
     np.testing.assert_array_equal(label, LABEL)
@@ -83,7 +85,7 @@ def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
     assert (without()[0] != CALLOSUM).all()
 
 
-def test_what_cannot_be_is_refused_in_one_line() -> None:
+def test_impossible_requests_are_refused_in_one_line() -> None:
     for more, words in (
         ({"share": 1.1}, "share is 1.1; allowed are 0 to 1"),
         ({"fissure_mm": float("nan")}, "fissure_mm is nan"),
@@ -96,15 +98,15 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         corpus_callosum_agenesis(head(SPACING), SPACING, TABLE)
 
 
-def test_a_real_callosum_goes(real_data: Path) -> None:
+def test_a_real_callosum_is_removed(real_data: Path) -> None:
     """FreeSurfer's adult labels: 251 to 255 from behind, 2 and 41 white matter, 24 CSF."""
     image: Any = nib.load(real_data / "adult-brain" / "sub-01_dseg.nii.gz")
     values = np.asarray(image.dataobj).astype(int)
     # whatever its header says, the file lies [x, from above, y]
     values = values.transpose(1, 2, 0)[::-1]
     label = np.where(values > 0, TABLE.index("grey_matter"), 0).astype(np.uint8)
-    for value, found in ((WHITE, [2, 41]), (CSF, [24]), (CALLOSUM, range(251, 256))):
-        label[np.isin(values, list(found))] = value
+    for value, originals in ((WHITE, [2, 41]), (CSF, [24]), (CALLOSUM, range(251, 256))):
+        label[np.isin(values, list(originals))] = value
     half, _, _ = corpus_callosum_agenesis(label, (1.0, 1.0, 1.0), TABLE, 0.5)
     lost = [(half != label)[values == v].mean() for v in range(251, 256)]
     assert (lost[0], lost[4]) == (1, 0)  # 251 is the posterior part, 255 the anterior

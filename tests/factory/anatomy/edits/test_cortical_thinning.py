@@ -1,4 +1,4 @@
-"""A thinner cortex: by just the share asked for, on the side asked for, and unbroken."""
+"""Cortical thinning: by the requested share, on the requested side, and unbroken."""
 
 import itertools
 import json
@@ -50,7 +50,9 @@ def thinned(
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, MOST), st.floats(0, MOST), st.sampled_from(GAINS))
-def test_only_cortex_changes_by_the_share_and_more_takes_more(a: float, b: float, to: str) -> None:
+def test_only_cortex_changes_by_the_share_and_a_larger_share_removes_more(
+    a: float, b: float, to: str
+) -> None:
     less, more = (thinned(share=share, gains=to)[0] for share in sorted((a, b)))
     cortex = BALL == GREY
     for share, label in zip(sorted((a, b)), (less, more), strict=True):
@@ -61,19 +63,19 @@ def test_only_cortex_changes_by_the_share_and_more_takes_more(a: float, b: float
 
 
 @pytest.mark.parametrize("gains", GAINS)
-def test_the_cortex_is_taken_from_the_side_that_gains_and_stays_unbroken(gains: str) -> None:
+def test_the_cortex_is_removed_on_the_side_that_gains_and_stays_unbroken(gains: str) -> None:
     label, _, _ = thinned(share=MOST, gains=gains)
     r = np.sqrt(
         sum((np.indices(BALL.shape) - (np.array(BALL.shape) - 1)[:, None, None, None] / 2) ** 2)
     )
-    taken, left = (BALL == GREY) & (label != GREY), label == GREY
+    removed, remaining = (BALL == GREY) & (label != GREY), label == GREY
     inwards = gains == "white_matter"
-    assert (r[taken].mean() < r[left].mean()) == inwards
+    assert (r[removed].mean() < r[remaining].mean()) == inwards
     around = ndimage.binary_dilation(label == WHITE) & ~(label == WHITE)
     assert (label[around] == GREY).all()
 
 
-def test_a_shell_measures_what_it_is_and_gets_the_thickness_asked_for_at_any_spacing() -> None:
+def test_a_shell_gets_the_requested_thickness_at_any_spacing() -> None:
     for step, gains in itertools.product((1.0, 0.5), GAINS):
         label, spacing = ball((step,) * 3), (step,) * 3
         _, _, record = cortical_thinning(label, spacing, FETA, thickness_mm=3.0, gains=gains)
@@ -81,7 +83,7 @@ def test_a_shell_measures_what_it_is_and_gets_the_thickness_asked_for_at_any_spa
         assert record["achieved_thickness_mm"] == pytest.approx(3, abs=step / 2)
 
 
-def test_two_banks_that_touch_are_told_apart() -> None:
+def test_two_banks_that_touch_are_separated() -> None:
     """White matter on either side of 8 mm of cortex, with no CSF between: 4 mm each."""
     label = np.zeros((16, 20, 30), np.uint8)
     label[:, :, 2:28] = WHITE
@@ -90,7 +92,7 @@ def test_two_banks_that_touch_are_told_apart() -> None:
     np.testing.assert_array_equal((new == GREY).any((0, 1)), np.isin(np.arange(30), range(13, 17)))
 
 
-def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
+def test_a_strength_of_zero_changes_nothing_and_the_input_stays() -> None:
     image = BALL.astype(np.float32)
     label, painted, record = thinned(share=0.0, image=image)
     np.testing.assert_array_equal(label, BALL)
@@ -110,7 +112,7 @@ def test_an_image_shows_the_tissue_that_gained() -> None:
 
 
 def test_the_order_of_the_axes_hardly_matters() -> None:
-    """Ties between voxels of equal depth are all that an order may settle."""
+    """The order may only break ties between voxels of equal depth."""
     label = head((1.5,) * 3, yaw=7, roll=4)
     spacing = (1.5,) * 3
     one, _, _ = cortical_thinning(label, spacing, FETA, share=0.3)
@@ -133,13 +135,13 @@ def test_the_order_of_the_axes_hardly_matters() -> None:
         ({"share": 0.1, "gains": "ventricles"}, r"allowed are external_csf, white_matter"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(more: dict[str, Any], words: str) -> None:
+def test_impossible_requests_are_refused_in_one_line(more: dict[str, Any], words: str) -> None:
     with pytest.raises(AnatomyError, match=words) as caught:
         thinned(**more)
     assert "\n" not in str(caught.value)
 
 
-def test_tissues_that_are_missing_are_named() -> None:
+def test_missing_tissues_are_named() -> None:
     bare = LabelTable(("background", "external_csf", "grey_matter"), ((0, 0, 0),) * 3)
     with pytest.raises(AnatomyError, match="white_matter"):
         cortical_thinning(BALL, SPACING, bare, share=0.1)
@@ -147,7 +149,7 @@ def test_tissues_that_are_missing_are_named() -> None:
         thinned(np.where(BALL == GREY, WHITE, BALL), share=0.1)
 
 
-def test_a_real_cortex_gets_the_thickness_asked_for(real_data: Path) -> None:
+def test_a_real_cortex_gets_the_requested_thickness(real_data: Path) -> None:
     [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
     subject = load_subject(record, None)
     for gains in GAINS:

@@ -39,7 +39,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     shear=st.lists(st.floats(-0.06, 0.06), min_size=3, max_size=3),
     flip=st.booleans(),
 )
-def test_whatever_it_does_topology_stays_and_nothing_folds(
+def test_topology_stays_and_nothing_folds(
     seed: int, warp: float, turn: list[float], scale: list[float], shear: list[float], flip: bool
 ) -> None:
     label, _, record = deformed(
@@ -55,7 +55,7 @@ def test_whatever_it_does_topology_stays_and_nothing_folds(
         assert ratio == pytest.approx(np.prod(scale), rel=0.03)
 
 
-def test_nothing_asked_for_nothing_done() -> None:
+def test_a_strength_of_zero_changes_nothing() -> None:
     image = LABEL.astype(np.float32)
     label, painted, _ = deformed(image=image)
     np.testing.assert_array_equal(label, LABEL)
@@ -64,7 +64,7 @@ def test_nothing_asked_for_nothing_done() -> None:
     assert painted is not image
 
 
-def test_the_seed_alone_decides_and_more_moves_more() -> None:
+def test_the_seed_determines_the_warp_and_a_larger_warp_moves_more() -> None:
     first, again, other = (deformed(s, warp_mm=1.5)[0] for s in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -73,7 +73,7 @@ def test_the_seed_alone_decides_and_more_moves_more() -> None:
 
 
 def test_the_warp_in_mm_does_not_depend_on_the_voxels() -> None:
-    """Every second voxel of the one is the other, but for the border's voxels."""
+    """Every second voxel of the finer map equals the coarser one, except at borders."""
     fine = np.pad(phantom(22, 5, 1.0).label, 14)
     fine = np.pad(fine, [(0, 1 - n % 2) for n in fine.shape])
     warps = {"warp_mm": 2.0, "rotation_degrees": (5.0, 0.0, 0.0)}
@@ -90,7 +90,7 @@ def test_the_warp_in_mm_does_not_depend_on_the_voxels() -> None:
 def test_turns_are_about_the_named_axis_by_the_named_angle(
     which: int, axes: tuple[int, int]
 ) -> None:
-    """A box's corner line comes to lie where the rotation takes it."""
+    """The corner line of a box lies where the rotation takes it."""
     box = np.zeros((41, 41, 41), np.uint8)
     box[8:33, 8:33, 8:33] = FETA.index("white_matter")
     tip = [20.0, 20.0, 20.0]
@@ -107,9 +107,9 @@ def test_turns_are_about_the_named_axis_by_the_named_angle(
     assert angle == pytest.approx(20, abs=4)
 
 
-def test_there_and_back_again() -> None:
-    there, _, _ = deformed(rotation_degrees=[10, 0, 0])
-    back, _, _ = deform(there, SPACING, FETA, 1, rotation_degrees=[-10, 0, 0])
+def test_the_opposite_rotation_restores_the_head() -> None:
+    turned, _, _ = deformed(rotation_degrees=[10, 0, 0])
+    back, _, _ = deform(turned, SPACING, FETA, 1, rotation_degrees=[-10, 0, 0])
     assert overlap(back > 0, LABEL > 0) > 0.97
 
 
@@ -136,7 +136,7 @@ def test_a_flip_keeps_sides_right() -> None:
         ({"warp_mm": 1.0, "smoothness_mm": 2.0}, "smoothness_mm is"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(more: dict[str, Any], words: str) -> None:
+def test_impossible_requests_are_refused_in_one_line(more: dict[str, Any], words: str) -> None:
     with pytest.raises(AnatomyError, match=words) as error:
         deformed(**more)
     assert "\n" not in str(error.value)

@@ -38,18 +38,18 @@ def image_of(label: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("yaw", [0.0, 6.0])
-def test_the_third_and_fourth_are_taken_away(yaw: float) -> None:
+def test_the_third_and_fourth_ventricle_are_removed(yaw: float) -> None:
     label = head(ONE, 8, 8, yaw=yaw, roll=yaw / 2, others=True)
     z, y, x = coordinates(ONE, yaw, yaw / 2)
     truth = np.minimum(tube(z, y, x, -1, 10), tube(z, y, x, 1, 10)) < 4
     assert (label == VENTRICLES).sum() > 1.2 * truth.sum()
-    found = lateral_ventricles(label, ONE, FETA)
-    assert (found & truth).sum() >= 0.995 * truth.sum()
+    lateral = lateral_ventricles(label, ONE, FETA)
+    assert (lateral & truth).sum() >= 0.995 * truth.sum()
     # The foramina of Monro may stay with either.
-    assert (found & ~truth).sum() <= 0.05 * truth.sum()
+    assert (lateral & ~truth).sum() <= 0.05 * truth.sum()
 
 
-def test_lateral_ventricles_alone_come_back_whole() -> None:
+def test_a_map_of_lateral_ventricles_only_stays_as_it_is() -> None:
     for label in (head(ONE, 5, 9), head(ONE, 24, 24, splay=0), phantom(30, 2, 1.5).label):
         np.testing.assert_array_equal(lateral_ventricles(label, ONE, FETA), label == VENTRICLES)
 
@@ -64,7 +64,7 @@ def test_ventricles_that_meet_at_the_midline_stay() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(radius=radii, more=st.floats(0, 4), into=tissues)
-def test_a_larger_radius_holds_the_smaller_and_spares_all_else(
+def test_a_larger_radius_contains_the_smaller_and_nothing_else_changes(
     radius: float, more: float, into: list[str]
 ) -> None:
     small, _ = dilate_ventricles(HEAD, TWO, FETA, radius, into)
@@ -115,8 +115,8 @@ def test_radius_zero_is_the_identity_and_inputs_stay() -> None:
     assert dilate_ventricles(HEAD, TWO, FETA, 3, GROWS)[1] is None
 
 
-def test_a_blurred_wall_is_not_carried_along() -> None:
-    """The old wall's half-bright voxels neither spread outwards nor stay as a ring."""
+def test_a_blurred_wall_does_not_spread_in_the_image() -> None:
+    """The half-bright voxels of the old wall neither spread outwards nor remain as a ring."""
     label = head(ONE, 14, 14)
     z, y, x = coordinates(ONE)
     depth = 7 - np.minimum(tube(z, y, x, -1, 10), tube(z, y, x, 1, 10))
@@ -131,7 +131,7 @@ def test_a_blurred_wall_is_not_carried_along() -> None:
 
 
 @pytest.mark.parametrize("radius", [2.0, 5.0])
-def test_millimetres_do_not_depend_on_the_voxels(radius: float) -> None:
+def test_the_radius_in_mm_does_not_depend_on_the_voxel_size(radius: float) -> None:
     """Each voxel size gives the tube of radius 4 + r to less than a voxel."""
     for spacing in ((0.8, 0.8, 0.8), (1.0, 1.0, 1.0), (2.0, 0.9, 0.9)):
         label = head(spacing, 8, 8, splay=0)
@@ -144,7 +144,7 @@ def test_millimetres_do_not_depend_on_the_voxels(radius: float) -> None:
         assert (grown[distance > 4 + radius] != VENTRICLES).all()
 
 
-def test_growth_does_not_jump_over_a_spared_tissue() -> None:
+def test_growth_does_not_jump_over_other_tissues() -> None:
     label = head(ONE, 8, 8)
     z, y, x = coordinates(ONE)
     shell = tube(z, y, x, 1, 10)
@@ -167,7 +167,7 @@ def test_growth_does_not_jump_over_a_spared_tissue() -> None:
         (1.0, [], "allowed are grey_matter"),
     ],
 )
-def test_bad_input_is_one_clear_line(radius: float, into: list[str], says: str) -> None:
+def test_bad_input_is_refused_in_one_line(radius: float, into: list[str], says: str) -> None:
     with pytest.raises(AnatomyError, match=says) as caught:
         dilate_ventricles(HEAD, TWO, FETA, radius, into)
     assert "\n" not in str(caught.value)
@@ -183,7 +183,7 @@ def test_tables_and_maps_without_ventricles_are_refused() -> None:
 
 
 def test_the_real_atlas_gives_its_lateral_ventricles(real_data: Path) -> None:
-    """Weeks young and old: what is taken away is midline, small, and mostly not by white matter."""
+    """At all ages the removed part is medial, small, and mostly not beside white matter."""
     atlas = real_data / "fetal-spina-bifida"
     for record in list_bids_subjects(atlas, None, None, ["ga21pre", "ga28op", "ga33op"]):
         subject = load_subject(record, None)

@@ -1,4 +1,4 @@
-"""What holds for every edit of label maps, whichever there are: by its own examples."""
+"""Properties of every edit of label maps, tested on its own examples."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def ids(value: Any) -> str:
 
 
 def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, LabelTable]:
-    """A head with all the labels that an edit needs: white matter at the midline stands in."""
+    """Return a head with every label that an edit needs, made from white matter at the midline."""
     label, names = HEAD.label.copy(), list(FETA.names)
     middle = np.abs(np.arange(label.shape[2]) - label.shape[2] / 2) * SPACING < 4
     for name in kind.needs:
@@ -38,19 +38,19 @@ def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, L
 def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example: Example) -> None:
     kind = OPERATORS[name]
     image = np.random.Generator(np.random.Philox(1)).random(HEAD.label.shape, np.float32)
-    known: dict[str, Any] = {"seed": 3} if kind.random else {}
-    known |= {"age_weeks": WEEKS} if kind.takes_age else {}
+    context: dict[str, Any] = {"seed": 3} if kind.random else {}
+    context |= {"age_weeks": WEEKS} if kind.takes_age else {}
     for strength in reversed(example.on_phantom or example.strengths):
         operator = kind.model_validate(dict(strength), strict=False)  # a recipe may ask for it
         label, table = subject_for(kind, operator)
         before = label.copy(), image.copy()
         where = (label, (SPACING,) * 3, table)
         try:
-            first = kind.apply(*where, image=image, **strength, **known)
+            first = kind.apply(*where, image=image, **strength, **context)
         except AnatomyError as error:
             assert "\n" not in str(error)  # noqa: PT017
             continue
-        second = kind.apply(*where, image=image, **strength, **known)
+        second = kind.apply(*where, image=image, **strength, **context)
         np.testing.assert_array_equal(label, before[0])
         np.testing.assert_array_equal(image, before[1])
         np.testing.assert_array_equal(first[0], second[0])
@@ -67,7 +67,7 @@ def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_an_edit_says_what_it_is_and_what_it_costs(name: str) -> None:
+def test_an_edit_has_a_description_and_a_cost(name: str) -> None:
     kind = OPERATORS[name]
     assert kind.__doc__
     assert kind.examples

@@ -1,4 +1,4 @@
-"""A wider subarachnoid space: outwards by just so many mm, and nothing else changes."""
+"""A wider subarachnoid space: outwards by the requested mm, and nothing else changes."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def widened(
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, 12), st.floats(0, 12))
-def test_what_was_labelled_stays_and_wider_is_more(a: float, b: float) -> None:
+def test_labelled_voxels_stay_and_a_larger_width_adds_more(a: float, b: float) -> None:
     less, more = (widened(mm)[0] for mm in sorted((a, b)))
     inside = LABEL > 0
     np.testing.assert_array_equal(more[inside], LABEL[inside])
@@ -56,14 +56,14 @@ def test_a_head_grows_by_twice_as_much_at_any_spacing(mm: float) -> None:
         assert record["gained_volume_ml"] == pytest.approx(gained)
 
 
-def test_the_skull_stays_whole() -> None:
+def test_the_skull_stays_in_one_piece() -> None:
     label, _, _ = widened(8)
     for mask, connectivity in ((label > 0, 26), (label == 0, 6)):
         _, count = cc3d.connected_components(mask, connectivity=connectivity, return_N=True)
         assert count == 1
 
 
-def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
+def test_a_strength_of_zero_changes_nothing_and_the_input_stays() -> None:
     image = LABEL.astype(np.float32)
     label, painted, record = widened(0, image=image)
     np.testing.assert_array_equal(label, LABEL)
@@ -73,7 +73,7 @@ def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_an_image_shows_fluid_where_there_was_none() -> None:
+def test_the_image_shows_fluid_in_the_new_space() -> None:
     image = np.where(LABEL == CSF, np.float32(800), LABEL.astype(np.float32))
     label, painted, _ = widened(5, image=image)
     assert painted is not None
@@ -92,7 +92,7 @@ def test_the_order_of_the_axes_does_not_matter() -> None:
         assert differ < 1e-3  # rounding
 
 
-def test_what_cannot_be_is_refused_in_one_line() -> None:
+def test_impossible_requests_are_refused_in_one_line() -> None:
     for mm in (-1.0, 15.1, float("nan")):
         with pytest.raises(AnatomyError, match=r"allowed are 0 to 15 mm"):
             widened(mm)
@@ -104,7 +104,7 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         external_csf(LABEL, SPACING, bare, 2.0)
 
 
-def test_a_real_head_with_hardly_any_csf_gets_some_all_round(real_data: Path) -> None:
+def test_a_real_head_with_hardly_any_csf_gets_some_all_around(real_data: Path) -> None:
     [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga22pre"])
     subject = load_subject(record, None)
     padded, spacing = np.pad(subject.label, 8), subject.grid.spacing

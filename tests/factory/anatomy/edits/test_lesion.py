@@ -1,4 +1,4 @@
-"""Lesions: as many, as large and where they were asked for, and the same each time."""
+"""Lesions: number, volume and place are as requested, and the same each time."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def count(mask: np.ndarray) -> int:
     smooth=st.floats(1, 20),
     inside=st.sets(st.sampled_from(["white_matter", "grey_matter", "cerebellum"]), min_size=1),
 )
-def test_volume_number_and_place_are_what_was_asked_for(
+def test_volume_number_and_place_are_as_requested(
     volume: float, seed: int, number: int, smooth: float, inside: set[str]
 ) -> None:
     tissues = tuple(sorted(inside))
@@ -61,19 +61,19 @@ def test_volume_number_and_place_are_what_was_asked_for(
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.1, 20), st.floats(0.1, 20), st.integers(0, 10**6))
-def test_a_larger_one_holds_the_smaller(a: float, b: float, seed: int) -> None:
+def test_a_larger_lesion_contains_the_smaller(a: float, b: float, seed: int) -> None:
     less, more = (with_lesion(ml, seed)[0] == LESION for ml in sorted((a, b)))
     assert not (less & ~more).any()
 
 
-def test_it_belongs_to_its_seed() -> None:
+def test_the_seed_determines_the_lesion() -> None:
     one, again, other = (with_lesion(seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
 
 
-def test_voxels_do_not_shape_it() -> None:
-    """The same seed at 1 and at 0.5 mm: one place and one shape, to a voxel at its surface."""
+def test_the_shape_does_not_depend_on_the_voxel_size() -> None:
+    """The same seed at 1 and at 0.5 mm gives the same place and shape, to a surface voxel."""
     masks = {}
     for step in (1.0, 0.5):
         label = head((step,) * 3)
@@ -88,7 +88,7 @@ def test_voxels_do_not_shape_it() -> None:
     np.testing.assert_allclose(*extents, atol=2)  # a voxel at either end
 
 
-def test_smooth_ones_are_rounder() -> None:
+def test_smoother_lesions_are_rounder() -> None:
     """A ball has the least surface."""
 
     def faces(smoothness_mm: float) -> float:
@@ -105,7 +105,7 @@ def test_smooth_ones_are_rounder() -> None:
     assert faces(1.5) > 1.1 * faces(10.0)
 
 
-def test_nothing_asked_for_nothing_done_and_the_input_stays() -> None:
+def test_a_strength_of_zero_changes_nothing_and_the_input_stays() -> None:
     image = LABEL.astype(np.float32)
     label, painted, _ = with_lesion(0.0, image=image, intensity=2.0)
     np.testing.assert_array_equal(label, LABEL)
@@ -121,15 +121,15 @@ def test_a_second_lesion_of_the_same_label_keeps_its_distance() -> None:
     assert (second == LESION).sum() == 2 * (first == LESION).sum()
 
 
-def test_more_than_there_is_is_refused_with_the_most_there_is() -> None:
-    whole = np.isin(LABEL, TABLE.indices(["cerebellum"])).sum() * VOXEL_ML
+def test_too_large_a_volume_is_refused_with_the_largest_possible() -> None:
+    cerebellum_ml = np.isin(LABEL, TABLE.indices(["cerebellum"])).sum() * VOXEL_ML
     with pytest.raises(AnatomyError, match=r"the largest that cerebellum can hold is") as caught:
         with_lesion(40.0, inside=("cerebellum",))
-    assert float(str(caught.value).split()[-2]) == pytest.approx(whole, abs=0.01)
+    assert float(str(caught.value).split()[-2]) == pytest.approx(cerebellum_ml, abs=0.01)
     with pytest.raises(AnatomyError, match=r"40 ml in 3 requested") as caught:
         with_lesion(40.0, inside=("cerebellum",), number=3)
     most = float(str(caught.value).split()[-2])
-    assert 0 < most < whole
+    assert 0 < most < cerebellum_ml
     with_lesion(most - 3 * VOXEL_ML, inside=("cerebellum",), number=3)
 
 
@@ -142,7 +142,7 @@ def test_more_than_there_is_is_refused_with_the_most_there_is() -> None:
         ({"name": "clot"}, r"no clot in the labels"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(more: dict[str, Any], words: str) -> None:
+def test_impossible_requests_are_refused_in_one_line(more: dict[str, Any], words: str) -> None:
     with pytest.raises(AnatomyError, match=words) as caught:
         with_lesion(**more)
     assert "\n" not in str(caught.value)
@@ -150,7 +150,7 @@ def test_what_cannot_be_is_refused_in_one_line(more: dict[str, Any], words: str)
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, 3))
-def test_intensity_comes_in_from_the_edge(factor: float) -> None:
+def test_the_intensity_rises_from_the_edge(factor: float) -> None:
     label, painted, _ = with_lesion(8.0, image=np.full(LABEL.shape, 100.0), intensity=factor)
     assert painted is not None
     mask = label == LESION
@@ -166,7 +166,7 @@ def test_intensity_comes_in_from_the_edge(factor: float) -> None:
     assert (np.abs(np.diff(ramp)) <= abs(factor - 1) * 0.5 / EDGE_MM + 1e-5).all()
 
 
-def test_a_real_head_takes_several(real_data: Path) -> None:
+def test_a_real_head_holds_several_lesions(real_data: Path) -> None:
     [record] = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["sub-ga28op"])
     subject = load_subject(record, None)
     new, _, record = lesion(

@@ -47,7 +47,7 @@ def topology(label: np.ndarray) -> list[tuple[int, int]]:
 @given(
     target=st.floats(6, 30), slope=st.floats(0.3, 4), bend=st.floats(0.7, 1.4), top=st.floats(7, 40)
 )
-def test_solving_finds_the_amount_or_says_how_far_it_goes(
+def test_solve_finds_the_amount_or_reports_the_largest_value(
     target: float, slope: float, bend: float, top: float
 ) -> None:
     calls = []
@@ -66,14 +66,14 @@ def test_solving_finds_the_amount_or_says_how_far_it_goes(
     assert len(calls) <= EVALUATIONS
 
 
-def test_what_forbids_an_amount_is_named() -> None:
+def test_the_violated_limit_is_named() -> None:
     with pytest.raises(AnatomyError, match=r"12.0 mm requested.*reached is [789]\.\d mm \(enough"):
         solve(lambda a: (6 + a, "enough" if a > 3 else None), 12, 6.0, 0.2, 4, 50, "width")
 
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
 @pytest.mark.parametrize("more", [1.7, 4.3])
-def test_the_atrium_measures_what_was_asked(mode: str, more: float) -> None:
+def test_the_atrium_gets_the_requested_width(mode: str, more: float) -> None:
     label, image, record = widened(NORMAL + more, mode=mode)
     assert image is None
     after = max(m.atrial_width_mm(label, SPACING, FETA).values())
@@ -107,7 +107,7 @@ def test_one_side_grows_alone_or_by_a_ratio(mode: str) -> None:
     assert before["right"] + 1 < both["right"] < 13
 
 
-def test_what_is_displaced_is_not_eaten_and_keeps_its_topology() -> None:
+def test_displaced_tissue_keeps_its_volume_and_topology() -> None:
     gains = []
     values = np.array([0, 90, 40, 50, 100, 45, 55, 60], np.float32)
     for width in (NORMAL + 4, NORMAL + 8):
@@ -137,8 +137,8 @@ def fine_phantom() -> np.ndarray:
 
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
-def test_the_millimetres_do_not_depend_on_the_voxels(mode: str) -> None:
-    """Every second voxel at 0.5 mm is what comes out at 1 mm, to a voxel."""
+def test_the_result_in_mm_does_not_depend_on_the_voxel_size(mode: str) -> None:
+    """Every second voxel at 0.5 mm equals the result at 1 mm, to a voxel."""
     fine = fine_phantom()
     coarse = np.ascontiguousarray(fine[::2, ::2, ::2])
     wide, _, _ = ventriculomegaly(coarse, (1.0,) * 3, FETA, 11.0, mode=mode)
@@ -150,7 +150,7 @@ def test_the_millimetres_do_not_depend_on_the_voxels(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
-def test_the_wider_the_width_the_larger_the_ventricles_whatever_the_arrays_order(mode: str) -> None:
+def test_a_larger_width_gives_larger_ventricles_in_any_memory_order(mode: str) -> None:
     value, volumes = FETA.index("ventricles"), []
     for more in (0, 3, 6):
         label, _, _ = widened(NORMAL + more, mode=mode)
@@ -162,7 +162,7 @@ def test_the_wider_the_width_the_larger_the_ventricles_whatever_the_arrays_order
 
 
 @pytest.mark.parametrize("axes", [(2, 0, 1), (1, 0, 2)])
-def test_the_flow_is_indifferent_to_the_axes(axes: tuple[int, int, int]) -> None:
+def test_the_flow_does_not_depend_on_the_order_of_the_axes(axes: tuple[int, int, int]) -> None:
     fluid = [np.isin(LABEL, FETA.index(name)) for name in ("ventricles", "external_csf")]
     masks = [*fluid, np.isin(LABEL, SOLID), LABEL > 0]
 
@@ -177,7 +177,7 @@ def test_the_flow_is_indifferent_to_the_axes(axes: tuple[int, int, int]) -> None
     np.testing.assert_allclose(turned, expected, atol=0.02)
 
 
-def test_a_growing_head_gives_way_by_its_share() -> None:
+def test_a_growing_head_makes_room_for_its_share() -> None:
     roomy = np.pad(LABEL, 6)
     value, gains = FETA.index("ventricles"), []
     for share in (0.3, 1.0):
@@ -225,7 +225,7 @@ def test_a_growing_head_gives_way_by_its_share() -> None:
         ({"atrial_width_mm": 12.0, "mode": "displace", "head_growth": -1}, "allowed are 0 to 1"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(more: dict[str, Any], words: str) -> None:
+def test_impossible_requests_are_refused_in_one_line(more: dict[str, Any], words: str) -> None:
     with pytest.raises(AnatomyError, match=words) as error:
         ventriculomegaly(LABEL, SPACING, FETA, **more)
     assert "\n" not in str(error.value)
@@ -240,15 +240,15 @@ def test_a_side_with_no_ventricle_and_a_table_with_none_are_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", ["dilate", "displace"])
-def test_the_real_atlas_takes_it_and_its_image_follows(real_data: Path, mode: str) -> None:
+def test_the_real_atlas_can_be_edited_and_its_image_follows(real_data: Path, mode: str) -> None:
     (record,) = list_bids_subjects(real_data / "fetal-spina-bifida", None, None, ["ga25pre"])
     subject = load_subject(record, 1.25)
     spacing = subject.grid.spacing
     present = max(m.atrial_width_mm(subject.label, spacing, FETA).values())
-    label, image, made = ventriculomegaly(
+    label, image, edit_record = ventriculomegaly(
         subject.label, spacing, FETA, present + 1, mode=mode, image=subject.image
     )
-    assert made["achieved_atrial_width_mm"] == pytest.approx(present + 1, abs=1.25 / 2)
+    assert edit_record["achieved_atrial_width_mm"] == pytest.approx(present + 1, abs=1.25 / 2)
     assert image is not None
     fluid, white = (image[label == FETA.index(t)].mean() for t in ("ventricles", "white_matter"))
     assert fluid > 1.2 * white

@@ -33,7 +33,7 @@ def test_the_patients_left_is_at_low_x() -> None:
     yaw=st.floats(-8, 8),
     roll=st.floats(-5, 5),
 )
-def test_the_width_of_a_tube_is_found_to_a_voxel(
+def test_the_width_of_a_tube_is_measured_to_a_voxel(
     width: float, voxel: float, splay: float, yaw: float, roll: float
 ) -> None:
     label = head((voxel,) * 3, width, width, splay, yaw, roll)
@@ -68,7 +68,7 @@ def test_one_side_alone_is_measured_alone() -> None:
     assert columns["atrial_width_mm"] == pytest.approx(9, abs=1)
 
 
-def test_lateral_volume_leaves_the_third_and_fourth_out() -> None:
+def test_the_lateral_volume_excludes_the_third_and_fourth_ventricle() -> None:
     alone, all_of_them = (m.measure(head(others=o), ONE, FETA) for o in (False, True))
     lateral = "volume_ml_lateral_ventricles"
     assert all_of_them["volume_ml_ventricles"] > 1.2 * alone["volume_ml_ventricles"]

@@ -12,7 +12,9 @@ STEM, CEREBELLUM, WHITE, VENTRICLES = (
 
 @pytest.mark.parametrize("voxel", [0.5, 1.0])
 @pytest.mark.parametrize("turn", [(0, 0, 0), (25, 35, 10)])
-def test_of_solids_of_known_topology(voxel: float, turn: tuple[float, float, float]) -> None:
+def test_solids_of_known_topology_have_their_counts(
+    voxel: float, turn: tuple[float, float, float]
+) -> None:
     z, y, x = frame(22, (voxel,) * 3, turn)
     label = np.zeros(z.shape, np.uint8)
     distance = radius(z, y, x - 12)
@@ -32,7 +34,7 @@ def test_of_solids_of_known_topology(voxel: float, turn: tuple[float, float, flo
     }
 
 
-def test_pieces_hang_together_by_corners() -> None:
+def test_voxels_that_share_a_corner_are_connected() -> None:
     label = np.zeros((9, 9, 9), np.uint8)
     label[0, 0, 0] = label[1, 1, 1] = label[6, 6, 6] = STEM
     label[4:6, 4, 4] = CEREBELLUM
@@ -43,7 +45,7 @@ def test_pieces_hang_together_by_corners() -> None:
     assert m.components(label, FETA)["ventricles"] == 0
 
 
-def test_nothing_has_no_pieces() -> None:
+def test_an_absent_tissue_has_no_components() -> None:
     label = np.zeros((4, 4, 4), np.uint8)
     assert set(m.components(label, FETA).values()) == {0}
     assert set(m.euler_number(label, FETA).values()) == {0}

@@ -22,51 +22,53 @@ def layered(depth: np.ndarray, thickness: np.ndarray | float) -> np.ndarray:
 
 @settings(max_examples=10, deadline=None)
 @given(voxel=st.sampled_from([0.5, 1.0]), voxels=st.floats(1.5, 5), turn=turns, centre=centres)
-def test_of_a_shell_to_a_tenth_of_a_voxel(
+def test_a_shell_is_measured_to_a_tenth_of_a_voxel(
     voxel: float, voxels: float, turn: tuple, centre: tuple
 ) -> None:
     thickness = voxels * voxel
     label = layered(20 * voxel - radius(*frame(23 * voxel, (voxel,) * 3, turn, centre)), thickness)
-    found = m.cortical_thickness_mm(label, (voxel,) * 3, FETA)
-    assert found["mean"] == pytest.approx(thickness, abs=0.1 * voxel)
-    assert found["p5"] == pytest.approx(thickness, abs=0.5 * voxel)
-    assert found["p5"] < found["mean"]
+    thickness_mm = m.cortical_thickness_mm(label, (voxel,) * 3, FETA)
+    assert thickness_mm["mean"] == pytest.approx(thickness, abs=0.1 * voxel)
+    assert thickness_mm["p5"] == pytest.approx(thickness, abs=0.5 * voxel)
+    assert thickness_mm["p5"] < thickness_mm["mean"]
 
 
 def box_distance(where: Sequence[np.ndarray], half: Sequence[float]) -> np.ndarray:
-    """How far (mm) a place lies outside a box about the origin; 0 within."""
+    """Return the distance (mm) of each place from a box about the origin; 0 inside."""
     return radius(*[np.maximum(np.abs(c) - h, 0) for c, h in zip(where, half, strict=True)])
 
 
 @settings(max_examples=10, deadline=None)
 @given(voxel=st.sampled_from([0.5, 1.0]), turn=turns)
-def test_about_a_block_however_it_is_turned(voxel: float, turn: tuple) -> None:
-    """Faces, edges and corners: all that lies within three voxels of white matter is grey.
+def test_the_cortex_around_a_turned_block_has_its_thickness(voxel: float, turn: tuple) -> None:
+    """Faces, edges and corners: everything within three voxels of white matter is grey.
 
     The faces lie midway between voxels when it is not turned at all.
     """
     distance = box_distance(frame(24 * voxel, (voxel,) * 3, turn), [9.5 * voxel] * 3)
-    found = m.cortical_thickness_mm(layered(3 * voxel - distance, 3 * voxel), (voxel,) * 3, FETA)
-    assert found["mean"] == pytest.approx(3 * voxel, abs=0.25 * voxel)
-    assert found["p5"] == pytest.approx(3 * voxel, abs=0.6 * voxel)
+    thickness_mm = m.cortical_thickness_mm(
+        layered(3 * voxel - distance, 3 * voxel), (voxel,) * 3, FETA
+    )
+    assert thickness_mm["mean"] == pytest.approx(3 * voxel, abs=0.25 * voxel)
+    assert thickness_mm["p5"] == pytest.approx(3 * voxel, abs=0.6 * voxel)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.0), (1.0, 0.8, 1.2)])
-def test_voxels_of_any_shape(spacing: Spacing) -> None:
+def test_anisotropic_voxels_give_the_same_thickness(spacing: Spacing) -> None:
     label = layered(18 - radius(*frame(21, spacing)), 3.0)
-    found = m.cortical_thickness_mm(label, spacing, FETA)
-    assert found["mean"] == pytest.approx(3, abs=0.1)
-    assert found["p5"] == pytest.approx(3, abs=0.5 * max(spacing))
+    thickness_mm = m.cortical_thickness_mm(label, spacing, FETA)
+    assert thickness_mm["mean"] == pytest.approx(3, abs=0.1)
+    assert thickness_mm["p5"] == pytest.approx(3, abs=0.5 * max(spacing))
 
 
-def test_a_tenth_that_is_thin_is_seen_in_the_fifth_percentile() -> None:
+def test_a_thin_tenth_shows_in_the_fifth_percentile() -> None:
     """A ribbon of 3 mm, but 1.5 over a cap of a tenth of the sphere."""
     z, y, x = frame(23, (0.5,) * 3)
     distance = radius(z, y, x)
     thickness = np.where(z > 0.8 * distance, 1.5, 3.0)
-    found = m.cortical_thickness_mm(layered(20 - distance, thickness), (0.5,) * 3, FETA)
-    assert found["p5"] == pytest.approx(1.5, abs=0.25)
-    assert found["mean"] == pytest.approx(0.9 * 3 + 0.1 * 1.5, abs=0.1)
+    thickness_mm = m.cortical_thickness_mm(layered(20 - distance, thickness), (0.5,) * 3, FETA)
+    assert thickness_mm["p5"] == pytest.approx(1.5, abs=0.25)
+    assert thickness_mm["mean"] == pytest.approx(0.9 * 3 + 0.1 * 1.5, abs=0.1)
 
 
 @pytest.mark.parametrize("turn", [(0, 0, 0), (20, 30, 40)])
@@ -76,12 +78,12 @@ def test_a_folded_ribbon_is_as_thick_as_a_flat_one(turn: tuple[float, float, flo
     trunk = box_distance((z + 6, y, x), (2.25, 7.25, 8.25))
     gyri = [box_distance((z, y - side * 5, x), (8.25, 2.25, 8.25)) for side in (-1, 1)]
     distance = np.minimum(trunk, np.minimum(*gyri))
-    found = m.cortical_thickness_mm(layered(2 - distance, 2.0), (0.5,) * 3, FETA)
-    assert found["mean"] == pytest.approx(2, abs=0.1)
-    assert found["p5"] == pytest.approx(2, abs=0.25)
+    thickness_mm = m.cortical_thickness_mm(layered(2 - distance, 2.0), (0.5,) * 3, FETA)
+    assert thickness_mm["mean"] == pytest.approx(2, abs=0.1)
+    assert thickness_mm["p5"] == pytest.approx(2, abs=0.25)
 
 
-def test_there_is_none_without_both_surfaces() -> None:
+def test_the_thickness_is_none_without_both_surfaces() -> None:
     none = {"mean": None, "p5": None}
     label = layered(10 - radius(*frame(14, ONE)), 3.0)
     assert m.cortical_thickness_mm(label * 0, ONE, FETA) == none

@@ -17,7 +17,7 @@ turns = st.tuples(*[st.floats(-45, 45)] * 3)
 
 @settings(max_examples=10, deadline=None)
 @given(spacing=st.sampled_from(SPACINGS), turn=turns)
-def test_surfaces_of_a_sphere_and_a_torus(spacing: Spacing, turn: tuple) -> None:
+def test_the_surface_of_a_sphere_and_a_torus_is_measured(spacing: Spacing, turn: tuple) -> None:
     where = frame(22, spacing, turn)
     assert surface_mm2(radius(*where) < 18, spacing) == pytest.approx(4 * math.pi * 18**2, rel=0.01)
     ring = torus(where, 13, 6)
@@ -26,15 +26,15 @@ def test_surfaces_of_a_sphere_and_a_torus(spacing: Spacing, turn: tuple) -> None
 
 @settings(max_examples=5, deadline=None)
 @given(turn=turns)
-def test_a_sphere_cut_in_two_by_a_narrow_fissure(turn: tuple) -> None:
+def test_a_fissure_through_a_sphere_adds_its_surface(turn: tuple) -> None:
     """Two discs more than the sphere, one strip less: 1.5 - width / diameter."""
     z, y, x = frame(25, ONE, turn)
     cut = (radius(z, y, x) < 22) & (np.abs(x) > 1.5)
-    found = m.gyrification(np.where(cut, 3, 0).astype(np.uint8), ONE, FETA)
-    assert found == pytest.approx(1.5 - 3 / 44, rel=0.06)
+    index = m.gyrification(np.where(cut, 3, 0).astype(np.uint8), ONE, FETA)
+    assert index == pytest.approx(1.5 - 3 / 44, rel=0.06)
 
 
-def test_one_where_smooth_and_more_with_the_depth_of_sulci() -> None:
+def test_the_index_is_one_if_smooth_and_grows_with_the_depth_of_sulci() -> None:
     z, y, x = frame(40, ONE)
     waves = np.sin(12 * np.arctan2(y, x))
     index = [
@@ -47,7 +47,7 @@ def test_one_where_smooth_and_more_with_the_depth_of_sulci() -> None:
     assert index[2] > index[1] > 1.1
 
 
-def test_cavities_are_no_folds_and_nothing_has_none() -> None:
+def test_cavities_do_not_count_as_folds_and_an_empty_map_gives_none() -> None:
     distance = radius(*frame(25, ONE))
     hollow = np.where((distance < 20) & (distance > 12), 3, 0).astype(np.uint8)
     assert m.gyrification(hollow, ONE, FETA) == pytest.approx(1, abs=0.01)

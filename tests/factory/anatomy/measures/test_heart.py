@@ -1,4 +1,4 @@
-"""Checks of heart labels on drawn hearts whose faults are known."""
+"""Checks of heart labels on synthetic hearts with known faults."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def failed(plane: np.ndarray) -> set[str]:
     return {name for name, passed in check_slice(plane).items() if not passed} - {"all"}
 
 
-def test_a_sound_heart_passes(plane: np.ndarray) -> None:
+def test_a_plausible_heart_passes(plane: np.ndarray) -> None:
     assert failed(plane) == set()
     assert check_slice(plane)["all"]
 
 
-def test_each_fault_is_found_by_its_own_check(plane: np.ndarray) -> None:
+def test_each_fault_fails_its_own_check(plane: np.ndarray) -> None:
     open_wall = plane.copy()
     open_wall[24, 33:39] = 0  # out of the pool, away from the RV
     assert failed(open_wall) == {"myocardium closed around the LV pool"}
@@ -55,9 +55,9 @@ def test_pieces_of_a_stack_are_counted_in_three_dimensions(plane: np.ndarray) ->
     joined[1] = two
     assert not check_stack(joined)["rv in one piece"]
     joined[1] = 0  # an empty slice between: every structure falls in two
-    found = check_stack(joined)
-    assert not found["myocardium in one piece"]
-    assert found["is there"]  # asked only of the slices that hold tissue
+    checks = check_stack(joined)
+    assert not checks["myocardium in one piece"]
+    assert checks["is there"]  # asked only of the slices that hold tissue
 
 
 def test_volumes_are_millilitres(plane: np.ndarray) -> None:
@@ -65,7 +65,7 @@ def test_volumes_are_millilitres(plane: np.ndarray) -> None:
     assert ml["lv_pool"] == pytest.approx(np.pi * 36 * 1.5**2 * 32 / 1000, rel=0.05)
 
 
-def test_a_path_turns_back_by_a_share_of_its_way() -> None:
+def test_path_reversal_is_a_share_of_the_distance_between_the_ends() -> None:
     assert path_reversal(np.array([1.0, 2, 3])) == path_reversal(np.array([9.0, 5, 5, 1])) == 0
     assert path_reversal(np.array([0.0, 6, 4, 10])) == pytest.approx(0.2)
     assert path_reversal(np.array([10.0, 4, 6, 0])) == pytest.approx(0.2)

@@ -24,13 +24,13 @@ def test_volumes_are_voxels_times_their_size() -> None:
 
 
 @pytest.mark.parametrize("spacing", [(0.5,) * 3, ONE, (2.0, 1.0, 0.8)])
-def test_the_volume_of_an_ellipsoid_however_turned(spacing: tuple[float, float, float]) -> None:
+def test_the_volume_of_a_turned_ellipsoid_is_exact(spacing: tuple[float, float, float]) -> None:
     half = (12.0, 18.0, 15.0)
     for turn in ((0, 0, 0), (30, 20, 10)):
         inside = ellipsoid(frame(20, spacing, turn, (0.2, -0.3, 0.4)), half)
-        found = m.volumes_ml(np.where(inside, WHITE, 0).astype(np.uint8), spacing, FETA)
+        volumes = m.volumes_ml(np.where(inside, WHITE, 0).astype(np.uint8), spacing, FETA)
         ml = 4 / 3 * math.pi * math.prod(half) / 1000
-        assert found["white_matter"] == pytest.approx(ml, rel=0.005)
+        assert volumes["white_matter"] == pytest.approx(ml, rel=0.005)
 
 
 def test_the_ratio_is_lateral_ventricles_over_parenchyma() -> None:
@@ -43,7 +43,7 @@ def test_the_ratio_is_lateral_ventricles_over_parenchyma() -> None:
         assert ratio == pytest.approx(capsules / (brain - capsules), rel=0.03)
 
 
-def test_the_ratio_where_something_is_missing() -> None:
+def test_the_ratio_is_none_or_zero_if_a_tissue_is_missing() -> None:
     label = np.full((6, 6, 6), WHITE, np.uint8)
     assert m.ventricle_brain_ratio(label, ONE, FETA) == 0
     assert m.ventricle_brain_ratio(label * 0, ONE, FETA) is None

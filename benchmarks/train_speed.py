@@ -24,7 +24,7 @@ from report_table import bars, write_results
 from factory.families.registry import load_training
 from factory.families.spade.train import train as train_spade
 from factory.families.stylegan2.data import PlaneSampler
-from factory.families.stylegan2.job import config_of
+from factory.families.stylegan2.job import network_config
 from factory.families.stylegan2.train import train as train_stylegan2
 from factory.imaging.boxes import bounding_box
 from factory.imaging.orientations import cut, grow_side
@@ -127,7 +127,7 @@ def stylegan2(steps: int) -> dict[str, float]:
                 planes.append(Plane(head.id, 2 * image[None] - 1, label))
     labels = len(TONES)
     watched = Watched(PlaneSampler(planes, labels, recipe.slices, recipe.seed))
-    config = config_of(recipe, planes, labels)
+    config = network_config(recipe, planes, labels)
     return timed(
         lambda run: train_stylegan2(recipe, config, watched, run, None, lambda *_: None),  # type: ignore
         watched, recipe.batch,

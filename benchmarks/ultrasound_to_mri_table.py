@@ -18,16 +18,15 @@ import torch
 
 from factory.families.registry import load_training
 from factory.families.ultrasound_to_mri.data import ultrasound_plane
-from factory.families.ultrasound_to_mri.job import head_records
-from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, drawn
+from factory.families.ultrasound_to_mri.job import split_head_records
+from factory.families.ultrasound_to_mri.painter import UltrasoundPainter, paint_planes
 from factory.families.ultrasound_to_mri.scoring import (
-    COLUMNS,
-    deformations,
-    pictured,
-    real_rows,
-    references,
+    deformation_scores,
+    draw_comparison,
+    real_mri_rows,
+    reference_planes,
 )
-from factory.metrics.deformation import summary_row
+from factory.metrics.deformation import COLUMNS, summary_row
 from factory.storage.subjects.load import load_subject
 from factory.training.data import held_out_subjects
 
@@ -41,12 +40,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL")
     options = parser.parse_args()
     recipe = load_training(options.recipe, options.set).spec
-    records = head_records(recipe.ultrasound)[1]
+    records = split_head_records(recipe.ultrasound)[1]
     heads = [load_subject(r, None) for r in records]
     us = np.stack([ultrasound_plane(head) for head in heads])
-    against = references(held_out_subjects(recipe.subjects))
-    rows = [(*r, "", "") for r in real_rows(against)]
-    rows.append((*summary_row("the ultrasound itself", deformations(us, against)), "", ""))
+    against = reference_planes(held_out_subjects(recipe.subjects))
+    rows = [(*r, "", "") for r in real_mri_rows(against)]
+    rows.append((*summary_row("the ultrasound itself", deformation_scores(us, against)), "", ""))
     pictures = {}
     for argument in options.models:
         name, _, folder = argument.partition("=")
@@ -56,15 +55,15 @@ def main() -> None:
         held_out = {r["id"] for r in records} | set(recipe.subjects.hold_out)
         if training_ids & held_out:
             parser.error(f"{name}: learnt from {', '.join(sorted(training_ids & held_out))}")
-        pictures[name] = drawn(painter.generator, us)
-        scores = deformations(pictures[name], against)
+        pictures[name] = paint_planes(painter.generator, us)
+        scores = deformation_scores(pictures[name], against)
         rows.append((*summary_row(name, scores), training["steps"], training["hours"]))
         print(name, rows[-1][1:], flush=True)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "steps", "hours"])
     options.output.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.output / "table.csv", index=False)
     (options.output / "table.md").write_text(markdown(table), encoding="utf-8")
-    pictured(options.output / "table.png", us, pictures, [plane for plane, _ in against])
+    draw_comparison(options.output / "table.png", us, pictures, [plane for plane, _ in against])
     print(markdown(table))
 
 

@@ -20,7 +20,7 @@ from factory.evaluation.generated_images import (
 )
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.families.registry import load_training
-from factory.families.stylegan2.data import read as read_planes
+from factory.families.stylegan2.data import read_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.lookup import find_recipe
 from factory.planning.compatibility import subject_warnings

@@ -10,9 +10,9 @@ from factory.errors import FactoryError
 from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.families.feature_extractors import extractor_note, find_extractor, images_to_compare
-from factory.families.stylegan2.data import read, split, table_of
+from factory.families.stylegan2.data import find_label_table, read_planes, split_by_subject
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.snapshots import Judge
+from factory.families.stylegan2.snapshots import SampleJudge
 from factory.metrics.distribution import remarks
 from factory.storage.subjects.slices import cut_planes
 
@@ -48,8 +48,10 @@ def compare_slices(
     if extractor is not None:
         metrics = recipe.metrics.model_copy(update={"extractor": extractor})
         recipe = recipe.model_copy(update={"metrics": metrics})
-    planes, held_out = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
-    judge = Judge(recipe, planes, table_of(recipe.slices, planes))
+    planes, held_out = split_by_subject(
+        read_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
+    )
+    judge = SampleJudge(recipe, planes, find_label_table(recipe.slices, planes))
     if judge.real.shape[1] > 1:
         raise FactoryError(
             f"slices: {judge.real.shape[1]} image channels; a dataset's image has one"

@@ -1,6 +1,6 @@
-"""Label maps as a seeded stream of training batches, slices or volumes.
+"""Label maps, slices or volumes, as a seeded stream of training batches.
 
-What a step sees is a function of (seed, step) alone, as in factory.training.slices.
+The batch of a step is a function of (seed, step) alone, as in factory.training.slices.
 """
 
 import numpy as np
@@ -10,16 +10,23 @@ from factory.training.recipe import Augment
 
 
 class MapSampler:
-    """Draws global batches from label maps, each as likely as every other, and augments them."""
+    """Draws global batches of augmented label maps, each of which is equally likely.
+
+    Attributes:
+        maps: Label maps uint8 (N, *shape).
+        augment: The random transform of each map.
+        seed: Seed of the stream.
+    """
 
     def __init__(self, label_NS: np.ndarray, augment: Augment, seed: int) -> None:
         self.maps, self.augment, self.seed = label_NS, augment, seed
 
     def __len__(self) -> int:
+        """Return the number of label maps."""
         return len(self.maps)
 
     def batch(self, step: int, size: int) -> np.ndarray:
-        """The global batch of a step: uint8 (B, *shape)."""
+        """Draw the global batch of a step, uint8 (size, *shape)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = rng.integers(len(self.maps), size=size)
-        return np.stack([transform_in_plane(self.maps[i], self.augment, rng) for i in chosen])
+        indices = rng.integers(len(self.maps), size=size)
+        return np.stack([transform_in_plane(self.maps[i], self.augment, rng) for i in indices])

@@ -1,131 +1,184 @@
-"""Anatomies between anatomies: paths through the latent codes of a label VAE (Amirrajab et al.).
+"""New anatomies from the latent codes of a label VAE (Amirrajab et al.).
 
-Within a subject, the codes of its slices are interpolated to another number of slices; between
-two subjects, both are brought to one number of slices first, and then slice by slice to the other.
+Within a subject, the codes of its slices are interpolated to another number of slices. Between two
+subjects, both are first brought to the same number of slices, and then interpolated slice by slice.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from factory.families.label_vae.label_maps import maps, positions
+from factory.families.label_vae.label_maps import slice_positions, subject_maps
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.label_vae import PATHS, LabelVae, LabelVaeConfig, path, prior
 from factory.models.spade.network import one_hot
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject
 
 BATCH = 32
-"""Maps a forward pass. Fixed: convolutions differ in the last bits between batch sizes."""
+"""Label maps of a forward pass. It is fixed, since convolutions of other batch sizes differ in the
+last bits."""
 
 
-def spacing_within(dz_mm: float, slices: int, wanted: int) -> float:
-    """Spacing (mm) of `wanted` slices over the span of `slices` of them: (n − 1) · dz / (m − 1)."""
-    return (slices - 1) * dz_mm / (wanted - 1) if wanted > 1 else dz_mm
+def resampled_spacing_mm(spacing_mm: float, slices: int, count: int) -> float:
+    """Return the spacing of `count` slices over the extent of `slices`: (n − 1) · dz / (m − 1)."""
+    return (slices - 1) * spacing_mm / (count - 1) if count > 1 else spacing_mm
 
 
 class LabelVaeCodec:
-    """A label VAE of a model folder, loaded once: label maps to codes and back.
+    """A label VAE from a model folder: encodes label maps, and decodes latent codes.
 
-    card: its JSON card. Raises WeightsError where the folder is not a label VAE.
+    Attributes:
+        card: The model's JSON card.
+        device: Where it computes.
+        config: The configuration of the network.
+        vae: The network.
     """
 
     def __init__(self, folder: Path, device: torch.device | None = None) -> None:
-        """device: by default the CPU."""
+        """Load the network.
+
+        Args:
+            folder: The model folder.
+            device: Where it computes; by default the CPU.
+
+        Raises:
+            WeightsError: The folder does not contain a label VAE.
+        """
         self.card, self.device = read_card(folder), device or torch.device("cpu")
         if self.card["family"] != "label_vae":
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected 'label_vae'")
         self.config = LabelVaeConfig(**self.card["config"])
-        self.vae: Any = load_weights(folder, "vae", LabelVae(self.config), self.card).to(
-            self.device
-        )
+        self.vae = LabelVae(self.config)
+        load_weights(folder, "vae", self.vae, self.card).to(self.device)
 
     @torch.inference_mode()
-    def encode(self, maps: np.ndarray) -> Tensor:
-        """The codes μ (N, Z) of label maps uint8 (N, *shape)."""
+    def encode(self, label_NS: np.ndarray) -> Tensor:
+        """Return the codes μ (N, Z) of label maps uint8 (N, *shape)."""
         codes = []
-        for start in range(0, len(maps), BATCH):
-            part = torch.from_numpy(np.ascontiguousarray(maps[start : start + BATCH]))
-            codes.append(self.vae.encode(one_hot(part.to(self.device), self.config.labels))[0])
+        for start in range(0, len(label_NS), BATCH):
+            batch = torch.from_numpy(np.ascontiguousarray(label_NS[start : start + BATCH]))
+            mu_BZ, _ = self.vae.encode(one_hot(batch.to(self.device), self.config.labels))
+            codes.append(mu_BZ)
         return torch.cat(codes).cpu()
 
     @torch.inference_mode()
     def decode(self, codes_NZ: Tensor) -> np.ndarray:
-        """Label maps uint8 (N, *shape)."""
-        maps = [
-            self.vae.decode(part.to(self.device)).argmax(1).cpu().numpy()
-            for part in codes_NZ.split(BATCH)
+        """Return the label maps uint8 (N, *shape) of codes."""
+        label_maps = [
+            self.vae.decode(batch.to(self.device)).argmax(1).cpu().numpy()
+            for batch in torch.split(codes_NZ, BATCH)
         ]
-        return np.concatenate(maps).astype(np.uint8)
+        return np.concatenate(label_maps).astype(np.uint8)
 
-    def prior(self, count: int, seed: int) -> np.ndarray:
-        """Label maps (count, *shape) of codes drawn from N(0, 1)."""
+    def draw_from_prior(self, count: int, seed: int) -> np.ndarray:
+        """Return label maps uint8 (count, *shape) of codes sampled from N(0, 1)."""
         rng = torch.Generator().manual_seed(seed)
         return self.decode(prior(count, self.config.latent, rng))
 
     def codes(self, subject: Subject, slices: int, method: str) -> Tensor:
-        """A subject's codes: of `slices` slices (slices, Z), or of the whole volume (1, Z)."""
-        codes = self.encode(maps(subject, self.config.shape))
+        """Return the codes of a subject.
+
+        Args:
+            subject: The subject.
+            slices: Number of slices to which the codes are interpolated.
+            method: "linear" or "spherical".
+
+        Returns:
+            A code for each slice (slices, Z); of a model of volumes one code (1, Z).
+        """
+        codes = self.encode(subject_maps(subject, self.config.shape))
         if len(self.config.shape) == 3:
             return codes
-        return path(codes, torch.from_numpy(positions(len(codes), slices)), method)
+        return path(codes, torch.from_numpy(slice_positions(len(codes), slices)), method)
 
 
-def within(
-    latents: LabelVaeCodec, subject: Subject, slices: int, method: str = "linear"
+def interpolate_within(
+    codec: LabelVaeCodec, subject: Subject, slices: int, method: str = "linear"
 ) -> Subject:
-    """The subject's anatomy in `slices` slices over the span of those that hold tissue.
+    """Return the anatomy of a subject in another number of slices over the same extent.
 
-    method: linear or spherical. The image is left behind: no one took it there.
+    Args:
+        codec: The label VAE.
+        subject: The subject.
+        slices: The new number of slices.
+        method: "linear" or "spherical".
+
+    Returns:
+        The subject without an image, since no scanner has seen the new slices.
     """
-    label = stacked(latents.decode(latents.codes(subject, slices, method)))
-    return made(subject, subject.id, label, depth_mm(subject, len(label)), {})
+    label = as_volume(codec.decode(codec.codes(subject, slices, method)))
+    return make_subject(subject, subject.id, label, slice_spacing_mm(subject, len(label)), {})
 
 
-def between(
-    latents: LabelVaeCodec,
+def interpolate_between(
+    codec: LabelVaeCodec,
     first: Subject,
     last: Subject,
     steps: int,
     slices: int,
     method: str = "linear",
 ) -> list[Subject]:
-    """`steps` anatomies on the way from one subject to another, neither of them included, the k-th
-    at t = k / (steps + 1)."""
-    return [at(latents, first, last, k / (steps + 1), slices, method) for k in range(1, steps + 1)]
+    """Return anatomies between two subjects, at t = k / (steps + 1) for k = 1 … steps.
+
+    For the other arguments see `interpolate_at`.
+    """
+    return [
+        interpolate_at(codec, first, last, k / (steps + 1), slices, method)
+        for k in range(1, steps + 1)
+    ]
 
 
-def at(
-    latents: LabelVaeCodec,
+def interpolate_at(
+    codec: LabelVaeCodec,
     first: Subject,
     last: Subject,
     t: float,
     slices: int,
     method: str = "linear",
 ) -> Subject:
-    """The anatomy at t in [0, 1] between two subjects: both brought to `slices` slices, then slice
-    by slice from one to the other; its spacing lies at t between theirs."""
-    ends = [latents.codes(s, slices, method) for s in (first, last)]
-    label = stacked(latents.decode(PATHS[method](ends[0], ends[1], t)))
-    a, b = (depth_mm(s, len(label)) for s in (first, last))
-    about = {"between": [first.id, last.id], "t": round(t, 6)}
-    return made(first, f"{first.id}-{last.id}-{t:.4f}", label, (1 - t) * a + t * b, about)
+    """Return the anatomy at one position between two subjects.
+
+    Args:
+        codec: The label VAE.
+        first: The subject at t = 0.
+        last: The subject at t = 1.
+        t: The position, 0 to 1. The spacing of the slices is interpolated at t as well.
+        slices: Number of slices.
+        method: "linear" or "spherical".
+    """
+    ends = [codec.codes(s, slices, method) for s in (first, last)]
+    label = as_volume(codec.decode(PATHS[method](ends[0], ends[1], t)))
+    a, b = (slice_spacing_mm(s, len(label)) for s in (first, last))
+    origin = {"between": [first.id, last.id], "t": round(t, 6)}
+    return make_subject(first, f"{first.id}-{last.id}-{t:.4f}", label, (1 - t) * a + t * b, origin)
 
 
-def stacked(maps: np.ndarray) -> np.ndarray:
-    """Decoded maps as one volume [z, y, x]: slices as they come, or the single volume."""
-    return maps[0] if maps.ndim == 4 else maps
+def as_volume(label_maps: np.ndarray) -> np.ndarray:
+    """Return decoded label maps as one volume [z, y, x]: all slices, or the only volume."""
+    return label_maps[0] if label_maps.ndim == 4 else label_maps
 
 
-def depth_mm(subject: Subject, wanted: int) -> float:
-    """Spacing of `wanted` slices over the span of the subject's slices that hold tissue."""
+def slice_spacing_mm(subject: Subject, count: int) -> float:
+    """Return the spacing of `count` slices over the extent of a subject's tissue."""
     filled = np.flatnonzero(subject.label.any(axis=(1, 2)))
-    return spacing_within(subject.grid.spacing[0], int(np.ptp(filled)) + 1, wanted)
+    return resampled_spacing_mm(subject.grid.spacing[0], int(np.ptp(filled)) + 1, count)
 
 
-def made(like: Subject, id: str, label: np.ndarray, dz: float, about: dict) -> Subject:
+def make_subject(
+    template: Subject, id: str, label: np.ndarray, spacing_mm: float, metadata: JsonObject
+) -> Subject:
+    """Return a subject with a new label map.
+
+    Args:
+        template: Gives the in-plane spacing, the label table and the metadata.
+        id: The new id.
+        label: uint8 [z, y, x].
+        spacing_mm: The spacing of the slices.
+        metadata: Added to the template's metadata.
+    """
     z, y, x = label.shape
-    grid = Grid.centred((z, y, x), (dz, *like.grid.spacing[1:]))
-    return Subject(id, label, grid, like.table, None, {**like.metadata, **about})
+    grid = Grid.centred((z, y, x), (spacing_mm, *template.grid.spacing[1:]))
+    return Subject(id, label, grid, template.table, None, {**template.metadata, **metadata})

@@ -1,4 +1,4 @@
-"""What the training recipe of a label VAE may say."""
+"""The training recipe of a label VAE."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ Share = Annotated[float, Field(ge=0, le=1), allowed("a number from 0 to 1")]
 
 
 class VaeModel(Section):
-    """See factory.models.label_vae.LabelVaeConfig."""
+    """The network; see factory.models.label_vae.LabelVaeConfig."""
 
     latent: Count = 64
     width: Annotated[int, Field(gt=0, multiple_of=4), allowed("a multiple of 4")] = 16
@@ -21,20 +21,32 @@ class VaeModel(Section):
 
 
 class VaeLoss(Section):
-    """Cross-entropy in nats a map, plus beta times the KL in nats. beta grows from 0 over the
-    first `anneal` of the steps: codes are learnt before they are pressed together."""
+    """The loss: cross-entropy plus beta times the KL divergence, both in nats for each label map.
+
+    Attributes:
+        beta: The final weight of the KL divergence.
+        anneal: The share of the steps over which the weight rises from 0 to beta, so that the codes
+            become informative before they are pulled towards the prior.
+    """
 
     beta: Weight = 1.0
     anneal: Share = 0.2
 
 
 class LabelVaeTraining(Training):
-    """`factory train` for the label VAE.
+    """The training recipe of a label VAE.
 
-    shape: (y, x) to learn slices, (z, y, x) to learn volumes. steps: at most; at half of them the
-    rate begins to fall to 0. patience: rows of losses.csv in which the held-out loss may fail to
-    fall before the training ends; 0 goes on to the last step. ema: of the weights that are scored
-    and exported, those at the least held-out loss.
+    Attributes:
+        subjects: The subjects to train on, and the ones to hold out.
+        shape: (y, x) to train on slices, (z, y, x) to train on volumes, in voxels.
+        model: The network.
+        loss: The weights of the loss.
+        augment: Random transforms of the label maps.
+        learning_rate: The rate of Adam during the first half of the steps; then it falls to 0.
+        ema: Decay of the averaged weights, which are scored and exported.
+        steps: The largest number of steps.
+        patience: The number of rows of losses.csv without a lower held-out loss after which the
+            training stops; 0 continues to the last step.
     """
 
     family: Annotated[Literal["label_vae"], one_of(("label_vae",))]

@@ -23,9 +23,9 @@ class StyleGan2(Family):
     def painter(
         self, folder: Path, card: Card, device: "torch.device", fusion: Path | None
     ) -> Painter:
-        from factory.families.stylegan2.painter import OwnImages
+        from factory.families.stylegan2.painter import GeneratedImagePainter
 
-        return OwnImages(folder, device)
+        return GeneratedImagePainter(folder, device)
 
     def makes_images(self, card: Card) -> bool:
         return bool(card["config"]["image_channels"])

@@ -20,10 +20,10 @@ from factory.storage.subjects.slices import (
 from factory.storage.subjects.types import LabelTable
 
 
-def read(part: Slices, resolution: int) -> list[Plane]:
+def read_planes(part: Slices, resolution: int) -> list[Plane]:
     """Every slice of the recipe's source that can be learnt from. Raises SubjectError,
     RecipeError."""
-    return usable(part, _source(part, resolution))
+    return usable_planes(part, _source(part, resolution))
 
 
 def _source(part: Slices, resolution: int) -> list[Plane]:
@@ -40,7 +40,7 @@ def _source(part: Slices, resolution: int) -> list[Plane]:
     return read_chaos_planes(part.chaos.path, resolution, part.chaos.contrast)
 
 
-def usable(part: Slices, planes: list[Plane]) -> list[Plane]:
+def usable_planes(part: Slices, planes: list[Plane]) -> list[Plane]:
     """Those that something can be learnt from: all, but where label maps alone are learnt.
     Raises RecipeError where there are none."""
     some = planes if part.image else [p for p in planes if p.label is not None]
@@ -49,7 +49,7 @@ def usable(part: Slices, planes: list[Plane]) -> list[Plane]:
     return some
 
 
-def table_of(part: Slices, planes: list[Plane]) -> LabelTable | None:
+def find_label_table(part: Slices, planes: list[Plane]) -> LabelTable | None:
     """The label table of the pairs; None where images alone are learnt."""
     if not part.paired or all(p.label is None for p in planes):
         return None
@@ -68,7 +68,9 @@ def table_of(part: Slices, planes: list[Plane]) -> LabelTable | None:
     return LabelTable(names, tuple(colours[i % len(colours)] for i in range(len(names))))
 
 
-def split(planes: list[Plane], hold_out: tuple[str, ...]) -> tuple[list[Plane], list[Plane]]:
+def split_by_subject(
+    planes: list[Plane], hold_out: tuple[str, ...]
+) -> tuple[list[Plane], list[Plane]]:
     """Learnt from and held out, by subject. Raises RecipeError for a subject that is not there."""
     subjects = sorted({p.subject for p in planes})
     for name in hold_out:

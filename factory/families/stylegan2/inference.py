@@ -30,9 +30,9 @@ class LatentSampler:
 
     def __init__(self, folder: str) -> None:
         place = find_model(folder, KEY)
-        self.card = drawing_card(folder)
+        self.card = read_drawing_card(folder)
         self.config = StyleGanConfig(**self.card["config"])
-        self.table = table_of(self.card)
+        self.table = card_label_table(self.card)
         generator = Generator(self.config, torch.Generator().manual_seed(0))
         self.generator: Any = load_weights(place, "generator", generator, self.card)
 
@@ -76,7 +76,7 @@ class LatentSampler:
         return styles
 
 
-def drawing_card(folder: str) -> dict[str, Any]:
+def read_drawing_card(folder: str) -> dict[str, Any]:
     """The card of a model that latents can be drawn from. Raises FactoryError, WeightsError."""
     place = find_model(folder, KEY)
     card = read_card(place)
@@ -89,7 +89,7 @@ def drawing_card(folder: str) -> dict[str, Any]:
     return card
 
 
-def table_of(card: dict[str, Any]) -> LabelTable:
+def card_label_table(card: dict[str, Any]) -> LabelTable:
     found = card.get("label_table")
     if not found:
         return UNLABELLED

@@ -12,10 +12,20 @@ import torch
 from factory.config.loading import CheckedDocument
 from factory.errors import FactoryError, RecipeError
 from factory.families.feature_extractors import find_extractor, images_to_compare
-from factory.families.stylegan2.data import PlaneSampler, read, split, table_of
+from factory.families.stylegan2.data import (
+    PlaneSampler,
+    find_label_table,
+    read_planes,
+    split_by_subject,
+)
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.snapshots import Judge, Snapshots, described, seen
-from factory.families.stylegan2.train import networks, train
+from factory.families.stylegan2.snapshots import (
+    SampleJudge,
+    Snapshots,
+    generator_entries,
+    spacing_entry,
+)
+from factory.families.stylegan2.train import build_networks, train
 from factory.models.checkpoint import load_state, load_weights, read_card, save_model
 from factory.models.stylegan2.network import Generator, StyleGanConfig
 from factory.storage.subjects.slices import TABLES, Plane
@@ -49,24 +59,26 @@ def parts(recipe: StyleGanTraining) -> tuple[str, ...]:
 
 
 def work(recipe: StyleGanTraining, part: str, run: Run) -> None:
-    planes, _ = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
-    table = table_of(recipe.slices, planes)
+    planes, _ = split_by_subject(
+        read_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
+    )
+    table = find_label_table(recipe.slices, planes)
     labels = len(table.names) if table else 0
-    config = config_of(recipe, planes, labels)
+    config = network_config(recipe, planes, labels)
     sampler = PlaneSampler(planes, labels, recipe.slices, recipe.seed)
     start = None
     if recipe.start:
-        start = started_from(Path(recipe.start), config, networks(recipe, config)["ema"])
+        start = load_start(Path(recipe.start), config, build_networks(recipe, config)["ema"])
     snapshots = Snapshots(recipe, planes, table, run.folder) if run.rank == 0 else None
     train(recipe, config, sampler, run, start, snapshots or (lambda *_: None))
 
 
-def config_of(recipe: StyleGanTraining, planes: list[Plane], labels: int) -> StyleGanConfig:
+def network_config(recipe: StyleGanTraining, planes: list[Plane], labels: int) -> StyleGanConfig:
     channels = len(planes[0].image) if recipe.slices.image else 0
     return StyleGanConfig(recipe.resolution, channels, labels, **recipe.model.model_dump())
 
 
-def started_from(folder: Path, config: StyleGanConfig, into: torch.nn.Module) -> torch.nn.Module:
+def load_start(folder: Path, config: StyleGanConfig, into: torch.nn.Module) -> torch.nn.Module:
     """The generator of a model folder. Raises RecipeError where it is another's shape."""
     card = read_card(folder)
     differing = [k for k, v in asdict(config).items() if card["config"].get(k) != v]
@@ -89,10 +101,12 @@ def export(loaded: CheckedDocument[StyleGanTraining], output: Path) -> Path:
         raise FactoryError(f"{folder}: no snapshot beyond the start; nothing to export")
     kimg = best.get("fid", best.get("kid"))
     chosen = folder / "snapshots" / f"kimg-{kimg:08.2f}"
-    planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
-    table = table_of(recipe.slices, planes)
-    config = config_of(recipe, planes, len(table.names) if table else 0)
-    modules = networks(recipe, config)
+    planes, held = split_by_subject(
+        read_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
+    )
+    table = find_label_table(recipe.slices, planes)
+    config = network_config(recipe, planes, len(table.names) if table else 0)
+    modules = build_networks(recipe, config)
     hours = load_state(folder / "checkpoint.safetensors", modules, {})["hours"]
     generator = modules["ema"]
     load_weights(chosen, "generator", generator, read_card(chosen))
@@ -101,9 +115,9 @@ def export(loaded: CheckedDocument[StyleGanTraining], output: Path) -> Path:
     slices = {k: v for k, v in loaded.data["slices"].items() if k == "hold_out"}
     card: dict[str, Any] = {
         "name": recipe.name,
-        **described(recipe, config, table),
+        **generator_entries(recipe, config, table),
         "training": {
-            **seen(recipe),
+            **spacing_entry(recipe),
             "kimg": kimg,
             "kimg_trained": rows[-1]["kimg"],
             "best": best,
@@ -124,10 +138,12 @@ def export(loaded: CheckedDocument[StyleGanTraining], output: Path) -> Path:
 def score(folder: Path, recipe: StyleGanTraining, output: Path) -> pd.DataFrame:
     """The model against the slices learnt from, and held-out ones where there are any; real
     against real split in half beside."""
-    planes, held = split(read(recipe.slices, recipe.resolution), recipe.slices.hold_out)
-    table = table_of(recipe.slices, planes)
+    planes, held = split_by_subject(
+        read_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
+    )
+    table = find_label_table(recipe.slices, planes)
     output.mkdir(parents=True, exist_ok=True)
-    judged = Judge(recipe, planes, table)
+    judged = SampleJudge(recipe, planes, table)
     card = read_card(folder)
     config = StyleGanConfig(**card["config"])
     rng = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from factory.seeding import derive_seed
 from factory.training.run import Run
 
 
-class Draws:
+class StepRandomness:
     """Random numbers of a step by purpose: this worker's rows of a global batch."""
 
     def __init__(self, seed: int, step: int, batch: int, run: Run) -> None:
@@ -50,9 +50,9 @@ class Losses:
     ) -> None:  # fmt: skip
         self.recipe, self.config, self.p = recipe, config, p
         self.generator, self.discriminator = generator, discriminator
-        self.transforms = augmentation_of(recipe)
-        self.draws = Draws(recipe.seed, step, recipe.batch, run)
-        self.half = Draws(recipe.seed, step, recipe.batch // 2, run)
+        self.transforms = augmentation_config(recipe)
+        self.draws = StepRandomness(recipe.seed, step, recipe.batch, run)
+        self.half = StepRandomness(recipe.seed, step, recipe.batch // 2, run)
         self.autocast = torch.autocast(
             run.device.type, torch.bfloat16, enabled=recipe.mixed_precision, cache_enabled=False
         )
@@ -107,7 +107,7 @@ class Losses:
             cuts = torch.where(draws.uniform(f"{purpose} mix") < chance, cuts, layers)
             w_BLZ = mix_styles(w_BLZ, generator.styles(other_BZ), cuts)
         fake_BCHW: Tensor = generator(w_BLZ, draws.noise(generator, purpose))
-        return fake_BCHW * mask(known_B111, self.config)
+        return fake_BCHW * channel_mask(known_B111, self.config)
 
     def seen(self, x_BCHW: Tensor, what: str) -> Tensor:
         """What the discriminator is shown: the same pipe for real and made, in float32."""
@@ -120,14 +120,14 @@ class Losses:
             return shown.contiguous(memory_format=torch.channels_last)
 
 
-def mask(known_B111: Tensor, config: StyleGanConfig) -> Tensor:
+def channel_mask(known_B111: Tensor, config: StyleGanConfig) -> Tensor:
     """1 for image channels, and for label channels where the real slice beside it had labels:
     where it had none, both sides show the discriminator blank ones."""
     ones = known_B111.new_ones(len(known_B111), config.image_channels, 1, 1)
     return torch.cat([ones, known_B111.expand(-1, config.labels, -1, -1)], 1)
 
 
-def augmentation_of(recipe: StyleGanTraining) -> AdaConfig:
+def augmentation_config(recipe: StyleGanTraining) -> AdaConfig:
     chosen = AdaConfig.of_groups(recipe.augmentation.groups)
     return replace(chosen, **dict.fromkeys(recipe.augmentation.without, False))
 

@@ -12,7 +12,7 @@ from factory.models.checkpoint import read_card
 from factory.storage.subjects.types import Subject
 
 
-class OwnImages:
+class GeneratedImagePainter:
     """card: the model's JSON card."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:

@@ -15,11 +15,11 @@ from matplotlib import colors
 from matplotlib import pyplot as plt
 
 COLUMNS = 12
-Drawn = tuple[np.ndarray, np.ndarray | None]
+Samples = tuple[np.ndarray, np.ndarray | None]
 """Images (N, C, H, W) in [-1, 1], of no channels where there are none, and labels (N, H, W)."""
 
 
-def samples(path: Path, drawn: Drawn, table: LabelTable | None) -> None:
+def draw_samples(path: Path, drawn: Samples, table: LabelTable | None) -> None:
     """A grid, each image over its label map."""
     images, labels = drawn
     rows = [kind for kind, there in (("image", images.shape[1]), ("label", table)) if there]
@@ -36,7 +36,7 @@ def samples(path: Path, drawn: Drawn, table: LabelTable | None) -> None:
     _save(figure, path)
 
 
-def neighbours(
+def draw_neighbours(
     path: Path,
     drawn: np.ndarray,
     features: np.ndarray,
@@ -56,7 +56,7 @@ def neighbours(
     _save(figure, path)
 
 
-def curves(
+def draw_curves(
     path: Path, rows: list[dict[str, Any]], floor: Mapping[str, Any], names: list[str]
 ) -> None:
     """Each metric over kimg, with what real against real gives as a dashed line."""

@@ -27,7 +27,7 @@ SHOWN = 24
 SCORES = "scores.csv"
 
 
-class Judge:
+class SampleJudge:
     """Holds what is generated against real slices, by features."""
 
     def __init__(
@@ -63,9 +63,9 @@ class Judge:
             rows.append({"against": "real, split in half", **self.split_half_scores()})
         return pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), None)
 
-    def draw(self, generator: Generator) -> show.Drawn:
+    def draw(self, generator: Generator) -> show.Samples:
         metrics = self.recipe.metrics
-        return generated(generator, metrics.samples, metrics.seed, 1.0)
+        return generate_samples(generator, metrics.samples, metrics.seed, 1.0)
 
 
 class Snapshots:
@@ -75,7 +75,7 @@ class Snapshots:
         self, recipe: StyleGanTraining, planes: list[Plane], table: LabelTable | None, folder: Path
     ) -> None:
         self.recipe, self.table, self.folder = recipe, table, folder
-        self.judge = Judge(recipe, planes, table)
+        self.judge = SampleJudge(recipe, planes, table)
         self.floor = self.judge.split_half_scores()
 
     def __call__(self, ema: torch.nn.Module, kimg: float) -> None:
@@ -94,17 +94,17 @@ class Snapshots:
         name = f"kimg-{kimg:08.2f}"
         card = {
             "name": f"{self.recipe.name}, {kimg:g} kimg",
-            **described(self.recipe, ema.config, self.table),
-            "training": {**seen(self.recipe), "kimg": kimg},
+            **generator_entries(self.recipe, ema.config, self.table),
+            "training": {**spacing_entry(self.recipe), "kimg": kimg},
             "metrics": scores,
         }
-        save_model(self.folder / "snapshots" / name, {"generator": ema}, json_only(card))
+        save_model(self.folder / "snapshots" / name, {"generator": ema}, to_json(card))
         self.prune(rows)
         few = images[:SHOWN], None if labels is None else labels[:SHOWN]
-        show.samples(self.folder / "samples" / f"{name}.png", few, self.table)
+        show.draw_samples(self.folder / "samples" / f"{name}.png", few, self.table)
         real = self.judge.real, self.judge.features, self.judge.owners
-        show.neighbours(self.folder / "neighbours.png", compared, made, *real)
-        show.curves(self.folder / "scores.png", rows, self.floor, list(BEST))
+        show.draw_neighbours(self.folder / "neighbours.png", compared, made, *real)
+        show.draw_curves(self.folder / "scores.png", rows, self.floor, list(BEST))
 
     def rows(self) -> list[dict[str, Any]]:
         path = self.folder / SCORES
@@ -127,7 +127,7 @@ class Snapshots:
         (self.folder / "best.json").write_text(json.dumps(best, indent=2) + "\n", "utf-8")
 
 
-def described(
+def generator_entries(
     recipe: StyleGanTraining, config: StyleGanConfig, table: LabelTable | None
 ) -> dict[str, Any]:
     """What a card must say for samples to be drawn from its generator."""
@@ -138,19 +138,21 @@ def described(
     return {**card, "licence": recipe.licence}
 
 
-def seen(recipe: StyleGanTraining) -> dict[str, Any]:
+def spacing_entry(recipe: StyleGanTraining) -> dict[str, Any]:
     """The width of a pixel in mm, where the source says."""
     stacks = recipe.slices.short_axis
     return {"spacing_mm": [stacks.spacing_mm, stacks.spacing_mm]} if stacks else {}
 
 
-def json_only(card: dict[str, Any]) -> dict[str, Any]:
+def to_json(card: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(card, default=float))
     return plain
 
 
 @torch.inference_mode()
-def generated(generator: Generator, count: int, seed: int, truncation: float) -> show.Drawn:
+def generate_samples(
+    generator: Generator, count: int, seed: int, truncation: float
+) -> show.Samples:
     """count images (N, C, H, W) in [-1, 1] and label maps (N, H, W), None without label channels.
 
     Sample i depends on (seed, i) alone.

@@ -7,14 +7,14 @@ from torch import nn
 BETA2 = 0.99
 
 
-def lazy_adam(module: nn.Module, rate: float, every: int) -> torch.optim.Adam:
+def build_lazy_adam(module: nn.Module, rate: float, every: int) -> torch.optim.Adam:
     """Adam(0, 0.99) whose rate and decay make up for the extra steps of a regularisation every
     so many steps (Karras et al. 2020, appendix B)."""
     c = every / (every + 1)
     return torch.optim.Adam(module.parameters(), rate * c, (0.0, BETA2**c), eps=1e-8)
 
 
-def update(optimiser: torch.optim.Optimizer, module: nn.Module, world: int) -> None:
+def update_weights(optimiser: torch.optim.Optimizer, module: nn.Module, world: int) -> None:
     """A step with the gradients averaged over workers."""
     if world > 1:
         for parameter in module.parameters():
@@ -25,7 +25,7 @@ def update(optimiser: torch.optim.Optimizer, module: nn.Module, world: int) -> N
     optimiser.step()
 
 
-def passes(step: int, batch: int, every_kimg: float) -> bool:
+def crosses_multiple(step: int, batch: int, every_kimg: float) -> bool:
     """Whether a multiple of every_kimg lies within this step."""
     every = every_kimg * 1000
     return step * batch // every > (step - 1) * batch // every

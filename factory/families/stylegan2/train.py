@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from factory.families.stylegan2.data import PlaneSampler
 from factory.families.stylegan2.losses import Losses, mean_over_workers
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.steps import lazy_adam, passes, update
+from factory.families.stylegan2.steps import build_lazy_adam, crosses_multiple, update_weights
 from factory.models.checkpoint import load_state, save_state
 from factory.models.stylegan2.ada import AdaptiveP
 from factory.models.stylegan2.network import Discriminator, Generator, StyleGanConfig
@@ -27,7 +27,7 @@ EMA_SHARE = 10 / 32
 """Half-life of the averaged weights in batches of a thousand, where the recipe names none."""
 
 
-def networks(recipe: StyleGanTraining, config: StyleGanConfig) -> dict[str, nn.Module]:
+def build_networks(recipe: StyleGanTraining, config: StyleGanConfig) -> dict[str, nn.Module]:
     """generator, discriminator and ema: the same weights on every worker."""
     rng = torch.Generator().manual_seed(recipe.seed)
     generator, discriminator = Generator(config, rng), Discriminator(config, rng)
@@ -49,7 +49,7 @@ def train(
     with the averaged generator and the kimg it has seen, at the start too.
     Raises TrainingDiverged at the first loss that is not finite.
     """
-    modules = networks(recipe, config)
+    modules = build_networks(recipe, config)
     if started_from is not None:
         for name in ("generator", "ema"):
             modules[name].load_state_dict(started_from.state_dict())
@@ -60,8 +60,8 @@ def train(
     loss, batch = recipe.loss, recipe.batch
     r1_weight = loss.r1 if loss.r1 is not None else 0.0002 * config.resolution**2 / batch
     optimisers = {
-        "optimiser_g": lazy_adam(generator, recipe.learning_rate, loss.path_length_every),
-        "optimiser_d": lazy_adam(discriminator, recipe.learning_rate, loss.r1_every),
+        "optimiser_g": build_lazy_adam(generator, recipe.learning_rate, loss.path_length_every),
+        "optimiser_d": build_lazy_adam(discriminator, recipe.learning_rate, loss.r1_every),
     }
     ada = AdaptiveP(recipe.augmentation.target, recipe.augmentation.kimg * 1000, ADA_EVERY)
     path_mean = torch.zeros((), device=run.device)
@@ -80,7 +80,7 @@ def train(
     def learn(of: str, module: nn.Module, value: Tensor) -> None:
         optimisers[of].zero_grad()
         value.backward()
-        update(optimisers[of], module, run.world)
+        update_weights(optimisers[of], module, run.world)
 
     if run.rank == 0 and step == 0:
         snapshot(ema, 0.0)
@@ -127,5 +127,5 @@ def train(
                 plain = {"step": step, "hours": hours_before + run.hours(), "ada": ada.state(),
                          "path_mean": float(path_mean)}  # fmt: skip
                 save_state(checkpoint, modules, optimisers, plain)
-        if run.rank == 0 and (passes(step, batch, recipe.snapshot_kimg) or last):
+        if run.rank == 0 and (crosses_multiple(step, batch, recipe.snapshot_kimg) or last):
             snapshot(ema, step * batch / 1000)

@@ -82,7 +82,7 @@ class UnpairedSampler:
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         us_NHW, mri_MHW = self.sets
         us = [
-            self.augmented(turned(us_NHW[i], rng), rng)
+            self.augmented(flip_at_random(us_NHW[i], rng), rng)
             for i in rng.integers(len(us_NHW), size=size)
         ]
         mri = [self.augmented(mri_MHW[i], rng) for i in rng.integers(len(mri_MHW), size=size)]
@@ -94,7 +94,7 @@ class UnpairedSampler:
         )
 
 
-def turned(plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def flip_at_random(plane: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Front to back, left to right, both or neither, each as likely."""
     ways = tuple(axis for axis, turn in enumerate(rng.random(2) < 0.5) if turn)
     return np.flip(plane, ways)

@@ -9,7 +9,7 @@ import torch
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
 from factory.families.ultrasound_to_mri.data import UnpairedSampler, mri_planes, ultrasound_plane
-from factory.families.ultrasound_to_mri.methods import config_of, networks
+from factory.families.ultrasound_to_mri.methods import build_networks, network_config
 from factory.families.ultrasound_to_mri.recipe import Heads, UltrasoundToMriTraining
 from factory.families.ultrasound_to_mri.train import SNAPSHOTS, train
 from factory.models.checkpoint import load_state, save_model
@@ -44,10 +44,10 @@ def check(recipe: UltrasoundToMriTraining) -> None:
     if SIDE // stride < 4:
         raise RecipeError(f"model.depth: {recipe.model.depth}; allowed: at most 5")
     subject_records(recipe.subjects)
-    head_records(recipe.ultrasound)
+    split_head_records(recipe.ultrasound)
 
 
-def head_records(part: Heads) -> tuple[list[UltrasoundRecord], list[UltrasoundRecord]]:
+def split_head_records(part: Heads) -> tuple[list[UltrasoundRecord], list[UltrasoundRecord]]:
     """Records of the ultrasounds to learn from, and of those held out."""
     found = list_head_ultrasounds(part.path, part.circumference_mm)
     persons = sorted({r["person"] for r in found})
@@ -73,7 +73,7 @@ def parts(recipe: UltrasoundToMriTraining) -> tuple[str, ...]:
 
 def work(recipe: UltrasoundToMriTraining, part: str, run: Run) -> None:
     """One worker's share. Where nobody is held out, what is learnt from is drawn instead."""
-    learnt, held = (heads(r) for r in head_records(recipe.ultrasound))
+    learnt, held = (heads(r) for r in split_head_records(recipe.ultrasound))
     mri_MHW = mri(training_subjects(recipe.subjects, None))
     others = held_out_subjects(recipe.subjects)
     sampler = UnpairedSampler(learnt, mri_MHW, recipe.augment, recipe.seed)
@@ -90,15 +90,15 @@ def export(loaded: CheckedDocument[UltrasoundToMriTraining], output: Path) -> Pa
     """Write OUTPUT/model: A, B, C and the attention, their weights averaged."""
     recipe = loaded.spec
     folder = output / PART
-    generator = networks(recipe)["generator"]
+    generator = build_networks(recipe)["generator"]
     state = load_state(folder / "checkpoint.safetensors", {}, {})
-    learnt, held = head_records(recipe.ultrasound)
+    learnt, held = split_head_records(recipe.ultrasound)
     volumes = training_subjects(recipe.subjects, None)
     scores = {}
     for when in SNAPSHOTS:
         load_state(folder / f"{when}.safetensors", {"generator": generator}, {})
         scores[when] = snapshot_score(generator, recipe)
-    config = config_of(recipe)
+    config = network_config(recipe)
     card = {
         "name": recipe.name,
         "family": "ultrasound_to_mri",
@@ -137,21 +137,22 @@ def shareable(data: dict) -> dict:
 
 def snapshot_score(generator: torch.nn.Module, recipe: UltrasoundToMriTraining) -> float | None:
     """The mean deformation of a few held-out heads; None where nothing is held out."""
-    from factory.families.ultrasound_to_mri.scoring import deformations, drawn, references
+    from factory.families.ultrasound_to_mri.painter import paint_planes
+    from factory.families.ultrasound_to_mri.scoring import deformation_scores, reference_planes
 
-    held = head_records(recipe.ultrasound)[1]
+    held = split_head_records(recipe.ultrasound)[1]
     volumes = held_out_subjects(recipe.subjects)
     if not held or not volumes:
         return None
-    made = drawn(generator, spread(heads(held)))
-    return round(float(np.mean(deformations(made, references(volumes)))), 5)
+    made = paint_planes(generator, spread(heads(held)))
+    return round(float(np.mean(deformation_scores(made, reference_planes(volumes)))), 5)
 
 
 def score(folder: Path, recipe: UltrasoundToMriTraining, output: Path) -> pd.DataFrame | None:
     """Deformation of every held-out head; table and pictures to output."""
     from factory.families.ultrasound_to_mri.scoring import evaluate
 
-    held = head_records(recipe.ultrasound)[1]
+    held = split_head_records(recipe.ultrasound)[1]
     volumes = held_out_subjects(recipe.subjects)
     if not held or not volumes:
         return None

@@ -24,7 +24,7 @@ Pairs = dict[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Comparisons:
     """alike: (made, wanted) by the name of an L1 loss. adversarial: (real, fake) by the name of a
     discriminator; where that is switched off, the pair is let be."""
 
@@ -32,12 +32,12 @@ class Drawn:
     adversarial: Pairs
 
 
-def ours(nets: Networks, us: Tensor, mri: Tensor) -> Drawn:
+def ours(nets: Networks, us: Tensor, mri: Tensor) -> Comparisons:
     """Figure 2 and equations 1–9. Of the latents, that of A is the one to be reached by D's."""
     drawn, us_again, y = nets["generator"](us)
     us_back, y_back = nets["backward"](drawn)
     alike = {"reconstruction": (us_again, us), "projection": (us_back, us)}
-    return Drawn(
+    return Comparisons(
         alike,
         {
             "appearance": (mri, drawn),
@@ -48,32 +48,32 @@ def ours(nets: Networks, us: Tensor, mri: Tensor) -> Drawn:
     )
 
 
-def autoencoder(nets: Networks, us: Tensor, mri: Tensor) -> Drawn:
+def autoencoder(nets: Networks, us: Tensor, mri: Tensor) -> Comparisons:
     """A and C learn to draw MR again; ultrasound is shown to them only afterwards."""
     drawn, _, _ = nets["generator"](mri)
-    return Drawn({"reconstruction": (drawn, mri)}, {})
+    return Comparisons({"reconstruction": (drawn, mri)}, {})
 
 
-def gan(nets: Networks, us: Tensor, mri: Tensor) -> Drawn:
+def gan(nets: Networks, us: Tensor, mri: Tensor) -> Comparisons:
     """A and C against D_app alone."""
     drawn, _, _ = nets["generator"](us)
-    return Drawn({}, {"appearance": (mri, drawn)})
+    return Comparisons({}, {"appearance": (mri, drawn)})
 
 
-def cyclegan(nets: Networks, us: Tensor, mri: Tensor) -> Drawn:
+def cyclegan(nets: Networks, us: Tensor, mri: Tensor) -> Comparisons:
     """A and C one way, D and E the other, both cycles closed (Zhu et al. 2017), with the
     logarithmic loss of the other methods."""
     drawn, _, _ = nets["generator"](us)
     us_back, _ = nets["backward"](drawn)
     us_drawn, _ = nets["backward"](mri)
     mri_back, _, _ = nets["generator"](us_drawn)
-    return Drawn(
+    return Comparisons(
         {"projection": (us_back, us), "mri_cycle": (mri_back, mri)},
         {"appearance": (mri, drawn), "backward": (us, us_drawn)},
     )
 
 
-METHODS: dict[str, Callable[[Networks, Tensor, Tensor], Drawn]] = {
+METHODS: dict[str, Callable[[Networks, Tensor, Tensor], Comparisons]] = {
     "ours": ours,
     "autoencoder": autoencoder,
     "gan": gan,
@@ -88,7 +88,7 @@ DISCRIMINATORS = {
 }
 
 
-def config_of(recipe: UltrasoundToMriTraining) -> UltrasoundToMriConfig:
+def network_config(recipe: UltrasoundToMriTraining) -> UltrasoundToMriConfig:
     """The baselines know no attention, and the autoencoder no skips: it would copy its input."""
     asked = recipe.model.model_dump()
     if recipe.method != "ours":
@@ -98,22 +98,22 @@ def config_of(recipe: UltrasoundToMriTraining) -> UltrasoundToMriConfig:
     return UltrasoundToMriConfig(**asked)
 
 
-def networks(recipe: UltrasoundToMriTraining) -> Networks:
+def build_networks(recipe: UltrasoundToMriTraining) -> Networks:
     """`generator` (A, B, C), and where the method goes back, `backward` (D, E): the same initial
     weights on every worker, whatever the state of torch's own generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        config = config_of(recipe)
+        config = network_config(recipe)
         nets: Networks = {"generator": UltrasoundToMri(config)}
         if recipe.method in ("ours", "cyclegan"):
             nets["backward"] = Backward(config)
         return nets
 
 
-def judges(recipe: UltrasoundToMriTraining) -> Networks:
+def build_discriminators(recipe: UltrasoundToMriTraining) -> Networks:
     """The discriminators of the method, less those that the recipe switches off."""
     off = {name for name in ("structural", "bi_latent") if not getattr(recipe.loss, name)}
-    latent = config_of(recipe).widths[-1]
+    latent = network_config(recipe).widths[-1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed + 1)
         return {

@@ -39,11 +39,11 @@ class UltrasoundPainter:
     def paint_plane(self, subject: Subject) -> np.ndarray:
         """The MR of a head in ultrasound, float32 [1, y, x] in units of the 99.5th percentile
         inside a brain of those trained on. Raises ValueError where the subject has no image."""
-        return from_network(drawn(self.generator, ultrasound_plane(subject)[None]))
+        return from_network(paint_planes(self.generator, ultrasound_plane(subject)[None]))
 
 
 @torch.inference_mode()
-def drawn(generator: nn.Module, us_NHW: np.ndarray) -> np.ndarray:
+def paint_planes(generator: nn.Module, us_NHW: np.ndarray) -> np.ndarray:
     """MR planes (N, H, W) in [-1, 1], drawn one by one: the last bits of a convolution depend on
     what else is in its batch."""
     device = next(generator.parameters()).device

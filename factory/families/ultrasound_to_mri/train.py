@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
-from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
+from factory.families.ultrasound_to_mri.methods import METHODS, build_discriminators, build_networks
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
 from factory.imaging.pictures import draw_image_rows
 from factory.models.checkpoint import load_state, save_state
@@ -38,8 +38,8 @@ def train(
     checkpoint.safetensors, start, middle and end.safetensors (the averaged generator), losses.csv
     and samples/.
     """
-    nets, players = networks(recipe), judges(recipe)
-    ema = networks(recipe)["generator"]
+    nets, players = build_networks(recipe), build_discriminators(recipe)
+    ema = build_networks(recipe)["generator"]
     modules = {**nets, **{f"judge-{k}": v for k, v in players.items()}, "ema": ema}
     for module in modules.values():
         module.to(run.device)

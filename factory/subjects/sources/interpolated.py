@@ -102,7 +102,7 @@ class InterpolatedSource(Source):
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
         """Make the subject of a record, without an image; spacing_mm is that in plane."""
-        from factory.families.label_vae.inference import at, within
+        from factory.families.label_vae.inference import interpolate_at, interpolate_within
 
         assert spacing_mm is not None
         heart = cast(InterpolatedRecord, record)
@@ -110,9 +110,9 @@ class InterpolatedSource(Source):
         first = _load_end(heart["first"], spacing_mm)
         slices, method = heart["slices"], heart["method"]
         if heart["last"] is None:
-            return within(codec, first, slices, method)
+            return interpolate_within(codec, first, slices, method)
         last = _load_end(heart["last"], spacing_mm)
-        return at(codec, first, last, heart["t"], slices, method)
+        return interpolate_at(codec, first, last, heart["t"], slices, method)
 
     def table(self, section: Interpolate) -> LabelTable:
         """Return HEART."""

@@ -135,15 +135,15 @@ class LatentsSource(Source):
 
     def table(self, section: DrawnLatents) -> LabelTable:
         """Return the label table of the section's model."""
-        from factory.families.stylegan2.inference import drawing_card, table_of
+        from factory.families.stylegan2.inference import card_label_table, read_drawing_card
 
-        return table_of(drawing_card(section.model))
+        return card_label_table(read_drawing_card(section.model))
 
     def shape(self, section: DrawnLatents, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return one plane of the model's resolution."""
-        from factory.families.stylegan2.inference import drawing_card
+        from factory.families.stylegan2.inference import read_drawing_card
 
-        side = int(drawing_card(section.model)["config"]["resolution"])
+        side = int(read_drawing_card(section.model)["config"]["resolution"])
         return 1, side, side
 
     def describe(self, section: JsonObject, total: int) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from factory.families.ultrasound_to_mri.scoring import deformations
+from factory.families.ultrasound_to_mri.scoring import deformation_scores
 from factory.metrics.deformation import (
     NORM,
     deformation_score,
@@ -64,7 +64,7 @@ def test_the_same_score_again() -> None:
 def test_a_head_is_compared_as_it_lies() -> None:
     for turned in (brain()[::-1], brain()[:, ::-1], brain()[::-1, ::-1]):
         assert np.array_equal(orient_like(turned, brain()), brain())
-    scores = deformations([brain()[::-1], brain()], [(brain(), BRAIN)])
+    scores = deformation_scores([brain()[::-1], brain()], [(brain(), BRAIN)])
     assert scores.shape == (2,)
     assert scores.max() < 1e-6
 

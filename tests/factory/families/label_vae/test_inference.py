@@ -8,12 +8,12 @@ import torch
 
 from factory.families.label_vae.inference import (
     LabelVaeCodec,
-    between,
-    spacing_within,
-    stacked,
-    within,
+    as_volume,
+    interpolate_between,
+    interpolate_within,
+    resampled_spacing_mm,
 )
-from factory.families.label_vae.label_maps import equalised, maps, positions
+from factory.families.label_vae.label_maps import resample_slices, slice_positions, subject_maps
 from factory.metrics.overlap import label_dice
 from factory.models.checkpoint import WeightsError, save_model
 from factory.models.label_vae import LabelVae, LabelVaeConfig
@@ -41,9 +41,9 @@ def pair(hearts: Path) -> tuple[Subject, Subject]:
 
 
 def test_slices_within_span_what_they_spanned() -> None:
-    assert spacing_within(8.0, 9, 32) == pytest.approx(8 * 8 / 31)
-    assert spacing_within(10.0, 10, 10) == 10
-    assert spacing_within(8.0, 1, 1) == 8
+    assert resampled_spacing_mm(8.0, 9, 32) == pytest.approx(8 * 8 / 31)
+    assert resampled_spacing_mm(10.0, 10, 10) == 10
+    assert resampled_spacing_mm(8.0, 1, 1) == 8
 
 
 def test_within_a_subject_the_ends_are_its_own_reconstructions(
@@ -51,8 +51,8 @@ def test_within_a_subject_the_ends_are_its_own_reconstructions(
 ) -> None:
     latents = model(tmp_path, (32, 32))
     for method in ("linear", "spherical"):
-        made = within(latents, pair[0], 13, method)
-        own = latents.decode(latents.encode(maps(pair[0], (32, 32))))
+        made = interpolate_within(latents, pair[0], 13, method)
+        own = latents.decode(latents.encode(subject_maps(pair[0], (32, 32))))
         assert made.label.shape == (13, 32, 32)
         assert np.array_equal(made.label[0], own[0])
         assert np.array_equal(made.label[-1], own[-1])
@@ -64,24 +64,24 @@ def test_as_many_slices_as_there_are_give_every_reconstruction(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
-    real = maps(pair[0], (32, 32))
+    real = subject_maps(pair[0], (32, 32))
     own = latents.decode(latents.encode(real))
-    assert np.array_equal(within(latents, pair[0], len(real)).label, own)
+    assert np.array_equal(interpolate_within(latents, pair[0], len(real)).label, own)
 
 
 def test_between_subjects_steps_lead_from_one_to_the_other(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
-    steps = between(latents, *pair, steps=3, slices=10)
+    steps = interpolate_between(latents, *pair, steps=3, slices=10)
     assert [s.metadata["t"] for s in steps] == [0.25, 0.5, 0.75]
     assert len({s.id for s in steps}) == 3
-    ends = [within(latents, s, 10).grid.spacing[0] for s in pair]
+    ends = [interpolate_within(latents, s, 10).grid.spacing[0] for s in pair]
     for step, t in zip(steps, (0.25, 0.5, 0.75), strict=True):
         assert step.label.shape == (10, 32, 32)
         assert step.grid.spacing[0] == pytest.approx((1 - t) * ends[0] + t * ends[1])
     # the way back is the same way, but for rounding
-    back = between(latents, *reversed(pair), steps=3, slices=10)
+    back = interpolate_between(latents, *reversed(pair), steps=3, slices=10)
     assert (back[0].label != steps[-1].label).mean() < 0.01
     assert (back[-1].label != steps[-1].label).mean() > 0.01
 
@@ -91,8 +91,8 @@ def test_between_a_subject_and_itself_nothing_changes(
 ) -> None:
     latents = model(tmp_path, (32, 32))
     for method in ("linear", "spherical"):
-        alone = within(latents, pair[0], 9, method).label
-        for step in between(latents, pair[0], pair[0], 2, 9, method):
+        alone = interpolate_within(latents, pair[0], 9, method).label
+        for step in interpolate_between(latents, pair[0], pair[0], 2, 9, method):
             assert (step.label != alone).mean() < 0.01  # rounding may move a tie
 
 
@@ -100,25 +100,25 @@ def test_a_volume_vae_interpolates_whole_hearts(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (8, 32, 32))
-    own = latents.decode(latents.encode(maps(pair[0], (8, 32, 32))))
-    assert np.array_equal(within(latents, pair[0], 8).label, stacked(own))
-    [step] = between(latents, *pair, steps=1, slices=8)
+    own = latents.decode(latents.encode(subject_maps(pair[0], (8, 32, 32))))
+    assert np.array_equal(interpolate_within(latents, pair[0], 8).label, as_volume(own))
+    [step] = interpolate_between(latents, *pair, steps=1, slices=8)
     assert step.label.shape == (8, 32, 32)
 
 
 def test_draws_from_the_prior_are_the_seeds(tmp_path: Path) -> None:
     latents = model(tmp_path, (32, 32))
-    assert np.array_equal(latents.prior(5, 1), latents.prior(5, 1))
-    assert not np.array_equal(latents.prior(5, 1), latents.prior(5, 2))
+    assert np.array_equal(latents.draw_from_prior(5, 1), latents.draw_from_prior(5, 1))
+    assert not np.array_equal(latents.draw_from_prior(5, 1), latents.draw_from_prior(5, 2))
 
 
 def test_equalised_stacks_keep_their_ends_and_their_slices() -> None:
     label = np.zeros((3, 4, 4), np.uint8)
     label[0], label[1], label[2] = 1, 2, 3
-    more = equalised(label, 5, 4)
+    more = resample_slices(label, 5, 4)
     assert np.array_equal(more[::2], label)
-    assert np.array_equal(equalised(label[:1], 4, 4), np.repeat(label[:1], 4, axis=0))
-    assert positions(9, 32)[[0, -1]].tolist() == [0, 8]
+    assert np.array_equal(resample_slices(label[:1], 4, 4), np.repeat(label[:1], 4, axis=0))
+    assert slice_positions(9, 32)[[0, -1]].tolist() == [0, 8]
 
 
 def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:

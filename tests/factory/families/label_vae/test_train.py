@@ -16,9 +16,9 @@ from factory.execution import training_job as launch
 from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.label_vae.data import MapSampler
-from factory.families.label_vae.label_maps import maps
+from factory.families.label_vae.label_maps import subject_maps
 from factory.families.label_vae.recipe import LabelVaeTraining
-from factory.families.label_vae.train import beta_at, network, train
+from factory.families.label_vae.train import build_network, kl_weight, train
 from factory.models.checkpoint import load_state, read_card
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.short_axis import list_short_axis_subjects
@@ -97,7 +97,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: P
     for name, key in (("checkpoint", "vae"), ("checkpoint", "ema"), ("best", "ema")):
         states = []
         for folder in (undisturbed, resumed):
-            model = network(recipe().spec, 4)
+            model = build_network(recipe().spec, 4)
             load_state(folder / "vae" / f"{name}.safetensors", {key: model}, {})
             states.append(model.state_dict())
         for weight, tensor in states[0].items():
@@ -166,11 +166,11 @@ def test_phases_of_a_person_are_held_out_together_or_refused(recipe: Recipe) -> 
 
 def test_the_kl_is_annealed(recipe: Recipe) -> None:
     spec = recipe("steps=100", "loss={beta: 3, anneal: 0.5}").spec
-    assert [beta_at(s, spec) for s in (0, 25, 50, 99)] == pytest.approx([0, 1.5, 3, 3])
+    assert [kl_weight(s, spec) for s in (0, 25, 50, 99)] == pytest.approx([0, 1.5, 3, 3])
 
 
 def test_what_is_augmented_moves_in_its_planes_and_keeps_its_labels(hearts: Path) -> None:
-    label = maps(load_subject(list_short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
+    label = subject_maps(load_subject(list_short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
     rng = np.random.Generator(np.random.Philox(key=1))
     assert np.array_equal(transform_in_plane(label, Augment(), rng), label)
     turned = transform_in_plane(label, Augment(rotate_degrees=20, zoom=0.2, shift_voxels=2), rng)

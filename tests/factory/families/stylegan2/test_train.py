@@ -17,13 +17,19 @@ from factory.errors import RecipeError
 from factory.execution import training_job as launch
 from factory.execution.options import RunOptions
 from factory.families.stylegan2 import FAMILY
-from factory.families.stylegan2.data import Batch, PlaneSampler, read, split, table_of
+from factory.families.stylegan2.data import (
+    Batch,
+    PlaneSampler,
+    find_label_table,
+    read_planes,
+    split_by_subject,
+)
 from factory.families.stylegan2.inference import LatentSampler
-from factory.families.stylegan2.job import config_of, started_from
-from factory.families.stylegan2.losses import mask
+from factory.families.stylegan2.job import load_start, network_config
+from factory.families.stylegan2.losses import channel_mask
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.steps import passes
-from factory.families.stylegan2.train import networks, train
+from factory.families.stylegan2.steps import crosses_multiple
+from factory.families.stylegan2.train import build_networks, train
 from factory.models.checkpoint import load_state, read_card
 from factory.models.stylegan2.network import StyleGanConfig
 from factory.training.run import Run, TrainingDiverged
@@ -81,10 +87,10 @@ def recipe(pictures: Path, tmp_path: Path) -> Recipe:
 
 
 def train_in(folder: Path, spec: StyleGanTraining, run: Run | None = None) -> None:
-    planes, _ = split(read(spec.slices, spec.resolution), spec.slices.hold_out)
-    table = table_of(spec.slices, planes)
+    planes, _ = split_by_subject(read_planes(spec.slices, spec.resolution), spec.slices.hold_out)
+    table = find_label_table(spec.slices, planes)
     labels = len(table.names) if table else 0
-    config = config_of(spec, planes, labels)
+    config = network_config(spec, planes, labels)
     sampler = PlaneSampler(planes, labels, spec.slices, spec.seed)
     train(spec, config, sampler, run or Run(folder), None, lambda *_: None)
 
@@ -94,8 +100,8 @@ def losses(folder: Path) -> np.ndarray:
 
 
 def weights(folder: Path, spec: StyleGanTraining) -> dict[str, torch.Tensor]:
-    planes = read(spec.slices, spec.resolution)
-    modules = networks(spec, config_of(spec, planes, 3))
+    planes = read_planes(spec.slices, spec.resolution)
+    modules = build_networks(spec, network_config(spec, planes, 3))
     load_state(folder / "checkpoint.safetensors", modules, {})
     return {f"{n}/{k}": v for n, m in modules.items() for k, v in m.state_dict().items()}
 
@@ -136,7 +142,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: P
 
 def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
     spec = recipe("log_every=1", "checkpoint_every=1").spec
-    planes = read(spec.slices, 8)
+    planes = read_planes(spec.slices, 8)
 
     class Spoilt(PlaneSampler):
         def batch(self, step: int, size: int) -> Batch:
@@ -145,7 +151,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
 
     sampler = Spoilt(planes, 3, spec.slices, 1)
     with pytest.raises(TrainingDiverged, match=r"step 4: loss discriminator is nan"):
-        train(spec, config_of(spec, planes, 3), sampler, Run(tmp_path), None, lambda *_: None)
+        train(spec, network_config(spec, planes, 3), sampler, Run(tmp_path), None, lambda *_: None)
     assert load_state(tmp_path / "checkpoint.safetensors", {}, {})["step"] == 3
 
 
@@ -179,12 +185,12 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
     for name in ("neighbours.png", "scores.png"):
         assert (own / name).stat().st_size > 1000
     config = StyleGanConfig(**card["config"])
-    again = started_from(folder, config, networks(recipe().spec, config)["ema"])
+    again = load_start(folder, config, build_networks(recipe().spec, config)["ema"])
     assert not torch.equal(
-        again.synthesis.constant, networks(recipe().spec, config)["ema"].synthesis.constant
+        again.synthesis.constant, build_networks(recipe().spec, config)["ema"].synthesis.constant
     )
     with pytest.raises(RecipeError, match=r"start: .* has latent 4, the recipe 6"):
-        started_from(folder, replace(config, latent=6), again)
+        load_start(folder, replace(config, latent=6), again)
 
 
 def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
@@ -200,7 +206,7 @@ def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
 
 def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
     spec = recipe().spec
-    planes = read(spec.slices, 8)
+    planes = read_planes(spec.slices, 8)
     sampler = PlaneSampler(planes, 3, spec.slices, 1)
     batch = sampler.batch(0, 64)
     unknown = batch.known[:, 0, 0, 0] == 0
@@ -208,14 +214,14 @@ def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
     assert (batch.channels[unknown, 1:] == 0).all()
     scale = spec.slices.label_scale
     assert set(batch.channels[~unknown, 1:].unique().tolist()) == {-scale, scale}
-    shown = mask(batch.known, config_of(spec, planes, 3))
+    shown = channel_mask(batch.known, network_config(spec, planes, 3))
     assert shown[:, 0].all()
     assert torch.equal(shown[:, 1] == 0, unknown[:, None, None])
 
 
 def test_mirroring_doubles_the_set(recipe: Recipe) -> None:
     plain, mirrored = (
-        PlaneSampler(read(part, 8), 3, part, 1)
+        PlaneSampler(read_planes(part, 8), 3, part, 1)
         for part in (recipe(f"slices.mirror={on}").spec.slices for on in ("false", "true"))
     )
     assert len(mirrored) == 2 * len(plain)
@@ -228,9 +234,9 @@ def test_a_start_of_p_is_not_steered_where_it_is_fixed(recipe: Recipe, tmp_path:
 
 
 def test_snapshots_fall_on_multiples() -> None:
-    steps = [step for step in range(1, 26) if passes(step, 4, 0.02)]
+    steps = [step for step in range(1, 26) if crosses_multiple(step, 4, 0.02)]
     assert steps == [5, 10, 15, 20, 25]
-    assert [step for step in range(1, 10) if passes(step, 8, 0.02)] == [3, 5, 8]
+    assert [step for step in range(1, 10) if crosses_multiple(step, 8, 0.02)] == [3, 5, 8]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from factory.execution import training_job as launch
 from factory.execution.options import RunOptions
 from factory.execution.training_job import work
 from factory.families.ultrasound_to_mri.data import UnpairedSampler
-from factory.families.ultrasound_to_mri.job import head_records
-from factory.families.ultrasound_to_mri.methods import METHODS, judges, networks
+from factory.families.ultrasound_to_mri.job import split_head_records
+from factory.families.ultrasound_to_mri.methods import METHODS, build_discriminators, build_networks
 from factory.families.ultrasound_to_mri.painter import UltrasoundPainter
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
 from factory.families.ultrasound_to_mri.train import train
@@ -113,7 +113,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: P
     for name in ("start", "middle", "end"):
         states = []
         for folder in (undisturbed, resumed):
-            model = networks(recipe().spec)["generator"]
+            model = build_networks(recipe().spec)["generator"]
             load_state(folder / PART / f"{name}.safetensors", {"generator": model}, {})
             states.append(model.state_dict())
         for weight, tensor in states[0].items():
@@ -169,14 +169,14 @@ def test_each_ablation_and_baseline_is_one_switch(
     judged = named - {"reconstruction", "projection", "mri_cycle"}
     assert set(header) == named | {f"judge_{name}" for name in judged}
     assert np.isfinite(losses(folder)).all()
-    generator = networks(recipe(*changes).spec)["generator"]
+    generator = build_networks(recipe(*changes).spec)["generator"]
     assert (generator.attention is None) == (changes != () and "loss" not in changes[0])
 
 
 def test_the_losses_are_equations_1_to_9(recipe: Recipe) -> None:
     """The first losses of ours, once more by hand from figure 2."""
     spec = recipe().spec
-    nets, players = networks(spec), judges(spec)
+    nets, players = build_networks(spec), build_discriminators(spec)
     us, mri = (torch.from_numpy(planes(2, k))[:, None] for k in (1, 2))
     edges = EdgeNet()
     drawn = METHODS["ours"]({**nets, "edges": edges}, us, mri)
@@ -225,7 +225,7 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
 
 
 def test_all_of_a_person_are_held_out_together(recipe: Recipe) -> None:
-    learnt, held = head_records(recipe("ultrasound.hold_out_every=2").spec.ultrasound)
+    learnt, held = split_head_records(recipe("ultrasound.hold_out_every=2").spec.ultrasound)
     assert [r["id"] for r in held] == ["002_2HC", "002_HC", "004_HC"]
     assert not {r["person"] for r in held} & {r["person"] for r in learnt}
 

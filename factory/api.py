@@ -354,7 +354,7 @@ def replay(
     Raises:
         FactoryError, StorageError, WeightsError: Something is wrong. The message is one line.
     """
-    from factory.datasets.replay import replay as replay_sample
+    from factory.datasets.replay import replay_sample
 
     return replay_sample(dataset, sample, output, _overrides(changes), allow_mixed=allow_mixed)
 
@@ -368,13 +368,13 @@ def export(dataset: str, to: str, output: str | None = None, **options: Any) -> 
             --help` lists.
         output: A local folder. Descriptions such as "croissant" are by default written into the
             folder of the dataset.
-        options: Further arguments of factory.datasets.export.export: which samples, which licence.
+        options: Further arguments of factory.datasets.export.export_dataset, e.g. `where`.
 
     Raises:
         FactoryError: The format is unknown, or a worker process died.
         StorageError: The dataset is incomplete or damaged, or the folder has other content.
     """
-    from factory.datasets.export import export as export_dataset
+    from factory.datasets.export import export_dataset
 
     return export_dataset(dataset, to, output, **options)
 

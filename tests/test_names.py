@@ -27,13 +27,10 @@ select_samples sha256 submit train transcerebellar_mm upsample verify work
 
 FORBIDDEN_COUNTS: dict[str, int] = {
     "factory.acquisition": 1,
-    "factory.datasets": 22,
     "factory.evaluation": 1,
     "factory.execution": 2,
     "factory.families": 97,
     "factory.metrics": 2,
-    "storage.dataset": 1,
-    "storage.export": 9,
     "storage.subjects": 2,
 }
 # how often each package still has a forbidden name; 0 for packages that are not listed

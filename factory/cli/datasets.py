@@ -27,7 +27,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Print what a dataset holds and whether it is complete."""
-    from factory.datasets.inspect import inspect as inspect_dataset
+    from factory.datasets.inspect import inspect_dataset
     from factory.datasets.montage.montage import draw_montage
 
     print_report(inspect_dataset(dataset, with_digest=json), json)  # a digest reads everything
@@ -119,7 +119,7 @@ def replay(
 
     With --set, the same sample is rendered with other values of some parameters.
     """
-    from factory.datasets.replay import replay as replay_sample
+    from factory.datasets.replay import replay_sample
 
     print_report(replay_sample(dataset, sample, output, set or (), allow_mixed=allow_mixed), json)
 
@@ -160,7 +160,7 @@ def export(
     The result is a dataset for nnU-Net, BIDS or OME-Zarr, or a description in Croissant. The same
     command continues an export that was stopped.
     """
-    from factory.datasets.export import export as export_dataset
+    from factory.datasets.export import export_dataset
 
     report = export_dataset(
         dataset,

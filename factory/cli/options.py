@@ -51,7 +51,7 @@ Device = Annotated[
 ]
 
 
-class Report(Protocol):
+class PrintableReport(Protocol):
     """The result of a command, as JSON and as text."""
 
     def to_json(self) -> JsonObject:
@@ -66,6 +66,6 @@ def output_override(path: str | None) -> list[str]:
     return [] if path is None else [f"output.path={json.dumps(path)}"]
 
 
-def print_report(report: Report, as_json: bool) -> None:
+def print_report(report: PrintableReport, as_json: bool) -> None:
     """Print a report as one JSON object, or as lines of text."""
     print(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(report.lines()))

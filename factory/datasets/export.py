@@ -17,7 +17,7 @@ from multiprocessing.connection import wait as wait_for_exit
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.datasets.query import select_samples
+from factory.datasets.query import select_rows
 from factory.discovery import discover
 from factory.errors import FactoryError
 from factory.progress import Progress
@@ -92,7 +92,7 @@ class ExportReport:
         ]
 
 
-def export(
+def export_dataset(
     path: str,
     to: str,
     output: str | None = None,
@@ -136,25 +136,19 @@ def export(
         return _export_description(dataset, to, format, table, output)
     if output is None or "://" in output:
         raise FactoryError(f"--output: {to} needs a folder of this machine, not {output}")
-    selected, rejected = select_samples(table, where, rejected_too)
+    selected, rejected = select_rows(table, where, rejected_too)
     folder = format.folder(Path(os.path.abspath(output)), format.summary)
     target.claim_folder(folder, _export_identity(dataset, to, where, rejected_too))
     indices = [int(i) for i in selected["sample"]]
     with target.lock_folder(folder):
-        missing = [i for i in indices if not target.has_all_files(folder, format.files(i))]
-        finished = len(indices) - len(missing)
-        with Progress(len(indices), finished, show=progress, activity="exporting") as bar:
-            for _ in _run_in_processes(
-                partial(write_sample, dataset, format, folder), missing, workers
-            ):
-                bar.advance(1)
+        written = _write_missing(dataset, format, folder, indices, workers, progress)
         for name, data in format.documents(_plain_rows(selected)).items():
             target.put_file(folder, name, data)
     return ExportReport(
         to,
         str(folder),
         len(indices),
-        len(missing),
+        written,
         rejected,
         len(table) - len(selected) - rejected,
         tuple(format.omitted_arrays),
@@ -169,6 +163,24 @@ def _open_complete(path: str) -> Dataset:
             f"{path}: not complete, so it is not exported; finish rendering it first"
         )
     return dataset
+
+
+def _write_missing(
+    dataset: Dataset,
+    format: Format,
+    folder: Path,
+    indices: Sequence[int],
+    workers: int | None,
+    progress: bool,
+) -> int:
+    """Write the samples whose files are not complete, and return their number."""
+    missing = [i for i in indices if not target.has_all_files(folder, format.files(i))]
+    finished = len(indices) - len(missing)
+    task = partial(write_sample, dataset, format, folder)
+    with Progress(len(indices), finished, show=progress, activity="exporting") as bar:
+        for _ in _run_in_processes(task, missing, workers):
+            bar.advance(1)
+    return len(missing)
 
 
 def write_sample(dataset: Dataset, format: Format, folder: Path, index: int) -> None:

@@ -70,7 +70,7 @@ def _size_text(shape: list[int]) -> str:
     return " × ".join(map(str, shape))
 
 
-def inspect(path: str, *, with_digest: bool = True) -> DatasetReport:
+def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
     """Report what a dataset holds.
 
     Args:

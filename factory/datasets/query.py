@@ -52,7 +52,7 @@ def accepted_rows(table: "pd.DataFrame") -> np.ndarray:
     return ~is_rejected
 
 
-def select_samples(
+def select_rows(
     table: "pd.DataFrame", where: str | None = None, rejected_too: bool = False
 ) -> tuple["pd.DataFrame", int]:
     """Select the rows that fulfil a query and whose samples were accepted.

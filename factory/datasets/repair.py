@@ -11,7 +11,7 @@ from factory.results import failure_lines, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.open import open_dataset
-from factory.storage.dataset.verify import Findings, verify
+from factory.storage.dataset.verify import Findings, verify_objects
 from factory.storage.errors import DatasetError
 from factory.storage.json_value import JsonObject
 from factory.text import size_text
@@ -80,7 +80,7 @@ class VerifyReport:
 def verify_dataset(path: str) -> VerifyReport:
     """Check all objects of a dataset. Raises DatasetError if there is none."""
     dataset = open_dataset(path)
-    return VerifyReport(dataset, verify(dataset.folder, dataset.record))
+    return VerifyReport(dataset, verify_objects(dataset.folder, dataset.record))
 
 
 def repair_dataset(
@@ -105,7 +105,7 @@ def repair_dataset(
     if recipe.digest != record["recipe_digest"]:
         raise DatasetError(f"{path}: record.json and the seal are both damaged")
     dataset = replace(dataset, allow_mixed=allow_mixed)
-    findings = verify(dataset.folder, record)
+    findings = verify_objects(dataset.folder, record)
     if findings.shards:
         from factory.rendering.device import best_device
 

@@ -78,7 +78,7 @@ class ReplayReport:
         ]
 
 
-def replay(
+def replay_sample(
     path: str,
     sample: int,
     output: str,

@@ -26,9 +26,7 @@ def start_dataset(
         plan: The plan of the recipe.
         networks: The models that the recipe uses.
         device: The device that renders.
-        overwrite: Whether to replace a dataset that is already at the output.
-        append: Whether to add to the dataset of an earlier version of the recipe.
-        allow_mixed: Whether to continue a dataset that was begun in another environment.
+        overwrite, append, allow_mixed: As in `RenderOptions`.
 
     Returns:
         The dataset to write, and the plan with the shards that are already finished.
@@ -37,20 +35,20 @@ def start_dataset(
         DatasetError: As `create_dataset` and `grow_dataset` do, or the weights are others.
         RecipeError: The recipe does more than add to its earlier version.
     """
-    recipe = plan.recipe
+    recipe, output = plan.recipe, plan.recipe.spec.output.path
     provenance: Provenance = {
         "recipe_digest": recipe.digest,
         "recipe": recipe.record(),
         "weights": networks.weights,
     }
-    existing = open_existing(recipe.spec.output.path)
+    existing = open_existing(output)
     plan = adopt_shard_size(plan, existing)
     if append and existing is not None and existing.record["recipe_digest"] != recipe.digest:
         plan = plan_append(plan, existing)
         networks.refuse_others(existing, recipe)
         provenance["grown_from"] = earlier_records(existing)
         dataset = grow_dataset(
-            recipe.spec.output.path,
+            output,
             plan.layout,
             provenance,
             recipe.text(),
@@ -60,7 +58,7 @@ def start_dataset(
         )
     else:
         dataset = create_dataset(
-            recipe.spec.output.path,
+            output,
             plan.layout,
             provenance,
             recipe.text(),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from factory.datasets.montage.drawing import draw_edges
-from factory.datasets.montage.montage import bounding_box, make_sample_panels, slice_centre
+from factory.datasets.montage.montage import make_sample_panels, slice_centre, visible_box
 from factory.datasets.montage.panels import Panel, make_stack_panels
 from factory.errors import FactoryError
 from factory.storage.dataset.dataset import Dataset
@@ -70,7 +70,7 @@ def _read_sample_planes(dataset: Dataset, index: int) -> SamplePlanes:
     image, label = sample.arrays["image"], sample.arrays["label"]
     inside = image[label > 0] if label.any() else image
     centre = slice_centre(label, names.index("ventricles") if "ventricles" in names else None)
-    box = bounding_box(label > 0)
+    box = visible_box(label > 0)
     panels = make_sample_panels(sample, centre, box, names == HEAD.names)
     spacing_mm = tuple(float(mm) for mm in sample.spacing_mm)
     if len(image) == 1:

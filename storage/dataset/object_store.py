@@ -202,7 +202,7 @@ class ObjectStore:
             yield
         except bucket.request_errors() as error:
             where = f" {key}" if key else ""
-            reason = bucket.error_text(error)
+            reason = bucket.failure_reason(error)
             raise DatasetError(f"{self.url}: cannot {verb}{where}: {reason}") from error
 
 

@@ -52,7 +52,7 @@ def error_code(error: BaseException) -> tuple[str, int]:
     return str(response.get("Error", {}).get("Code", "")), int(status)
 
 
-def error_text(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Return the reason why a request failed, for one line."""
     code, status = error_code(error)
     if status >= 500:

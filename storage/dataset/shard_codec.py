@@ -39,13 +39,13 @@ def join_parts(parts: Sequence[Part], bricks: int, room: int) -> bytes:
     bodies: list[bytes] = []
     table = np.full((room, bricks, 2), _MISSING, "<u8")
     samples = offset = 0
-    for part in parts:
-        index = _read_index(part.data, bricks, part.room)[: part.count]
+    for piece in parts:
+        index = _read_index(piece.data, bricks, piece.room)[: piece.count]
         exists = index[..., 0] != _MISSING
-        bodies.append(part.data[: int(index[exists].sum(axis=-1).max(initial=0))])
-        rows = table[samples : samples + part.count]
+        bodies.append(piece.data[: int(index[exists].sum(axis=-1).max(initial=0))])
+        rows = table[samples : samples + piece.count]
         rows[exists] = index[exists] + np.array([offset, 0], "<u8")
-        samples, offset = samples + part.count, offset + len(bodies[-1])
+        samples, offset = samples + piece.count, offset + len(bodies[-1])
     return b"".join(bodies) + _append_checksum(table.tobytes())
 
 

@@ -66,7 +66,7 @@ class Findings:
         return {damage.shard for damage in self.damage if damage.shard is not None}
 
 
-def verify(folder: ObjectStore, record: DatasetRecord) -> Findings:
+def verify_objects(folder: ObjectStore, record: DatasetRecord) -> Findings:
     """Check all objects against the newest seal, or against the ledger if there is no seal.
 
     Few objects are in memory at a time.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factory.datasets.export import ExportReport, export
+from factory.datasets.export import ExportReport, export_dataset
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.open import create_dataset
@@ -42,7 +42,7 @@ def write(path: str, samples: int = 4) -> Dataset:
 
 
 def serial(dataset: Dataset, to: str, output: Path, **how) -> ExportReport:
-    return export(dataset.path, to, str(output), workers=1, progress=False, **how)
+    return export_dataset(dataset.path, to, str(output), workers=1, progress=False, **how)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 from factory.datasets.montage.drawing import draw_legend, draw_sheet
 from factory.datasets.montage.panels import Panel, make_stack_panels
 from factory.errors import FactoryError
+from factory.imaging.boxes import bounding_box
 from factory.storage.dataset.open import open_dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.errors import DatasetError
@@ -55,7 +56,7 @@ def draw_montage(
     white = float(np.quantile(intensities, 0.998))
     ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
     centre = slice_centre(labels[0], ventricles)
-    box = bounding_box(np.any(np.stack(labels) > 0, axis=0))
+    box = visible_box(np.any(np.stack(labels) > 0, axis=0))
     head = table.names == HEAD.names
     panels = [
         [*make_sample_panels(sample, centre, box, head), *make_stack_panels(sample, centre, box)]
@@ -105,14 +106,13 @@ def _choose_samples(cases: "pd.DataFrame", subject: str | None, path: str) -> li
     return [int(i) for i in samples["sample"][:ROWS]]
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the bounding box of a mask with a margin, or the whole volume if it is empty."""
+def visible_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the box of a volume to show: that of a mask, with a margin; all if it is empty."""
     if not mask.any():
         return tuple(slice(0, n) for n in mask.shape)
-    ends = [(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask)]
     return tuple(
-        slice(max(0, a - _MARGIN), min(n, b + _MARGIN))
-        for (a, b), n in zip(ends, mask.shape, strict=True)
+        slice(max(0, side.start - _MARGIN), min(n, side.stop + _MARGIN))
+        for side, n in zip(bounding_box(mask), mask.shape, strict=True)
     )
 
 

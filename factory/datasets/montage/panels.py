@@ -68,7 +68,7 @@ def make_stack_panels(
             (through, f"{PLANES[through]} stack {k}", None),
             (across, "across its slices", label),
         ):
-            plane = tuple(index[i] if i == axis else part for i, part in enumerate(window))
+            plane = tuple(index[i] if i == axis else extent for i, extent in enumerate(window))
             height, width = (s for i, s in enumerate(upright.spacing_mm) if i != axis)
             edge_labels = None if edges is None else edges[plane][::-1, ::-1]
             panels.append(Panel(title, image[plane][::-1, ::-1], (height, width), edge_labels))

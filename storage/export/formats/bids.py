@@ -28,7 +28,7 @@ from factory.storage.subjects.types import FETA_WITH_CALLOSUM
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 
 
-class Bids(Format):
+class BidsFormat(Format):
     """The format "bids"."""
 
     def files(self, index: int) -> list[str]:
@@ -110,7 +110,7 @@ class Bids(Format):
         return f"sub-{index:04d}/anat/sub-{index:04d}"
 
 
-FORMAT = Bids
+FORMAT = BidsFormat
 
 
 def _label_rows(layout: Layout) -> list[list[str]]:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import zarr
 from support.export_checks import TURNED, serial, write
 
-from factory.datasets.export import export
+from factory.datasets.export import export_dataset
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import quantise
 from factory.storage.subjects.bids import list_bids_subjects
@@ -153,7 +153,9 @@ def test_ome_zarr_groups_are_valid_and_hold_the_sample(dataset, tmp_path) -> Non
 def test_croissant_is_valid_and_gives_the_cases(tmp_path) -> None:
     croissant = pytest.importorskip("mlcroissant", reason="no mlcroissant installed")
     dataset = write(str(tmp_path / "d.zarr"), 2)
-    export(dataset.path, "croissant", licence="https://creativecommons.org/publicdomain/zero/1.0/")
+    export_dataset(
+        dataset.path, "croissant", licence="https://creativecommons.org/publicdomain/zero/1.0/"
+    )
     assert dataset.is_complete()  # the file beside it disturbs nothing
     described = croissant.Dataset(str(tmp_path / "d.zarr/croissant.json"))
     assert not described.metadata.ctx.issues.errors
@@ -173,6 +175,6 @@ def test_croissant_is_valid_and_gives_the_cases(tmp_path) -> None:
 
 def test_a_bucket_s_dataset_is_exported_by_processes(s3, tmp_path) -> None:
     dataset = write(f"{s3}/d.zarr")
-    report = export(dataset.path, "nnunet", str(tmp_path), workers=2, progress=False)
+    report = export_dataset(dataset.path, "nnunet", str(tmp_path), workers=2, progress=False)
     file = nib.load(Path(report.folder) / "labelsTr/sample_0003.nii.gz")
     np.testing.assert_array_equal(np.asarray(file.dataobj).T, dataset.sample(3).arrays["label"])

@@ -8,7 +8,7 @@ import pytest
 from support.export_checks import contents, serial, write
 
 from factory import cli
-from factory.datasets.export import export
+from factory.datasets.export import export_dataset
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.export.formats.nnunet import NnUnet
 
@@ -28,7 +28,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_processes_write_the_same_bytes(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "one")
-    export(dataset.path, "bids", str(tmp_path / "two"), workers=2, progress=False)
+    export_dataset(dataset.path, "bids", str(tmp_path / "two"), workers=2, progress=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 

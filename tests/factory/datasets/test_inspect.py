@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from factory.datasets.inspect import inspect
+from factory.datasets.inspect import inspect_dataset
 from factory.datasets.montage.montage import _orthogonal_planes, draw_montage
 from factory.datasets.montage.panels import make_stack_panels
 from factory.errors import FactoryError
@@ -47,7 +47,7 @@ def path(tmp_path) -> str:
 
 
 def test_what_is_said(path):
-    report = inspect(path)
+    report = inspect_dataset(path)
     said = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert said["complete"] is True
     assert said["samples"] == 6
@@ -60,16 +60,16 @@ def test_what_is_said(path):
     text = "\n".join(report.lines())
     assert "(complete)" in text
     assert said["digest"] in text
-    assert inspect(path, with_digest=False).to_json()["digest"] is None
+    assert inspect_dataset(path, with_digest=False).to_json()["digest"] is None
 
 
 def test_what_is_said_of_an_unfinished_one(tmp_path):
     dataset = create_dataset(
         str(tmp_path / "d"), Layout(3, SHAPE, FETA), {"recipe_digest": "r"}, ""
     )
-    assert inspect(dataset.path).to_json()["standing"] == 0
+    assert inspect_dataset(dataset.path).to_json()["standing"] == 0
     dataset.write_shard(1, 1, [sample("phantom-0", 1)])
-    report = inspect(dataset.path)
+    report = inspect_dataset(dataset.path)
     assert report.to_json()["complete"] is False
     assert report.to_json()["digest"] is None
     assert "not complete: 1 samples are finished" in report.lines()[0]
@@ -84,7 +84,7 @@ def test_what_is_said_of_stacks(tmp_path):
     stack = StoredStack(image, np.eye(4), (3.0, 1.0, 1.0))
     dataset.write_shard(0, 0, [replace(sample("s", 0), stacks=[stack])])
     dataset.seal()
-    report = inspect(dataset.path)
+    report = inspect_dataset(dataset.path)
     assert report.to_json()["arrays"]["stack_0"]["shape"] == [10, 40, 34]
     text = "\n".join(report.lines())
     assert "array     stack_0: uint16, at most 10 × 40 × 34, bricks" in text
@@ -94,7 +94,7 @@ def test_what_is_said_of_stacks(tmp_path):
 
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
-        inspect(str(tmp_path / "nowhere.zarr"))
+        inspect_dataset(str(tmp_path / "nowhere.zarr"))
 
 
 def test_montage_has_a_row_a_grade_and_draws_the_edges(path, tmp_path):

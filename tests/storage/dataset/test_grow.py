@@ -11,7 +11,7 @@ from support.stored_datasets import RECORD, files, layout, sample, write
 
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import create_dataset, dataset_digest, grow_dataset, open_dataset
-from factory.storage.dataset.verify import verify
+from factory.storage.dataset.verify import verify_objects
 from factory.storage.errors import DatasetError
 
 GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
@@ -45,7 +45,7 @@ def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
     assert again.is_complete()
     assert again.layout.samples == 6
     assert list(again.cases()["subject"]) == [f"s{i}" for i in range(6)]
-    assert verify(again.folder, again.record).damage == []
+    assert verify_objects(again.folder, again.record).damage == []
 
 
 def test_until_the_seal_it_is_found_as_it_was(tmp_path):
@@ -58,7 +58,7 @@ def test_until_the_seal_it_is_found_as_it_was(tmp_path):
     assert found.layout.samples == 3
     assert found.digest() == before
     assert len(found.cases()) == 3
-    assert verify(found.folder, found.record).damage == []
+    assert verify_objects(found.folder, found.record).damage == []
     assert not dataset.is_complete()
     assert found.growth_target() == 6
     dataset.seal()

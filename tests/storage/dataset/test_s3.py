@@ -19,7 +19,7 @@ from factory.storage.dataset.lease import Lease
 from factory.storage.dataset.object_store import ObjectStore
 from factory.storage.dataset.open import create_dataset, dataset_digest, grow_dataset, open_dataset
 from factory.storage.dataset.s3 import PATIENCE
-from factory.storage.dataset.verify import Damage, verify
+from factory.storage.dataset.verify import Damage, verify_objects
 from factory.storage.errors import DatasetError
 
 GROWN = {"recipe_digest": "b" * 64, "grown_from": [{"recipe_digest": "a" * 64, "samples": 3}]}
@@ -44,20 +44,20 @@ def test_written_read_damaged_and_grown_as_on_a_disk(s3, tmp_path):
     assert list(dataset.cases()["subject"]) == ["s0", "s1", "s2"]
     assert dataset.finished_shards(shards(layout(3, 2))) == {0, 1}
 
-    found = verify(dataset.folder, dataset.record)
+    found = verify_objects(dataset.folder, dataset.record)
     assert (found.damage, found.shards) == ([], set())
     data = bytearray(dataset.folder.get("image/c/1/0/0/0"))
     data[1000] ^= 4
     dataset.folder.put("image/c/1/0/0/0", bytes(data))
     dataset.folder.delete("affine/zarr.json")
-    assert verify(dataset.folder, dataset.record).damage == [
+    assert verify_objects(dataset.folder, dataset.record).damage == [
         Damage("affine/zarr.json", "missing"),
         Damage("image/c/1/0/0/0", "damaged", 1),
     ]
     dataset.remove_entries([1])
     dataset.write_shard(1, 2, [sample(2)])
     dataset.seal()
-    assert verify(dataset.folder, dataset.record).damage == []
+    assert verify_objects(dataset.folder, dataset.record).damage == []
 
     grown = grow_dataset(url, layout(4, 2), GROWN, "seed: 4\n")
     grown.write_shard(1, 3, [sample(3)])
@@ -153,7 +153,7 @@ def test_a_server_in_trouble_is_asked_again(s3, s3_server, monkeypatch, tmp_path
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         S3FileSystem.clear_instance_cache()
         dataset = write_to(f"{s3}/d.zarr")
-        assert verify(dataset.folder, dataset.record).damage == []
+        assert verify_objects(dataset.folder, dataset.record).damage == []
         troubled = set(proxy.made)
     assert troubled == set(kinds)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
@@ -213,5 +213,5 @@ def test_two_drivers_beside_each_other_do_no_harm(s3, tmp_path):
         assert (one.returncode, said) == (0, "0\n1\n2\n"), errors
     dataset = open_dataset(url)
     assert dataset.is_complete()
-    assert verify(dataset.folder, dataset.record).damage == []
+    assert verify_objects(dataset.folder, dataset.record).damage == []
     assert dataset.digest() == write(tmp_path / "d", layout(6, 2)).digest()

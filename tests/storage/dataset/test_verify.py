@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.stored_datasets import RECORD, files, layout, sample, write
 
 from factory.storage.dataset.open import create_dataset, open_dataset
-from factory.storage.dataset.verify import Damage, Findings, verify
+from factory.storage.dataset.verify import Damage, Findings, verify_objects
 
 SAMPLES, PER_SHARD = 3, 2
 
@@ -23,7 +23,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check(path: Path) -> Findings:
     dataset = open_dataset(str(path))
-    return verify(dataset.folder, dataset.record)
+    return verify_objects(dataset.folder, dataset.record)
 
 
 def shard_of(key: str) -> int | None:

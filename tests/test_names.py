@@ -18,9 +18,9 @@ kept asked there
 # words that do not say what a value is, if one of them is the whole name
 
 DUPLICATES = """
-Bids Discriminator Frame Limits Model Report ShortAxis Spade biparietal_mm bounding_box
-error_text evaluate export inspect list_models occipito_frontal_mm plan render repair replay
-select_samples sha256 submit train transcerebellar_mm upsample verify work
+Discriminator Frame Limits Model ShortAxis Spade biparietal_mm evaluate export list_models
+occipito_frontal_mm plan render repair replay sha256 submit train transcerebellar_mm upsample verify
+work
 """
 # public names that more than one package defines; a verb of the public API has a function of its
 # name in factory.cli by design

@@ -105,24 +105,24 @@ def build_then_join(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_the_rank_is_found_when_a_loop_begins(tmp_path):
+def test_the_rank_is_read_when_a_loop_begins(tmp_path):
     mp.spawn(build_then_join, (str(tmp_path),), nprocs=2)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert found == [[[0, 2, 4, 6]] * 2, [[1, 3, 5]] * 2]
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ({"batch_size": None}, "batch_size None; allowed: a whole number"),
         ({"batch_size": 0}, "batch_size 0"),
-        ({"shuffle": True}, "shuffle: a PatchLoader has an order of its own"),
-        ({"sampler": [1, 2]}, "sampler: a PatchLoader has an order of its own"),
+        ({"shuffle": True}, "shuffle: the seed of its dataset gives the order"),
+        ({"sampler": [1, 2]}, "sampler: the seed of its dataset gives the order"),
         ({"rank": 2, "ranks": 2}, "rank 2; allowed: 0 to 1"),
     ],
 )
-def test_what_a_loader_cannot_have_is_one_line(how, said):
-    with pytest.raises(DatasetError, match=said):
+def test_options_that_would_change_the_patches_are_refused(how, message):
+    with pytest.raises(DatasetError, match=message):
         PatchLoader(Numbers(4), **how)
 
 
@@ -140,7 +140,7 @@ def test_whole_batches_only_are_as_many_on_every_rank(length, batch, ranks):
     )
 
 
-def test_workers_hand_over_the_same_batches_and_only_those_count():
+def test_workers_deliver_the_same_batches_and_only_delivered_ones_count():
     """Spawned: this process may have read through tensorstore, which forbids forking."""
     how = {"num_workers": 2, "multiprocessing_context": "spawn"}
     loader = PatchLoader(Numbers(11), 2, rank=1, ranks=2, persistent_workers=True, **how)
@@ -231,7 +231,7 @@ def test_a_state_of_other_patches_and_a_rank_beyond_are_refused(path):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 4))
-def test_a_resumed_training_sees_the_very_patches(path, stop):
+def test_a_resumed_training_sees_the_same_patches(path, stop):
     whole = [b["image"] for b in PatchLoader(PatchDataset(path, 8, seed=5), 1)]
     first = PatchLoader(PatchDataset(path, 8, seed=5), 1)
     seen = [b["image"] for _, b in zip(range(stop), first, strict=False)]

@@ -1,11 +1,12 @@
-"""Ultrasound to MR: paints MR planes from fetal ultrasound (Jiao et al.)."""
+"""Ultrasound to MR: paints an MR plane of a fetal head in ultrasound (Jiao et al.)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from factory.families.base import Card, Family, Painter
 from factory.families.ultrasound_to_mri.recipe import UltrasoundToMriTraining
+from factory.storage.json_value import JsonValue
 from factory.training.recipe import Training
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 
 class UltrasoundToMriFamily(Family):
+    """Ultrasound to MR as a model family; see factory.families.base.Family."""
+
     name: ClassVar[str] = "ultrasound_to_mri"
     Recipe: ClassVar[type[Training]] = UltrasoundToMriTraining
     paints: ClassVar[bool] = True
@@ -22,11 +25,13 @@ class UltrasoundToMriFamily(Family):
     def painter(
         self, folder: Path, card: Card, device: "torch.device", fusion: Path | None
     ) -> Painter:
+        """Load a painter of heads in ultrasound."""
         from factory.families.ultrasound_to_mri.painter import UltrasoundPainter
 
         return UltrasoundPainter(folder, device)
 
-    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    def headline(self, rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
+        """Return the mean deformation score of held-out heads."""
         for row in rows:
             if "model" in (row.get("measure"), row.get("what")):
                 return f"held-out deformation {row['deformation']:.3f}"

@@ -1,5 +1,6 @@
-"""Ultrasound to MR for `factory train`: one part, its card, its scores."""
+"""Ultrasound to MR for `factory train`: its training, its card and its scores."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,21 @@ import torch
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
+from factory.families.scores import plain_text_lines
 from factory.families.ultrasound_to_mri.data import UnpairedSampler, mri_planes, ultrasound_plane
 from factory.families.ultrasound_to_mri.methods import build_networks, network_config
 from factory.families.ultrasound_to_mri.recipe import Heads, UltrasoundToMriTraining
 from factory.families.ultrasound_to_mri.train import SNAPSHOTS, train
 from factory.models.checkpoint import load_state, save_model
+from factory.storage.json_value import JsonObject
 from factory.storage.subjects.head_frame import LENGTH, SIDE
 from factory.storage.subjects.head_ultrasound import HEAD, list_head_ultrasounds
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.records import UltrasoundRecord
 from factory.storage.subjects.types import Subject
-from factory.training.cards import remove_paths
+from factory.training.cards import label_table_entry, origin_entry
 from factory.training.data import held_out_subjects, subject_records, training_subjects, value_range
+from factory.training.loop import load_checkpoint
 from factory.training.run import Run
 
 PART = "networks"
@@ -35,9 +39,11 @@ LIMITS = (
     "in one pose, leave little else to draw.",
     "Never trained on pairs: what is drawn looks like MR, and is no finding about the fetus.",
 )
+"""The limits of a model, for its card."""
 
 
 def check(recipe: UltrasoundToMriTraining) -> None:
+    """Check that a recipe can be trained. See factory.families.base.Job."""
     if recipe.subjects.layout != "bids":
         raise RecipeError(f"subjects.layout: {recipe.subjects.layout}; allowed: bids")
     stride = 2**recipe.model.depth
@@ -47,80 +53,88 @@ def check(recipe: UltrasoundToMriTraining) -> None:
     split_head_records(recipe.ultrasound)
 
 
-def split_head_records(part: Heads) -> tuple[list[UltrasoundRecord], list[UltrasoundRecord]]:
-    """Records of the ultrasounds to learn from, and of those held out."""
-    found = list_head_ultrasounds(part.path, part.circumference_mm)
-    persons = sorted({r["person"] for r in found})
-    every = part.hold_out_every
-    held = set(persons[every - 1 :: every]) if every else set()
-    learnt = [r for r in found if r["person"] not in held]
-    return learnt, [r for r in found if r["person"] in held]
-
-
-def heads(wanted: list[UltrasoundRecord]) -> np.ndarray:
-    """Planes (N, SIDE, SIDE) of ultrasounds, by their records."""
-    planes = [ultrasound_plane(load_subject(r, None)) for r in wanted]
-    return np.stack(planes) if planes else np.zeros((0, SIDE, SIDE), np.float32)
-
-
-def mri(subjects: list[Subject]) -> np.ndarray:
-    return np.concatenate([mri_planes(s)[0] for s in subjects])
-
-
 def parts(recipe: UltrasoundToMriTraining) -> tuple[str, ...]:
+    """Return the only part: all networks are trained together."""
     return (PART,)
 
 
 def work(recipe: UltrasoundToMriTraining, part: str, run: Run) -> None:
-    """One worker's share. Where nobody is held out, what is learnt from is drawn instead."""
-    learnt, held = (heads(r) for r in split_head_records(recipe.ultrasound))
-    mri_MHW = mri(training_subjects(recipe.subjects, None))
-    others = held_out_subjects(recipe.subjects)
-    sampler = UnpairedSampler(learnt, mri_MHW, recipe.augment, recipe.seed)
-    shown_us, shown_mri = held if len(held) else learnt, mri(others) if others else mri_MHW
-    train(recipe, sampler, (spread(shown_us), spread(shown_mri)), run)
+    """Train the networks as one of the workers.
+
+    The sample grids show held-out planes, or training planes if none are held out.
+    """
+    training_us, held_out_us = map(load_head_planes, split_head_records(recipe.ultrasound))
+    training_mri = stack_mri_planes(training_subjects(recipe.subjects, None))
+    volumes = held_out_subjects(recipe.subjects)
+    sampler = UnpairedSampler(training_us, training_mri, recipe.augment, recipe.seed)
+    us = held_out_us if len(held_out_us) else training_us
+    mri = stack_mri_planes(volumes) if volumes else training_mri
+    train(recipe, sampler, (select_evenly(us), select_evenly(mri)), run)
 
 
-def spread(planes: np.ndarray, count: int = 8) -> np.ndarray:
-    """Up to `count` of planes, evenly spaced."""
-    return planes[np.linspace(0, len(planes) - 1, min(count, len(planes))).astype(int)]
+def split_head_records(section: Heads) -> tuple[list[UltrasoundRecord], list[UltrasoundRecord]]:
+    """Return the records of the ultrasounds to train on, and of those held out."""
+    records = list_head_ultrasounds(section.path, section.circumference_mm)
+    persons = sorted({record["person"] for record in records})
+    interval = section.hold_out_every
+    held_out = set(persons[interval - 1 :: interval]) if interval else set()
+    return (
+        [record for record in records if record["person"] not in held_out],
+        [record for record in records if record["person"] in held_out],
+    )
+
+
+def load_head_planes(records: list[UltrasoundRecord]) -> np.ndarray:
+    """Return the planes of ultrasounds, float32 [head, y, x] in [-1, 1]."""
+    planes = [ultrasound_plane(load_subject(record, None)) for record in records]
+    return np.stack(planes) if planes else np.zeros((0, SIDE, SIDE), np.float32)
+
+
+def stack_mri_planes(subjects: list[Subject]) -> np.ndarray:
+    """Return the MR planes of all subjects, float32 [plane, y, x] in [-1, 1]."""
+    return np.concatenate([mri_planes(subject)[0] for subject in subjects])
+
+
+def select_evenly(planes: np.ndarray, count: int = 8) -> np.ndarray:
+    """Return up to `count` evenly spaced planes."""
+    indices = np.linspace(0, len(planes) - 1, min(count, len(planes))).astype(int)
+    selected: np.ndarray = planes[indices]
+    return selected
 
 
 def export(loaded: CheckedDocument[UltrasoundToMriTraining], output: Path) -> Path:
-    """Write OUTPUT/model: A, B, C and the attention, their weights averaged."""
+    """Write the model folder: A, B, C and the attention, with averaged weights."""
     recipe = loaded.spec
     folder = output / PART
     generator = build_networks(recipe)["generator"]
-    state = load_state(folder / "checkpoint.safetensors", {}, {})
-    learnt, held = split_head_records(recipe.ultrasound)
+    state = load_checkpoint(folder, {})
+    training, held_out = split_head_records(recipe.ultrasound)
     volumes = training_subjects(recipe.subjects, None)
     scores = {}
-    for when in SNAPSHOTS:
+    for when in SNAPSHOTS:  # the last one is exported
         load_state(folder / f"{when}.safetensors", {"generator": generator}, {})
         scores[when] = snapshot_score(generator, recipe)
-    config = network_config(recipe)
     card = {
         "name": recipe.name,
         "family": "ultrasound_to_mri",
         "method": recipe.method,
-        "config": {k: getattr(config, k) for k in config.__dataclass_fields__},
+        "config": asdict(network_config(recipe)),
         "frame": {"side": SIDE, "head_length": LENGTH},
-        "label_table": {"names": list(HEAD.names), "colours": [list(c) for c in HEAD.colours]},
+        "label_table": label_table_entry(HEAD),
         "licence": recipe.licence,
         "limits": list(LIMITS),
         "training": {
-            "subjects": [r["id"] for r in learnt],
-            "held_out": [r["id"] for r in held],
-            "circumference_mm": value_range([r["circumference_mm"] for r in learnt]),
-            "mri_subjects": [s.id for s in volumes],
+            "subjects": [record["id"] for record in training],
+            "held_out": [record["id"] for record in held_out],
+            "circumference_mm": value_range([record["circumference_mm"] for record in training]),
+            "mri_subjects": [subject.id for subject in volumes],
             "mri_held_out": list(recipe.subjects.hold_out),
-            "mri_planes": len(mri(volumes)),
+            "mri_planes": len(stack_mri_planes(volumes)),
             "mri_pathology": sorted({str(s.metadata.get("pathology")) for s in volumes}),
             "images_a_step": recipe.batch,
             "steps": state["step"],
             "hours": round(state["hours"], 3),
-            "recipe": shareable(loaded.data),
-            "torch": torch.__version__,
+            **origin_entry(remove_ultrasound_path(loaded.data)),
         },
         "scores": scores,
         "loss_curve": Run(folder).loss_curve(),
@@ -129,35 +143,37 @@ def export(loaded: CheckedDocument[UltrasoundToMriTraining], output: Path) -> Pa
     return output / "model"
 
 
-def shareable(data: dict) -> dict:
-    """A recipe without where things lay on the machine that trained it."""
-    kept = remove_paths(data)
-    return {**kept, "ultrasound": {k: v for k, v in data["ultrasound"].items() if k != "path"}}
+def remove_ultrasound_path(recipe: JsonObject) -> JsonObject:
+    """Return a recipe without the folder of the ultrasounds."""
+    ultrasound = {key: value for key, value in recipe["ultrasound"].items() if key != "path"}
+    return {**recipe, "ultrasound": ultrasound}
 
 
 def snapshot_score(generator: torch.nn.Module, recipe: UltrasoundToMriTraining) -> float | None:
-    """The mean deformation of a few held-out heads; None where nothing is held out."""
+    """Return the mean deformation score of some held-out heads; None if nothing is held out."""
     from factory.families.ultrasound_to_mri.painter import paint_planes
     from factory.families.ultrasound_to_mri.scoring import deformation_scores, reference_planes
 
-    held = split_head_records(recipe.ultrasound)[1]
+    _, records = split_head_records(recipe.ultrasound)
     volumes = held_out_subjects(recipe.subjects)
-    if not held or not volumes:
+    if not records or not volumes:
         return None
-    made = paint_planes(generator, spread(heads(held)))
-    return round(float(np.mean(deformation_scores(made, reference_planes(volumes)))), 5)
+    painted = paint_planes(generator, select_evenly(load_head_planes(records)))
+    return round(float(np.mean(deformation_scores(painted, reference_planes(volumes)))), 5)
 
 
 def score(folder: Path, recipe: UltrasoundToMriTraining, output: Path) -> pd.DataFrame | None:
-    """Deformation of every held-out head; table and pictures to output."""
+    """Score a model on all held-out heads. See factory.families.base.Job."""
     from factory.families.ultrasound_to_mri.scoring import evaluate
 
-    held = split_head_records(recipe.ultrasound)[1]
+    _, records = split_head_records(recipe.ultrasound)
     volumes = held_out_subjects(recipe.subjects)
-    if not held or not volumes:
+    if not records or not volumes:
         return None
-    return evaluate(folder, [load_subject(r, None) for r in held], volumes, output)
+    heads = [load_subject(record, None) for record in records]
+    return evaluate(folder, heads, volumes, output)
 
 
 def text(table: pd.DataFrame) -> list[str]:
-    return [line.rstrip() for line in table.to_string(index=False).splitlines()]
+    """Return the table of scores as lines of plain text."""
+    return plain_text_lines(table)

@@ -1,4 +1,4 @@
-"""Ultrasound of a head -> MR of it, by A, B, C and the attention of a trained model."""
+"""Paints the MR of a head in ultrasound, with the generator of a trained model."""
 
 from pathlib import Path
 
@@ -18,12 +18,24 @@ FAMILY = "ultrasound_to_mri"
 
 
 class UltrasoundPainter:
-    """The generator of a model folder, loaded once. card: its JSON card.
+    """The generator of a model folder.
 
-    Raises WeightsError where the folder holds no model of this family.
+    Attributes:
+        card: The model's JSON card.
+        device: Where it computes.
+        generator: The network, ready for inference.
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
+        """Load the generator.
+
+        Args:
+            folder: The model folder.
+            device: Where it computes.
+
+        Raises:
+            WeightsError: The folder does not contain a model of this family.
+        """
         self.card, self.device = read_card(folder), device
         if self.card["family"] != FAMILY:
             raise WeightsError(f"{folder}: family {self.card['family']!r}; expected {FAMILY!r}")
@@ -33,19 +45,28 @@ class UltrasoundPainter:
     def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, None]:
-        """See factory.families.base.Painter."""
+        """Paint a case. See factory.families.base.Painter."""
         return self.paint_plane(subject), None
 
     def paint_plane(self, subject: Subject) -> np.ndarray:
-        """The MR of a head in ultrasound, float32 [1, y, x] in units of the 99.5th percentile
-        inside a brain of those trained on. Raises ValueError where the subject has no image."""
+        """Return the MR of a head in ultrasound.
+
+        Returns:
+            float32 [1, y, x], in units of the 99.5th percentile inside the brains of the training.
+
+        Raises:
+            ValueError: The subject has no image.
+        """
         return from_network(paint_planes(self.generator, ultrasound_plane(subject)[None]))
 
 
 @torch.inference_mode()
 def paint_planes(generator: nn.Module, us_NHW: np.ndarray) -> np.ndarray:
-    """MR planes (N, H, W) in [-1, 1], drawn one by one: the last bits of a convolution depend on
-    what else is in its batch."""
+    """Return the MR (N, H, W) in [-1, 1] of ultrasound planes.
+
+    They are painted one by one, since the last bits of a convolution depend on the rest of its
+    batch.
+    """
     device = next(generator.parameters()).device
-    made = [generator(torch.from_numpy(us)[None, None].to(device))[0][0, 0] for us in us_NHW]
-    return torch.stack(made).float().cpu().numpy()
+    planes = [generator(torch.from_numpy(us)[None, None].to(device))[0][0, 0] for us in us_NHW]
+    return torch.stack(planes).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""What the training recipe of ultrasound to MR may say."""
+"""The training recipe of ultrasound to MR."""
 
 from typing import Annotated, Literal
 
@@ -14,8 +14,10 @@ METHODS = ("ours", "autoencoder", "gan", "cyclegan")
 class Heads(Section):
     """Ultrasounds of heads, in the layout of the HC18 challenge.
 
-    hold_out_every: of so many persons in order of their ids one is never learnt from; 0 holds out
-    nobody. circumference_mm: the smallest and the largest head to use.
+    Attributes:
+        path: The folder.
+        hold_out_every: Every n-th person, in the order of their ids, is held out; 0 for nobody.
+        circumference_mm: The smallest and the largest head to use.
     """
 
     path: Text
@@ -26,7 +28,8 @@ class Heads(Section):
     )
 
     @model_validator(mode="after")
-    def _some_left(self) -> "Heads":
+    def _check_selection(self) -> "Heads":
+        """Refuse to hold everybody out, and an empty range of circumferences."""
         if self.hold_out_every == 1:
             text = "value 1 holds everybody out; allowed: 0, or 2 or more"
             raise problem(text, at=("hold_out_every",))
@@ -38,8 +41,10 @@ class Heads(Section):
 
 
 class UltrasoundModel(Section):
-    """See factory.models.ultrasound_to_mri.network.UltrasoundToMriConfig. attention off is an
-    ablation.
+    """The networks; see factory.models.ultrasound_to_mri.network.UltrasoundToMriConfig.
+
+    Attributes:
+        attention: Turning it off is an ablation of the paper.
     """
 
     width: Count = 16
@@ -50,8 +55,13 @@ class UltrasoundModel(Section):
 
 
 class UltrasoundLoss(Section):
-    """l1: λ of equations 1 and 5. structural, bi_latent: the adversaries of equations 4 and 8;
-    each switched off is an ablation."""
+    """The losses.
+
+    Attributes:
+        l1: λ of equations 1 and 5.
+        structural: Whether the discriminator of equation 4 is used; turning it off is an ablation.
+        bi_latent: Whether the discriminator of equation 8 is used; turning it off is an ablation.
+    """
 
     l1: Weight = 10.0
     structural: bool = True
@@ -59,11 +69,21 @@ class UltrasoundLoss(Section):
 
 
 class UltrasoundToMriTraining(Training):
-    """`factory train` for ultrasound to MR (Jiao et al.).
+    """The training recipe of ultrasound to MR (Jiao et al.).
 
-    ultrasound and subjects (MR volumes with labels) are never paired. method: ours, or a baseline
-    of the paper's table, by the same networks and loop. batch: of each of the two. ema: of the
-    weights that are drawn, scored and exported.
+    The batch of a step contains as many ultrasounds as MR planes; they are not paired.
+
+    Attributes:
+        method: The paper's method ("ours"), or a baseline of its table with the same networks.
+        ultrasound: The ultrasounds to train on.
+        subjects: The MR volumes to train on, with their label maps.
+        model: The networks.
+        discriminator: Channels of the discriminators' first layer.
+        loss: The losses.
+        optimiser: Learning rates and momenta of Adam.
+        augment: Random transforms of the planes.
+        ema: Decay of the averaged weights, which are drawn, scored and exported.
+        steps: Number of steps.
     """
 
     family: Annotated[Literal["ultrasound_to_mri"], one_of(("ultrasound_to_mri",))]

@@ -1,4 +1,4 @@
-"""How well MR is drawn from held-out ultrasound: how far it must be deformed to become real MR."""
+"""How well MR is painted from held-out ultrasound: how far it must be deformed to be real MR."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,59 +20,77 @@ from factory.metrics.deformation import (
 )
 from factory.storage.subjects.types import Subject
 
-SHOWN = 10
+PICTURE_COLUMNS = 10
+"""Held-out heads in the picture."""
 
 
 def reference_planes(volumes: Sequence[Subject]) -> list[Reference]:
-    """The transthalamic plane of each volume."""
-    found = [mri_planes(volume, reach=0) for volume in volumes]
-    return [(planes[0], masks[0]) for planes, masks in found]
+    """Return the transthalamic plane of each volume, and the mask of its brain."""
+    pairs = [mri_planes(volume, reach=0) for volume in volumes]
+    return [(planes[0], masks[0]) for planes, masks in pairs]
 
 
-def deformation_scores(planes: Iterable[np.ndarray], against: Sequence[Reference]) -> np.ndarray:
-    """Each plane's score (N,): the mean over the references."""
-    return np.array([mean_deformation(plane, against) for plane in planes])
+def deformation_scores(planes: Iterable[np.ndarray], references: Sequence[Reference]) -> np.ndarray:
+    """Return the mean deformation score of each plane over the references, [plane]."""
+    return np.array([mean_deformation(plane, references) for plane in planes])
 
 
 def evaluate(
     folder: Path, heads: Sequence[Subject], volumes: Sequence[Subject], output: Path
 ) -> pd.DataFrame:
-    """A table of COLUMNS for one model folder, written to output/held_out.csv, its pictures to
-    output/held_out.png. Raises WeightsError where the folder holds no such model."""
-    against = reference_planes(volumes)
+    """Score a model; write held_out.csv and held_out.png into output.
+
+    Args:
+        folder: The model folder.
+        heads: Held-out heads in ultrasound.
+        volumes: Held-out MR volumes.
+        output: The folder of the table and the picture.
+
+    Returns:
+        A table with the columns factory.metrics.deformation.COLUMNS: of real MR, of the ultrasound
+        itself, and of the model.
+
+    Raises:
+        WeightsError: The folder does not contain a model of this family.
+    """
+    references = reference_planes(volumes)
     us = np.stack([ultrasound_plane(head) for head in heads])
-    made = paint_planes(UltrasoundPainter(folder, torch.device("cpu")).generator, us)
+    painted = paint_planes(UltrasoundPainter(folder, torch.device("cpu")).generator, us)
     rows = [
-        *real_mri_rows(against),
-        summary_row("the ultrasound itself", deformation_scores(us, against)),
+        *real_mri_rows(references),
+        summary_row("the ultrasound itself", deformation_scores(us, references)),
+        summary_row("model", deformation_scores(painted, references)),
     ]
-    rows.append(summary_row("model", deformation_scores(made, against)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "held_out.csv", index=False)
-    real = [plane for plane, _ in against]
-    draw_comparison(output / "held_out.png", us, {"MR drawn": made}, real)
+    real = [plane for plane, _ in references]
+    draw_comparison(output / "held_out.png", us, {"MR drawn": painted}, real)
     return table
 
 
-def real_mri_rows(against: Sequence[Reference]) -> list[tuple]:
-    """What the measure says of real MR: to itself, and to that of others."""
-    rows = [
-        summary_row("real MR, to itself", [deformation_score(p, p, brain) for p, brain in against])
-    ]
-    if len(against) > 1:
-        rows.append(summary_row("real MR, to another's", pairwise_deformations(against)))
+def real_mri_rows(references: Sequence[Reference]) -> list[tuple]:
+    """Return rows of scores of real MR planes: of each to itself, and of each to the others."""
+    to_itself = [deformation_score(plane, plane, brain) for plane, brain in references]
+    rows = [summary_row("real MR, to itself", to_itself)]
+    if len(references) > 1:
+        rows.append(summary_row("real MR, to another's", pairwise_deformations(references)))
     return rows
 
 
 def draw_comparison(
-    path: Path, us: np.ndarray, made: dict[str, np.ndarray], real: Sequence[np.ndarray]
+    path: Path, us: np.ndarray, painted: dict[str, np.ndarray], real: Sequence[np.ndarray]
 ) -> None:
-    """A PNG of heads in columns: ultrasound, what each model draws of it, and real MR of others,
-    over and over as far as there are columns."""
-    chosen = np.linspace(0, len(us) - 1, min(SHOWN, len(us))).astype(int)
-    rows = [("ultrasound, held out", us[chosen])]
-    rows += [(name, planes[chosen]) for name, planes in made.items()]
-    others = np.stack([real[i % len(real)] for i in range(len(chosen))])
-    rows.append(("real MR, of others", others))
+    """Draw heads in columns: the ultrasound, the MR of each model, and real MR of others.
+
+    Args:
+        path: The PNG to write.
+        us: Ultrasound planes [head, y, x] in [-1, 1].
+        painted: The MR of these heads by the name of the model, [head, y, x] in [-1, 1].
+        real: Real MR planes [y, x] in [-1, 1], repeated if there are fewer than heads.
+    """
+    heads = np.linspace(0, len(us) - 1, min(PICTURE_COLUMNS, len(us))).astype(int)
+    rows = [("ultrasound, held out", us[heads])]
+    rows += [(name, planes[heads]) for name, planes in painted.items()]
+    rows.append(("real MR, of others", np.stack([real[i % len(real)] for i in range(len(heads))])))
     draw_image_rows(path, [(name, planes, "gray", -1.0, 1.0) for name, planes in rows])

@@ -28,10 +28,10 @@ def test_mr_of_any_size_has_the_length_of_a_brain_in_the_frame(volume: Subject) 
     planes, masks = mri_planes(volume, reach=0)
     assert planes.shape == masks.shape == (1, SIDE, SIDE)
     assert planes[~masks].mean() < -0.95
-    found = mask_ellipse(masks[0])
-    assert 2 * found.long == pytest.approx(INSIDE_SKULL * LENGTH, rel=0.02)
-    assert abs(found.angle) < 0.1
-    assert found.centre == pytest.approx([(SIDE - 1) / 2] * 2, abs=1)
+    ellipse = mask_ellipse(masks[0])
+    assert 2 * ellipse.long == pytest.approx(INSIDE_SKULL * LENGTH, rel=0.02)
+    assert abs(ellipse.angle) < 0.1
+    assert ellipse.centre == pytest.approx([(SIDE - 1) / 2] * 2, abs=1)
 
 
 def test_planes_lie_about_the_thalami(volume: Subject) -> None:

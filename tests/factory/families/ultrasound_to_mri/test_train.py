@@ -52,12 +52,12 @@ def brains(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three ellipsoids, as NIfTI in the BIDS layout."""
     root = tmp_path_factory.mktemp("brains")
     for i in range(3):
-        made = ellipsoid((14.0 + i, 20.0 + i, 15.0 + i))
+        subject = ellipsoid((14.0 + i, 20.0 + i, 15.0 + i))
         folder = root / f"sub-{i}" / "anat"
         folder.mkdir(parents=True)
-        for kind, volume in (("T2w", made.image), ("dseg", made.label)):
+        for kind, volume in (("T2w", subject.image), ("dseg", subject.label)):
             assert volume is not None
-            file = nib.Nifti1Image(volume.T.astype(np.int16), made.grid.affine)
+            file = nib.Nifti1Image(volume.T.astype(np.int16), subject.grid.affine)
             nib.save(file, folder / f"sub-{i}_rec-mial_{kind}.nii.gz")
     rows = "".join(f"sub-{i}\tNeurotypical\t{24 + i}\n" for i in range(3))
     (root / "participants.tsv").write_text("participant_id\tPathology\tGestational age\n" + rows)
@@ -174,27 +174,27 @@ def test_each_ablation_and_baseline_is_one_switch(
 
 
 def test_the_losses_are_equations_1_to_9(recipe: Recipe) -> None:
-    """The first losses of ours, once more by hand from figure 2."""
+    """The comparisons of our method are those of figure 2, computed here from the networks."""
     spec = recipe().spec
     nets, players = build_networks(spec), build_discriminators(spec)
     us, mri = (torch.from_numpy(planes(2, k))[:, None] for k in (1, 2))
     edges = EdgeNet()
-    drawn = METHODS["ours"]({**nets, "edges": edges}, us, mri)
+    comparisons = METHODS["ours"]({**nets, "edges": edges}, us, mri)
     synthesised, again, y = nets["generator"](us)
     back, y_back = nets["backward"](synthesised)
-    for name, (made, wanted) in {"reconstruction": (again, us), "projection": (back, us)}.items():
-        assert torch.equal(drawn.alike[name][0], made)
-        assert torch.equal(drawn.alike[name][1], wanted)
+    for name, (output, target) in {"reconstruction": (again, us), "projection": (back, us)}.items():
+        assert torch.equal(comparisons.l1[name][0], output)
+        assert torch.equal(comparisons.l1[name][1], target)
     pairs = {
         "appearance": (mri, synthesised),
         "structural": (edges(mri), edges(synthesised)),
         "backward": (us, back),
         "bi_latent": (y, y_back),
     }
-    assert drawn.adversarial.keys() == players.keys() == pairs.keys()
+    assert comparisons.adversarial.keys() == players.keys() == pairs.keys()
     for name, pair in pairs.items():
-        for found, wanted in zip(drawn.adversarial[name], pair, strict=True):
-            assert torch.equal(found, wanted)
+        for actual, expected in zip(comparisons.adversarial[name], pair, strict=True):
+            assert torch.equal(actual, expected)
 
 
 def test_a_training_learns_to_draw_the_ultrasound_again(recipe: Recipe, tmp_path: Path) -> None:
@@ -225,13 +225,13 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
 
 
 def test_all_of_a_person_are_held_out_together(recipe: Recipe) -> None:
-    learnt, held = split_head_records(recipe("ultrasound.hold_out_every=2").spec.ultrasound)
-    assert [r["id"] for r in held] == ["002_2HC", "002_HC", "004_HC"]
-    assert not {r["person"] for r in held} & {r["person"] for r in learnt}
+    training, held_out = split_head_records(recipe("ultrasound.hold_out_every=2").spec.ultrasound)
+    assert [r["id"] for r in held_out] == ["002_2HC", "002_HC", "004_HC"]
+    assert not {r["person"] for r in held_out} & {r["person"] for r in training}
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("ultrasound.hold_out_every=1", "holds everybody out"),
         ("ultrasound.circumference_mm=[300, 200]", "smallest, largest"),
@@ -241,7 +241,7 @@ def test_all_of_a_person_are_held_out_together(recipe: Recipe) -> None:
     ],
 )
 def test_what_cannot_be_trained_is_told_before_it_starts(
-    recipe: Recipe, change: str, said: str
+    recipe: Recipe, change: str, message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         launch.train(recipe(change), RunOptions(serial=True))

@@ -29,8 +29,8 @@ def main() -> None:
             _write("help.json", values.help_texts())
 
 
-def _write(name: str, found: object) -> None:
-    (values.RECORDED / name).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+def _write(name: str, values_by_name: object) -> None:
+    (values.RECORDED / name).write_text(json.dumps(values_by_name, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,22 +29,22 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recipes_have_their_digests_and_cases(place: Path) -> None:
-    found, golden = values.recipe_values(place), recorded("recipes.json")
-    assert found.keys() == golden.keys()
-    for name, recipe in found.items():
+    computed, golden = values.recipe_values(place), recorded("recipes.json")
+    assert computed.keys() == golden.keys()
+    for name, recipe in computed.items():
         assert recipe == golden[name], name
 
 
 @pytest.mark.parametrize("name", values.DATASETS)
 def test_a_dataset_is_the_one_recorded(name: str) -> None:
     """Bit for bit in the environment of the record; elsewhere to what convolutions may differ."""
-    found = values.dataset_values(values.render(name, "--serial"))
+    computed = values.dataset_values(values.render(name, "--serial"))
     golden = recorded("datasets.json")[name]
-    if found["environment"] == golden["environment"]:
-        assert found["digest"] == golden["digest"]
-    assert found["columns"] == golden["columns"]
-    assert found["arrays"] == golden["arrays"]
-    for sample, expected in zip(found["summary"], golden["summary"], strict=True):
+    if computed["environment"] == golden["environment"]:
+        assert computed["digest"] == golden["digest"]
+    assert computed["columns"] == golden["columns"]
+    assert computed["arrays"] == golden["arrays"]
+    for sample, expected in zip(computed["summary"], golden["summary"], strict=True):
         assert sample["voxels"] == pytest.approx(expected["voxels"], rel=0.002, abs=3)
         assert sample["intensity"] == pytest.approx(expected["intensity"], abs=0.002)
 

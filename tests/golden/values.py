@@ -67,12 +67,12 @@ VERBS = list(verbs(get_command(cli.app)))
 
 def recipe_values(workplace: Path) -> dict[str, Any]:
     """By recipe: digest, number of cases, first and last case. The working folder is workplace."""
-    found = {}
+    recipes = {}
     for file in sorted(workplace.glob("recipes/*.yaml")):
         recipe = load_recipe_file(file.relative_to(workplace))
         count = count_cases(recipe)
         first, last = (next(iterate_cases(recipe, index)).to_json() for index in (0, count - 1))
-        found[file.stem] = {
+        recipes[file.stem] = {
             "digest": recipe.digest,
             "cases": count,
             "first": json.loads(first),
@@ -80,19 +80,19 @@ def recipe_values(workplace: Path) -> dict[str, Any]:
         }
     for file in sorted(workplace.glob("recipes/train/*.yaml")):
         recipe = load_training(file.relative_to(workplace))
-        found[f"train/{file.stem}"] = {"digest": recipe.digest}
-    return found
+        recipes[f"train/{file.stem}"] = {"digest": recipe.digest}
+    return recipes
 
 
 def render(name: str, *options: str) -> str:
     """Render one of DATASETS in the working folder; return the dataset's path."""
     recipe, changes = DATASETS[name]
     output = f"{name.replace(' ', '-')}{''.join(options)}.zarr"
-    said = io.StringIO()
+    output_text = io.StringIO()
     arguments = ["render", recipe, *(f"--set={c}" for c in changes), f"--output={output}"]
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(output_text), contextlib.redirect_stderr(output_text):
         code = cli.main([*arguments, *options])
-    assert code == (3 if GATE in changes else 0), said.getvalue()
+    assert code == (3 if GATE in changes else 0), output_text.getvalue()
     return output
 
 
@@ -124,10 +124,10 @@ def help_texts() -> dict[str, str]:
     """The text of `factory --help` and of every verb's `--help`."""
     texts = {}
     for verb in VERBS:
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
+        output_text = io.StringIO()
+        with contextlib.redirect_stdout(output_text):
             assert cli.main([*verb.split(), "--help"]) == 0
-        text = " ".join(said.getvalue().split())
+        text = " ".join(output_text.getvalue().split())
         for names in (cli.SOURCES, cli.EDITS, cli.FAMILIES, FORMATS):
             text = text.replace(join_names(names), "...")  # whichever there are
         texts[f"factory {verb}".strip()] = text

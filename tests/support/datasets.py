@@ -40,10 +40,10 @@ def files(folder: Path, images: dict[str, np.ndarray], spacing: float = 1.0) -> 
     return folder
 
 
-def card(folder: Path, learnt: list[str], held_out: list[str]) -> Path:
+def card(folder: Path, training_subjects: list[str], held_out: list[str]) -> Path:
     """The card of a model that learnt from some people."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = {"subjects": learnt, "held_out": held_out}
+    training = {"subjects": training_subjects, "held_out": held_out}
     content = {"family": "spade", "config": {}, "sha256": {}, "training": training}
     (folder / "card.json").write_text(json.dumps(content))
     return folder
@@ -66,7 +66,7 @@ def dataset(
     record = {"recipe_digest": "a" * 64, "recipe": {"resolved": spec}}
     ranges = {"image": (0.0, 1.2), **({"original": (0.0, 1.2)} if originals else {})}
     layout = Layout(len(images), images[0].shape, table, ranges)
-    made = create_dataset(str(path), layout, record, "seed: 1\n")
+    new_dataset = create_dataset(str(path), layout, record, "seed: 1\n")
     grid = Grid.centred(images[0].shape, (1.0, 1.0, 1.0))
     for i, image in enumerate(images):
         case = {"id": f"c{i}", **({"edits": [{"warp": 1}]} if i < edits else {})}
@@ -75,6 +75,6 @@ def dataset(
         arrays |= {"original": originals[i]} if originals else {}
         columns = {"subject": subjects[i] if subjects else f"made-{i}", "case": f"c{i}"}
         stored = StoredSample(text, arrays, grid.affine, grid.spacing, columns)
-        made.write_shard(i, i, [stored])
-    made.seal()
-    return made
+        new_dataset.write_shard(i, i, [stored])
+    new_dataset.seal()
+    return new_dataset

@@ -96,8 +96,8 @@ class Ground:
 
     def actors(self) -> list[psutil.Process]:
         """The processes of actors on all nodes, oldest first."""
-        found = [p for node in self.nodes for p in _descendants(node, _is_actor)]
-        return sorted(found, key=lambda process: process.pid)
+        processes = [p for node in self.nodes for p in _descendants(node, _is_actor)]
+        return sorted(processes, key=lambda process: process.pid)
 
     def kill_actor(self, which: int) -> bool:
         """Kill -9 one of the actors. Whether there was one."""
@@ -107,7 +107,7 @@ class Ground:
         return bool(actors)
 
     def _start(self, **how: Any) -> None:
-        for left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_TRIES)):
             try:
                 node = self.cluster.add_node(
                     wait=False,
@@ -118,20 +118,20 @@ class Ground:
                 self.cluster._wait_for_node(node, timeout=_START_SECONDS)
                 return
             except Exception:  # Ray raises no narrower one
-                if not left:
+                if not tries_left:
                     raise
 
 
-def _descendants(node: Any, chosen: Callable[[str], bool]) -> list[psutil.Process]:
-    found = []
+def _descendants(node: Any, is_wanted: Callable[[str], bool]) -> list[psutil.Process]:
+    processes = []
     for info in node.all_processes.get("raylet", []):
         try:
             for process in psutil.Process(info.process.pid).children(recursive=True):
-                if chosen(" ".join(process.cmdline())):
-                    found.append(process)
+                if is_wanted(" ".join(process.cmdline())):
+                    processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def _is_actor(command: str) -> bool:

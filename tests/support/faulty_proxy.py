@@ -1,10 +1,11 @@
-"""Stands before a real S3 server and makes trouble: 5xx, broken connections, slow answers."""
+"""A proxy of a real S3 server that makes trouble: 5xx, broken connections, slow answers."""
 
 import http.client
 import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SLOW_DOWN = (
@@ -14,11 +15,17 @@ ILL = b"<Error><Code>InternalError</Code><Message>We encountered an error.</Mess
 
 
 class FaultyProxy:
-    """trouble: what happens to the n-th request: "ok", "500", "503", "cut", "slow". Context."""
+    """A context manager that runs the proxy.
+
+    Args:
+        upstream: Host and port of the real server.
+        trouble: What happens to the n-th request: "ok", "500", "503", "cut" or "slow".
+        slow: Seconds that a slow answer takes.
+    """
 
     def __init__(self, upstream: str, trouble: Callable[[int], str], slow: float = 0.0) -> None:
         self.count = itertools.count()
-        self.made: list[str] = []
+        self.troubles: list[str] = []
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -26,23 +33,22 @@ class FaultyProxy:
 
             def any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                what = trouble(next(proxy.count))
-                proxy.made.append(what)
-                if what == "slow":
+                kind = trouble(next(proxy.count))
+                proxy.troubles.append(kind)
+                if kind == "slow":
                     time.sleep(slow)
-                if what in ("500", "503"):
-                    self.answer(int(what), [], SLOW_DOWN if what == "503" else ILL)
+                if kind in ("500", "503"):
+                    self.answer(int(kind), [], SLOW_DOWN if kind == "503" else ILL)
                     return
-                there = http.client.HTTPConnection(upstream, timeout=60)
-                there.request(self.command, self.path, body, dict(self.headers))
-                reply = there.getresponse()
-                data = reply.read()
-                if what == "cut":
+                with closing(http.client.HTTPConnection(upstream, timeout=60)) as connection:
+                    connection.request(self.command, self.path, body, dict(self.headers))
+                    reply = connection.getresponse()
+                    data = reply.read()
+                if kind == "cut":
                     self.answer(reply.status, reply.getheaders(), data[: len(data) // 2], len(data))
                     self.close_connection = True
                 else:
                     self.answer(reply.status, reply.getheaders(), data)
-                there.close()
 
             def answer(self, status: int, headers: list, data: bytes, length: int = -1) -> None:
                 self.send_response(status)
@@ -50,11 +56,16 @@ class FaultyProxy:
                     if name.lower() not in ("content-length", "connection", "transfer-encoding"):
                         self.send_header(name, value)
                 if status != 204:
-                    known = dict(headers).get("Content-Length") if self.command == "HEAD" else None
-                    self.send_header("Content-Length", known or str(max(length, len(data))))
+                    declared_length = (
+                        dict(headers).get("Content-Length") if self.command == "HEAD" else None
+                    )
+                    self.send_header(
+                        "Content-Length", declared_length or str(max(length, len(data)))
+                    )
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(data)
+                    with suppress(BrokenPipeError):  # the client did not wait for a slow answer
+                        self.wfile.write(data)
 
             do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = any
 

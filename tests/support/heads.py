@@ -29,8 +29,8 @@ def tube(z: np.ndarray, y: np.ndarray, x: np.ndarray, side: int, splay: float) -
     axis = np.sin(d), -np.cos(d) * np.cos(a), side * np.cos(d) * np.sin(a)
     offsets = z + 8, y + 6, x - side * 14
     along = np.clip(sum(o * float(n) for o, n in zip(offsets, axis, strict=True)), -19, 19)
-    apart = [o - along * float(n) for o, n in zip(offsets, axis, strict=True)]
-    return np.sqrt(sum(c**2 for c in apart))
+    perpendicular = [o - along * float(n) for o, n in zip(offsets, axis, strict=True)]
+    return np.sqrt(sum(c**2 for c in perpendicular))
 
 
 def head(

@@ -100,8 +100,8 @@ def call(link: str, path: str, body: object = None, headers: dict[str, str] | No
     """(status, headers, body) of a call in the name of a reader's link."""
     address, _, key = link.partition("#")
     data = None if body is None else json.dumps(body).encode()
-    known = {"Authorization": f"Bearer {key}", **(headers or {})}
-    request = urllib.request.Request(f"{address}{path}", data, known)
+    all_headers = {"Authorization": f"Bearer {key}", **(headers or {})}
+    request = urllib.request.Request(f"{address}{path}", data, all_headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return reply.status, dict(reply.headers), reply.read()

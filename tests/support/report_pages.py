@@ -46,18 +46,21 @@ def dataset(
     recipe = {"source": "recipes/small.yaml", "overrides": [], "resolved": resolved or {}}
     content = {"recipe_digest": "a" * 64, "recipe": recipe, **record}
     layout = Layout(samples or len(rows), shape, table)
-    made = create_dataset(str(path), layout, content, "seed: 1\n")
+    stored = create_dataset(str(path), layout, content, "seed: 1\n")
     grid = Grid.centred(shape, spacing)
     for i, columns in enumerate(rows):
-        drawn, label = brain(int(columns.get("grade") or 0), shape)
+        head_image, label = brain(int(columns.get("grade") or 0), shape)
         if columns.get("failure"):
-            drawn, label = np.zeros_like(drawn), np.zeros_like(label)
-        arrays = {"image": drawn if image is None else image, "label": label % len(table.names)}
+            head_image, label = np.zeros_like(head_image), np.zeros_like(label)
+        arrays = {
+            "image": head_image if image is None else image,
+            "label": label % len(table.names),
+        }
         case = json.dumps({"id": f"c{i}"}, separators=(",", ":"))
-        made.write_shard(i, i, [StoredSample(case, arrays, grid.affine, grid.spacing, columns)])
+        stored.write_shard(i, i, [StoredSample(case, arrays, grid.affine, grid.spacing, columns)])
     if not samples or samples == len(rows):
-        made.seal()
-    return made
+        stored.seal()
+    return stored
 
 
 def graded(subjects: int = 2, grades: int = 3) -> list[dict]:
@@ -97,10 +100,10 @@ class Page(HTMLParser):
         self.tags.append(tag)
         if tag in ("td", "th", "dd"):
             self.words += " "
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag == "section":
-            self.sections.append(given["id"])
-        for name, value in given.items():
+            self.sections.append(attributes["id"])
+        for name, value in attributes.items():
             if tag == "a" and name == "href":
                 self.links.append(value)
             elif name in ("src", "href", "xlink:href", "srcset", "data", "poster", "action"):

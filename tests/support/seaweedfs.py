@@ -59,17 +59,16 @@ class Weed:
         config = self.folder / "s3.json"
         config.write_text(json.dumps({"identities": [rights]}))
         (self.folder / "data").mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [
-                str(executable()), "server", "-filer", "-s3", "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1", f"-dir={self.folder / 'data'}", f"-s3.config={config}",
-                "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64",
-                "-volume.max=300", "-master.telemetry=false", *self.options,
-            ],
-            stdout=(self.folder / "log").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
+        command = [
+            str(executable()), "server", "-filer", "-s3", "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1", f"-dir={self.folder / 'data'}", f"-s3.config={config}",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64",
+            "-volume.max=300", "-master.telemetry=false", *self.options,
+        ]  # fmt: skip
+        with (self.folder / "log").open("wb") as log_file:
+            self.process = subprocess.Popen(
+                command, stdout=log_file, stderr=subprocess.STDOUT, start_new_session=True
+            )
         deadline = time.monotonic() + WAIT
         while not self._answers():
             log = (self.folder / "log").read_text()[-2000:]
@@ -84,9 +83,10 @@ class Weed:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(self.url, timeout=1)
-        except urllib.error.HTTPError:
-            return True  # it refuses who has no key
+            urllib.request.urlopen(self.url, timeout=1).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return True  # it answers, and refuses a request without a key
         except OSError:
             return False
         return True
@@ -97,7 +97,7 @@ class Weed:
             f"-{name}=127.0.0.1:{self.ports[name]}.{self.grpc[name]}"
             for name in ("master", "filer")
         ]
-        done = subprocess.run(
+        ended = subprocess.run(
             [str(executable()), "shell", *where],
             input="\n".join(commands) + "\n",
             capture_output=True,
@@ -106,4 +106,4 @@ class Weed:
             timeout=WAIT,
             env={**os.environ},
         )
-        return done.stdout + done.stderr
+        return ended.stdout + ended.stderr

@@ -76,14 +76,16 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 def windows(url: str, cache: Path | None = None) -> WindowReader:
-    found = read_contents(url)
-    return WindowReader(found.path, found.layout, found.seal, None if cache is None else str(cache))
+    contents = read_contents(url)
+    return WindowReader(
+        contents.path, contents.layout, contents.seal, None if cache is None else str(cache)
+    )
 
 
 def assert_reads(from_: WindowReader, index: int) -> None:
-    made = sample(index)
+    expected = sample(index)
     label = from_.read("label", index, WINDOW)
-    np.testing.assert_array_equal(label, made.arrays["label"][WINDOW])
+    np.testing.assert_array_equal(label, expected.arrays["label"][WINDOW])
     image = from_.read("image", index, WINDOW)
     assert image.dtype == np.float32
-    np.testing.assert_allclose(image, made.arrays["image"][WINDOW].clip(0, 1.2), atol=1e-5)
+    np.testing.assert_allclose(image, expected.arrays["image"][WINDOW].clip(0, 1.2), atol=1e-5)

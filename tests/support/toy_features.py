@@ -7,4 +7,4 @@ def moments(images: np.ndarray) -> np.ndarray:
     """Means of the four quarters (N, 4)."""
     half = images.shape[-1] // 2
     parts = [images[..., y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
-    return np.stack([part.mean((1, 2, 3)) for part in parts], 1)
+    return np.stack([image.mean((1, 2, 3)) for image in parts], 1)

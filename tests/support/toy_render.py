@@ -52,9 +52,9 @@ def case(index: int) -> Case:
 
 
 def shards(samples: int) -> list[Shard]:
-    every = [case(i) for i in range(samples)]
+    all_cases = [case(i) for i in range(samples)]
     starts = range(0, samples, PER_SHARD)
-    return [Shard(n, s, tuple(every[s : s + PER_SHARD])) for n, s in enumerate(starts)]
+    return [Shard(n, s, tuple(all_cases[s : s + PER_SHARD])) for n, s in enumerate(starts)]
 
 
 @dataclass
@@ -167,14 +167,14 @@ def render(
 ) -> Dataset:
     """where: of RunOptions."""
     dataset = begin(path, samples)
-    every = shards(samples)
-    done = dataset.finished_shards(every)
+    all_shards = shards(samples)
+    finished = dataset.finished_shards(all_shards)
     make_worker = partial(ToyWorker, dataset, mishaps, seconds)
     execute(
-        (shard for shard in every if shard.index not in done),
+        (shard for shard in all_shards if shard.index not in finished),
         make_worker,
         samples=samples,
-        finished=sum(len(shard.cases) for shard in every if shard.index in done),
+        finished=sum(len(shard.cases) for shard in all_shards if shard.index in finished),
         shard_options=ShardOptions(ahead, keep_going),
         needs=ActorNeeds(threads),
         run=RunOptions(**where),
@@ -186,8 +186,8 @@ def render(
 if __name__ == "__main__":
     how = json.loads(sys.argv[4]) if sys.argv[4:] else {"actors": 2}
     try:
-        made = render(sys.argv[1], int(sys.argv[2]), seconds=float(sys.argv[3]), **how)
+        dataset = render(sys.argv[1], int(sys.argv[2]), seconds=float(sys.argv[3]), **how)
     except KeyboardInterrupt as stop:
         print(stop)
         sys.exit(130)
-    print(made.digest())
+    print(dataset.digest())

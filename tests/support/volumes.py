@@ -31,6 +31,6 @@ def half_width(x: np.ndarray, y: np.ndarray) -> float:
     half = y.max() / 2
     above = np.flatnonzero(y >= half)
     low, high = above[0], above[-1]
-    left = np.interp(half, [y[low - 1], y[low]], [x[low - 1], x[low]])
+    left_mm = np.interp(half, [y[low - 1], y[low]], [x[low - 1], x[low]])
     right = np.interp(-half, [-y[high], -y[high + 1]], [x[high], x[high + 1]])
-    return float(right - left)
+    return float(right - left_mm)

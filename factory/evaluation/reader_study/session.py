@@ -1,5 +1,6 @@
 """`factory rate`: begin a reader study or continue it, and serve it."""
 
+import contextlib
 import importlib.util
 import socket
 import sys
@@ -108,16 +109,18 @@ def start_session(
         raise FactoryError(f"--samples {samples}; allowed: an even number from 2, half are real")
     if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
         raise FactoryError("factory rate serves a page with Starlette: pip install '.[rate]'")
-    listener = _listen(host, port)
-    study = _open_study(dataset, real, samples, seed, Path(output))
     names = [f"{group or 'reader'}-{i + 1}" for i in range(readers)]
-    members = study.add_readers(names, group, seed)
-    for reader in members:
-        if others := study.used_scales(reader) - {scale}:
-            raise FactoryError(
-                f"--scale {scale}: {reader.name} began with scale {others.pop()}; continue with "
-                "that one, or choose another --output"
-            )
+    with contextlib.ExitStack() as stack:  # closes the listener if the study cannot be used
+        listener = stack.enter_context(_listen(host, port))
+        study = _open_study(dataset, real, samples, seed, Path(output))
+        members = study.add_readers(names, group, seed)
+        for reader in members:
+            if others := study.used_scales(reader) - {scale}:
+                raise FactoryError(
+                    f"--scale {scale}: {reader.name} began with scale {others.pop()}; continue "
+                    "with that one, or choose another --output"
+                )
+        stack.pop_all()
     if host not in LOOPBACK:
         print("factory: warning: pictures and answers travel unencrypted", file=sys.stderr)
     by_token = {reader.token if token else reader.name: reader for reader in members}

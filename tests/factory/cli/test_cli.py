@@ -123,8 +123,8 @@ def test_render_then_go_on_then_refuse(capsys, model, tmp_path) -> None:
 
     # the recipe that lies in the dataset makes the same dataset again
     copy = str(tmp_path / "copy.zarr")
-    kept = ["render", f"{output}/recipe.yaml", "--serial", "--output", copy, "--json"]
-    code, out_kept, _ = run(capsys, *kept)
+    copy_command = ["render", f"{output}/recipe.yaml", "--serial", "--output", copy, "--json"]
+    code, out_kept, _ = run(capsys, *copy_command)
     assert code == 0
     assert json.loads(out_kept)["digest"] == json.loads(out)["digest"]
 

@@ -52,13 +52,13 @@ def test_monai_loads_it(dataset, tmp_path) -> None:
     transforms = pytest.importorskip("monai.transforms", reason="no monai: pip install monai")
     report = serial(dataset, "nnunet", tmp_path)
     files = {"image": "imagesTr/sample_0003_0000.nii.gz", "label": "labelsTr/sample_0003.nii.gz"}
-    read = transforms.LoadImaged(["image", "label"])(
+    loaded = transforms.LoadImaged(["image", "label"])(
         {name: Path(report.folder) / file for name, file in files.items()}
     )
     stored = dataset.sample(3)
-    np.testing.assert_allclose(read["image"].numpy().T, stored.arrays["image"], atol=1e-6)
-    np.testing.assert_array_equal(read["label"].numpy().T, stored.arrays["label"])
-    np.testing.assert_allclose(read["image"].affine.numpy(), stored.affine, atol=1e-6)
+    np.testing.assert_allclose(loaded["image"].numpy().T, stored.arrays["image"], atol=1e-6)
+    np.testing.assert_array_equal(loaded["label"].numpy().T, stored.arrays["label"])
+    np.testing.assert_allclose(loaded["image"].affine.numpy(), stored.affine, atol=1e-6)
 
 
 def test_nnunet_s_folder_is_as_its_documentation_says(dataset, tmp_path) -> None:
@@ -66,12 +66,12 @@ def test_nnunet_s_folder_is_as_its_documentation_says(dataset, tmp_path) -> None
     folder = Path(report.folder)
     assert folder == tmp_path / "Dataset501_SmallSet"
     assert report.arrays_left_out == ("stack_0", "stack_0_label", "uncertainty")
-    said = json.loads((folder / "dataset.json").read_text())
-    assert said["channel_names"] == {"0": "T2w"}
-    assert said["labels"]["background"] == 0
-    assert sorted(said["labels"].values()) == list(range(8))
-    assert (said["numTraining"], said["file_ending"]) == (4, ".nii.gz")
-    assert said["licence"] == "CC0-1.0"
+    document = json.loads((folder / "dataset.json").read_text())
+    assert document["channel_names"] == {"0": "T2w"}
+    assert document["labels"]["background"] == 0
+    assert sorted(document["labels"].values()) == list(range(8))
+    assert (document["numTraining"], document["file_ending"]) == (4, ".nii.gz")
+    assert document["licence"] == "CC0-1.0"
     images = sorted(file.name for file in (folder / "imagesTr").iterdir())
     labels = sorted(file.name for file in (folder / "labelsTr").iterdir())
     assert images == [f"sample_000{i}_0000.nii.gz" for i in range(4)]
@@ -94,10 +94,10 @@ def test_bids_validator_finds_no_error(dataset, tmp_path) -> None:
     command = [sys.executable, "-m", "bids_validator_deno", "--json", str(tmp_path / "b")]
     beside = Path(sys.executable).with_name("bids-validator-deno")
     command = [str(beside), *command[3:]] if beside.exists() else command
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    found = json.loads(done.stdout)["issues"]["issues"]
-    assert [issue for issue in found if issue["severity"] == "error"] == []
-    assert len(found) > 0  # it has advice: so it did read
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    validator_issues = json.loads(ended.stdout)["issues"]["issues"]
+    assert [issue for issue in validator_issues if issue["severity"] == "error"] == []
+    assert len(validator_issues) > 0  # it has advice: so it did read
 
 
 def test_bids_comes_back_as_subjects_to_paint(dataset, tmp_path) -> None:

@@ -33,7 +33,7 @@ def test_processes_write_the_same_bytes(dataset, tmp_path) -> None:
 
 
 def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
-    whole = Path(serial(dataset, "nnunet", tmp_path / "whole").folder)
+    uninterrupted = Path(serial(dataset, "nnunet", tmp_path / "whole").folder)
     write = NnUnet.write
 
     def stopped(self, index, sample, folder) -> None:
@@ -46,19 +46,19 @@ def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         serial(dataset, "nnunet", tmp_path / "other")
     monkeypatch.undo()
-    folder = tmp_path / "other" / whole.name
-    left = set(contents(folder))
-    assert left == {
+    folder = tmp_path / "other" / uninterrupted.name
+    remaining = set(contents(folder))
+    assert remaining == {
         ".export.json",
         "imagesTr/sample_0000_0000.nii.gz",
         "labelsTr/sample_0000.nii.gz",
     }
     report = serial(dataset, "nnunet", tmp_path / "other")
     assert (report.samples, report.written) == (3, 2)
-    assert contents(folder) == contents(whole)
+    assert contents(folder) == contents(uninterrupted)
     (folder / "labelsTr/sample_0003.nii.gz").unlink()
     assert serial(dataset, "nnunet", tmp_path / "other").written == 1
-    assert contents(folder) == contents(whole)
+    assert contents(folder) == contents(uninterrupted)
 
 
 def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
@@ -75,7 +75,7 @@ def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "message"),
     [
         ("grad >= 2", "no column 'grad'; did you mean grade?"),
         ("grade >=", "is not a condition on columns"),
@@ -85,9 +85,9 @@ def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
         ("subject > 3", "is not a condition on columns"),
     ],
 )
-def test_a_query_that_is_none(capsys, dataset, tmp_path, where, said) -> None:
+def test_a_query_that_is_none(capsys, dataset, tmp_path, where, message) -> None:
     at = ("--output", str(tmp_path / "b"))
-    assert said in refused(capsys, dataset.path, "--to", "bids", *at, "--where", where)
+    assert message in refused(capsys, dataset.path, "--to", "bids", *at, "--where", where)
     assert not (tmp_path / "b").exists()
 
 
@@ -125,6 +125,6 @@ def test_nnunet_s_number_is_free_or_as_named(capsys, dataset, tmp_path) -> None:
     assert serial(dataset, "nnunet", tmp_path).written == 0  # found again
     named = serial(dataset, "nnunet", tmp_path / "Dataset042_Brains")
     assert Path(named.folder) == tmp_path / "Dataset042_Brains"
-    taken = str(tmp_path / "Dataset501_Mine")
-    error = refused(capsys, dataset.path, "--to", "nnunet", "--output", taken)
+    output = str(tmp_path / "Dataset501_Mine")
+    error = refused(capsys, dataset.path, "--to", "nnunet", "--output", output)
     assert "is that of Dataset501_Theirs" in error

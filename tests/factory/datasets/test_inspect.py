@@ -48,18 +48,18 @@ def path(tmp_path) -> str:
 
 def test_what_is_said(path):
     report = inspect_dataset(path)
-    said = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert said["complete"] is True
-    assert said["samples"] == 6
-    assert len(said["digest"]) == 64
-    assert said["labels"][4] == {"value": 4, "name": "ventricles", "colour": [0, 114, 178]}
-    assert said["arrays"]["image"]["bytes"] > 0
+    content = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert content["complete"] is True
+    assert content["samples"] == 6
+    assert len(content["digest"]) == 64
+    assert content["labels"][4] == {"value": 4, "name": "ventricles", "colour": [0, 114, 178]}
+    assert content["arrays"]["image"]["bytes"] > 0
     width = {"min": 8.0, "mean": 8.0, "max": 8.0}
-    assert said["measures_by_grade"]["1"]["atrial_width_mm"] == width
-    assert said["measures_by_grade"]["1"]["samples"] == 2
+    assert content["measures_by_grade"]["1"]["atrial_width_mm"] == width
+    assert content["measures_by_grade"]["1"]["samples"] == 2
     text = "\n".join(report.lines())
     assert "(complete)" in text
-    assert said["digest"] in text
+    assert content["digest"] in text
     assert inspect_dataset(path, with_digest=False).to_json()["digest"] is None
 
 
@@ -134,22 +134,22 @@ def test_montage_orientation():
 def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
     """Whichever way a stack's axes run: here one that has the volume's very voxels."""
     volume = np.random.Generator(np.random.Philox(3)).random(SHAPE).astype(np.float32)
-    whole = sample("s", 0)
+    volume_sample = sample("s", 0)
     turned = volume.transpose(order)
     to_volume = np.zeros((4, 4))  # a stack's (column, row, slice, 1) to the volume's (x, y, z, 1)
     to_volume[3, 3] = 1
-    for own, axis in enumerate(order):
-        flipped = own in flips
-        to_volume[2 - axis, 2 - own] = -1 if flipped else 1
-        to_volume[2 - axis, 3] = turned.shape[own] - 1 if flipped else 0
-    stack = StoredStack(np.flip(turned, flips), whole.affine @ to_volume, (1.0, 1.0, 1.0))
+    for position, axis in enumerate(order):
+        flipped = position in flips
+        to_volume[2 - axis, 2 - position] = -1 if flipped else 1
+        to_volume[2 - axis, 3] = turned.shape[position] - 1 if flipped else 0
+    stack = StoredStack(np.flip(turned, flips), volume_sample.affine @ to_volume, (1.0, 1.0, 1.0))
     centre, box = (14, 20, 9), (slice(2, 28), slice(4, 33), slice(1, 30))
     planes = _orthogonal_planes(volume, centre, box)
-    shown = make_stack_panels(replace(whole, stacks=[stack]), centre, box)
+    stack_panels = make_stack_panels(replace(volume_sample, stacks=[stack]), centre, box)
     through = order[0]
-    assert shown[0].title == f"{('axial', 'coronal', 'sagittal')[through]} stack 0"
-    np.testing.assert_array_equal(shown[0].image, planes[through])
-    np.testing.assert_array_equal(shown[1].image, planes[(1, 2, 0)[through]])
+    assert stack_panels[0].title == f"{('axial', 'coronal', 'sagittal')[through]} stack 0"
+    np.testing.assert_array_equal(stack_panels[0].image, planes[through])
+    np.testing.assert_array_equal(stack_panels[1].image, planes[(1, 2, 0)[through]])
 
 
 def test_montage_of_nothing_and_to_nowhere(path, tmp_path):

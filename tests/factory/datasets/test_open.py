@@ -28,8 +28,8 @@ def test_importing_it_loads_nothing_heavy():
     code = (
         "import factory, sys; print([m for m in ('torch', 'zarr', 'pandas') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
 
 
 def test_lengths_labels_table(path):
@@ -54,14 +54,16 @@ def test_a_condition_leaves_rows_and_their_samples(path):
 def test_the_ledger_is_listed_once_for_all_samples(path, monkeypatch):
     dataset, listed, names = factory.open(path), [], ObjectStore.list_names
     monkeypatch.setattr(
-        ObjectStore, "list_names", lambda *given: listed.append(given[1:]) or names(*given)
+        ObjectStore,
+        "list_names",
+        lambda *arguments: listed.append(arguments[1:]) or names(*arguments),
     )
     assert [dataset[i].columns["grade"] for i in range(6)] == [0, 1, 2, 3, 4, 0]
     assert listed == [(ledger.LEDGER,)]
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "message"),
     [
         ("grad >= 2", "no column 'grad'; did you mean grade?"),
         ("zzz == 1", "no column 'zzz'; there are sample, atrial_width_mm, grade, subject, "),
@@ -73,21 +75,23 @@ def test_the_ledger_is_listed_once_for_all_samples(path, monkeypatch):
         ("", ""),
     ],
 )
-def test_a_wrong_condition_is_refused_in_one_line(path, condition, said):
+def test_a_wrong_condition_is_refused_in_one_line(path, condition, message):
     with pytest.raises(DatasetError) as caught:
         factory.open(path).where(condition)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert repr(condition) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_one_sample_as_arrays(path):
-    found = factory.open(path)[1]
-    made = sample(1)
-    np.testing.assert_array_equal(found.arrays["label"], made.arrays["label"])
-    np.testing.assert_allclose(found.arrays["image"], made.arrays["image"].clip(0, 1.2), atol=1e-5)
-    np.testing.assert_array_equal(found.affine, made.affine)
-    assert found.columns["subject"] == "s1"
+    opened = factory.open(path)[1]
+    expected = sample(1)
+    np.testing.assert_array_equal(opened.arrays["label"], expected.arrays["label"])
+    np.testing.assert_allclose(
+        opened.arrays["image"], expected.arrays["image"].clip(0, 1.2), atol=1e-5
+    )
+    np.testing.assert_array_equal(opened.affine, expected.affine)
+    assert opened.columns["subject"] == "s1"
 
 
 def test_dask_arrays(path):
@@ -106,20 +110,20 @@ def test_an_xarray(path):
     np.testing.assert_array_equal(scene["label"][1], sample(4).arrays["label"])
     assert list(scene["subject"].values) == ["s3", "s4"]
     assert list(scene["sample"].values) == [3, 4]
-    chosen = scene.isel(sample=scene["grade"].values == 4)
+    selected = scene.isel(sample=scene["grade"].values == 4)
     np.testing.assert_allclose(
-        chosen["image"][0], sample(4).arrays["image"].clip(0, 1.2), atol=1e-5
+        selected["image"][0], sample(4).arrays["image"].clip(0, 1.2), atol=1e-5
     )
 
 
 @pytest.mark.parametrize(("package", "method"), [("dask", "to_dask"), ("xarray", "to_xarray")])
 def test_what_is_not_installed_is_said(path, monkeypatch, package, method):
-    known = builtins.__import__
+    original_import = builtins.__import__
 
     def without(name, *rest, **more):
         if name.partition(".")[0] == package:
             raise ImportError(name)
-        return known(name, *rest, **more)
+        return original_import(name, *rest, **more)
 
     dataset = factory.open(path)
     monkeypatch.setattr(builtins, "__import__", without)
@@ -132,9 +136,9 @@ def test_an_unsealed_dataset_is_refused_unless_asked(tmp_path):
     dataset.write_shard(2, 2, [sample(2)])
     with pytest.raises(DatasetError, match="not finished"):
         factory.open(str(tmp_path / "d"))
-    found = factory.open(str(tmp_path / "d"), unsealed=True)
-    assert list(found.cases["sample"]) == [2]
-    np.testing.assert_array_equal(found[0].arrays["label"], sample(2).arrays["label"])
+    opened = factory.open(str(tmp_path / "d"), unsealed=True)
+    assert list(opened.cases["sample"]) == [2]
+    np.testing.assert_array_equal(opened[0].arrays["label"], sample(2).arrays["label"])
     with pytest.raises(DatasetError, match="no such dataset"):
         factory.open(str(tmp_path / "e"))
 
@@ -143,9 +147,9 @@ def test_samples_that_were_not_accepted_are_left_out_unless_asked(tmp_path):
     of = layout(4)
     dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "seed: 3\n")
     for index, accepted in enumerate([True, False, None, True]):
-        made = sample(index)
-        columns = {**made.columns, "accepted": accepted}
-        dataset.write_shard(index, index, [replace(made, columns=columns)])
+        expected = sample(index)
+        columns = {**expected.columns, "accepted": accepted}
+        dataset.write_shard(index, index, [replace(expected, columns=columns)])
     dataset.seal()
     assert list(factory.open(str(tmp_path / "d")).cases["sample"]) == [0, 2, 3]
     assert len(factory.open(str(tmp_path / "d"), unaccepted=True)) == 4
@@ -169,7 +173,7 @@ def test_from_a_bucket_as_from_a_folder(s3, path, tmp_path):
     dataset = create_dataset(f"{s3}/d.zarr", layout(2, 2), RECORD, "seed: 3\n")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.seal()
-    found = factory.open(f"{s3}/d.zarr", cache=str(tmp_path / "cache")).where("grade == 1")
-    np.testing.assert_array_equal(found[0].arrays["label"], sample(1).arrays["label"])
-    np.testing.assert_array_equal(found.to_dask("label")[0].compute(), sample(1).arrays["label"])
-    np.testing.assert_array_equal(found.to_xarray()["label"][0], sample(1).arrays["label"])
+    opened = factory.open(f"{s3}/d.zarr", cache=str(tmp_path / "cache")).where("grade == 1")
+    np.testing.assert_array_equal(opened[0].arrays["label"], sample(1).arrays["label"])
+    np.testing.assert_array_equal(opened.to_dask("label")[0].compute(), sample(1).arrays["label"])
+    np.testing.assert_array_equal(opened.to_xarray()["label"][0], sample(1).arrays["label"])

@@ -54,14 +54,16 @@ def test_verify_reads_a_sound_dataset(capsys, rendered) -> None:
 
 def test_a_byte_flipped_in_any_object_is_named(capsys, dataset) -> None:
     rng = np.random.Generator(np.random.Philox(11))
-    for key, whole in files(dataset).items():
-        place = int(rng.integers(len(whole)))
-        changed = bytes([whole[place] ^ int(rng.integers(1, 256))])
-        (dataset / key).write_bytes(whole[:place] + changed + whole[place + 1 :])
+    for key, original_bytes in files(dataset).items():
+        place = int(rng.integers(len(original_bytes)))
+        changed = bytes([original_bytes[place] ^ int(rng.integers(1, 256))])
+        (dataset / key).write_bytes(original_bytes[:place] + changed + original_bytes[place + 1 :])
         code, report = ran(capsys, "verify", str(dataset))
-        (dataset / key).write_bytes(whole)
+        (dataset / key).write_bytes(original_bytes)
         assert code == 3
-        assert [(found["key"], found["what"]) for found in report["damage"]] == [(key, "damaged")]
+        assert [(damage["key"], damage["what"]) for damage in report["damage"]] == [
+            (key, "damaged")
+        ]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_repair_makes_the_same_bytes_again(capsys, dataset, keys, shards) -> Non
     named = {str(file.relative_to(dataset)) for file in damaged}
     for key in keys:
         named -= hidden.get(key, set())
-    assert {found["key"] for found in report["damage"]} == named
+    assert {damage["key"] for damage in report["damage"]} == named
     assert report["shards"] == shards
     code, report = ran(capsys, "repair", str(dataset), "--serial")
     assert (code, report["repaired"]) == (0, len(shards))
@@ -100,7 +102,7 @@ def test_what_is_gone_is_made_again(capsys, dataset) -> None:
     shutil.rmtree(dataset / "image/c/0")
     (dataset / "label/zarr.json").unlink()
     _, report = ran(capsys, "verify", str(dataset))
-    assert [(found["what"], found["shard"]) for found in report["damage"]] == [
+    assert [(damage["what"], damage["shard"]) for damage in report["damage"]] == [
         ("missing", None),
         ("missing", 0),
     ]
@@ -122,12 +124,12 @@ def test_repair_with_other_weights_is_refused(capsys, dataset) -> None:
     flip(dataset / "image/c/1/0/0/0")
     record = json.loads((dataset / "record.json").read_text())
     model = Path(record["recipe"]["resolved"]["appearance"]["model"])
-    kept = model.with_name("kept")
-    model.rename(kept)
+    moved = model.with_name("kept")
+    model.rename(moved)
     try:
         assert cli.main(["repair", str(dataset), "--serial"]) == 2
         assert "no such model" in capsys.readouterr().err
-        shutil.copytree(kept, model)
+        shutil.copytree(moved, model)
         card = json.loads((model / "card.json").read_text())
         card["sha256"] = dict.fromkeys(card["sha256"], "0" * 64)
         (model / "card.json").write_text(json.dumps(card))
@@ -135,7 +137,7 @@ def test_repair_with_other_weights_is_refused(capsys, dataset) -> None:
         assert "other weights" in capsys.readouterr().err
     finally:
         shutil.rmtree(model, ignore_errors=True)
-        kept.rename(model)
+        moved.rename(model)
 
 
 def test_a_second_driver_is_told_who_is_at_work(capsys, dataset) -> None:
@@ -143,9 +145,9 @@ def test_a_second_driver_is_told_who_is_at_work(capsys, dataset) -> None:
     (dataset / "lease.json").write_text(json.dumps(lease))
     again = ["render", str(dataset / "recipe.yaml"), "--serial", "--output", str(dataset)]
     assert cli.main([*again, "--json"]) == 2
-    told = capsys.readouterr().err
-    assert "process 7 on elsewhere is at work on it" in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "process 7 on elsewhere is at work on it" in error
+    assert error.count("\n") == 1
     code, report = ran(capsys, *again, "--beside")
     assert (code, report["rendered"], report["complete"]) == (0, 0, True)
     assert json.loads((dataset / "lease.json").read_text()) == lease

@@ -39,16 +39,16 @@ def test_a_sample_is_made_again_and_made_sicker(capsys, rendered, tmp_path) -> N
     sicker = [*arguments, "--set", "grade=4", "--output", str(tmp_path / "sicker")]
     assert cli.main(sicker) == 0
     assert "atrial_width_mm" in capsys.readouterr().out
-    made, asked = open_dataset(str(tmp_path / "sicker")).sample(0), dataset.sample(1)
-    for name, values in asked.arrays.items():
-        np.testing.assert_array_equal(made.arrays[name], values)
-    assert made.columns["grade"] == 4
-    assert made.columns["case"] == dataset.sample(0).columns["case"] + "?grade=4"
+    replayed, original = open_dataset(str(tmp_path / "sicker")).sample(0), dataset.sample(1)
+    for name, values in original.arrays.items():
+        np.testing.assert_array_equal(replayed.arrays[name], values)
+    assert replayed.columns["grade"] == 4
+    assert replayed.columns["case"] == dataset.sample(0).columns["case"] + "?grade=4"
 
     assert cli.main([*arguments, "--set", "grade=7", "--output", str(tmp_path / "x")]) == 2
-    said = capsys.readouterr().err
-    assert "value 7; allowed: 0, 1, 2, 3, 4" in said
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "value 7; allowed: 0, 1, 2, 3, 4" in error
+    assert error.count("\n") == 1
     assert cli.main(["replay", str(rendered), "2", "--output", str(tmp_path / "x")]) == 2
     assert "sample 2 is not there" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
@@ -62,22 +62,22 @@ DRAWN = (
 
 def test_all_else_that_was_drawn_stays_as_it_was() -> None:
     """Draws of a case hang on its variant: not on the value that is put in its place."""
-    made = recipe("subjects.phantom.count=2", DRAWN)
-    case = list(iterate_cases(made))[2]
+    replayed = recipe("subjects.phantom.count=2", DRAWN)
+    case = list(iterate_cases(replayed))[2]
     assert case.id == "phantom-0001/grade=0/0"
-    other = change_case(made, case, ["grade=2"])
+    other = change_case(replayed, case, ["grade=2"])
     assert other.requested == case.requested | {"grade": 2, "atrial_width_mm": 13.0}
     assert other.subject == case.subject
     assert other.edits[1] == case.edits[1]
     assert other.appearance == case.appearance
-    assert change_case(made, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
-    older = change_case(made, case, ["gestational_age_weeks=33"])
+    assert change_case(replayed, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
+    older = change_case(replayed, case, ["gestational_age_weeks=33"])
     assert older.subject == case.subject | {"gestational_age_weeks": 33.0}
     assert older.edits == case.edits
-    assert change_case(made, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
+    assert change_case(replayed, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
 
 
 def test_a_name_that_is_no_parameter_is_told_the_nearest() -> None:
-    made = recipe("subjects.phantom.count=2", DRAWN)
+    replayed = recipe("subjects.phantom.count=2", DRAWN)
     with pytest.raises(RecipeError, match="did you mean grade"):
-        change_case(made, next(iterate_cases(made)), ["grad=2"])
+        change_case(replayed, next(iterate_cases(replayed)), ["grad=2"])

@@ -7,24 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.recipes import GRADED
 
 from factory.case import Case
 from factory.config.loading import parse_document
 from factory.planning.cases import count_cases, iterate_cases
 from factory.schema.render_recipe import Recipe, RenderRecipe
 
-TEXT = """\
-seed: 7
-subjects:
-  phantom: {count: 3, gestational_age_weeks: {uniform: [21, 34]}}
-anatomy:
-  - dilate_ventricles:
-      grade: {each: [0, 1, 2]}
-      grades_mm: {0: 0, 1: 1.5, 2: 3, 3: 4.5, 4: 6}
-      into: [white_matter]
-appearance: {model: fetal-spade}
-output: {path: h.zarr}
-"""
 RADIUS = """\
 seed: 7
 subjects:
@@ -36,11 +25,11 @@ output: {path: h.zarr}
 """
 
 
-def recipe(*overrides: str, text: str = TEXT) -> Recipe:
+def recipe(*overrides: str, text: str = GRADED) -> Recipe:
     return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
-def by_id(*overrides: str, text: str = TEXT) -> dict[str, str]:
+def by_id(*overrides: str, text: str = GRADED) -> dict[str, str]:
     made = list(iterate_cases(recipe(*overrides, text=text)))
     assert len({case.id for case in made}) == len(made)
     return {case.id: case.to_json() for case in made}

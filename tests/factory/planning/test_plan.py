@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.recipes import GRADED
 
 from factory.config.loading import parse_document
 from factory.errors import FactoryError, PlanError
@@ -21,18 +22,6 @@ from factory.results import PlanReport
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.types import FETA
 
-TEXT = """\
-seed: 7
-subjects:
-  phantom: {count: 3, gestational_age_weeks: {uniform: [21, 34]}}
-anatomy:
-  - dilate_ventricles:
-      grade: {each: [0, 1, 2]}
-      grades_mm: {0: 0, 1: 1.5, 2: 3}
-      into: [white_matter]
-appearance: {model: fetal-spade}
-output: {path: h.zarr}
-"""
 CARD = {
     "config": {"labels": 8, "width": 12, "hidden": 32, "latent": 0},
     "label_table": {"names": list(FETA.names)},
@@ -43,7 +32,7 @@ LARGE = Machine(cores=8, memory_bytes=64 * 10**9, disk_bytes=10**12)
 
 
 def recipe(*overrides: str) -> Recipe:
-    return parse_document(TEXT, "h.yaml", RenderRecipe, overrides)
+    return parse_document(GRADED, "h.yaml", RenderRecipe, overrides)
 
 
 def planned(*overrides: str, machine: Machine = LARGE, actors: int | None = None) -> Plan:
@@ -231,9 +220,9 @@ def test_names_resolve_here_first_then_to_what_is_installed(tmp_path, monkeypatc
     assert installed.is_absolute()
     assert find_recipe("hydrocephalus") == find_recipe("hydrocephalus.yaml") == installed
     (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "hydrocephalus.yaml").write_text(TEXT)
-    assert find_recipe("recipes/hydrocephalus.yaml").read_text() == TEXT
-    assert find_recipe("hydrocephalus").read_text() == TEXT
+    (tmp_path / "recipes" / "hydrocephalus.yaml").write_text(GRADED)
+    assert find_recipe("recipes/hydrocephalus.yaml").read_text() == GRADED
+    assert find_recipe("hydrocephalus").read_text() == GRADED
 
     (tmp_path / "mine").mkdir()
     with pytest.raises(FactoryError, match=r"mine: a folder without card\.json"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.recipes import GRADED
 
 from factory.config.loading import parse_document
 from factory.errors import RecipeError
@@ -15,21 +16,8 @@ from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.errors import SubjectError
 
-TEXT = """\
-seed: 7
-subjects:
-  phantom: {count: 3, gestational_age_weeks: {uniform: [21, 34]}}
-anatomy:
-  - dilate_ventricles:
-      grade: {each: [0, 1, 2]}
-      grades_mm: {0: 0, 1: 1.5, 2: 3, 3: 4.5, 4: 6}
-      into: [white_matter]
-appearance: {model: fetal-spade}
-output: {path: h.zarr}
-"""
 
-
-def recipe(*overrides: str, text: str = TEXT) -> Recipe:
+def recipe(*overrides: str, text: str = GRADED) -> Recipe:
     return parse_document(text, "h.yaml", RenderRecipe, overrides)
 
 
@@ -45,7 +33,7 @@ def test_the_automatic_shape_holds_every_subject_with_a_margin(age: float, spaci
         assert voxels % 16 == 0
         assert extent + 8 <= voxels < extent + 8 + 16
     assert grid_shape(
-        parse_document(TEXT, "h.yaml", RenderRecipe, ["output.shape=[64, 80, 96]"])
+        parse_document(GRADED, "h.yaml", RenderRecipe, ["output.shape=[64, 80, 96]"])
     ) == (
         64,
         80,

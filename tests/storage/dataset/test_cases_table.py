@@ -18,23 +18,23 @@ ROWS = [
 ]
 
 
-def read(data: bytes) -> pd.DataFrame:
+def read_table(data: bytes) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(data), dtype_backend="pyarrow")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_the_same_table_in_parts(monkeypatch, size):
-    whole = read(parquet_bytes(ROWS))
+    expected = read_table(parquet_bytes(ROWS))
     monkeypatch.setattr(cases_table, "ROWS", size)
     monkeypatch.setattr(cases_table, "_BYTES_IN_MEMORY", 10)  # so that rows are kept on the disk
-    pd.testing.assert_frame_equal(read(parquet_bytes(iter(ROWS))), whole)
-    assert list(whole["sample"]) == [0, 1, 2, 3]
-    assert list(whole["whole"][:3]) == [1.0, 2.0, 0.5]
-    assert list(whole["mixed"][:3]) == ["1", "b", "True"]
-    assert list(whole["wide"][:3]) == [str(2**60), "1", "0.5"]
-    assert whole["late"][3] == 4
-    assert whole["more"][3] == "x"
-    assert whole["empty"].isna().all()
+    pd.testing.assert_frame_equal(read_table(parquet_bytes(iter(ROWS))), expected)
+    assert list(expected["sample"]) == [0, 1, 2, 3]
+    assert list(expected["whole"][:3]) == [1.0, 2.0, 0.5]
+    assert list(expected["mixed"][:3]) == ["1", "b", "True"]
+    assert list(expected["wide"][:3]) == [str(2**60), "1", "0.5"]
+    assert expected["late"][3] == 4
+    assert expected["more"][3] == "x"
+    assert expected["empty"].isna().all()
 
 
 def test_the_small_arrays_are_chunked_as_zarr_would(tmp_path: Path, monkeypatch):

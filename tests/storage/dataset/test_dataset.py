@@ -168,9 +168,9 @@ def test_what_stands_is_told_by_listing_alone(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(ObjectStore, "get", lambda _, key: opened.append(key))
     monkeypatch.setattr(ObjectStore, "get_all", lambda _, keys: opened.extend(keys))
-    taken = iter(shards(of))
-    assert dataset.finished_shards(taken) == {0}
-    assert [shard.index for shard in taken] == [2]  # the second told that the ledger had ended
+    remaining = iter(shards(of))
+    assert dataset.finished_shards(remaining) == {0}
+    assert [shard.index for shard in remaining] == [2]  # the second told that the ledger had ended
     assert opened == []
 
 

@@ -33,10 +33,10 @@ def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
     dataset = begin(tmp_path / "d")
     write_new(dataset)
     dataset.seal()
-    after, whole = files(tmp_path / "d"), files(tmp_path / "whole")
+    after, complete = files(tmp_path / "d"), files(tmp_path / "whole")
     assert dataset_digest(str(tmp_path / "d")) == dataset_digest(str(tmp_path / "whole"))
-    voxels = {key for key in whole if "/c/" in key or key.startswith("ledger/")}
-    assert {key: after[key] for key in voxels} == {key: whole[key] for key in voxels}
+    voxels = {key for key in complete if "/c/" in key or key.startswith("ledger/")}
+    assert {key: after[key] for key in voxels} == {key: complete[key] for key in voxels}
     assert after["image/c/0/0/0/0"] == before["image/c/0/0/0/0"]
     assert sorted(key for key in after if key.startswith("seal/")) == ["seal/0002.json"]
     assert len([key for key in after if key.startswith("ledger/")]) == 3
@@ -49,37 +49,37 @@ def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
 
 
 def test_until_the_seal_it_is_found_as_it_was(tmp_path):
-    held = write(tmp_path / "d", layout(3, 2))
-    before = held.digest()
+    small_dataset = write(tmp_path / "d", layout(3, 2))
+    before = small_dataset.digest()
     dataset = begin(tmp_path / "d")
     write_new(dataset)
-    found = open_dataset(str(tmp_path / "d"))
-    assert found.is_complete()
-    assert found.layout.samples == 3
-    assert found.digest() == before
-    assert len(found.cases()) == 3
-    assert verify_objects(found.folder, found.record).damage == []
+    reopened = open_dataset(str(tmp_path / "d"))
+    assert reopened.is_complete()
+    assert reopened.layout.samples == 3
+    assert reopened.digest() == before
+    assert len(reopened.cases()) == 3
+    assert verify_objects(reopened.folder, reopened.record).damage == []
     assert not dataset.is_complete()
-    assert found.growth_target() == 6
+    assert reopened.growth_target() == 6
     dataset.seal()
-    assert found.growth_target() is None
+    assert reopened.growth_target() is None
 
 
 def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
     """One reads without pause while the dataset grows twice; its short shard is written over."""
     write(tmp_path / "d", layout(3, 2))
-    held = open_dataset(str(tmp_path / "d"))
+    small_dataset = open_dataset(str(tmp_path / "d"))
     group = zarr.open_group(tmp_path / "d", mode="r")
-    expected = [held.sample(i) for i in range(3)]
-    values, before = group["image"][2], held.digest()
+    expected = [small_dataset.sample(i) for i in range(3)]
+    values, before = group["image"][2], small_dataset.digest()
     over, wrong = threading.Event(), []
 
-    def read() -> None:
+    def read_digests() -> None:
         while not over.is_set():
             try:
                 np.testing.assert_array_equal(group["image"][2], values)
                 for i, was in enumerate(expected):
-                    now = held.sample(i)
+                    now = small_dataset.sample(i)
                     np.testing.assert_array_equal(now.arrays["image"], was.arrays["image"])
                     np.testing.assert_array_equal(now.arrays["label"], was.arrays["label"])
                     assert now.columns == was.columns
@@ -88,7 +88,7 @@ def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
                 wrong.append(error)
                 return
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read_digests)
     reader.start()
     try:
         dataset = begin(tmp_path / "d", 5)
@@ -103,9 +103,9 @@ def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
         over.set()
         reader.join()
     assert wrong == []
-    assert held.is_complete()
-    assert held.digest() == before
-    assert len(held.cases()) == 3
+    assert small_dataset.is_complete()
+    assert small_dataset.digest() == before
+    assert len(small_dataset.cases()) == 3
     assert open_dataset(str(tmp_path / "d")).layout.samples == 6
     assert [file.name for file in (tmp_path / "d/seal").iterdir()] == ["0003.json"]
 
@@ -128,10 +128,10 @@ def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypa
     dataset = begin(tmp_path / "d")
     write_new(dataset)
 
-    whole = type(dataset.folder).put
+    complete = type(dataset.folder).put
 
     def put(self, key, data):
-        whole(self, key, data)
+        complete(self, key, data)
         if key == last:
             raise KeyboardInterrupt
 
@@ -142,8 +142,8 @@ def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypa
     again = begin(tmp_path / "d") if last != "seal/0002.json" else open_dataset(dataset.path)
     again.seal()
     assert again.is_complete()
-    found = open_dataset(str(tmp_path / "d"))
-    assert found.layout.samples == 6
+    reopened = open_dataset(str(tmp_path / "d"))
+    assert reopened.layout.samples == 6
     assert not (tmp_path / "d/growth.json").exists()
 
 

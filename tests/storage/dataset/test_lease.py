@@ -29,12 +29,12 @@ def put(folder: ObjectStore, **changed: object) -> None:
 def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
     folder = ObjectStore(tmp_path)
     with Lease(folder):
-        held = folder.get(KEY)
+        lease_bytes = folder.get(KEY)
         with pytest.raises(DatasetError, match=rf"process {os.getpid()} on .* renewed its lease"):
             Lease(folder).__enter__()
         with Lease(folder, beside=True):
-            assert folder.get(KEY) == held
-        assert folder.get(KEY) == held
+            assert folder.get(KEY) == lease_bytes
+        assert folder.get(KEY) == lease_bytes
     assert folder.get(KEY) is None
 
 

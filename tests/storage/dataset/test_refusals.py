@@ -109,9 +109,9 @@ def run(code: str, *arguments: str, **how: int) -> subprocess.CompletedProcess:
 
 def test_a_disk_that_takes_no_more(tmp_path):
     """The kernel refuses the write half way, as on a full disk; here by a limit of file size."""
-    done = run(LIMITED, str(tmp_path / "d"))
-    assert "cannot write image/c/1/0/0/0: File too large" in done.stdout
-    assert done.stdout.count("\n") == 1
+    ended = run(LIMITED, str(tmp_path / "d"))
+    assert "cannot write image/c/1/0/0/0: File too large" in ended.stdout
+    assert ended.stdout.count("\n") == 1
     assert not [f for f in files(tmp_path / "d") if ".tmp-" in f or f.startswith("image/c/1")]
     dataset = create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
     assert dataset.finished_shards(shards(layout(2))) == {0}
@@ -132,18 +132,18 @@ except DatasetError as error:
     print(error)
 """
     if os.getuid() != 0:
-        done = run(code, str(folder / "d"))
+        ended = run(code, str(folder / "d"))
     else:  # root may write anywhere: be nobody, who may not read root's Python: import all before
         for parent in [tmp_path, *tmp_path.parents]:
             if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o005 != 0o005:
                 parent.chmod(0o755)
-        done = run(
+        ended = run(
             code.replace("import sys", "import email.parser, os, sys", 1).replace(
                 "try:", "os.setuid(65534)\ntry:", 1
             ),
             str(folder / "d"),
         )
-    assert done.stdout.strip().endswith("cannot write record.json: Permission denied")
+    assert ended.stdout.strip().endswith("cannot write record.json: Permission denied")
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path):
@@ -151,12 +151,12 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     host = os.uname().nodename
-    left = tmp_path / "d/ledger" / f".tmp-{host}-{gone.pid}-0"
+    leftover = tmp_path / "d/ledger" / f".tmp-{host}-{gone.pid}-0"
     working = tmp_path / "d/ledger" / f".tmp-{host}-{os.getpid()}-9999"
-    left.write_bytes(b"half")
+    leftover.write_bytes(b"half")
     working.write_bytes(b"half")
     create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
-    assert not left.exists()
+    assert not leftover.exists()
     assert working.exists()
     assert dataset.finished_shards(shards(layout(2))) == set()
 

@@ -39,13 +39,13 @@ def test_written_read_damaged_and_grown_as_on_a_disk(s3, tmp_path):
     on_disk = write(tmp_path / "d", layout(3, 2))
     assert open_dataset(url).is_complete()
     assert dataset.digest() == on_disk.digest()
-    read = open_dataset(url).sample(2)
-    np.testing.assert_array_equal(read.arrays["label"], sample(2).arrays["label"])
+    stored = open_dataset(url).sample(2)
+    np.testing.assert_array_equal(stored.arrays["label"], sample(2).arrays["label"])
     assert list(dataset.cases()["subject"]) == ["s0", "s1", "s2"]
     assert dataset.finished_shards(shards(layout(3, 2))) == {0, 1}
 
-    found = verify_objects(dataset.folder, dataset.record)
-    assert (found.damage, found.shards) == ([], set())
+    findings = verify_objects(dataset.folder, dataset.record)
+    assert (findings.damage, findings.shards) == ([], set())
     data = bytearray(dataset.folder.get("image/c/1/0/0/0"))
     data[1000] ^= 4
     dataset.folder.put("image/c/1/0/0/0", bytes(data))
@@ -88,15 +88,15 @@ def test_of_many_writers_one_is_first(s3):
 
 def refused(url: str) -> str:
     S3FileSystem.clear_instance_cache()
-    said = []
+    messages = []
     for attempt in (lambda: create_dataset(url, layout(2), RECORD, ""), lambda: open_dataset(url)):
         with pytest.raises(DatasetError) as caught:
             attempt()
         assert "\n" not in str(caught.value)
         assert os.environ.get("AWS_SECRET_ACCESS_KEY", "?") not in str(caught.value)
-        said.append(str(caught.value).partition(": ")[2])
-    assert said[0] == said[1]
-    return said[0]
+        messages.append(str(caught.value).partition(": ")[2])
+    assert messages[0] == messages[1]
+    return messages[0]
 
 
 def test_what_is_said_of_a_bucket_that_cannot_be_used(s3, monkeypatch):
@@ -130,15 +130,15 @@ def test_a_bucket_that_takes_no_more(s3, s3_server, monkeypatch):
     folder.put("ballast", bytes(2_000_000))
     quota = f"s3.bucket.quota -name={name} -op=set -sizeMB=1"
     s3_server.shell("lock", quota, "s3.bucket.quota.enforce -apply", "unlock")
-    said = ""
+    message = ""
     deadline = time.monotonic() + 60
-    while not said and time.monotonic() < deadline:  # until the server has heard of it
+    while not message and time.monotonic() < deadline:  # until the server has heard of it
         try:
             folder.put("more", b"1")
         except DatasetError as error:
-            said = str(error)
-    assert said.startswith(f"{s3}/d.zarr: cannot write more: ")
-    assert "it may be full" in said
+            message = str(error)
+    assert message.startswith(f"{s3}/d.zarr: cannot write more: ")
+    assert "it may be full" in message
     assert folder.get("ballast") == bytes(2_000_000)
 
 
@@ -154,7 +154,7 @@ def test_a_server_in_trouble_is_asked_again(s3, s3_server, monkeypatch, tmp_path
         S3FileSystem.clear_instance_cache()
         dataset = write_to(f"{s3}/d.zarr")
         assert verify_objects(dataset.folder, dataset.record).damage == []
-        troubled = set(proxy.made)
+        troubled = set(proxy.troubles)
     assert troubled == set(kinds)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
     S3FileSystem.clear_instance_cache()
@@ -189,18 +189,18 @@ def driver(url: str, seconds: float, *more: str) -> subprocess.Popen:
 def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
     """A second driver is told who is at work; once that one is killed by -9, it goes on at once."""
     url = f"{s3}/d.zarr"
-    first = driver(url, 600)
-    assert first.stdout.readline() == "0\n"
-    lease = Lease(ObjectStore(url))
-    with pytest.raises(DatasetError, match=f"process {first.pid} on .* is at work on it") as told:
-        lease.refuse_if_busy()
-    assert "--beside" in str(told.value)
-    Lease(ObjectStore(url), beside=True).refuse_if_busy()
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    with driver(url, 600) as first:
+        assert first.stdout.readline() == "0\n"
+        lease = Lease(ObjectStore(url))
+        busy = f"process {first.pid} on .* is at work on it"
+        with pytest.raises(DatasetError, match=busy) as caught:
+            lease.refuse_if_busy()
+        assert "--beside" in str(caught.value)
+        Lease(ObjectStore(url), beside=True).refuse_if_busy()
+        first.send_signal(signal.SIGKILL)
     assert not open_dataset(url).is_complete()
-    second = driver(url, 0)
-    assert second.wait() == 0, second.stderr.read()
+    with driver(url, 0) as second:
+        assert second.wait() == 0, second.stderr.read()
     assert open_dataset(url).is_complete()
     assert dataset_digest(url) == write(tmp_path / "d", layout(6, 2)).digest()
     assert ObjectStore(url).get("lease.json") is None
@@ -209,8 +209,8 @@ def test_a_driver_killed_does_not_block_its_own_resume(s3, tmp_path):
 def test_two_drivers_beside_each_other_do_no_harm(s3, tmp_path):
     url = f"{s3}/d.zarr"
     for one in [driver(url, 0.2, "beside"), driver(url, 0.1, "beside")]:
-        said, errors = one.communicate()
-        assert (one.returncode, said) == (0, "0\n1\n2\n"), errors
+        output, errors = one.communicate()
+        assert (one.returncode, output) == (0, "0\n1\n2\n"), errors
     dataset = open_dataset(url)
     assert dataset.is_complete()
     assert verify_objects(dataset.folder, dataset.record).damage == []

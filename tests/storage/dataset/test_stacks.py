@@ -65,15 +65,15 @@ def test_stacks_come_back_at_their_own_size_and_place(tmp_path):
     write(tmp_path / "d", layout())
     dataset = open_dataset(str(tmp_path / "d"))
     for i in range(2):
-        wrote, read = sample(i), dataset.sample(i)
-        assert set(read.arrays) == {"image", "label"}
-        for a, b in zip(wrote.stacks, read.stacks, strict=True):
+        wrote, stored = sample(i), dataset.sample(i)
+        assert set(stored.arrays) == {"image", "label"}
+        for a, b in zip(wrote.stacks, stored.stacks, strict=True):
             assert b.image.shape == a.image.shape
             assert np.abs(b.image - a.image).max() <= 1.2 / 65535
             np.testing.assert_array_equal(a.label, b.label)
             np.testing.assert_array_equal(a.affine, b.affine)
             assert list(a.spacing_mm) == list(b.spacing_mm)
-    assert [read.columns[f"stack_0_{axis}"] for axis in ("slices", "rows", "columns")] == [
+    assert [stored.columns[f"stack_0_{axis}"] for axis in ("slices", "rows", "columns")] == [
         7,
         24,
         22,

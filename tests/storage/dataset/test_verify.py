@@ -35,11 +35,11 @@ def shard_of(key: str) -> int | None:
 
 
 def test_a_sound_dataset_is_read_whole_and_nothing_is_named(sealed):
-    found = check(sealed)
-    assert found.damage == []
-    assert found.samples == SAMPLES
-    assert found.objects == len(files(sealed))
-    assert found.bytes == sum(map(len, files(sealed).values()))
+    findings = check(sealed)
+    assert findings.damage == []
+    assert findings.samples == SAMPLES
+    assert findings.objects == len(files(sealed))
+    assert findings.bytes == sum(map(len, files(sealed).values()))
 
 
 @settings(deadline=None, max_examples=150)
@@ -48,48 +48,56 @@ def test_any_flipped_byte_is_named(sealed, data):
     """Of any object, any byte, any bits of it."""
     key = data.draw(st.sampled_from(sorted(files(sealed))))
     file = sealed / key
-    whole = file.read_bytes()
-    place = data.draw(st.integers(0, len(whole) - 1))
+    original_bytes = file.read_bytes()
+    place = data.draw(st.integers(0, len(original_bytes) - 1))
     bits = data.draw(st.integers(1, 255))
     try:
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ bits]) + whole[place + 1 :])
+        file.write_bytes(
+            original_bytes[:place]
+            + bytes([original_bytes[place] ^ bits])
+            + original_bytes[place + 1 :]
+        )
         assert check(sealed).damage == [Damage(key, "damaged", shard_of(key))]
     finally:
-        file.write_bytes(whole)
+        file.write_bytes(original_bytes)
 
 
 def test_every_byte_of_the_seal_counts(sealed):
     """JSON has more than one way to write a number or a letter."""
     file = sealed / "seal/0001.json"
-    whole = file.read_bytes()
+    original_bytes = file.read_bytes()
     rng = np.random.Generator(np.random.Philox(3))
-    exponents = [i for i, byte in enumerate(whole) if byte in b"eE\\u"]
+    exponents = [i for i, byte in enumerate(original_bytes) if byte in b"eE\\u"]
     try:
         for place in rng.choice(exponents, 40):
-            file.write_bytes(whole[:place] + bytes([whole[place] ^ 32]) + whole[place + 1 :])
-            assert [found.key for found in check(sealed).damage] == ["seal/0001.json"]
+            file.write_bytes(
+                original_bytes[:place]
+                + bytes([original_bytes[place] ^ 32])
+                + original_bytes[place + 1 :]
+            )
+            assert [findings.key for findings in check(sealed).damage] == ["seal/0001.json"]
     finally:
-        file.write_bytes(whole)
+        file.write_bytes(original_bytes)
 
 
-@pytest.mark.parametrize("part", ["cut", "gone"])
-def test_every_object_cut_short_or_gone_is_named(sealed, part):
-    for key, whole in files(sealed).items():
+@pytest.mark.parametrize("damage_kind", ["cut", "gone"])
+def test_every_object_cut_short_or_gone_is_named(sealed, damage_kind):
+    for key, original_bytes in files(sealed).items():
         file = sealed / key
         try:
-            file.write_bytes(whole[:-1]) if part == "cut" else file.unlink()
-            what = "damaged" if part == "cut" else "missing"
+            file.write_bytes(original_bytes[:-1]) if damage_kind == "cut" else file.unlink()
+            what = "damaged" if damage_kind == "cut" else "missing"
             assert check(sealed).damage == [Damage(key, what, shard_of(key))]
         finally:
-            file.write_bytes(whole)
+            file.write_bytes(original_bytes)
 
 
 def test_what_was_never_rendered_is_missing(tmp_path):
     dataset = create_dataset(str(tmp_path / "d"), layout(3), RECORD, "")
     dataset.write_shard(1, 1, [sample(1)])
-    found = check(tmp_path / "d")
-    assert found.shards == {0, 2}
-    assert [str(d) for d in found.damage] == [
+    findings = check(tmp_path / "d")
+    assert findings.shards == {0, 2}
+    assert [str(d) for d in findings.damage] == [
         "seal/0001.json missing",
         "shard 0: ledger/00000000 missing",
         "shard 2: ledger/00000002 missing",

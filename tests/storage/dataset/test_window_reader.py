@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.places import ROOT, TESTS
+from support.places import environment
 from support.stored_datasets import RECORD, assert_reads, layout, sample, windows, write
 
 from factory.storage.dataset.object_store import ObjectStore
@@ -30,36 +30,36 @@ def put(url: str, samples: int = 3) -> None:
 @pytest.mark.parametrize("threads", [0, 1, None])
 def test_a_window_is_that_part_of_the_sample(tmp_path, threads):
     write(tmp_path / "d", layout(3, 2))
-    found = windows(str(tmp_path / "d"))
-    found.threads = threads
-    assert_reads(found, 2)
-    assert_reads(pickle.loads(pickle.dumps(found)), 0)
-    whole = found.sample(1)
-    np.testing.assert_array_equal(whole.arrays["label"], sample(1).arrays["label"])
-    assert whole.columns["subject"] == "s1"
+    reader = windows(str(tmp_path / "d"))
+    reader.threads = threads
+    assert_reads(reader, 2)
+    assert_reads(pickle.loads(pickle.dumps(reader)), 0)
+    full_sample = reader.sample(1)
+    np.testing.assert_array_equal(full_sample.arrays["label"], sample(1).arrays["label"])
+    assert full_sample.columns["subject"] == "s1"
 
 
 def test_an_object_that_is_not_there_is_not_taken_for_zeros(tmp_path):
     write(tmp_path / "d", layout(3))
     (tmp_path / "d" / "label/c/1/0/0/0").unlink()
-    found = windows(str(tmp_path / "d"))
-    assert_reads(found, 0)
+    reader = windows(str(tmp_path / "d"))
+    assert_reads(reader, 0)
     with pytest.raises(DatasetError, match="label/c/1/0/0/0 is missing"):
-        found.read("label", 1)
+        reader.read("label", 1)
 
 
 def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_path):
     url = f"{s3}/d.zarr"
     put(url)
-    found = windows(url, tmp_path / "cache")
-    assert_reads(found, 0)
+    reader = windows(url, tmp_path / "cache")
+    assert_reads(reader, 0)
     assert_reads(windows(url), 1)  # without a cache too
     ObjectStore(url).delete("image")
     ObjectStore(url).delete("label/c/0")
-    assert_reads(found, 1)  # of the same shard
+    assert_reads(reader, 1)  # of the same shard
     assert_reads(windows(url, tmp_path / "cache"), 0)
     with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
-        found.read("image", 2)
+        reader.read("image", 2)
     assert list((tmp_path / "cache").rglob(".tmp*")) == []
 
 
@@ -69,11 +69,11 @@ def test_a_damaged_object_is_neither_read_nor_kept(s3, tmp_path):
     data = bytearray(ObjectStore(url).get("image/c/1/0/0/0"))
     data[500] ^= 1
     ObjectStore(url).put("image/c/1/0/0/0", bytes(data))
-    found = windows(url, tmp_path / "cache")
+    reader = windows(url, tmp_path / "cache")
     with pytest.raises(DatasetError, match="image/c/1/0/0/0 is missing or damaged"):
-        found.read("image", 2)
+        reader.read("image", 2)
     ObjectStore(url).put("image/c/1/0/0/0", sound(tmp_path / "again", "image/c/1/0/0/0"))
-    assert_reads(found, 2)
+    assert_reads(reader, 2)
 
 
 def sound(path: Path, key: str) -> bytes:
@@ -119,9 +119,9 @@ def assert_all(url: str, cache: Path) -> None:
 
 def test_a_cache_lies_on_a_disk(s3):
     put(f"{s3}/d.zarr")
-    found = read_contents(f"{s3}/d.zarr")
+    contents = read_contents(f"{s3}/d.zarr")
     with pytest.raises(DatasetError, match="must be a folder on a disk"):
-        WindowReader(found.path, found.layout, found.seal, f"{s3}/cache").read("image", 0)
+        WindowReader(contents.path, contents.layout, contents.seal, f"{s3}/cache").read("image", 0)
 
 
 def test_a_forked_process_reads_for_itself(tmp_path):
@@ -129,7 +129,6 @@ def test_a_forked_process_reads_for_itself(tmp_path):
     write(tmp_path / "d", layout(3))
     code = f"""
 import multiprocessing, sys
-sys.path[:0] = {[str(ROOT), str(TESTS)]!r}
 from support.stored_datasets import assert_reads, windows
 found = windows({str(tmp_path / "d")!r})
 assert_reads(found, 0)
@@ -140,5 +139,6 @@ one = multiprocessing.get_context("fork").Process(target=child)
 one.start(); one.join(60)
 sys.exit(one.exitcode)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
+    assert ended.returncode == 0, ended.stderr

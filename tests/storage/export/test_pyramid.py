@@ -30,8 +30,10 @@ def test_a_level_of_a_linear_field_is_that_field_at_the_level_s_voxels(shape, sp
     assert longest[-1] <= SMALLEST < longest[-2]
     for level in levels[1:]:
         expected = places(level.values.shape[1:], level.spacing_mm, level.origin_mm) @ slope
-        whole = np.asarray(shape) * spacing / level.spacing_mm  # blocks at the end may be repeated
-        inside = tuple(slice(int(n)) for n in whole)
+        extent_mm = (
+            np.asarray(shape) * spacing / level.spacing_mm
+        )  # blocks at the end may be repeated
+        inside = tuple(slice(int(n)) for n in extent_mm)
         np.testing.assert_allclose(level.values[0][inside], expected[inside], atol=2e-3)
 
 

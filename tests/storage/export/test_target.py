@@ -23,7 +23,7 @@ def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
         (writing / "a/one").write_bytes(b"1")
         raise KeyboardInterrupt
 
-    def whole(writing: Path) -> None:
+    def write_both(writing: Path) -> None:
         (writing / "a/one").write_bytes(b"1")
         (writing / "b.zarr").mkdir()
         (writing / "b.zarr/zarr.json").write_bytes(b"2")
@@ -35,9 +35,9 @@ def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
     assert not (tmp_path / "a").exists()
     assert not has_all_files(tmp_path, names)
     with lock_folder(tmp_path):
-        place_files(tmp_path, names, whole)
+        place_files(tmp_path, names, write_both)
     assert has_all_files(tmp_path, names)
-    place_files(tmp_path, names, whole)  # over a folder that stands
+    place_files(tmp_path, names, write_both)  # over a folder that stands
     assert (tmp_path / "b.zarr/zarr.json").read_bytes() == b"2"
 
 

@@ -36,7 +36,7 @@ def test_recipes_have_their_digests_and_cases(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", values.DATASETS)
-def test_a_dataset_is_the_one_recorded(name: str) -> None:
+def test_a_dataset_equals_the_recorded_one(name: str) -> None:
     """Bit for bit in the environment of the record; elsewhere to what convolutions may differ."""
     computed = values.dataset_values(values.render(name, "--serial"))
     golden = recorded("datasets.json")[name]
@@ -61,7 +61,7 @@ def test_ray_makes_the_same_dataset(name: str, place: Path) -> None:
     assert len(digests) == 1
 
 
-def test_public_names_stand() -> None:
+def test_public_names_exist() -> None:
     assert values.public_names() == {key: list(names) for key, names in values.PUBLIC.items()}
 
 

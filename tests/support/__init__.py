@@ -1,1 +1,1 @@
-"""What tests share: small recipes, models and datasets, servers, and ways to make things fail."""
+"""What tests share: small recipes, models and datasets, servers, and ways to cause failures."""

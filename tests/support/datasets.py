@@ -1,4 +1,4 @@
-"""People whose images are drawn at random, files of them, and datasets that hold what is asked."""
+"""Random images of people, files of them, and datasets with given content."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training that is killed on its way."""
+"""A training process that is killed while it runs."""
 
 import os
 import signal

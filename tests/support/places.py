@@ -1,4 +1,4 @@
-"""Where things are, and the environment of a process that imports them."""
+"""The folders of the repository, and the environment of a process that imports from them."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of the reader study share: made-up brains, real ones and synthetic ones."""
+"""What the tests of the reader study share: artificial brains, real and synthetic ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Small datasets to report on, and their pages taken apart."""
+"""Small datasets to report on, and a parser of their pages."""
 
 import json
 from html.parser import HTMLParser

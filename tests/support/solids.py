@@ -1,4 +1,4 @@
-"""Solids of known size on any lattice, turned as one likes: coordinates in, bool arrays out."""
+"""Solids of known size on any lattice and in any orientation, as bool arrays of coordinates."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A small dataset to write, damage and refuse."""
+"""A small stored dataset that tests write and damage."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Small volumes whose truth is known."""
+"""Small volumes with known properties."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The command line: exit codes, one-line errors, JSON, and a quick start."""
+"""The command line: exit codes, one-line errors, and JSON."""
 
 import errno
 import json
@@ -50,7 +50,7 @@ def test_plan_prints_what_would_be_made_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_plan_json(capsys, model) -> None:
+def test_plan_is_printed_as_json(capsys, model) -> None:
     arguments = ("plan", RECIPE, "--json", *small(model), "--set", "replicates=50")
     code, out, err = run(capsys, *arguments)
     assert (code, err) == (0, "")
@@ -91,7 +91,7 @@ def test_schema_is_printed_or_written(capsys, tmp_path) -> None:
     assert "did you mean render?" in refused(capsys, "schema", "rendr")
 
 
-def test_render_then_go_on_then_refuse(capsys, model, tmp_path) -> None:
+def test_render_continues_its_dataset_and_refuses_another_recipe(capsys, model, tmp_path) -> None:
     output = str(tmp_path / "out.zarr")
     arguments = ["render", RECIPE, *small(model), "--serial", "--output", output, "--json"]
     code, out, err = run(capsys, *arguments)
@@ -177,7 +177,7 @@ def test_input_errors_are_one_line_and_exit_2(capsys, model, arguments, says) ->
     assert says in refused(capsys, *arguments)
 
 
-def test_weights_that_do_not_match_their_card(capsys, model, tmp_path) -> None:
+def test_weights_that_do_not_match_their_card_are_refused(capsys, model, tmp_path) -> None:
     import shutil
 
     broken = tmp_path / "broken"
@@ -229,7 +229,7 @@ def test_subjects_that_cannot_be_used_are_refused_before_rendering(
     assert not (tmp_path / "o.zarr").exists()
 
 
-def test_a_file_where_the_dataset_should_go(capsys, model, tmp_path) -> None:
+def test_a_file_at_the_place_of_the_dataset_is_refused(capsys, model, tmp_path) -> None:
     (tmp_path / "file").write_text("mine")
     for output in (tmp_path / "file", tmp_path / "file" / "below.zarr"):
         arguments = ["render", RECIPE, *small(model), "--serial", "--output", str(output)]
@@ -251,7 +251,7 @@ def test_a_file_where_the_dataset_should_go(capsys, model, tmp_path) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_exit_codes(capsys, monkeypatch, error, code, says) -> None:
+def test_each_kind_of_error_has_its_exit_code(capsys, monkeypatch, error, code, says) -> None:
     def fails(*_: object, **__: object) -> None:
         raise error
 
@@ -259,7 +259,7 @@ def test_exit_codes(capsys, monkeypatch, error, code, says) -> None:
     assert says in refused(capsys, "plan", RECIPE, code=code)
 
 
-def test_help_and_version(capsys) -> None:
+def test_help_and_version_are_printed(capsys) -> None:
     for arguments in ((), ("--help",), ("render", "--help")):
         code, out, err = run(capsys, *arguments)
         assert (code, err) == (0, "")

@@ -1,4 +1,4 @@
-"""`factory evaluate` as it was spelled before it had sub-commands."""
+"""The command line of `factory evaluate` before it had sub-commands still works."""
 
 from pathlib import Path
 

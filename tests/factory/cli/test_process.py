@@ -1,4 +1,4 @@
-"""The command line as a process of its own: signals, pipes, and what it loads."""
+"""The command line as a separate process: signals, pipes, and what it imports."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def command(*arguments: str, **options: object) -> "subprocess.CompletedProcess[
     )
 
 
-def test_a_real_process_ends_with_the_code_and_one_line(tmp_path) -> None:
+def test_a_process_ends_with_the_exit_code_and_one_line(tmp_path) -> None:
     ended = command("plan", "nobody", cwd=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith("factory: nobody: no such recipe; there are ")
@@ -34,7 +34,7 @@ def test_a_real_process_ends_with_the_code_and_one_line(tmp_path) -> None:
     assert ended.stdout == ""
 
 
-def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
+def test_ctrl_c_explains_how_to_continue_and_loses_nothing(model, tmp_path) -> None:
     output = tmp_path / "o.zarr"
     options = [RECIPE, *small(model), "--set=replicates=500", "--output", str(output)]
     with subprocess.Popen(
@@ -60,7 +60,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(model, tmp_path) -> None:
     assert plan(load_recipe(options[0], changes), output=str(output)).finished_shards
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_output_pipe_is_no_error() -> None:
     line = f"{sys.executable} -m factory.cli --help | true; exit ${{PIPESTATUS[0]}}"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     ended = subprocess.run(

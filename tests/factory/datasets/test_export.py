@@ -1,4 +1,4 @@
-"""Exports, read back by what reads them."""
+"""Exports are read back by the programs they are made for."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write(str(tmp_path_factory.mktemp("export") / "small-set.zarr"))
 
 
-def test_nifti_has_the_voxels_and_where_they_lie(dataset, tmp_path) -> None:
+def test_nifti_has_the_voxels_and_their_position(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "b")
     stored, at = dataset.sample(2), tmp_path / "b/sub-0002/anat"
     image = nib.load(at / "sub-0002_T2w.nii.gz")
@@ -61,7 +61,7 @@ def test_monai_loads_it(dataset, tmp_path) -> None:
     np.testing.assert_allclose(loaded["image"].affine.numpy(), stored.affine, atol=1e-6)
 
 
-def test_nnunet_s_folder_is_as_its_documentation_says(dataset, tmp_path) -> None:
+def test_the_nnunet_folder_follows_the_documentation(dataset, tmp_path) -> None:
     report = serial(dataset, "nnunet", tmp_path, licence="CC0-1.0", rejected_too=True)
     folder = Path(report.folder)
     assert folder == tmp_path / "Dataset501_SmallSet"
@@ -78,7 +78,7 @@ def test_nnunet_s_folder_is_as_its_documentation_says(dataset, tmp_path) -> None
     assert labels == [f"sample_000{i}.nii.gz" for i in range(4)]
 
 
-def test_nnunet_s_own_check_passes(dataset, tmp_path) -> None:
+def test_the_check_of_nnunet_passes(dataset, tmp_path) -> None:
     pytest.importorskip("nnunetv2", reason="no nnU-Net: pip install nnunetv2")
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
@@ -100,7 +100,7 @@ def test_bids_validator_finds_no_error(dataset, tmp_path) -> None:
     assert len(validator_issues) > 0  # it has advice: so it did read
 
 
-def test_bids_comes_back_as_subjects_to_paint(dataset, tmp_path) -> None:
+def test_a_bids_export_is_read_back_as_subjects(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "b", where="grade == 2")
     for file in (tmp_path / "b").rglob("*stack0_dseg*"):
         file.unlink()  # of two label files a subject's reader does not know which is meant
@@ -111,7 +111,7 @@ def test_bids_comes_back_as_subjects_to_paint(dataset, tmp_path) -> None:
     np.testing.assert_allclose(subject.grid.affine, stored.affine, atol=1e-6)
 
 
-def test_bids_tables_say_what_the_cases_do(dataset, tmp_path) -> None:
+def test_bids_tables_hold_the_columns_of_the_cases(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "b", contrast="T1w")
     header, *rows = (tmp_path / "b/participants.tsv").read_text().splitlines()
     columns = header.split("\t")
@@ -150,7 +150,7 @@ def test_ome_zarr_groups_are_valid_and_hold_the_sample(dataset, tmp_path) -> Non
     np.testing.assert_allclose(translation, [0, *stored.affine[:3, 3][::-1]])
 
 
-def test_croissant_is_valid_and_gives_the_cases(tmp_path) -> None:
+def test_croissant_is_valid_and_lists_the_cases(tmp_path) -> None:
     croissant = pytest.importorskip("mlcroissant", reason="no mlcroissant installed")
     dataset = write(str(tmp_path / "d.zarr"), 2)
     export_dataset(
@@ -173,7 +173,7 @@ def test_croissant_is_valid_and_gives_the_cases(tmp_path) -> None:
             assert list((tmp_path / "d.zarr").glob(file["includes"]))
 
 
-def test_a_bucket_s_dataset_is_exported_by_processes(s3, tmp_path) -> None:
+def test_a_dataset_in_a_bucket_is_exported_by_several_processes(s3, tmp_path) -> None:
     dataset = write(f"{s3}/d.zarr")
     report = export_dataset(dataset.path, "nnunet", str(tmp_path), workers=2, progress=False)
     file = nib.load(Path(report.folder) / "labelsTr/sample_0003.nii.gz")

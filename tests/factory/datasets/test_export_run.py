@@ -1,4 +1,4 @@
-"""Which samples are exported, in which folder, by how many; and going on where one was stopped."""
+"""An export selects samples and a folder, uses several processes, and can be continued."""
 
 import json
 import shutil
@@ -26,13 +26,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return captured.err
 
 
-def test_processes_write_the_same_bytes(dataset, tmp_path) -> None:
+def test_several_processes_write_the_same_bytes_as_one(dataset, tmp_path) -> None:
     serial(dataset, "bids", tmp_path / "one")
     export_dataset(dataset.path, "bids", str(tmp_path / "two"), workers=2, progress=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
+def test_a_stopped_export_is_continued(dataset, tmp_path, monkeypatch) -> None:
     uninterrupted = Path(serial(dataset, "nnunet", tmp_path / "whole").folder)
     write = NnUnet.write
 
@@ -61,7 +61,7 @@ def test_what_was_stopped_goes_on(dataset, tmp_path, monkeypatch) -> None:
     assert contents(folder) == contents(uninterrupted)
 
 
-def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
+def test_a_query_and_rejected_samples_limit_the_export(capsys, dataset, tmp_path) -> None:
     arguments = ["export", dataset.path, "--to", "bids", "--workers", "1", "--output"]
     assert cli.main([*arguments, str(tmp_path / "b"), "--where", "grade >= 1 and grade < 3"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
@@ -85,13 +85,13 @@ def test_a_query_and_what_was_rejected(capsys, dataset, tmp_path) -> None:
         ("subject > 3", "is not a condition on columns"),
     ],
 )
-def test_a_query_that_is_none(capsys, dataset, tmp_path, where, message) -> None:
+def test_a_wrong_query_is_refused(capsys, dataset, tmp_path, where, message) -> None:
     at = ("--output", str(tmp_path / "b"))
     assert message in refused(capsys, dataset.path, "--to", "bids", *at, "--where", where)
     assert not (tmp_path / "b").exists()
 
 
-def test_what_is_refused(capsys, dataset, tmp_path) -> None:
+def test_an_export_that_cannot_be_made_is_refused(capsys, dataset, tmp_path) -> None:
     at = ("--output", str(tmp_path / "b"), "--workers", "1")
     assert "did you mean nnunet?" in refused(capsys, dataset.path, "--to", "nnunt", *at)
     assert "needs a folder" in refused(capsys, dataset.path, "--to", "bids")
@@ -119,7 +119,7 @@ def test_a_damaged_sample_is_named(capsys, tmp_path) -> None:
     assert not (tmp_path / "b/participants.tsv").exists()
 
 
-def test_nnunet_s_number_is_free_or_as_named(capsys, dataset, tmp_path) -> None:
+def test_the_nnunet_number_is_a_free_one_or_the_named_one(capsys, dataset, tmp_path) -> None:
     (tmp_path / "Dataset501_Theirs").mkdir()
     assert serial(dataset, "nnunet", tmp_path).folder.endswith("Dataset502_SmallSet")
     assert serial(dataset, "nnunet", tmp_path).written == 0  # found again

@@ -1,4 +1,4 @@
-"""What is said of a dataset, and its picture."""
+"""The report of a dataset, and its montage."""
 
 import json
 from dataclasses import replace
@@ -46,7 +46,7 @@ def path(tmp_path) -> str:
     return path
 
 
-def test_what_is_said(path):
+def test_the_report_of_a_dataset_as_json_and_as_text(path):
     report = inspect_dataset(path)
     content = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert content["complete"] is True
@@ -63,7 +63,7 @@ def test_what_is_said(path):
     assert inspect_dataset(path, with_digest=False).to_json()["digest"] is None
 
 
-def test_what_is_said_of_an_unfinished_one(tmp_path):
+def test_the_report_of_an_unfinished_dataset(tmp_path):
     dataset = create_dataset(
         str(tmp_path / "d"), Layout(3, SHAPE, FETA), {"recipe_digest": "r"}, ""
     )
@@ -75,7 +75,7 @@ def test_what_is_said_of_an_unfinished_one(tmp_path):
     assert "not complete: 1 samples are finished" in report.lines()[0]
 
 
-def test_what_is_said_of_stacks(tmp_path):
+def test_the_report_of_a_dataset_with_stacks(tmp_path):
     ranges = {"image": (0.0, 1.2), "stack_0": (0.0, 1.2)}
     layout = Layout(1, SHAPE, FETA, ranges, shapes={"stack_0": (10, 40, 34)})
     dataset = create_dataset(str(tmp_path / "d"), layout, {"recipe_digest": "r"}, "")
@@ -92,12 +92,12 @@ def test_what_is_said_of_stacks(tmp_path):
     assert "clipped   at most 33.333 % of a sample" in text
 
 
-def test_nothing_there(tmp_path):
+def test_inspecting_a_missing_dataset_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
         inspect_dataset(str(tmp_path / "nowhere.zarr"))
 
 
-def test_montage_has_a_row_a_grade_and_draws_the_edges(path, tmp_path):
+def test_a_montage_has_one_row_for_each_grade_with_label_edges(path, tmp_path):
     assert draw_montage(path, tmp_path / "new" / "m.png") == [0, 1, 2]
     assert draw_montage(path, tmp_path / "m.png", subject="phantom-1") == [3, 4, 5]
     picture = np.asarray(Image.open(tmp_path / "m.png").convert("RGB")).astype(int)
@@ -108,7 +108,7 @@ def test_montage_has_a_row_a_grade_and_draws_the_edges(path, tmp_path):
     assert not np.array_equal(rows[0].sum(), rows[2].sum())
 
 
-def test_montage_orientation():
+def test_planes_have_the_documented_orientation():
     """Superior and anterior are up, the patient's right is left; sagittal, anterior is left."""
     volume = np.zeros(SHAPE, int)
     volume[25, 20, 17] = 1  # superior
@@ -131,7 +131,7 @@ def test_montage_orientation():
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
 @pytest.mark.parametrize("flips", [(), (0,), (1, 2)])
-def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
+def test_a_stack_has_the_orientation_of_the_volumes_planes(order, flips):
     """Whichever way a stack's axes run: here one that has the volume's very voxels."""
     volume = np.random.Generator(np.random.Philox(3)).random(SHAPE).astype(np.float32)
     volume_sample = sample("s", 0)
@@ -152,7 +152,7 @@ def test_a_stack_is_shown_as_the_volumes_planes_are(order, flips):
     np.testing.assert_array_equal(stack_panels[1].image, planes[(1, 2, 0)[through]])
 
 
-def test_montage_of_nothing_and_to_nowhere(path, tmp_path):
+def test_a_montage_without_samples_or_a_writable_file_is_refused(path, tmp_path):
     create_dataset(str(tmp_path / "e"), Layout(1, SHAPE, FETA), {"recipe_digest": "r"}, "")
     with pytest.raises(DatasetError, match="no sample is finished yet"):
         draw_montage(str(tmp_path / "e"), tmp_path / "m.png")

@@ -1,4 +1,4 @@
-"""A dataset opened: its table filtered, its samples as arrays, dask arrays, an xarray."""
+"""An opened dataset: its table is filtered, its samples are numpy, dask and xarray arrays."""
 
 import builtins
 import subprocess
@@ -32,7 +32,7 @@ def test_importing_it_loads_nothing_heavy():
     assert ended.stdout.strip() == "[]"
 
 
-def test_lengths_labels_table(path):
+def test_an_opened_dataset_has_a_length_labels_and_a_table(path):
     dataset = factory.open(path)
     assert len(dataset) == 6
     assert dataset.arrays == ("image", "label")
@@ -41,7 +41,7 @@ def test_lengths_labels_table(path):
     assert repr(dataset) == f"<{path}: 6 samples of 40 × 52 × 36 voxels: image, label>"
 
 
-def test_a_condition_leaves_rows_and_their_samples(path):
+def test_a_condition_selects_rows_and_their_samples(path):
     few = factory.open(path).where("grade >= 2 and subject != 's3'")
     assert list(few.cases["sample"]) == [2, 4]
     np.testing.assert_array_equal(few[1].arrays["label"], sample(4).arrays["label"])
@@ -83,7 +83,7 @@ def test_a_wrong_condition_is_refused_in_one_line(path, condition, message):
     assert "\n" not in str(caught.value)
 
 
-def test_one_sample_as_arrays(path):
+def test_a_sample_is_read_as_arrays(path):
     opened = factory.open(path)[1]
     expected = sample(1)
     np.testing.assert_array_equal(opened.arrays["label"], expected.arrays["label"])
@@ -94,7 +94,7 @@ def test_one_sample_as_arrays(path):
     assert opened.columns["subject"] == "s1"
 
 
-def test_dask_arrays(path):
+def test_volumes_are_read_as_dask_arrays(path):
     few = factory.open(path).where("grade >= 3")
     image, label = few.to_dask("image"), few.to_dask("label")
     assert (image.shape, image.dtype) == ((2, *SHAPE), np.float32)
@@ -105,7 +105,7 @@ def test_dask_arrays(path):
         few.to_dask("lable")
 
 
-def test_an_xarray(path):
+def test_a_dataset_is_read_as_xarray(path):
     scene = factory.open(path).where("grade >= 3").to_xarray()
     np.testing.assert_array_equal(scene["label"][1], sample(4).arrays["label"])
     assert list(scene["subject"].values) == ["s3", "s4"]
@@ -117,7 +117,7 @@ def test_an_xarray(path):
 
 
 @pytest.mark.parametrize(("package", "method"), [("dask", "to_dask"), ("xarray", "to_xarray")])
-def test_what_is_not_installed_is_said(path, monkeypatch, package, method):
+def test_a_missing_package_is_named(path, monkeypatch, package, method):
     original_import = builtins.__import__
 
     def without(name, *rest, **more):
@@ -131,7 +131,7 @@ def test_what_is_not_installed_is_said(path, monkeypatch, package, method):
         getattr(dataset, method)()
 
 
-def test_an_unsealed_dataset_is_refused_unless_asked(tmp_path):
+def test_an_unsealed_dataset_is_refused_unless_requested(tmp_path):
     dataset = create_dataset(str(tmp_path / "d"), layout(3), RECORD, "seed: 3\n")
     dataset.write_shard(2, 2, [sample(2)])
     with pytest.raises(DatasetError, match="not finished"):
@@ -143,7 +143,7 @@ def test_an_unsealed_dataset_is_refused_unless_asked(tmp_path):
         factory.open(str(tmp_path / "e"))
 
 
-def test_samples_that_were_not_accepted_are_left_out_unless_asked(tmp_path):
+def test_rejected_samples_are_omitted_unless_requested(tmp_path):
     of = layout(4)
     dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "seed: 3\n")
     for index, accepted in enumerate([True, False, None, True]):
@@ -169,7 +169,7 @@ def test_a_seal_of_an_older_program_is_refused(tmp_path):
         factory.open(str(tmp_path / "d"))
 
 
-def test_from_a_bucket_as_from_a_folder(s3, path, tmp_path):
+def test_a_bucket_is_read_like_a_folder(s3, path, tmp_path):
     dataset = create_dataset(f"{s3}/d.zarr", layout(2, 2), RECORD, "seed: 3\n")
     dataset.write_shard(0, 0, [sample(0), sample(1)])
     dataset.seal()

@@ -1,4 +1,4 @@
-"""Damage is named, mended to the same bytes, and a sample is made again from its own record."""
+"""Damage is found and repaired with the same bytes."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def test_verify_reads_a_sound_dataset(capsys, rendered) -> None:
     assert report["bytes"] == sum(map(len, files(rendered).values()))
 
 
-def test_a_byte_flipped_in_any_object_is_named(capsys, dataset) -> None:
+def test_verify_names_any_object_with_a_flipped_byte(capsys, dataset) -> None:
     rng = np.random.Generator(np.random.Philox(11))
     for key, original_bytes in files(dataset).items():
         place = int(rng.integers(len(original_bytes)))
@@ -97,7 +97,7 @@ def test_repair_makes_the_same_bytes_again(capsys, dataset, keys, shards) -> Non
     assert ran(capsys, "verify", str(dataset))[0] == 0
 
 
-def test_what_is_gone_is_made_again(capsys, dataset) -> None:
+def test_repair_renders_missing_objects_again(capsys, dataset) -> None:
     before = files(dataset)
     shutil.rmtree(dataset / "image/c/0")
     (dataset / "label/zarr.json").unlink()
@@ -110,7 +110,7 @@ def test_what_is_gone_is_made_again(capsys, dataset) -> None:
     assert files(dataset) == before
 
 
-def test_verify_says_it_in_lines(capsys, dataset) -> None:
+def test_verify_lists_the_damage_as_text(capsys, dataset) -> None:
     flip(dataset / "image/c/1/0/0/0")
     assert cli.main(["verify", str(dataset)]) == 3
     lines = capsys.readouterr().out.splitlines()
@@ -140,7 +140,7 @@ def test_repair_with_other_weights_is_refused(capsys, dataset) -> None:
         moved.rename(model)
 
 
-def test_a_second_driver_is_told_who_is_at_work(capsys, dataset) -> None:
+def test_repair_is_refused_while_another_driver_is_at_work(capsys, dataset) -> None:
     lease = {"host": "elsewhere", "process": 7, "started": 0.0, "renewed": time.time()}
     (dataset / "lease.json").write_text(json.dumps(lease))
     again = ["render", str(dataset / "recipe.yaml"), "--serial", "--output", str(dataset)]

@@ -1,4 +1,4 @@
-"""A sample made again from its own record; and the same brain, sicker."""
+"""A sample is rendered again from its record, with the same or with changed parameters."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(out)
 
 
-def test_a_sample_is_made_again_and_made_sicker(capsys, rendered, tmp_path) -> None:
+def test_a_sample_is_replayed_as_it_was_and_with_another_grade(capsys, rendered, tmp_path) -> None:
     """Sample 0 has grade 0 and sample 1 grade 4, of one subject, with nothing else drawn."""
     dataset, arguments = open_dataset(str(rendered)), ["replay", str(rendered), "0"]
     assert cli.main([*arguments, "--output", str(tmp_path / "again"), "--json"]) == 0
@@ -60,24 +60,24 @@ DRAWN = (
 )
 
 
-def test_all_else_that_was_drawn_stays_as_it_was() -> None:
+def test_a_changed_parameter_leaves_all_other_random_values() -> None:
     """Draws of a case hang on its variant: not on the value that is put in its place."""
-    replayed = recipe("subjects.phantom.count=2", DRAWN)
-    case = list(iterate_cases(replayed))[2]
+    base = recipe("subjects.phantom.count=2", DRAWN)
+    case = list(iterate_cases(base))[2]
     assert case.id == "phantom-0001/grade=0/0"
-    other = change_case(replayed, case, ["grade=2"])
+    other = change_case(base, case, ["grade=2"])
     assert other.requested == case.requested | {"grade": 2, "atrial_width_mm": 13.0}
     assert other.subject == case.subject
     assert other.edits[1] == case.edits[1]
     assert other.appearance == case.appearance
-    assert change_case(replayed, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
-    older = change_case(replayed, case, ["gestational_age_weeks=33"])
+    assert change_case(base, case, ["anatomy.0.ventriculomegaly.grade=2"]).edits == other.edits
+    older = change_case(base, case, ["gestational_age_weeks=33"])
     assert older.subject == case.subject | {"gestational_age_weeks": 33.0}
     assert older.edits == case.edits
-    assert change_case(replayed, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
+    assert change_case(base, case, ["warp_mm=2.5"]).requested["warp_mm"] == 2.5
 
 
-def test_a_name_that_is_no_parameter_is_told_the_nearest() -> None:
-    replayed = recipe("subjects.phantom.count=2", DRAWN)
+def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
+    base = recipe("subjects.phantom.count=2", DRAWN)
     with pytest.raises(RecipeError, match="did you mean grade"):
-        change_case(replayed, next(iterate_cases(replayed)), ["grad=2"])
+        change_case(base, next(iterate_cases(base)), ["grad=2"])

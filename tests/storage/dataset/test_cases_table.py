@@ -1,4 +1,4 @@
-"""cases.parquet, written by and by: what a column is of does not depend on where it is cut."""
+"""The cases table: column types do not depend on how the rows are split into batches."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ def read_table(data: bytes) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_the_same_table_in_parts(monkeypatch, size):
+def test_the_batch_size_does_not_change_the_table(monkeypatch, size):
     expected = read_table(parquet_bytes(ROWS))
     monkeypatch.setattr(cases_table, "ROWS", size)
     monkeypatch.setattr(cases_table, "_BYTES_IN_MEMORY", 10)  # so that rows are kept on the disk

@@ -1,4 +1,4 @@
-"""Datasets written, sealed, damaged, mended and read by other people's libraries."""
+"""Datasets are written, sealed, damaged and repaired, and read by other libraries."""
 
 import hashlib
 import warnings
@@ -19,7 +19,7 @@ from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA
 
 
-def test_what_is_written_comes_back(tmp_path):
+def test_written_samples_are_read_back(tmp_path):
     dataset = write(tmp_path / "d.zarr", layout(3, 2, ("uncertainty",)), ("uncertainty",))
     step = 1.2 / 65535
     for i in range(3):
@@ -62,7 +62,7 @@ def test_other_libraries_read_it(tmp_path):
     xarray.testing.assert_identical(listed, scene)
 
 
-def test_cases_table_has_a_row_a_sample_in_order(tmp_path):
+def test_the_cases_table_has_one_row_for_each_sample_in_order(tmp_path):
     write(tmp_path / "d.zarr", layout(4, 2), order=-1)
     table = pd.read_parquet(tmp_path / "d.zarr" / "cases.parquet")
     assert list(table["sample"]) == [0, 1, 2, 3]
@@ -71,7 +71,7 @@ def test_cases_table_has_a_row_a_sample_in_order(tmp_path):
     assert set(table["atrial_width_mm"]) == {7.5}
 
 
-def test_same_bytes_in_any_order_and_written_twice(tmp_path):
+def test_shards_written_in_any_order_or_twice_have_the_same_bytes(tmp_path):
     write(tmp_path / "a", layout(4, 2))
     dataset = write(tmp_path / "b", layout(4, 2), order=-1)
     before = files(tmp_path / "b")
@@ -79,7 +79,7 @@ def test_same_bytes_in_any_order_and_written_twice(tmp_path):
     assert files(tmp_path / "b") == before == files(tmp_path / "a")
 
 
-def test_digest_is_the_definition_and_ignores_how_it_is_cut(tmp_path):
+def test_the_digest_follows_its_definition_and_ignores_the_shard_size(tmp_path):
     write(tmp_path / "one", layout(3, 1))
     write(tmp_path / "two", layout(3, 2))
     group = zarr.open(tmp_path / "one", mode="r")
@@ -95,7 +95,7 @@ def test_digest_is_the_definition_and_ignores_how_it_is_cut(tmp_path):
     )
 
 
-def test_complete_only_when_sealed_and_unaltered(tmp_path):
+def test_a_dataset_is_complete_only_if_sealed_and_unaltered(tmp_path):
     of = layout(3)
     dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "")
     dataset.write_shard(0, 0, [sample(0)])
@@ -117,7 +117,7 @@ def test_complete_only_when_sealed_and_unaltered(tmp_path):
 @pytest.mark.parametrize(
     "key", ["zarr.json", "cases.parquet", "recipe.yaml", "affine/c/0/0/0", "seal/0001.json"]
 )
-def test_a_flipped_byte_is_not_complete_and_is_mended(tmp_path, key):
+def test_a_flipped_byte_makes_a_dataset_incomplete_until_it_is_repaired(tmp_path, key):
     dataset = write(tmp_path / "d", layout(2))
     file = tmp_path / "d" / key
     data = bytearray(file.read_bytes())
@@ -139,7 +139,7 @@ def test_an_entry_counts_only_for_the_same_cases(tmp_path):
     assert dataset.finished_shards(iter([shards(of)[0], other[1], shards(of)[2]])) == {0, 2}
 
 
-def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(tmp_path):
+def test_a_damaged_entry_is_never_sealed_and_its_shard_is_rendered_again(tmp_path):
     of = layout(3)
     dataset = write(tmp_path / "d", of)
     digest = dataset.digest()
@@ -160,7 +160,7 @@ def test_an_entry_that_is_not_whole_is_never_sealed_and_its_shard_is_made_again(
     assert dataset.digest() == digest
 
 
-def test_what_stands_is_told_by_listing_alone(tmp_path, monkeypatch):
+def test_finished_shards_are_listed_without_reading_an_entry(tmp_path, monkeypatch):
     """No entry is read and no case is made beyond what the ledger names."""
     of = layout(3)
     dataset = create_dataset(str(tmp_path / "d"), of, RECORD, "")
@@ -194,7 +194,7 @@ def test_damage_is_named_in_one_line(tmp_path, key, message):
             read()
 
 
-def test_ledger_has_checksums_of_what_lies_there(tmp_path):
+def test_the_ledger_has_the_checksums_of_the_objects(tmp_path):
     write(tmp_path / "d", layout(2))
     for file in (tmp_path / "d/ledger").iterdir():
         entry = ledger.parse_signed(file.read_bytes())

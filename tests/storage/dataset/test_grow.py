@@ -1,4 +1,4 @@
-"""A dataset grows: nothing that stands moves or changes, and no reader notices."""
+"""A dataset grows without changing its existing objects or disturbing its readers."""
 
 import threading
 from dataclasses import replace
@@ -26,7 +26,7 @@ def write_new(dataset: Dataset) -> None:
     dataset.write_shard(2, 4, [sample(4), sample(5)])
 
 
-def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
+def test_a_grown_dataset_equals_one_that_is_made_at_once(tmp_path):
     write(tmp_path / "d", layout(3, 2))
     write(tmp_path / "whole", layout(6, 2))
     before = files(tmp_path / "d")
@@ -48,7 +48,7 @@ def test_a_grown_dataset_is_the_one_made_at_once(tmp_path):
     assert verify_objects(again.folder, again.record).damage == []
 
 
-def test_until_the_seal_it_is_found_as_it_was(tmp_path):
+def test_readers_see_the_old_dataset_until_the_growth_is_sealed(tmp_path):
     small_dataset = write(tmp_path / "d", layout(3, 2))
     before = small_dataset.digest()
     dataset = begin(tmp_path / "d")
@@ -110,7 +110,7 @@ def test_readers_of_the_old_seal_are_not_disturbed(tmp_path):
     assert [file.name for file in (tmp_path / "d/seal").iterdir()] == ["0003.json"]
 
 
-def test_a_growth_that_was_stopped_goes_on(tmp_path):
+def test_a_stopped_growth_is_continued(tmp_path):
     write(tmp_path / "d", layout(3, 2))
     write(tmp_path / "whole", layout(6, 2))
     begin(tmp_path / "d").write_shard(1, 3, [sample(3)])
@@ -123,7 +123,7 @@ def test_a_growth_that_was_stopped_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("last", ["zarr.json", "record.json", "seal/0002.json"])
-def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypatch, last):
+def test_sealing_that_was_killed_is_completed_by_the_same_command(tmp_path, monkeypatch, last):
     write(tmp_path / "d", layout(3, 2))
     dataset = begin(tmp_path / "d")
     write_new(dataset)
@@ -147,7 +147,7 @@ def test_a_kill_within_the_seal_is_mended_by_the_same_command(tmp_path, monkeypa
     assert not (tmp_path / "d/growth.json").exists()
 
 
-def test_what_a_growth_given_up_has_left_is_forgotten(tmp_path):
+def test_the_entries_of_an_abandoned_growth_are_removed(tmp_path):
     write(tmp_path / "d", layout(3, 2))
     other = grow_dataset(str(tmp_path / "d"), layout(6, 2), GROWN | {"recipe_digest": "c"}, "")
     other.write_shard(1, 3, [replace(sample(9), case=sample(9).case)])
@@ -159,7 +159,7 @@ def test_what_a_growth_given_up_has_left_is_forgotten(tmp_path):
     assert list(dataset.cases()["subject"]) == [f"s{i}" for i in range(6)]
 
 
-def test_what_may_not_change(tmp_path):
+def test_a_growth_may_change_only_the_number_of_samples(tmp_path):
     path = tmp_path / "d"
     write(path, layout(3, 2))
     with pytest.raises(DatasetError, match="samples_per_shard would change"):

@@ -1,4 +1,4 @@
-"""Bricks, levels of grey, and metadata that is the same bytes every time."""
+"""The layout: bricks, quantised intensities, and metadata with the same bytes every time."""
 
 import json
 
@@ -11,7 +11,7 @@ from factory.storage.dataset.layout import Layout, brick_length, dequantise, qua
 
 
 @given(st.integers(16, 400))
-def test_bricks_are_near_64_with_next_to_no_padding(length):
+def test_bricks_are_near_64_with_little_padding(length):
     brick = brick_length(length)
     assert brick <= 96
     assert brick >= min(length, 32)
@@ -23,7 +23,7 @@ def test_bricks_split_usual_sizes_evenly():
 
 
 @given(st.floats(-2, 2), st.floats(0.01, 3), st.lists(st.floats(-5, 5, width=32), min_size=1))
-def test_quantising_keeps_half_a_level_and_counts_what_it_clips(low, width, values):
+def test_quantising_is_exact_to_half_a_level_and_counts_clipped_voxels(low, width, values):
     image, high = np.array(values, np.float32), low + width
     exact = image.astype(float)
     levels, clipped = quantise(image, low, high)
@@ -34,11 +34,11 @@ def test_quantising_keeps_half_a_level_and_counts_what_it_clips(low, width, valu
     assert clipped >= np.mean((exact < low - level) | (exact > high + level))
 
 
-def test_metadata_is_the_same_bytes_every_time():
+def test_metadata_has_the_same_bytes_every_time():
     of = layout(5, 2, ("original", "uncertainty"))
     assert zarr_objects(of, {"a": 1}) == zarr_objects(of, {"a": 1})
 
 
-def test_layout_survives_its_record():
+def test_a_layout_is_read_back_from_json():
     of = layout(5, 2, ("original",))
     assert Layout.from_json(json.loads(json.dumps(of.to_json()))) == of

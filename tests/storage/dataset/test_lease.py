@@ -1,4 +1,4 @@
-"""Who is at work: told to a second driver, never in the way for long."""
+"""The lease stops a second driver, and never blocks a dataset for long."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def put(folder: ObjectStore, **changed: object) -> None:
     folder.put(KEY, json.dumps(here | changed).encode())
 
 
-def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
+def test_a_second_driver_is_refused_unless_it_works_beside(tmp_path):
     folder = ObjectStore(tmp_path)
     with Lease(folder):
         lease_bytes = folder.get(KEY)
@@ -38,7 +38,7 @@ def test_a_second_driver_is_told_and_may_go_on_beside(tmp_path):
     assert folder.get(KEY) is None
 
 
-def test_what_counts_for_nothing_is_taken_over(tmp_path):
+def test_a_stale_or_damaged_lease_is_replaced(tmp_path):
     folder = ObjectStore(tmp_path)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -58,7 +58,7 @@ def test_what_counts_for_nothing_is_taken_over(tmp_path):
         Lease(folder).refuse_if_busy()
 
 
-def test_it_is_renewed_and_given_up_once_it_is_lost(tmp_path, monkeypatch):
+def test_a_lease_is_renewed_until_another_driver_takes_it(tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
     folder = ObjectStore(tmp_path)
     with Lease(folder) as mine:

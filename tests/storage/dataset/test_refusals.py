@@ -1,4 +1,4 @@
-"""What a dataset refuses to be made of, and what it does where the disk or a process gives up."""
+"""Datasets and samples that are refused, and errors of the disk or of a killed process."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_a_foreign_folder_is_never_touched(tmp_path, overwrite):
     assert files(tmp_path) == {"thesis.tex": b"years of work"}
 
 
-def test_opening_what_is_not_there(tmp_path):
+def test_opening_a_missing_dataset_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
         open_dataset(str(tmp_path / "nowhere"))
 
@@ -107,7 +107,7 @@ def run(code: str, *arguments: str, **how: int) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_disk_that_takes_no_more(tmp_path):
+def test_a_full_disk_is_reported_in_one_line(tmp_path):
     """The kernel refuses the write half way, as on a full disk; here by a limit of file size."""
     ended = run(LIMITED, str(tmp_path / "d"))
     assert "cannot write image/c/1/0/0/0: File too large" in ended.stdout
@@ -117,7 +117,7 @@ def test_a_disk_that_takes_no_more(tmp_path):
     assert dataset.finished_shards(shards(layout(2))) == {0}
 
 
-def test_no_permission(tmp_path):
+def test_a_folder_without_permission_is_reported_in_one_line(tmp_path):
     folder = tmp_path / "closed"
     folder.mkdir()
     folder.chmod(0o555)
@@ -146,7 +146,7 @@ except DatasetError as error:
     assert ended.stdout.strip().endswith("cannot write record.json: Permission denied")
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     dataset = create_dataset(str(tmp_path / "d"), layout(2), RECORD, "")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -161,7 +161,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     assert dataset.finished_shards(shards(layout(2))) == set()
 
 
-def test_a_bucket_like_store_works_too():
+def test_a_store_in_memory_works_too():
     """fsspec's memory file system stands for any that is not a disk."""
     of = layout(2)
     dataset = create_dataset("memory://bucket/d.zarr", of, RECORD, "")

@@ -1,4 +1,4 @@
-"""Datasets in a bucket of a real S3 server, and what is said where the server is not kind."""
+"""Datasets in a bucket of a real S3 server, and errors of that server."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def test_other_libraries_read_it(s3):
     np.testing.assert_array_equal(scene["label"].sel(sample=2), sample(2).arrays["label"])
 
 
-def test_of_many_writers_one_is_first(s3):
+def test_of_several_writers_only_one_creates_an_object(s3):
     folder = ObjectStore(f"{s3}/d")
     assert folder.put_new("a", b"1")
     assert not folder.put_new("a", b"2")
@@ -99,7 +99,7 @@ def refused(url: str) -> str:
     return messages[0]
 
 
-def test_what_is_said_of_a_bucket_that_cannot_be_used(s3, monkeypatch):
+def test_a_bucket_that_cannot_be_used_is_explained_in_one_line(s3, monkeypatch):
     assert refused("s3://no-such-bucket/d.zarr") == (
         "cannot open: the bucket does not exist (NoSuchBucket)"
     )
@@ -121,7 +121,7 @@ def test_what_is_said_of_a_bucket_that_cannot_be_used(s3, monkeypatch):
         assert "no credentials; set AWS_ACCESS_KEY_ID" in refused(f"{s3}/d.zarr")
 
 
-def test_a_bucket_that_takes_no_more(s3, s3_server, monkeypatch):
+def test_a_full_bucket_is_reported_after_several_tries(s3, s3_server, monkeypatch):
     """Over its quota this server answers 500, and is asked again and again before that is told."""
     patience = {"mode": "standard", "max_attempts": 2}
     monkeypatch.setitem(PATIENCE["config_kwargs"], "retries", patience)

@@ -1,4 +1,4 @@
-"""Stacks in a dataset: on grids of their own, of a size of their own, read as they were written."""
+"""Stacks in a dataset: each has a grid and a size of its own."""
 
 import hashlib
 import json
@@ -61,7 +61,7 @@ def write(path: Path, of: Layout) -> Dataset:
     return dataset
 
 
-def test_stacks_come_back_at_their_own_size_and_place(tmp_path):
+def test_stacks_are_read_back_with_their_size_and_position(tmp_path):
     write(tmp_path / "d", layout())
     dataset = open_dataset(str(tmp_path / "d"))
     for i in range(2):
@@ -82,7 +82,7 @@ def test_stacks_come_back_at_their_own_size_and_place(tmp_path):
     assert list(dataset.cases()["stack_1_columns"]) == [24, 23]
 
 
-def test_what_a_stack_does_not_fill_is_zero_and_other_libraries_read_it(tmp_path):
+def test_stacks_are_padded_with_zeros_which_other_libraries_read(tmp_path):
     write(tmp_path / "d", layout())
     group = zarr.open(tmp_path / "d", mode="r")
     assert group["stack_0"].shape == (2, *MOST)
@@ -105,7 +105,7 @@ def test_stacks_without_labels(tmp_path):
     assert dataset.sample(1).stacks[0].label is None
 
 
-def test_the_digest_has_the_stacks_and_a_seal_their_affines(tmp_path):
+def test_the_digest_covers_stacks_and_the_seal_their_affines(tmp_path):
     dataset = write(tmp_path / "d", layout())
     group = zarr.open(tmp_path / "d", mode="r")
     total = hashlib.sha256()
@@ -123,7 +123,7 @@ def test_the_digest_has_the_stacks_and_a_seal_their_affines(tmp_path):
     assert open_dataset(str(tmp_path / "d")).is_complete()
 
 
-def test_what_is_counted_is_what_is_stored(tmp_path):
+def test_the_raw_size_counts_all_stored_arrays(tmp_path):
     dataset = write(tmp_path / "d", layout())
     group = zarr.open(tmp_path / "d", mode="r")
     raw = sum(group[name].nbytes for name in dataset.layout.arrays)
@@ -131,7 +131,7 @@ def test_what_is_counted_is_what_is_stored(tmp_path):
     assert set(dataset.stored_bytes()) == set(dataset.layout.arrays)
 
 
-def test_overwriting_leaves_nothing_of_the_stacks(tmp_path):
+def test_overwriting_removes_the_stacks(tmp_path):
     write(tmp_path / "d", layout())
     plain = Layout(2, SHAPE, FETA, samples_per_shard=2)
     create_dataset(str(tmp_path / "d"), plain, {"recipe_digest": "b"}, "", overwrite=True)
@@ -157,7 +157,7 @@ def test_stacks_that_do_not_fit_are_refused(tmp_path, change, message):
         dataset.write_shard(0, 0, [bad])
 
 
-def test_a_layout_with_stacks_survives_its_record_and_one_without_says_nothing_of_them():
+def test_a_layout_is_read_back_with_and_without_stacks():
     of = layout()
     assert Layout.from_json(json.loads(json.dumps(of.to_json()))) == of
     assert "shapes" not in Layout(2, SHAPE, FETA).to_json()

@@ -1,4 +1,4 @@
-"""Any flipped byte is named, wherever it lies; so is whatever is missing."""
+"""The check of a dataset finds every flipped byte and every missing object."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def shard_of(key: str) -> int | None:
     return int(parts[2]) if volume else None
 
 
-def test_a_sound_dataset_is_read_whole_and_nothing_is_named(sealed):
+def test_all_objects_of_a_sound_dataset_are_read_without_damage(sealed):
     findings = check(sealed)
     assert findings.damage == []
     assert findings.samples == SAMPLES
@@ -44,7 +44,7 @@ def test_a_sound_dataset_is_read_whole_and_nothing_is_named(sealed):
 
 @settings(deadline=None, max_examples=150)
 @given(st.data())
-def test_any_flipped_byte_is_named(sealed, data):
+def test_any_flipped_byte_is_found(sealed, data):
     """Of any object, any byte, any bits of it."""
     key = data.draw(st.sampled_from(sorted(files(sealed))))
     file = sealed / key
@@ -81,7 +81,7 @@ def test_every_byte_of_the_seal_counts(sealed):
 
 
 @pytest.mark.parametrize("damage_kind", ["cut", "gone"])
-def test_every_object_cut_short_or_gone_is_named(sealed, damage_kind):
+def test_every_object_that_is_cut_short_or_missing_is_found(sealed, damage_kind):
     for key, original_bytes in files(sealed).items():
         file = sealed / key
         try:
@@ -92,7 +92,7 @@ def test_every_object_cut_short_or_gone_is_named(sealed, damage_kind):
             file.write_bytes(original_bytes)
 
 
-def test_what_was_never_rendered_is_missing(tmp_path):
+def test_shards_that_were_never_rendered_are_missing(tmp_path):
     dataset = create_dataset(str(tmp_path / "d"), layout(3), RECORD, "")
     dataset.write_shard(1, 1, [sample(1)])
     findings = check(tmp_path / "d")

@@ -1,4 +1,4 @@
-"""Windows of volumes from a disk, and from a bucket with a copy on this machine."""
+"""Windows of volumes are read from a disk, and from a bucket with a local cache."""
 
 import multiprocessing
 import pickle
@@ -28,7 +28,7 @@ def put(url: str, samples: int = 3) -> None:
 
 
 @pytest.mark.parametrize("threads", [0, 1, None])
-def test_a_window_is_that_part_of_the_sample(tmp_path, threads):
+def test_a_window_equals_that_region_of_the_sample(tmp_path, threads):
     write(tmp_path / "d", layout(3, 2))
     reader = windows(str(tmp_path / "d"))
     reader.threads = threads
@@ -39,7 +39,7 @@ def test_a_window_is_that_part_of_the_sample(tmp_path, threads):
     assert full_sample.columns["subject"] == "s1"
 
 
-def test_an_object_that_is_not_there_is_not_taken_for_zeros(tmp_path):
+def test_a_missing_shard_is_not_read_as_zeros(tmp_path):
     write(tmp_path / "d", layout(3))
     (tmp_path / "d" / "label/c/1/0/0/0").unlink()
     reader = windows(str(tmp_path / "d"))
@@ -48,7 +48,7 @@ def test_an_object_that_is_not_there_is_not_taken_for_zeros(tmp_path):
         reader.read("label", 1)
 
 
-def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_path):
+def test_a_bucket_is_read_once_and_then_from_the_cache(s3, tmp_path):
     url = f"{s3}/d.zarr"
     put(url)
     reader = windows(url, tmp_path / "cache")
@@ -63,7 +63,7 @@ def test_what_was_read_from_a_bucket_is_read_from_the_disk_afterwards(s3, tmp_pa
     assert list((tmp_path / "cache").rglob(".tmp*")) == []
 
 
-def test_a_damaged_object_is_neither_read_nor_kept(s3, tmp_path):
+def test_a_damaged_object_is_neither_read_nor_cached(s3, tmp_path):
     url = f"{s3}/d.zarr"
     put(url)
     data = bytearray(ObjectStore(url).get("image/c/1/0/0/0"))
@@ -81,7 +81,7 @@ def sound(path: Path, key: str) -> bytes:
     return (path / key).read_bytes()
 
 
-def test_growing_leaves_readers_of_the_old_seal_and_shares_what_stands(s3, tmp_path):
+def test_a_grown_dataset_shares_cached_objects_and_old_readers_continue(s3, tmp_path):
     url, cache = f"{s3}/d.zarr", tmp_path / "cache"
     put(url)
     old = windows(url, cache)
@@ -100,7 +100,7 @@ def test_growing_leaves_readers_of_the_old_seal_and_shares_what_stands(s3, tmp_p
     assert not [f for f in after - before if (cache / "objects" / f).stat().st_size > 20_000]
 
 
-def test_many_processes_fill_one_cache(s3, tmp_path):
+def test_several_processes_fill_one_cache(s3, tmp_path):
     url, cache = f"{s3}/d.zarr", tmp_path / "cache"
     put(url)
     context = multiprocessing.get_context("spawn")
@@ -117,14 +117,14 @@ def assert_all(url: str, cache: Path) -> None:
         assert_reads(windows(url, cache), index)
 
 
-def test_a_cache_lies_on_a_disk(s3):
+def test_a_cache_must_be_on_a_disk(s3):
     put(f"{s3}/d.zarr")
     contents = read_contents(f"{s3}/d.zarr")
     with pytest.raises(DatasetError, match="must be a folder on a disk"):
         WindowReader(contents.path, contents.layout, contents.seal, f"{s3}/cache").read("image", 0)
 
 
-def test_a_forked_process_reads_for_itself(tmp_path):
+def test_a_forked_process_opens_its_own_files(tmp_path):
     """In a process of its own: those that other tests ran in may have tensorstore's threads."""
     write(tmp_path / "d", layout(3))
     code = f"""

@@ -1,4 +1,4 @@
-"""Coarser levels lie where their voxels lie."""
+"""The levels of an image pyramid are at the right positions."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ def places(shape, spacing, origin) -> np.ndarray:
 
 @settings(deadline=None, max_examples=40)
 @given(SHAPES, SPACINGS)
-def test_a_level_of_a_linear_field_is_that_field_at_the_level_s_voxels(shape, spacing) -> None:
+def test_each_level_of_a_linear_field_is_the_field_at_its_voxels(shape, spacing) -> None:
     grid = Grid.centred(shape, spacing)
     slope = np.array([0.3, -0.2, 0.7])
     origin = grid.affine[:3, 3][::-1]
@@ -37,7 +37,7 @@ def test_a_level_of_a_linear_field_is_that_field_at_the_level_s_voxels(shape, sp
         np.testing.assert_allclose(level.values[0][inside], expected[inside], atol=2e-3)
 
 
-def test_thick_slices_wait_until_the_others_have_caught_up() -> None:
+def test_a_coarse_axis_is_halved_once_the_others_are_as_coarse() -> None:
     values = np.zeros((12, 256, 256), np.float32)
     shapes = [
         level.values.shape for level in build_pyramid(values, np.diag([1, 1, 3, 1]), (3, 1, 1))
@@ -45,7 +45,7 @@ def test_thick_slices_wait_until_the_others_have_caught_up() -> None:
     assert shapes == [(12, 256, 256), (12, 128, 128), (6, 64, 64)]
 
 
-def test_labels_go_by_majority_and_stay_labels() -> None:
+def test_a_block_of_labels_becomes_the_most_frequent_one() -> None:
     label = np.full((2, 4, 4), 6, np.uint8)
     label[:, :2, :2] = 3
     label[0, 0, 0] = 7  # one of eight
@@ -53,7 +53,7 @@ def test_labels_go_by_majority_and_stay_labels() -> None:
     np.testing.assert_array_equal(coarsen(label, (2, 2, 2)), [[[3, 6], [6, 2]]])
 
 
-def test_a_turned_grid_is_measured_along_its_own_axes() -> None:
+def test_origins_of_a_rotated_grid_are_along_its_own_axes() -> None:
     affine = np.array([[0, 0, 2.0, 10], [1, 0, 0, 20], [0, 1, 0, 30], [0, 0, 0, 1]])
     level = build_pyramid(np.zeros((2, 2, 2), np.float32), affine, (2, 1, 1))[0]
     # slices run along the world's x, rows along z, columns along y

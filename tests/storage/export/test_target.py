@@ -1,4 +1,4 @@
-"""A sample's files appear whole, in a folder that is the export's own."""
+"""The files of an exported sample appear complete, in a folder of one export."""
 
 import multiprocessing
 from pathlib import Path
@@ -18,7 +18,7 @@ from factory.storage.export.target import (
 WHAT = {"format": "bids", "where": None}
 
 
-def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
+def test_a_sample_is_complete_once_all_its_files_exist(tmp_path) -> None:
     def cut_short(writing: Path) -> None:
         (writing / "a/one").write_bytes(b"1")
         raise KeyboardInterrupt
@@ -41,14 +41,14 @@ def test_a_sample_stands_once_all_its_files_do(tmp_path) -> None:
     assert (tmp_path / "b.zarr/zarr.json").read_bytes() == b"2"
 
 
-def test_what_a_killed_one_left_is_removed(tmp_path) -> None:
+def test_the_files_of_a_killed_export_are_removed(tmp_path) -> None:
     claim_folder(tmp_path, WHAT)
     (tmp_path / WRITING / "1-x").mkdir(parents=True)
     with lock_folder(tmp_path):
         assert not (tmp_path / WRITING).exists()
 
 
-def test_a_folder_is_one_export_s(tmp_path) -> None:
+def test_a_folder_holds_one_export_only(tmp_path) -> None:
     claim_folder(tmp_path / "new", WHAT)
     claim_folder(tmp_path / "new", WHAT)  # again: the same
     with pytest.raises(ExportError, match="its where is None, not 'grade > 1'"):
@@ -65,7 +65,7 @@ def hold(folder: Path, ready, over) -> None:
         over.wait(60)
 
 
-def test_two_exports_at_a_time_are_one_too_many(tmp_path) -> None:
+def test_a_second_export_to_the_same_folder_is_refused(tmp_path) -> None:
     claim_folder(tmp_path, WHAT)
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()

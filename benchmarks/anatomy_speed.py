@@ -30,7 +30,7 @@ from factory.anatomy.lateral_ventricles import lateral_ventricles
 from factory.anatomy.regions import midline_x
 from factory.case import AddedLabel
 from factory.errors import AnatomyError
-from factory.schema.label_table import extended_table
+from factory.schema.label_table import dataset_table
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
 
@@ -163,7 +163,9 @@ def measures(rows: Rows, large: Head, small: Head, repeats: int) -> None:
 def edits(rows: Rows, large: Head, repeats: int) -> None:
     """Time every edit."""
     label, spacing = large
-    table = extended_table(tuple(AddedLabel(name, "white_matter") for name in ("lesion", CALLOSUM)))
+    table = dataset_table(
+        FETA, tuple(AddedLabel(name, "white_matter") for name in ("lesion", CALLOSUM))
+    )
     for operator in OPERATORS:
         kind = OPERATORS[operator]
         extra: dict[str, Any] = {"seed": 1} if kind.random else {}

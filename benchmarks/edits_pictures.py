@@ -28,15 +28,15 @@ from factory.anatomy.edits.registry import OPERATORS
 from factory.case import AddedLabel
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
-from factory.schema.label_table import extended_table
+from factory.schema.label_table import dataset_table
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.label_mappings import NAMED_MAPPINGS, apply_mapping
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.resample import crop_to_shape
-from factory.storage.subjects.types import CALLOSUM, FETA_WITH_CALLOSUM, Grid, Subject
+from factory.storage.subjects.types import CALLOSUM, FETA, FETA_WITH_CALLOSUM, Grid, Subject
 
-LESION = extended_table((AddedLabel("lesion", "white_matter"),))
+LESION = dataset_table(FETA, (AddedLabel("lesion", "white_matter"),))
 
 EDITS = {
     f"{name}, {example.text}": example

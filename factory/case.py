@@ -83,6 +83,33 @@ class AddedLabel:
 
 
 @dataclass(frozen=True)
+class CaseTable:
+    """The label table of a dataset, where it is not that of a built-in kind of subjects.
+
+    Attributes:
+        names: The names in order of their values, the background first, without added labels; ()
+            for the table that the subject comes with.
+        regions: Names of unions of labels, with the names of their labels.
+    """
+
+    names: tuple[str, ...] = ()
+    regions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Return the attributes by name, regions as an object."""
+        return {
+            "names": list(self.names),
+            "regions": {name: list(labels) for name, labels in self.regions},
+        }
+
+    @staticmethod
+    def from_json(data: JsonObject) -> "CaseTable":
+        """Read what `to_json` returns."""
+        regions = tuple((name, tuple(labels)) for name, labels in data["regions"].items())
+        return CaseTable(tuple(data["names"]), regions)
+
+
+@dataclass(frozen=True)
 class CaseAcquisition:
     """How the painted volume is scanned.
 
@@ -138,6 +165,7 @@ class Case:
         labels: Labels that the recipe adds, in order of their values.
         acquisition: How the volume is scanned; None where it is not.
         gate: What the image must pass; None where nothing judges it.
+        table: The dataset's label table, where it is not that of a built-in kind of subjects.
     """
 
     id: str
@@ -152,11 +180,13 @@ class Case:
     labels: tuple[AddedLabel, ...] = field(default=())
     acquisition: CaseAcquisition | None = None
     gate: CaseGate | None = None
+    table: CaseTable | None = None
 
     def to_json(self) -> str:
         """Return canonical JSON: sorted keys, no spaces; the same case gives the same bytes.
 
-        The optional keys "labels", "acquisition" and "gate" are absent where they are empty.
+        The optional keys "labels", "acquisition", "gate" and "table" are absent where they are
+        empty.
         """
         data: JsonObject = vars(self) | {
             "edits": [edit.to_json() for edit in self.edits],
@@ -165,8 +195,9 @@ class Case:
             "labels": [vars(label) for label in self.labels],
             "acquisition": self.acquisition.to_json() if self.acquisition else None,
             "gate": vars(self.gate) if self.gate else None,
+            "table": self.table.to_json() if self.table else None,
         }
-        for optional in ("labels", "acquisition", "gate"):
+        for optional in ("labels", "acquisition", "gate", "table"):
             if not data[optional]:
                 del data[optional]
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -176,6 +207,7 @@ class Case:
         """Read what `to_json` returns."""
         data: JsonObject = json.loads(text)
         grid, acquisition, gate = data["grid"], data.get("acquisition"), data.get("gate")
+        table = data.get("table")
         typed: JsonObject = {
             "edits": tuple(map(CaseEdit.from_json, data["edits"])),
             "appearance": CaseAppearance(**data["appearance"]),
@@ -183,5 +215,6 @@ class Case:
             "labels": tuple(AddedLabel(**label) for label in data.get("labels", ())),
             "acquisition": CaseAcquisition(**acquisition) if acquisition else None,
             "gate": CaseGate(**gate) if gate else None,
+            "table": CaseTable.from_json(table) if table else None,
         }
         return Case(**data | typed)

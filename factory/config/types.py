@@ -6,10 +6,22 @@ an angle in `_degrees`.
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from factory.config.section import allowed, one_of
+from factory.config.section import allowed, one_of, problem
+from factory.storage.subjects.label_names import is_label_name, normalise_label_name
 from factory.storage.subjects.types import FETA
+
+
+def _check_label_name(name: str) -> str:
+    """Refuse what is no name of a label, with the nearest name."""
+    if not is_label_name(name):
+        nearest = normalise_label_name(name)
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        text = "value {value}; allowed: small letters, digits and _, a letter first{hint}"
+        raise problem(text, name, hint=hint)
+    return name
+
 
 TISSUES = FETA.names[1:]
 
@@ -29,6 +41,7 @@ Shear = Annotated[float, Field(ge=-0.3, le=0.3), allowed("-0.3 to 0.3")]
 Spacing = Annotated[float, Field(ge=0.2, le=5), allowed("0.2 to 5 mm")]
 Grade = Annotated[int, Field(ge=0, le=99), allowed("a whole number from 0 to 99")]
 Tissue = Annotated[str, one_of(TISSUES)]
+LabelName = Annotated[str, AfterValidator(_check_label_name)]
 LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a label's whole number")]
 Voxels = Annotated[int, Field(ge=16, le=1024), allowed("16 to 1024 voxels")]
 Factor = Annotated[float, Field(gt=0, le=100), allowed("a number above 0, at most 100")]

@@ -15,6 +15,7 @@ from factory.case import (
     CaseEdit,
     CaseGate,
     CaseGrid,
+    CaseTable,
 )
 from factory.config.conditions import condition_names, evaluate_condition
 from factory.config.sweep_keywords import SWEEPS
@@ -55,12 +56,13 @@ class CaseBuilder:
         group, id = self.group.group, str(self.subject["id"])
         return f"{group}/{id}" if group else id
 
-    def case(self, grid: CaseGrid, labels: tuple[AddedLabel, ...]) -> Case:
+    def case(self, grid: CaseGrid, labels: tuple[AddedLabel, ...], table: CaseTable | None) -> Case:
         """Build the case.
 
         Args:
             grid: The voxel grid of the dataset.
             labels: The labels that the recipe adds.
+            table: The dataset's label table, where it is not that of a built-in kind of subjects.
 
         Raises:
             RecipeError: A condition uses a value that the subject does not have.
@@ -93,6 +95,7 @@ class CaseBuilder:
             labels=labels,
             acquisition=self.acquisition(filled.acquisition) if filled.acquisition else None,
             gate=CaseGate(gate.model, gate.tries, gate.structures) if gate else None,
+            table=table,
         )
 
     def acquisition(self, section: JsonObject) -> CaseAcquisition:

@@ -14,7 +14,7 @@ from factory.planning.columns import recipe_columns
 from factory.planning.grid import grid_shape
 from factory.planning.groups import CaseGroup, case_groups, group_subjects
 from factory.planning.sweeps import Sweep, count_variants, sweep_axes, variant_at
-from factory.schema.label_table import added_labels
+from factory.schema.label_table import added_labels, case_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.json_value import JsonObject
 
@@ -46,14 +46,14 @@ def case_factories(recipe: Recipe, start: int = 0) -> Iterator[Callable[[], Case
     """
     replicates = recipe.spec.replicates
     grid = CaseGrid(grid_shape(recipe), recipe.spec.output.spacing_mm)
-    labels = added_labels(recipe.spec)
+    labels, table = added_labels(recipe.spec), case_table(recipe.spec)
     groups = case_groups(recipe)
     columns = recipe_columns(groups)
 
     def make(group: CaseGroup, sweeps: list[Sweep], subject: JsonObject, index: int) -> Case:
         variant, replicate = variant_at(sweeps, index // replicates), index % replicates
         builder = CaseBuilder(recipe, group, subject, variant, replicate, columns)
-        return builder.case(grid, labels)
+        return builder.case(grid, labels, table)
 
     for group in groups:
         sweeps = sweep_axes(group.template)

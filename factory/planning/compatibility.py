@@ -4,7 +4,7 @@ from factory.errors import PlanError
 from factory.families.base import Card
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
-from factory.schema.label_table import added_labels, painter_label_table
+from factory.schema.label_table import added_labels, base_table, case_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.types import FETA
@@ -108,7 +108,7 @@ def check_gate(recipe: Recipe, card: Card, shape: tuple[int, int, int]) -> None:
     if not family_of(card).segments:
         raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
     model_labels = card["label_table"]["names"]
-    names = painter_label_table(recipe.spec.table).names
+    names = base_table(recipe.spec.table, case_table(recipe.spec)).names
     for name in gate.structures:
         if name not in names:
             raise PlanError(
@@ -163,7 +163,11 @@ def has_styles(recipe: Recipe, generator: Card) -> bool:
 
 def _painted_tissues(recipe: Recipe) -> list[str]:
     """Return the labels that a painter has to know, in the order of the table."""
-    names = recipe.spec.table.names
+    spec = recipe.spec
+    if spec.has_own_table:
+        looks = (label.looks_like for label in added_labels(spec))
+        return list(dict.fromkeys((*spec.catalogue.label_names, *looks)))
+    names = spec.table.names
     tissues = {label.looks_like for label in added_labels(recipe.spec)}
     for source, section in recipe.spec.sources:
         tissues |= source.tissues(section)

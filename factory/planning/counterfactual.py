@@ -44,7 +44,7 @@ def change_case(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
     for index in range(count_variants(sweeps)):
         variant = variant_at(sweeps, index)
         builder = CaseBuilder(recipe, group, subject, variant, case.replicate, columns)
-        if builder.case(case.grid, case.labels).id == case.id:
+        if builder.case(case.grid, case.labels, case.table).id == case.id:
             break
     else:
         raise RecipeError(f"{recipe.source}: does not make the sample {case.id}")
@@ -54,7 +54,7 @@ def change_case(recipe: Recipe, case: Case, changes: Sequence[str]) -> Case:
         columns=recipe_columns(case_groups(changed_recipe)) | columns,
     )
     suffix = "&".join(changes)
-    changed = changed_builder.case(case.grid, case.labels)
+    changed = changed_builder.case(case.grid, case.labels, case.table)
     return replace(changed, id=f"{case.id}?{suffix}", variant=f"{case.variant}?{suffix}")
 
 

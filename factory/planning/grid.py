@@ -5,7 +5,7 @@ import math
 from factory.anatomy.edits.operator import Operator
 from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.imaging.types import Shape
-from factory.schema.label_table import added_labels, dataset_table
+from factory.schema.label_table import added_labels, case_table, dataset_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
@@ -34,7 +34,8 @@ def grid_shape(recipe: Recipe) -> Shape:
 
 def label_table(recipe: Recipe) -> LabelTable:
     """Return the label table of the dataset."""
-    return dataset_table(recipe.spec.table, added_labels(recipe.spec))
+    spec = recipe.spec
+    return dataset_table(spec.table, added_labels(spec), case_table(spec))
 
 
 def voxel_text(recipe: Recipe) -> str:

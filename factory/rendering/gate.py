@@ -16,7 +16,7 @@ from factory.families.base import Painter, StyleEnds
 from factory.families.registry import family_of
 from factory.metrics.overlap import dice, mean_surface_mm, volume_error
 from factory.models.checkpoint import WeightsError, read_card
-from factory.schema.label_table import painter_label_table
+from factory.schema.label_table import base_table
 from factory.seeding import derive_seed
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable, Subject
@@ -195,6 +195,6 @@ class Gate:
             with_style_of_attempt(case, number), label, subject, style_ends
         )
         segmented = self.segmenter.segment(image, label)
-        limits, table = case.gate.structures, painter_label_table(subject.table)
+        limits, table = case.gate.structures, base_table(subject.table, case.table)
         agreement = agreement_by_structure(segmented, label, table, subject.grid.spacing, limits)
         return Attempt(number, image, disagreement, agreement, missed_limits(agreement, limits))

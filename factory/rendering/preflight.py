@@ -10,7 +10,7 @@ from factory.imaging.label_ranges import outside_training
 from factory.planning.cases import cases_per_subject, iterate_cases
 from factory.planning.groups import case_groups
 from factory.rendering.subject_editor import SubjectEditor
-from factory.schema.label_table import map_to_painter_labels, painter_label_table
+from factory.schema.label_table import base_table, map_to_base_labels
 from factory.schema.render_recipe import Recipe
 from factory.storage.json_value import JsonObject
 
@@ -42,8 +42,8 @@ def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
         except AnatomyError as error:  # this sample will fail, the others will not
             lines.append(str(error))
             continue
-        painter_label = map_to_painter_labels(edited.label, case.labels)
-        table = painter_label_table(subject.table)
+        table = base_table(subject.table, case.table)
+        painter_label = map_to_base_labels(edited.label, case.labels, table)
         outside = outside_training(card, painter_label, subject.grid.spacing, table)
         if outside:
             lines.append(f"{case.id}: {outside}")

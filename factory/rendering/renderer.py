@@ -22,10 +22,10 @@ from factory.rendering.lookahead import Lookahead
 from factory.rendering.painters import load_painter
 from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import EditedSubject, SubjectEditor
-from factory.schema.label_table import map_to_painter_labels, painter_label_table
+from factory.schema.label_table import base_table, map_by_name, map_to_base_labels
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.short_axis import HEART
-from factory.storage.subjects.types import Subject
+from factory.storage.subjects.types import FETA, Subject
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Prepared:
         case: The case.
         subject: Its subject, before the edits.
         edited: Its label map and image, after the edits.
-        painter_label: uint8 [z, y, x]: the label map in the labels that the painter knows.
+        painter_label: [z, y, x]: the label map without the labels that the recipe brings.
         style_ends: The real subjects that lend the case their style, if any.
     """
 
@@ -117,13 +117,17 @@ class Renderer:
         """Read or make the subject, and edit its label map."""
         subject = self.editor.subject(case)
         edited = self.editor.load_and_edit(case)
-        painter_label = map_to_painter_labels(edited.label, case.labels)
+        base = base_table(subject.table, case.table)
+        painter_label = map_to_base_labels(edited.label, case.labels, base)
         return Prepared(case, subject, edited, painter_label, self.editor.style_ends(case))
 
     def paint(self, prepared: Prepared) -> Painted:
         """Paint a prepared case; with a gate, until an image passes or the tries are used up."""
         case = prepared.case
-        inputs = prepared.painter_label, prepared.subject, prepared.style_ends
+        table, label = base_table(prepared.subject.table, case.table), prepared.painter_label
+        known = self.painter.card.get("label_table", {}).get("names", FETA.names)
+        label = map_by_name(label, table, tuple(known))
+        inputs = label, prepared.subject, prepared.style_ends
         if case.gate and self.gate:
             return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *inputs))
         return Painted(prepared, *self.painter.paint(case, *inputs), {})
@@ -158,7 +162,10 @@ class Renderer:
             measures |= {f"check: {name}": ok for name, ok in checks.items()}
         measures |= edited.records | painted.verdict
         measures["outside_training"] = outside_training(
-            self.painter.card, prepared.painter_label, spacing, painter_label_table(table)
+            self.painter.card,
+            prepared.painter_label,
+            spacing,
+            base_table(table, prepared.case.table),
         )
         return measures
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from factory.anatomy.edits.registry import OPERATORS
-from factory.case import AddedLabel, Case, CaseGrid
+from factory.case import AddedLabel, Case, CaseGrid, CaseTable
 from factory.errors import AnatomyError
 from factory.families.base import StyleEnds
-from factory.schema.label_table import dataset_table
+from factory.schema.label_table import dataset_table, map_by_name
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import Subject
 from factory.subjects.registry import source_of
 
-SubjectKey = tuple[JsonObject, CaseGrid, tuple[AddedLabel, ...], int]
-"""What a loaded subject depends on: its record, the grid, the added labels and the replicate."""
+SubjectKey = tuple[JsonObject, CaseGrid, tuple[AddedLabel, ...], CaseTable | None, int]
+"""What a loaded subject depends on: its record, the grid, the labels and the replicate."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class SubjectEditor:
         """
         source = source_of(case.subject)
         replicate = case.replicate if source.is_drawn else 0
-        key = (case.subject, case.grid, case.labels, replicate)
+        key = (case.subject, case.grid, case.labels, case.table, replicate)
         if self.last is None or self.last[0] != key:
             loaded = source.load(case.subject, case.grid.spacing_mm, replicate)
             fitted = loaded if source.is_drawn else crop_to_shape(loaded, case.grid.shape)
-            table = dataset_table(loaded.table, case.labels)
-            self.last = (key, replace(fitted, table=table))
+            table = dataset_table(loaded.table, case.labels, case.table)
+            label = fitted.label
+            if case.table and case.table.names:
+                label = map_by_name(label, loaded.table, table.names)
+            self.last = (key, replace(fitted, label=label, table=table))
         return self.last[1]
 
     def style_ends(self, case: Case) -> StyleEnds | None:

@@ -1,16 +1,18 @@
 """Check that the sections of a recipe fit together. Each check raises the error of a validator."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from factory.case import CaseTable
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
 from factory.config.section import problem
 from factory.config.sweep_keywords import parameter_keyword
 from factory.schema.group import Edits
-from factory.schema.label_table import added_labels, extended_table
+from factory.schema.label_table import added_labels, dataset_table
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
+from factory.storage.nearest_name import nearest_name_hint
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -87,7 +89,9 @@ def check_labels(recipe: RecipeSections) -> None:
     labels = added_labels(recipe)
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
-    names = extended_table(labels).names
+    own = CaseTable(recipe.table.names) if recipe.has_own_table else None
+    names = dataset_table(recipe.table, labels, own).names
+    _check_regions(recipe, names)
     looks = {label.name: label.looks_like for label in labels}
     common: set[str] = set()
     for at, edits in recipe.edits.items():
@@ -112,6 +116,36 @@ def check_labels(recipe: RecipeSections) -> None:
             used_names.add(name)
         if at == ("anatomy",):
             common = used_names
+
+
+def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
+    """Check that every region is a union of labels, under a name that no label has."""
+    for region, parts in (recipe.regions or {}).items():
+        if region in names:
+            text = "value {value}; a label has this name; allowed: another name"
+            raise problem(text, region, at=("regions", region))
+        if not parts:
+            raise problem("value []; allowed: names of labels", at=("regions", region))
+        for index, part in enumerate(parts):
+            if part not in names[1:]:
+                text = "value {value}; allowed: one of the labels {names}{hint}"
+                hint = nearest_name_hint(part, names)
+                at = ("regions", region, index)
+                raise problem(text, part, at=at, names=join_names(names[1:]), hint=hint)
+
+
+def check_meanings(recipe: RecipeSections) -> None:
+    """Check that the name of a label means the same in every source."""
+    first: dict[str, tuple[str, str]] = {}
+    for source, section in recipe.sources:
+        for name, meaning in source.meanings(section).items():
+            other, first_meaning = first.setdefault(name, (source.place, meaning))
+            if meaning != first_meaning:
+                text = (
+                    f"{name} is {meaning} here, but {first_meaning} in {other}; allowed: a mapping "
+                    "that gives one of them another name"
+                )
+                raise problem(text, at=tuple(source.place.split(".")))
 
 
 def check_original_images(recipe: RecipeSections) -> None:
@@ -189,6 +223,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_shares,
     check_conditions_and_zips,
     check_labels,
+    check_meanings,
     check_original_images,
     check_sources,
     check_interpolation,

@@ -1,25 +1,29 @@
-"""The labels of a recipe's dataset: the FeTA tissues, followed by the labels that the recipe adds.
+"""The labels of a recipe's dataset.
 
-A dataset has one label table, which is a function of its recipe. After the FeTA tissues come the
-corpus callosum, if a mapping keeps it as a label of its own, and the name of each lesion: first
-those of `anatomy`, then those of the groups sorted by name. Groups may share a name and then share
-the label. A painter knows only the FeTA tissues, so each added label is painted as one of them.
+A dataset has one label table, which is a function of the recipe. Built-in kinds of subjects (fetal
+brains, hearts, heads in ultrasound) have a fixed table. Subjects with a mapping of their own have
+the labels that occur in them, over all sources, in the order of the mappings. After these come
+the labels that the recipe brings: the corpus callosum where a mapping of fetal tissues keeps it
+apart, then each lesion's name, in order of appearance over the anatomy and then the groups by name.
+Groups may share a name, and so a label. A painter does not know the labels that a recipe brings:
+each of them has another one that it is painted as.
 """
 
 import numpy as np
 
-from factory.case import AddedLabel
+from factory.case import AddedLabel, CaseTable
 from factory.schema.sections import RecipeSections
+from factory.storage.subjects.label_mappings import colours_of
 from factory.storage.subjects.types import FETA, LabelTable
 
 Labels = tuple[AddedLabel, ...]
-"""The labels that a recipe adds to the FeTA tissues, in the order of their values."""
+"""The labels that a recipe brings, in order of their values."""
 
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
 
 
 def added_labels(recipe: RecipeSections) -> Labels:
-    """Return the labels that the mappings and edits of a recipe add."""
+    """Return the labels that a recipe's mappings and edits bring."""
     looks: dict[str, str] = {}
     for source, section in recipe.sources:
         looks |= source.extra_labels(section)
@@ -30,46 +34,77 @@ def added_labels(recipe: RecipeSections) -> Labels:
     return tuple(AddedLabel(name, tissue) for name, tissue in looks.items())
 
 
-def extended_table(labels: Labels) -> LabelTable:
-    """Return the FeTA table extended by labels."""
-    colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
-    names = [label.name for label in labels]
-    return LabelTable((*FETA.names, *names), (*FETA.colours, *colours))
+def case_table(recipe: RecipeSections) -> CaseTable | None:
+    """Return what the cases of a recipe say of the label table; None for a built-in one.
+
+    Reads the label maps where the subjects have a mapping of their own.
+
+    Raises:
+        SubjectError: If one of them cannot be read.
+    """
+    names = recipe.catalogue.label_names if recipe.has_own_table else ()
+    regions = tuple((name, tuple(labels)) for name, labels in (recipe.regions or {}).items())
+    return CaseTable(names, regions) if names or regions else None
 
 
-def is_brain_table(table: LabelTable) -> bool:
-    """Return whether a table starts with the FeTA tissues."""
-    return table.names[: len(FETA.names)] == FETA.names
+def base_table(own: LabelTable, table: CaseTable | None) -> LabelTable:
+    """Return the labels of a dataset without those that the recipe brings.
+
+    Args:
+        own: The table that a subject of the dataset comes with.
+        table: What the cases say of it.
+    """
+    regions = table.regions if table else ()
+    if table and table.names:
+        given = dict(zip(own.names, own.colours, strict=True))
+        return LabelTable(table.names, colours_of(table.names, given), regions)
+    known = FETA if is_brain_table(own) else own
+    return LabelTable(known.names, known.colours, regions) if regions else known
 
 
-def dataset_table(subject_table: LabelTable, labels: Labels) -> LabelTable:
+def dataset_table(own: LabelTable, labels: Labels, table: CaseTable | None = None) -> LabelTable:
     """Return the label table of a dataset.
 
     Args:
-        subject_table: The table of the subjects.
-        labels: The labels that the recipe adds; they count only if the subjects are brains.
+        own: The table that a subject of the dataset comes with.
+        labels: The labels that the recipe brings.
+        table: What the cases say of it.
     """
-    return extended_table(labels) if is_brain_table(subject_table) else subject_table
+    base = base_table(own, table)
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
+    names = (*base.names, *(label.name for label in labels))
+    return LabelTable(names, (*base.colours, *colours), base.regions)
 
 
-def painter_label_table(subject_table: LabelTable) -> LabelTable:
-    """Return the labels that a painter knows: for brains the FeTA tissues, else all."""
-    return FETA if is_brain_table(subject_table) else subject_table
+def is_brain_table(table: LabelTable) -> bool:
+    """Return whether a table starts with the seven tissues of FETA."""
+    return table.names[: len(FETA.names)] == FETA.names
 
 
-def map_to_painter_labels(label: np.ndarray, labels: Labels) -> np.ndarray:
-    """Replace each added label by the tissue that it looks like.
+def map_to_base_labels(label: np.ndarray, labels: Labels, base: LabelTable) -> np.ndarray:
+    """Return a label map with each label that the recipe brings as the one that it looks like.
 
     Args:
-        label: The label map, uint8 [z, y, x].
-        labels: The labels that the recipe adds.
-
-    Returns:
-        A label map that has only FeTA tissues; the same one if the recipe adds no labels.
+        label: [z, y, x], in the labels of the dataset.
+        labels: The labels that the recipe brings.
+        base: The other labels of the dataset.
     """
     if not labels:
         return label
-    values = [*range(len(FETA.names)), *(FETA.index(added.looks_like) for added in labels)]
-    lookup = np.array(values, np.uint8)
-    painted: np.ndarray = lookup[label]
-    return painted
+    values = [*range(len(base.names)), *(base.index(more.looks_like) for more in labels)]
+    return np.array(values, label.dtype)[label]
+
+
+def map_by_name(label: np.ndarray, own: LabelTable, other: tuple[str, ...]) -> np.ndarray:
+    """Return a label map with the values that another table gives to the same names.
+
+    Args:
+        label: [z, y, x], in the labels of `own`.
+        own: Its table.
+        other: The names of the other table, in order of their values. A label that it lacks must
+            not occur.
+    """
+    if own.names == other[: len(own.names)]:
+        return label
+    values = [other.index(name) if name in other else 0 for name in own.names]
+    return np.array(values, np.uint8 if len(other) <= 256 else np.uint16)[label]

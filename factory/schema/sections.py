@@ -7,7 +7,7 @@ from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit
 from factory.config.document import KeyPath
 from factory.config.section import Section
-from factory.config.types import Count, Seed, Text
+from factory.config.types import Count, LabelName, Seed, Text
 from factory.schema.appearance import Appearance
 from factory.schema.gate import Gate, GateBase
 from factory.schema.group import Edits, Group, GroupName
@@ -33,6 +33,7 @@ class RecipeSections(Section):
     subjects: Subjects = Subjects.model_construct()  # type: ignore[valid-type] # none
     latents: DrawnLatents | None = None
     interpolate: Interpolate | None = None
+    regions: dict[LabelName, tuple[LabelName, ...]] | None = None
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
     groups: dict[GroupName, Group] | None = None
     appearance: Appearance | None = None
@@ -77,8 +78,18 @@ class RecipeSections(Section):
 
     @property
     def table(self) -> LabelTable:
-        """The label table of the recipe's subjects."""
-        return next((source.table(section) for source, section in self.sources), FETA)
+        """The label table of the recipe's subjects; of several sources with all names."""
+        tables = [source.table(section) for source, section in self.sources]
+        if not self.has_own_table:
+            return next(iter(tables), FETA)
+        names = tuple(dict.fromkeys(name for table in tables for name in table.names))
+        colours = {n: c for t in tables for n, c in zip(t.names, t.colours, strict=True)}
+        return LabelTable(names, tuple(colours[name] for name in names))
+
+    @property
+    def has_own_table(self) -> bool:
+        """Whether a source's mapping names labels that no built-in kind of subjects has."""
+        return any(source.has_own_table(section) for source, section in self.sources)
 
     @cached_property
     def catalogue(self) -> SubjectCatalogue:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from factory.errors import RecipeError
 from factory.storage.subjects.records import Record
+from factory.storage.subjects.types import FETA
 from factory.subjects.registry import SOURCES, section_of
 from factory.subjects.source import Source
 from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
@@ -65,6 +67,22 @@ class SubjectCatalogue:
     def records(self) -> list[Record]:
         """The records of the subjects that are listed."""
         return [record for group in self.by_source for record in group.records]
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels that occur in the subjects, in the order of the sources' tables.
+
+        The background is the first. The label maps are read.
+
+        Raises:
+            SubjectError: Where one cannot be read.
+        """
+        names = [FETA.names[0]]
+        for group in self.by_source:
+            present = group.source.present_labels(group.section, group.records)
+            table = group.source.table(group.section)
+            names += [name for name in table.names if name in present]
+        return tuple(dict.fromkeys(names))
 
     @property
     def ages(self) -> list[float]:

@@ -3,34 +3,64 @@
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import Discriminator, Tag
+from pydantic import AfterValidator, Discriminator, Tag
 
-from factory.config.section import Section, one_of
-from factory.config.types import LabelValue
+from factory.config.section import Section, problem
+from factory.config.types import LabelName, LabelValue
 from factory.storage.json_value import JsonObject
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.growth_curves import intracranial_mm
 from factory.storage.subjects.label_mappings import (
     NAMED_MAPPINGS,
-    TISSUES,
+    OTHERS,
     LabelMapping,
+    is_file_name,
     mapping_table,
     resolve_mapping,
 )
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.named_label_tables import MEANINGS
 from factory.storage.subjects.records import Record
-from factory.storage.subjects.types import CALLOSUM, FETA, Subject
+from factory.storage.subjects.types import (
+    CALLOSUM,
+    FETA,
+    FETA_WITH_CALLOSUM,
+    LabelTable,
+    Subject,
+)
 from factory.subjects.source import Extent, Source
 from factory.text import count_text
 
+
+def _check_mapping_name(name: str) -> str:
+    """Refuse what is neither a named mapping nor looks like a file."""
+    if name not in NAMED_MAPPINGS and not is_file_name(name):
+        text = "value {value}; allowed: {names}, a table of labels (.tsv, .json, .txt), or "
+        hint = nearest_name_hint(name, NAMED_MAPPINGS)
+        names = ", ".join(NAMED_MAPPINGS)
+        raise problem(text + "{{value: name, ...}}{hint}", name, names=names, hint=hint)
+    return name
+
+
 RecipeMapping = Annotated[
-    Annotated[dict[LabelValue, Annotated[str, one_of(TISSUES)]], Tag("<values>")]
-    | Annotated[str, one_of(tuple(NAMED_MAPPINGS), "{value: tissue, ...}"), Tag("<name>")],
+    Annotated[dict[LabelValue, LabelName], Tag("<values>")]
+    | Annotated[str, AfterValidator(_check_mapping_name), Tag("<name>")],
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
-"""A label mapping in a recipe: its name, or {value: tissue}."""
+"""A label mapping in a recipe: its name, a file with a table of labels, or {value: name}."""
+
+
+def full_mapping(
+    mapping: str | LabelMapping | None, others: str | None
+) -> str | LabelMapping | None:
+    """Return a recipe's mapping as readers take it: with `others` as one of its keys."""
+    if others is None or mapping is None:
+        return mapping
+    return {**resolve_mapping(mapping), OTHERS: others}
 
 
 class FileSource(Source):
@@ -53,32 +83,83 @@ class FileSource(Source):
         return f"{count_text(total, 'subject')} read from {section['path']}."
 
 
-def mapping_tissues(mapping: str | LabelMapping | None) -> set[str]:
-    """Return the names of the labels that a mapping gives; without one, those of FETA."""
-    return set(FETA.names if mapping is None else resolve_mapping(mapping).values())
+class MappedSource(FileSource):
+    """A source of files whose section has a `mapping` of label values, and `others`."""
+
+    def mapping(self, section: Any) -> str | LabelMapping | None:
+        """Return the section's mapping as readers take it."""
+        return full_mapping(section.mapping, section.others)
+
+    def table(self, section: Any) -> LabelTable:
+        """Return FETA's table, or that of the section's own mapping."""
+        table = mapping_table(self.mapping(section))
+        return FETA if table is FETA_WITH_CALLOSUM else table
+
+    def has_own_table(self, section: Any) -> bool:
+        """Return whether the mapping names more than tissues of FETA."""
+        return self.table(section) is not FETA
+
+    def tissues(self, section: Any) -> set[str]:
+        """Return the names of the labels that the mapping gives; without one, those of FETA."""
+        mapping = self.mapping(section)
+        return set(FETA.names if mapping is None else resolve_mapping(mapping).values())
+
+    def extra_labels(self, section: Any) -> Iterable[tuple[str, str]]:
+        """Return the corpus callosum where a mapping of fetal tissues keeps it apart."""
+        apart = mapping_table(self.mapping(section)) is FETA_WITH_CALLOSUM
+        return [(CALLOSUM, "white_matter")] if apart else []
+
+    def present_labels(self, section: Any, records: Sequence[Record]) -> set[str]:
+        """Return the names of the labels that occur in the label maps."""
+        return {name for record in records for name in _survey(json.dumps(record)).names}
+
+    def meanings(self, section: Any) -> dict[str, str]:
+        """Return what names of a named mapping mean, where that is not plain."""
+        return MEANINGS.get(section.mapping, {}) if isinstance(section.mapping, str) else {}
 
 
-def mapping_labels(mapping: str | LabelMapping | None) -> Iterable[tuple[str, str]]:
-    """Return the label that a mapping adds to FETA's, with the tissue it is painted as."""
-    return [(CALLOSUM, "white_matter")] if mapping_table(mapping) is not FETA else []
+@dataclass(frozen=True)
+class Survey:
+    """What a label map holds.
+
+    Attributes:
+        box_mm: Size (z, y, x) of the box of its labels.
+        names: The labels that occur.
+        age_weeks: The subject's gestational age, if it is known.
+    """
+
+    box_mm: Extent
+    names: tuple[str, ...]
+    age_weeks: float | None
 
 
 @functools.lru_cache(maxsize=4096)
+def _survey(record_json: str) -> Survey:
+    """Read a subject once, to know what its label map holds.
+
+    The image is read too: a subject that cannot be used is refused before anything is rendered.
+    """
+    subject = load_subject(json.loads(record_json), None)
+    z, y, x = (
+        float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
+        for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
+    )
+    counts = np.bincount(subject.label.ravel(), minlength=len(subject.table.names))
+    names = tuple(name for name, n in zip(subject.table.names, counts, strict=True) if n)
+    return Survey((z, y, x), names, subject.metadata.get("gestational_age_weeks"))
+
+
 def _label_extent_mm(record_json: str, to_weeks: float) -> Extent:
     """Return the size (z, y, x) of the box of a file's labels, the head grown to a later age.
 
-    `to_weeks` 0 means no growth. The image is read too: a subject that cannot be used is refused
-    before anything is rendered.
+    `to_weeks` 0 means no growth.
     """
-    subject = load_subject(json.loads(record_json), None)
-    sizes = [
-        float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
-        for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
-    ]
-    age = subject.metadata.get("gestational_age_weeks")
+    survey = _survey(record_json)
+    z, y, x = survey.box_mm
+    age = survey.age_weeks
     if to_weeks and age and to_weeks > age:
         # The faster of the two curves of diameters inside the skull.
         now, then = intracranial_mm(age), intracranial_mm(to_weeks)
         factor = max(b / a for a, b in zip(now, then, strict=True))
-        sizes = [size * factor for size in sizes]
-    return sizes[0], sizes[1], sizes[2]
+        return z * factor, y * factor, x * factor
+    return z, y, x

@@ -113,6 +113,21 @@ class Source:
         """Return labels beside those of the table: names, and the tissue each is painted as."""
         return ()
 
+    def present_labels(self, section: Any, records: Sequence[Record]) -> set[str]:
+        """Names of the labels that occur in its subjects; here all of the table.
+
+        Raises SubjectError where one cannot be read.
+        """
+        return set(self.table(section).names)
+
+    def has_own_table(self, section: Any) -> bool:
+        """Whether its labels are those of the recipe's mapping, and not of a built-in kind."""
+        return False
+
+    def meanings(self, section: Any) -> dict[str, str]:
+        """What names of labels mean here, where other sources give them to something else."""
+        return {}
+
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape | None:
         """Return the voxels (z, y, x) that all its subjects have, or None.
 

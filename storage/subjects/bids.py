@@ -204,9 +204,9 @@ def _read_mapping(
     if not table.is_file():
         raise SubjectError(
             f"{table}: no such file, so the mapping of the labels must be named: one of "
-            f"{', '.join(mappings.NAMED_MAPPINGS)}, or value: tissue"
+            f"{', '.join(mappings.NAMED_MAPPINGS)}, a table of labels, or value: name"
         )
-    return {str(value): tissue for value, tissue in mappings.read_dseg(table).items()}
+    return str(table)
 
 
 def _group_by_reconstruction(visit: Visit) -> dict[str | None, list[Path]]:

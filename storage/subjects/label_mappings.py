@@ -1,12 +1,14 @@
-"""Label mappings: which tissue each value of a label file is.
+"""Mappings: what each value of a label file means.
 
-A mapping brings the labels of another dataset to the tissues of FETA: {value: tissue name}. The
-corpus callosum, which FETA counts as white matter, has a value of its own where a mapping names
-it. A mapping is given by name ("feta", "spina-bifida-atlas"), written as a dict in the recipe, or
-read from a dataset's dseg.tsv.
+A mapping is {value: name of a label}. A recipe gives it by name ("feta", "freesurfer", …), as a
+dict, or as a file (see `label_files`); a BIDS dataset has its dseg.tsv. The key "others" names the
+label of all values that the mapping lacks. Several values may have one name.
+
+A mapping decides the label table of its subjects: FETA's where it names tissues of FETA alone (the
+corpus callosum may come apart), else a table of its own names in the order of their values.
 """
 
-import csv
+import colorsys
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,28 +17,19 @@ import numpy as np
 
 from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
-from factory.storage.subjects.types import CALLOSUM, FETA, FETA_WITH_CALLOSUM, LabelTable
+from factory.storage.subjects.label_files import MAX_VALUE, Colour, read_label_file
+from factory.storage.subjects.label_names import (
+    BACKGROUND,
+    is_label_name,
+    normalise_label_name,
+)
+from factory.storage.subjects.named_label_tables import NAMED_MAPPINGS as NAMED_MAPPINGS
+from factory.storage.subjects.types import FETA, FETA_WITH_CALLOSUM, LabelTable
 
-LabelMapping = Mapping[int, str] | Mapping[str, str]
-"""{value: tissue}; in JSON, values are strings of digits."""
+LabelMapping = Mapping[int, str] | Mapping[str, str] | Mapping[int | str, str]
 
-TISSUES = FETA_WITH_CALLOSUM.names
-"""The tissues that a mapping may name."""
-
-NAMED_MAPPINGS: dict[str, dict[int, str]] = {
-    "feta": dict(enumerate(FETA.names)),
-    "spina-bifida-atlas": {
-        0: "background",
-        1: "white_matter",
-        2: "ventricles",  # all intra-axial CSF, the third and fourth ventricles too
-        3: "cerebellum",
-        4: "external_csf",
-        5: "grey_matter",
-        6: "deep_grey_matter",
-        7: "brainstem",
-        8: "white_matter",  # corpus callosum
-    },
-}
+OTHERS = "others"
+"""The key of a mapping for all values that it lacks."""
 
 SYNONYMS = {
     "external csf": "external_csf",
@@ -51,102 +44,172 @@ SYNONYMS = {
     "brain stem": "brainstem",
     "corpus callosum": "white_matter",
 } | {name.replace("_", " "): name for name in FETA.names}
-"""The tissue of each name that a dseg.tsv may use; names in lower case, words by one space."""
+"""How datasets of fetal brains call the tissues of FETA."""
 
 
 def resolve_mapping(mapping: str | LabelMapping) -> dict[int, str]:
-    """Return a mapping as {value: tissue}, with the background at 0.
+    """Return {value: name} of a mapping given by name, as a file, or as a dict.
 
-    Args:
-        mapping: The name of a mapping, or a dict whose keys are numbers or digits.
+    The key "others" of a dict is left out; see `others_of`.
 
     Raises:
-        SubjectError: For an unknown mapping, a value that is no whole number, an unknown tissue.
+        SubjectError: If there is no such mapping or file, a value is no whole number from 0 to
+            65535, or a name is none.
     """
     if isinstance(mapping, str):
-        if mapping not in NAMED_MAPPINGS:
+        if mapping in NAMED_MAPPINGS:
+            return NAMED_MAPPINGS[mapping]
+        if is_file_name(mapping):
+            return {0: BACKGROUND} | file_mapping(Path(mapping))
+        raise SubjectError(
+            f"no label mapping {mapping!r}; there are {', '.join(NAMED_MAPPINGS)}"
+            f"{nearest_name_hint(mapping, NAMED_MAPPINGS)}"
+        )
+    resolved = {0: BACKGROUND}
+    for value, name in mapping.items():
+        if value == OTHERS:
+            check_label_name(name, OTHERS)
+            continue
+        if not re.fullmatch(r"\d+", str(value)) or int(value) > MAX_VALUE:
             raise SubjectError(
-                f"no label mapping {mapping!r}; there are {', '.join(NAMED_MAPPINGS)}"
-                f"{nearest_name_hint(mapping, NAMED_MAPPINGS)}"
+                f"label mapping: value {value!r}; allowed: a whole number from 0 to {MAX_VALUE}"
             )
-        return NAMED_MAPPINGS[mapping]
-    resolved = {0: "background"}
-    for value, tissue in mapping.items():
-        if not re.fullmatch(r"-?\d+", str(value)):
-            raise SubjectError(f"label mapping: {value!r} is not a whole number")
-        if tissue not in TISSUES:
-            raise SubjectError(
-                f"label mapping: value {value} is {tissue!r}, which is none of "
-                f"{', '.join(TISSUES)}{nearest_name_hint(tissue, TISSUES)}"
-            )
-        resolved[int(value)] = tissue
+        check_label_name(name, str(value))
+        resolved[int(value)] = name
     return resolved
 
 
+def check_label_name(name: str, key: str) -> None:
+    """Raise SubjectError if a text is no name of a label; the message gives the nearest one."""
+    if isinstance(name, str) and is_label_name(name):
+        return
+    nearest = normalise_label_name(str(name))
+    hint = f", e.g. {nearest}" if nearest else ""
+    raise SubjectError(
+        f"label mapping: {key} is {name!r}; allowed: small letters, digits and _, a letter "
+        f"first{hint}"
+    )
+
+
+def others_of(mapping: str | LabelMapping | None) -> str | None:
+    """Return the name of all values that a mapping lacks; None if they are refused."""
+    if mapping is None or isinstance(mapping, str):
+        return None
+    return dict(mapping).get(OTHERS)  # type: ignore[call-overload]
+
+
+def is_file_name(text: str) -> bool:
+    """Return whether a mapping given as a text is a file and not a name."""
+    return "/" in text or "\\" in text or Path(text).suffix != ""
+
+
+def file_mapping(path: Path) -> dict[int, str]:
+    """Return the mapping of a table of labels.
+
+    Where every name is a tissue of FETA by any of its usual names, it becomes that tissue.
+
+    Raises:
+        SubjectError: If the file cannot be read as a table.
+    """
+    table = read_label_file(path)
+    tissues = {value: SYNONYMS.get(_plain_words(text)) for value, text in table.names.items()}
+    if None not in tissues.values():
+        return {value: str(tissue) for value, tissue in tissues.items()}
+    return table.mapping
+
+
+def _plain_words(text: str) -> str:
+    """Return a name in lower case, without what stands in brackets."""
+    words = re.sub(r"\(.*?\)", "", text.lower()).replace("gray", "grey")
+    return " ".join(re.split(r"[\s_-]+", words.strip()))
+
+
 def mapping_table(mapping: str | LabelMapping | None) -> LabelTable:
-    """Return FETA's table, with the corpus callosum after it where a mapping names that."""
-    has_callosum = isinstance(mapping, Mapping) and CALLOSUM in mapping.values()
-    return FETA_WITH_CALLOSUM if has_callosum else FETA
+    """Return the label table of the subjects that a mapping is applied to.
+
+    Args:
+        mapping: None stands for FETA's tissues.
+
+    Raises:
+        SubjectError: As `resolve_mapping` does.
+    """
+    if mapping is None:
+        return FETA
+    resolved = resolve_mapping(mapping)
+    names = tuple(dict.fromkeys((BACKGROUND, *(resolved[value] for value in sorted(resolved)))))
+    if others := others_of(mapping):
+        names = tuple(dict.fromkeys((*names, others)))
+    for table in (FETA, FETA_WITH_CALLOSUM):
+        if set(names) <= set(table.names):
+            return table
+    given = {}
+    if isinstance(mapping, str) and is_file_name(mapping):
+        given = read_label_file(mapping).colours_by_name
+    return LabelTable(names, colours_of(names, given))
+
+
+def colours_of(names: tuple[str, ...], given: Mapping[str, Colour]) -> tuple[Colour, ...]:
+    """Return a colour for each label: the given ones, else distinct hues; the background is black.
+
+    Args:
+        names: Of the labels, the background first.
+        given: Colours (r, g, b) in 0–255 by name.
+    """
+    colours: list[Colour] = [(0, 0, 0)]
+    for index, name in enumerate(names[1:]):
+        hue = index * 0.618034 % 1  # the golden ratio keeps neighbours apart
+        levels = colorsys.hls_to_rgb(hue, (0.45, 0.6, 0.7)[index % 3], 0.65)
+        r, g, b = (round(255 * level) for level in levels)
+        colours.append(given.get(name, (r, g, b)))
+    return tuple(colours)
 
 
 def mapping_to_json(mapping: str | LabelMapping) -> str | dict[str, str]:
-    """Return the mapping as a record keeps it: its name, or a dict with digits for keys."""
-    if isinstance(mapping, str):
-        return mapping
-    return {str(value): tissue for value, tissue in sorted(resolve_mapping(mapping).items())}
+    """Return the mapping as a subject's record keeps it: its name, or a dict with digits for keys.
 
-
-def read_dseg(path: Path) -> dict[int, str]:
-    """Read the mapping of a BIDS dseg.tsv, which has the columns index and name.
-
-    Raises:
-        SubjectError: Naming the line whose name is no known tissue.
+    A file is read, so that the record does not depend on it.
     """
-    mapping: dict[int, str] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        if not {"index", "name"} <= set(rows.fieldnames or ()):
-            raise SubjectError(f"{path}: needs the columns index and name, has {rows.fieldnames}")
-        for row in rows:
-            index, name = (row["index"] or "").strip(), (row["name"] or "").strip()
-            words = re.sub(r"\(.*?\)", "", name.lower()).replace("gray", "grey")
-            tissue = SYNONYMS.get(" ".join(re.split(r"[\s_-]+", words.strip())))
-            if not index.isdecimal() or tissue is None:
-                raise SubjectError(
-                    f"{path}, line {rows.line_num}: cannot tell which tissue {index} {name!r} is; "
-                    f"name a mapping ({', '.join(NAMED_MAPPINGS)}) or give one as value: tissue"
-                )
-            if mapping.setdefault(int(index), tissue) != tissue:
-                raise SubjectError(
-                    f"{path}, line {rows.line_num}: {index} is {tissue}, but an earlier line has "
-                    f"{mapping[int(index)]}; allowed: one tissue for each index"
-                )
-    return mapping
+    if isinstance(mapping, str) and not is_file_name(mapping):
+        return mapping
+    plain = {str(value): name for value, name in sorted(resolve_mapping(mapping).items())}
+    others = others_of(mapping)
+    return plain | ({OTHERS: others} if others else {})
 
 
-def apply_mapping(values: np.ndarray, mapping: Mapping[int, str], path: Path) -> np.ndarray:
-    """Bring the label values of a file to those of `mapping_table`.
+def apply_mapping(values: np.ndarray, mapping: str | LabelMapping, path: Path) -> np.ndarray:
+    """Turn the values of a label file into indices of the mapping's table.
 
     Args:
-        values: Whole numbers of any dtype and shape.
-        mapping: {value: tissue}, from `resolve_mapping`.
-        path: The file, for the error.
+        values: Whole numbers of any dtype, of any shape.
+        mapping: See above.
+        path: The file, for errors.
 
     Returns:
-        uint8 of the same shape.
+        uint8 of the same shape, or uint16 if the table has more than 256 labels.
 
     Raises:
-        SubjectError: Naming the file, the values without a tissue, and the mapping.
+        SubjectError: If the mapping lacks a value, in one line with the values that it has.
     """
+    resolved, others, table = resolve_mapping(mapping), others_of(mapping), mapping_table(mapping)
     present = [int(value) for value in np.unique(values)]
-    unknown = [value for value in present if value not in mapping]
-    if unknown:
-        listed = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
-        tissues = ", ".join(f"{value} {tissue}" for value, tissue in sorted(mapping.items()))
-        raise SubjectError(
-            f"{path}: label value {listed} is not in the mapping, which has {tissues}"
-        )
-    label = np.zeros(values.shape, np.uint8)
-    for value in present:
-        label[values == value] = TISSUES.index(mapping[value])
-    return label
+    unknown = [value for value in present if value not in resolved]
+    if unknown and others is None:
+        raise SubjectError(_unknown_values(path, unknown, resolved))
+    names = [resolved.get(value, others) for value in present]
+    indices = np.array([table.names.index(str(name)) for name in names], table.dtype)
+    if not present or present[0] < 0 or present[-1] > MAX_VALUE:
+        return indices[np.searchsorted(present, values)]
+    lookup = np.zeros(present[-1] + 1, table.dtype)
+    lookup[present] = indices
+    return lookup[values]
+
+
+def _unknown_values(path: Path, unknown: list[int], resolved: Mapping[int, str]) -> str:
+    """Say which values of a file a mapping lacks, and which it has."""
+    shown = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
+    entries = [f"{value} {name}" for value, name in sorted(resolved.items())]
+    there = ", ".join(entries[:16]) + (f", … ({len(entries)} in all)" if entries[16:] else "")
+    return (
+        f"{path}: label value {shown} is not in the mapping, which has {there}; "
+        "others: background leaves such values out"
+    )

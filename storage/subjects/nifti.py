@@ -55,9 +55,7 @@ def load_nifti_pair(
     """
     label_path = Path(label_path)
     values, affine = read_volume(label_path)
-    label = mappings.apply_mapping(
-        to_whole_numbers(values, label_path), mappings.resolve_mapping(mapping), label_path
-    )
+    label = mappings.apply_mapping(to_whole_numbers(values, label_path), mapping, label_path)
     if not label.any():
         raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)

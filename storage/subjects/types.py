@@ -11,6 +11,7 @@ import numpy as np
 
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
+from factory.storage.nearest_name import nearest_name_hint
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,34 @@ class LabelTable:
     Attributes:
         names: One for each label, in order of value.
         colours: (red, green, blue) in 0–255, one for each label.
+        regions: Names of unions of labels, each with the names of its labels.
     """
 
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
+    regions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def dtype(self) -> type[np.unsignedinteger]:
+        """The type that holds every value: uint8, or uint16 of more than 256 labels."""
+        return np.uint8 if len(self.names) <= 256 else np.uint16
+
+    def values_of(self, name: str) -> list[int]:
+        """Return the values of a label, or of all labels of a region.
+
+        Raises:
+            SubjectError: If there is neither, with the nearest name.
+        """
+        regions = dict(self.regions)
+        if name in regions:
+            return [self.index(label) for label in regions[name]]
+        if name in self.names:
+            return [self.index(name)]
+        names = [*self.names[1:], *regions]
+        raise SubjectError(
+            f"no label or region {name!r}; there are {', '.join(names[:12])}"
+            f"{', …' if names[12:] else ''}{nearest_name_hint(name, names)}"
+        )
 
     def index(self, name: str) -> int:
         """Return the value of a tissue. Raises SubjectError naming the tissues there are."""

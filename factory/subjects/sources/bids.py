@@ -1,12 +1,14 @@
 """The source `bids`: image and label pairs in the layout of the FeTA challenge (BIDS)."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from factory.config.section import Section
-from factory.config.types import Text
+from factory.config.types import LabelName, Text
+from factory.storage.subjects.label_mappings import LabelMapping
 from factory.storage.subjects.records import Record
-from factory.subjects.files import FileSource, RecipeMapping, mapping_labels, mapping_tissues
+from factory.subjects.files import MappedSource, RecipeMapping, full_mapping
 
 
 class Bids(Section):
@@ -18,10 +20,11 @@ class Bids(Section):
     path: Text
     rec: Text | None = None
     mapping: RecipeMapping | None = None
+    others: LabelName | None = None
     participants: tuple[Text, ...] | None = None
 
 
-class BidsSource(FileSource):
+class BidsSource(MappedSource):
     """Brains in a BIDS dataset (factory.storage.subjects.bids)."""
 
     name: ClassVar[str] = "bids"
@@ -31,15 +34,16 @@ class BidsSource(FileSource):
         """List the subjects of the section's folder."""
         from factory.storage.subjects.bids import list_bids_subjects
 
-        return list_bids_subjects(section.path, section.rec, section.mapping, section.participants)
+        mapping = self.mapping(section)
+        return list_bids_subjects(section.path, section.rec, mapping, section.participants)
 
-    def tissues(self, section: Bids) -> set[str]:
-        """Return the tissues that the section's mapping names."""
-        return mapping_tissues(section.mapping)
-
-    def extra_labels(self, section: Bids) -> Iterable[tuple[str, str]]:
-        """Return the corpus callosum where the section's mapping names it."""
-        return mapping_labels(section.mapping)
+    def mapping(self, section: Bids) -> str | LabelMapping | None:
+        """Return the section's mapping, or the dataset's dseg.tsv where that can be read."""
+        table = Path(section.path) / "dseg.tsv"
+        mapping = section.mapping
+        if mapping is None and table.is_file():
+            mapping = str(table)
+        return full_mapping(mapping, section.others)
 
     def remarks(self, section: Bids, records: Sequence[Record]) -> Iterable[str]:
         """Return what is left out, and remarks on the files of the subjects."""

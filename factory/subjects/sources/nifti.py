@@ -6,9 +6,9 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from factory.config.section import Section, problem
-from factory.config.types import Text
+from factory.config.types import LabelName, Text
 from factory.storage.subjects.records import Record
-from factory.subjects.files import FileSource, RecipeMapping, mapping_labels, mapping_tissues
+from factory.subjects.files import MappedSource, RecipeMapping, full_mapping
 
 
 class Nifti(Section):
@@ -18,6 +18,7 @@ class Nifti(Section):
     labels: Text
     images: Text | None = None
     mapping: RecipeMapping = "feta"
+    others: LabelName | None = None
 
     @model_validator(mode="after")
     def _check_patterns(self) -> "Nifti":
@@ -29,7 +30,7 @@ class Nifti(Section):
         return self
 
 
-class NiftiSource(FileSource):
+class NiftiSource(MappedSource):
     """Brains in NIfTI files (factory.storage.subjects.nifti)."""
 
     name: ClassVar[str] = "nifti"
@@ -39,15 +40,8 @@ class NiftiSource(FileSource):
         """List the subjects of the section's folder."""
         from factory.storage.subjects.nifti import list_nifti_subjects
 
-        return list_nifti_subjects(section.path, section.labels, section.images, section.mapping)
-
-    def tissues(self, section: Nifti) -> set[str]:
-        """Return the tissues that the section's mapping names."""
-        return mapping_tissues(section.mapping)
-
-    def extra_labels(self, section: Nifti) -> Iterable[tuple[str, str]]:
-        """Return the corpus callosum where the section's mapping names it."""
-        return mapping_labels(section.mapping)
+        mapping = full_mapping(section.mapping, section.others) or section.mapping
+        return list_nifti_subjects(section.path, section.labels, section.images, mapping)
 
     def remarks(self, section: Nifti, records: Sequence[Record]) -> Iterable[str]:
         """Return remarks on the files of the subjects, one line each."""

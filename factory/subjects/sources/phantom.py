@@ -31,6 +31,13 @@ class PhantomSource(Source):
     is_listed: ClassVar[bool] = False
     is_seeded: ClassVar[bool] = True
 
+    def meanings(self, section: Phantom) -> dict[str, str]:
+        """Return what two tissues of the procedural heads are."""
+        return {
+            "ventricles": "the lateral ventricles alone",
+            "external_csf": "the fluid around the brain, and the third and fourth ventricles",
+        }
+
     def count(self, section: Phantom) -> int:
         """Return the section's count."""
         return section.count

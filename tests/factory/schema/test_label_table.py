@@ -18,7 +18,7 @@ from factory.planning.plan import layout_of, make_plan
 from factory.rendering.preflight import label_warnings
 from factory.rendering.renderer import Renderer
 from factory.rendering.subject_editor import SubjectEditor
-from factory.schema.label_table import added_labels, extended_table, map_to_painter_labels
+from factory.schema.label_table import added_labels, dataset_table, map_to_base_labels
 from factory.schema.render_recipe import Recipe, RenderRecipe
 from factory.storage.subjects.nifti import load_nifti_pair
 from factory.storage.subjects.phantom import phantom
@@ -61,9 +61,9 @@ def test_the_table_is_the_recipes_and_every_case_carries_it() -> None:
         AddedLabel("clot", "brainstem"),
     )
     assert added_labels(made.spec) == labels
-    assert layout_of(made).table == extended_table(labels)
+    assert layout_of(made).table == dataset_table(FETA, labels)
     assert layout_of(made).table.names == (*FETA.names, *NAMES)
-    assert len(set(extended_table(labels).colours)) == len(FETA.names) + 3
+    assert len(set(dataset_table(FETA, labels).colours)) == len(FETA.names) + 3
     every = list(iterate_cases(made))
     assert all(case.labels == labels for case in every)
     assert Case.from_json(every[0].to_json()) == every[0]
@@ -81,7 +81,7 @@ def test_edits_and_records_go_by_the_lesions_names() -> None:
         assert record[f"{name}_requested_volume_ml"] == ml
     assert record["lesion_intensity"] == 1.4
     assert (record["cyst_looks_like"], record["clot_looks_like"]) == ("grey_matter", "brainstem")
-    painted = map_to_painter_labels(label, in_first.labels)
+    painted = map_to_base_labels(label, in_first.labels, FETA)
     assert painted.max() < len(FETA.names)
     assert (painted[label == table.index("clot")] == FETA.index("brainstem")).all()
     np.testing.assert_array_equal(painted[label < 8], label[label < 8])
@@ -155,7 +155,7 @@ def test_a_lesion_is_painted_as_it_looks_and_as_bright_as_asked() -> None:
     assert row["lesion_looks_like"] == "white_matter"
     assert "lesion" not in row["outside_training"]
     as_white, _ = renderer.painter.render(
-        map_to_painter_labels(sample.label, case.labels), case.appearance
+        map_to_base_labels(sample.label, case.labels, FETA), case.appearance
     )
     mask = sample.label == sample.table.index("lesion")
     np.testing.assert_array_equal(sample.image[~mask], as_white[~mask])
@@ -204,7 +204,7 @@ def test_a_callosum_that_a_mapping_keeps_apart_can_be_missing(tmp_path: Path) ->
         label, record = edited.label, edited.records
         volumes.append((label == 8).sum())
         assert (
-            map_to_painter_labels(label, case.labels)[label == 8] == FETA.index("white_matter")
+            map_to_base_labels(label, case.labels, FETA)[label == 8] == FETA.index("white_matter")
         ).all()
     assert volumes == [14 * 8 * 2, 0]
     assert record["corpus_callosum_agenesis_lost_volume_ml"] == pytest.approx(14 * 8 * 2 * 0.008)

@@ -62,6 +62,7 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
             f"them; it was trained on {', '.join(model_labels)}"
+            f"{nearest_name_hint(unknown[0], model_labels)}"
         )
 
 

@@ -9,10 +9,11 @@ from factory.config.document import KeyPath, dotted_key
 from factory.config.section import problem
 from factory.config.sweep_keywords import parameter_keyword
 from factory.schema.group import Edits
-from factory.schema.label_table import added_labels, dataset_table
+from factory.schema.label_table import Labels, added_labels, dataset_table
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.types import FETA
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -89,8 +90,7 @@ def check_labels(recipe: RecipeSections) -> None:
     labels = added_labels(recipe)
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
-    own = CaseTable(recipe.table.names) if recipe.has_own_table else None
-    names = dataset_table(recipe.table, labels, own).names
+    names = _possible_names(recipe, labels)
     _check_regions(recipe, names)
     looks = {label.name: label.looks_like for label in labels}
     common: set[str] = set()
@@ -116,6 +116,13 @@ def check_labels(recipe: RecipeSections) -> None:
             used_names.add(name)
         if at == ("anatomy",):
             common = used_names
+
+
+def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
+    """Return the names of the labels that the dataset may have, without reading label maps."""
+    if recipe.has_own_table:
+        return dataset_table(recipe.table, labels, CaseTable(recipe.table.names)).names
+    return dataset_table(FETA, labels).names
 
 
 def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:

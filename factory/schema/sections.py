@@ -79,9 +79,9 @@ class RecipeSections(Section):
     @property
     def table(self) -> LabelTable:
         """The label table of the recipe's subjects; of several sources with all names."""
-        tables = [source.table(section) for source, section in self.sources]
         if not self.has_own_table:
-            return next(iter(tables), FETA)
+            return next((source.table(section) for source, section in self.sources), FETA)
+        tables = [source.table(section) for source, section in self.sources]
         names = tuple(dict.fromkeys(name for table in tables for name in table.names))
         colours = {n: c for t in tables for n, c in zip(t.names, t.colours, strict=True)}
         return LabelTable(names, tuple(colours[name] for name in names))

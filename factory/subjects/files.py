@@ -60,7 +60,9 @@ def full_mapping(
     """Return a recipe's mapping as readers take it: with `others` as one of its keys."""
     if others is None or mapping is None:
         return mapping
-    return {**resolve_mapping(mapping), OTHERS: others}
+    full: dict[int | str, str] = dict(resolve_mapping(mapping).items())
+    full[OTHERS] = others
+    return full
 
 
 class FileSource(Source):

@@ -167,6 +167,6 @@ def _add(table: LabelFile, value: int, name: str, where: str) -> None:
         raise SubjectError(f"{where}: label {value} has no name")
     if table.names.setdefault(value, name) != name:
         raise SubjectError(
-            f"{where}: label {value} is {name}, and {table.names[value]} before; allowed: one "
-            "name for each value"
+            f"{where}: label {value} is {name}, but an earlier line has {table.names[value]}; "
+            "allowed: one name for each value"
         )

@@ -258,8 +258,11 @@ def test_sources_read_from_files() -> None:
     }
     named = refused(TEXT, "subjects={bids: {path: d, mapping: spina-bifida}}")
     assert "did you mean spina-bifida-atlas?" in named
-    assert "mapping[2]: value foo" in refused(
-        TEXT, "subjects={bids: {path: d, mapping: {1: white_matter, 2: foo}}}"
+    assert "mapping[2]: value Left Kidney; allowed" in refused(
+        TEXT, "subjects={bids: {path: d, mapping: {1: white_matter, 2: Left Kidney}}}"
+    )
+    assert "lateral ventricles alone in subjects.phantom" in refused(
+        TEXT, "subjects.bids={path: d, mapping: spina-bifida-atlas}"
     )
     pattern = refused(TEXT, "subjects={nifti: {path: d, labels: seg.nii.gz}}")
     assert "allowed: a file name with {subject} in it" in pattern

@@ -115,7 +115,8 @@ def test_files_as_subjects(tmp_path) -> None:
     assert needed_shape(checked) == (21, 30, 60)
     assert cases[0].grid.shape == (32, 48, 80)
 
-    mixed = recipe(f"subjects.nifti={{path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz'}}")
+    files = f"path: {tmp_path}, labels: '{{subject}}_dseg.nii.gz', mapping: {{3: white_matter}}"
+    mixed = recipe(f"subjects.nifti={{{files}}}")
     both = {case.id: case.to_json() for case in iterate_cases(mixed)}
     assert count_cases(mixed) == len(both) == 15
     phantoms = {case.id for case in iterate_cases(recipe())}

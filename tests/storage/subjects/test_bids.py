@@ -94,7 +94,11 @@ def test_the_mapping_is_read_from_dseg_tsv_by_its_names(tmp_path: Path) -> None:
     assert record["mapping"] == {"0": "background", "3": "grey_matter", "8": "white_matter"}
     assert set(np.unique(load_subject(record, None).label)) == {0, FETA.index("grey_matter")}
     table.write_text("index\tname\n0\tBackground\n3\tLeft kidney\n")
-    with pytest.raises(SubjectError, match=r"dseg.tsv, line 3: cannot tell .* 3 'Left kidney'"):
+    other = list_bids_subjects(root, "mial", None)[0]
+    assert other["mapping"] == {"0": "background", "3": "left_kidney"}
+    assert load_subject(other, None).table.names == ("background", "left_kidney")
+    table.write_text("index\tname\n0\tBackground\n3\tLeft kidney\n3\tSpleen\n")
+    with pytest.raises(SubjectError, match=r"line 4: label 3 is Spleen, but an earlier line has"):
         list_bids_subjects(root, "mial", None)
 
 
@@ -198,7 +202,7 @@ def test_contradictory_rows_of_a_table_are_refused(tmp_path: Path) -> None:
         list_bids_subjects(root, None, "feta")
     (root / "dseg.tsv").write_text("index\tname\n3\twhite matter\n3\tcerebellum\n")
     with pytest.raises(
-        SubjectError, match=r"line 3: 3 is cerebellum, but an earlier line has white_matter"
+        SubjectError, match=r"line 3: label 3 is cerebellum, but an earlier line has white matter"
     ):
         list_bids_subjects(root, None, None)
 

@@ -13,11 +13,15 @@ import numpy as np
 
 from factory.case import AddedLabel, CaseTable
 from factory.schema.sections import RecipeSections
+from factory.storage.errors import SubjectError
 from factory.storage.subjects.label_mappings import colours_of
 from factory.storage.subjects.types import FETA, LabelTable
 
 Labels = tuple[AddedLabel, ...]
 """The labels that a recipe brings, in order of their values."""
+
+MAX_LABELS = 224
+"""The most labels that subjects may have, so that a byte holds them and those of 32 lesions."""
 
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
 
@@ -40,9 +44,14 @@ def case_table(recipe: RecipeSections) -> CaseTable | None:
     Reads the label maps where the subjects have a mapping of their own.
 
     Raises:
-        SubjectError: If one of them cannot be read.
+        SubjectError: If one of them cannot be read, or they have too many labels.
     """
     names = recipe.catalogue.label_names if recipe.has_own_table else ()
+    if len(names) > MAX_LABELS:
+        raise SubjectError(
+            f"subjects: {len(names)} labels occur; allowed: {MAX_LABELS}; others: background in a "
+            "mapping leaves out those that it does not name"
+        )
     regions = tuple((name, tuple(labels)) for name, labels in (recipe.regions or {}).items())
     return CaseTable(names, regions) if names or regions else None
 

@@ -44,6 +44,7 @@ class LayoutDocument(TypedDict):
     ranges: dict[str, list[float]]
     samples_per_shard: int
     shapes: NotRequired[dict[str, list[int]]]
+    regions: NotRequired[dict[str, list[str]]]
 
 
 class EarlierRecord(TypedDict):

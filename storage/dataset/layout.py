@@ -30,7 +30,8 @@ from zarr.storage import MemoryStore
 
 from factory.storage.dataset.documents import LabelRow, LayoutDocument
 from factory.storage.dataset.shard_codec import Part
-from factory.storage.json_value import JsonObject
+from factory.storage.json_value import JsonObject, JsonValue
+from factory.storage.subjects.label_names import left_right_pairs
 from factory.storage.subjects.types import LabelTable
 
 AXES = ("sample", "z", "y", "x")
@@ -124,7 +125,7 @@ class Layout:
         )
 
     def to_json(self) -> LayoutDocument:
-        """Return the attributes as JSON; "shapes" only if there are any."""
+        """Return the attributes as JSON; "shapes" and "regions" only if there are any."""
         document: LayoutDocument = {
             "samples": self.samples,
             "shape": list(self.shape),
@@ -132,6 +133,8 @@ class Layout:
             "ranges": {name: list(limits) for name, limits in sorted(self.ranges.items())},
             "samples_per_shard": self.samples_per_shard,
         }
+        if self.table.regions:
+            document["regions"] = {name: list(labels) for name, labels in self.table.regions}
         if self.shapes:
             document["shapes"] = {name: list(n) for name, n in sorted(self.shapes.items())}
         return document
@@ -147,11 +150,27 @@ class Layout:
             table=LabelTable(
                 names=tuple(row["name"] for row in document["table"]),
                 colours=tuple((red, green, blue) for red, green, blue in colours),
+                regions=tuple(
+                    (name, tuple(labels)) for name, labels in document.get("regions", {}).items()
+                ),
             ),
             ranges={name: (low, high) for name, (low, high) in document["ranges"].items()},
             samples_per_shard=document["samples_per_shard"],
             shapes={name: (a, b, c) for name, (a, b, c) in document.get("shapes", {}).items()},
         )
+
+
+def _label_attributes(table: LabelTable) -> dict[str, JsonValue]:
+    """Return what the label array says of its values: CF flags, pairs of sides, regions."""
+    attributes: dict[str, JsonValue] = {
+        "flag_values": list(range(len(table.names))),
+        "flag_meanings": " ".join(table.names),
+    }
+    if pairs := left_right_pairs(table.names):
+        attributes["left_right_pairs"] = [list(pair) for pair in pairs]
+    if table.regions:
+        attributes["regions"] = {name: list(labels) for name, labels in table.regions}
+    return attributes
 
 
 def brick_length(length: int, near: int = BRICK) -> int:
@@ -300,10 +319,7 @@ def volume_spec(layout: Layout, name: str) -> JsonObject:
             **volume,
             "dtype": "uint8",
             "compressors": BloscCodec(cname="lz4hc", clevel=5, shuffle="noshuffle", typesize=1),
-            "attributes": {
-                "flag_values": list(range(len(layout.table.names))),
-                "flag_meanings": " ".join(layout.table.names),
-            },
+            "attributes": _label_attributes(layout.table),
         }
     low, high = layout.ranges[name]
     return {

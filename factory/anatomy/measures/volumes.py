@@ -9,10 +9,11 @@ from factory.storage.subjects.types import LabelTable
 
 
 def volumes_ml(label: np.ndarray, spacing: Spacing, table: LabelTable) -> dict[str, float]:
-    """Return the volume of every tissue of the table but the background, ml."""
+    """Return the volume of every label and region of the table but the background, ml."""
     counts = np.bincount(label.ravel(), minlength=len(table.names))
     ml = float(np.prod(spacing)) / 1000
-    return {name: float(counts[i] * ml) for i, name in enumerate(table.names) if i}
+    names = [*table.names[1:], *(region for region, _ in table.regions)]
+    return {name: float(counts[table.values_of(name)].sum() * ml) for name in names}
 
 
 def ventricle_brain_ratio(label: np.ndarray, spacing: Spacing, table: LabelTable) -> float | None:

@@ -125,8 +125,8 @@ class Renderer:
         """Paint a prepared case; with a gate, until an image passes or the tries are used up."""
         case = prepared.case
         table, label = base_table(prepared.subject.table, case.table), prepared.painter_label
-        known = self.painter.card.get("label_table", {}).get("names", FETA.names)
-        label = map_by_name(label, table, tuple(known))
+        model_labels = self.painter.card.get("label_table", {}).get("names", FETA.names)
+        label = map_by_name(label, table, tuple(model_labels))
         inputs = label, prepared.subject, prepared.style_ends
         if case.gate and self.gate:
             return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *inputs))

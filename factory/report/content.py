@@ -20,7 +20,7 @@ from factory.report.measure_charts import (
     chart_pairs,
 )
 from factory.report.measures import value_words
-from factory.report.pictures import SamplePlanes, draw_sample, read_planes, white_level
+from factory.report.pictures import SamplePlanes, draw_sample, read_sample_planes, white_level
 from factory.report.provenance import (
     Model,
     describe_sources,
@@ -211,7 +211,7 @@ def gather_content(
     strata, verdicts = divide_samples(table), summarise_verdicts(table, recipe)
     selected = select_samples(table, strata)
     indices = [index for samples in selected.values() for index in samples]
-    samples = read_planes(dataset, indices + verdicts.worst)
+    samples = read_sample_planes(dataset, indices + verdicts.worst)
     white = white_level(samples.values())
     cards = {
         index: _make_card(planes, draw_sample(planes, label_table.colours, white))

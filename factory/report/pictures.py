@@ -56,7 +56,7 @@ class SamplePlanes:
     columns: Mapping[str, JsonValue]
 
 
-def read_planes(dataset: Dataset, indices: Iterable[int]) -> dict[int, SamplePlanes]:
+def read_sample_planes(dataset: Dataset, indices: Iterable[int]) -> dict[int, SamplePlanes]:
     """Read the planes of some samples, by their indices.
 
     Raises:

@@ -127,18 +127,18 @@ def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
 
 def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
     """Check that every region is a union of labels, under a name that no label has."""
-    for region, parts in (recipe.regions or {}).items():
+    for region, labels in (recipe.regions or {}).items():
         if region in names:
             text = "value {value}; a label has this name; allowed: another name"
             raise problem(text, region, at=("regions", region))
-        if not parts:
+        if not labels:
             raise problem("value []; allowed: names of labels", at=("regions", region))
-        for index, part in enumerate(parts):
-            if part not in names[1:]:
+        for index, label in enumerate(labels):
+            if label not in names[1:]:
                 text = "value {value}; allowed: one of the labels {names}{hint}"
-                hint = nearest_name_hint(part, names)
+                hint = nearest_name_hint(label, names)
                 at = ("regions", region, index)
-                raise problem(text, part, at=at, names=join_names(names[1:]), hint=hint)
+                raise problem(text, label, at=at, names=join_names(names[1:]), hint=hint)
 
 
 def check_meanings(recipe: RecipeSections) -> None:

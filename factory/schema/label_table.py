@@ -56,30 +56,32 @@ def case_table(recipe: RecipeSections) -> CaseTable | None:
     return CaseTable(names, regions) if names or regions else None
 
 
-def base_table(own: LabelTable, table: CaseTable | None) -> LabelTable:
+def base_table(subject_table: LabelTable, table: CaseTable | None) -> LabelTable:
     """Return the labels of a dataset without those that the recipe brings.
 
     Args:
-        own: The table that a subject of the dataset comes with.
+        subject_table: The table that a subject of the dataset comes with.
         table: What the cases say of it.
     """
     regions = table.regions if table else ()
     if table and table.names:
-        given = dict(zip(own.names, own.colours, strict=True))
-        return LabelTable(table.names, colours_of(table.names, given), regions)
-    known = FETA if is_brain_table(own) else own
-    return LabelTable(known.names, known.colours, regions) if regions else known
+        colours = dict(zip(subject_table.names, subject_table.colours, strict=True))
+        return LabelTable(table.names, colours_of(table.names, colours), regions)
+    built_in = FETA if is_brain_table(subject_table) else subject_table
+    return LabelTable(built_in.names, built_in.colours, regions) if regions else built_in
 
 
-def dataset_table(own: LabelTable, labels: Labels, table: CaseTable | None = None) -> LabelTable:
+def dataset_table(
+    subject_table: LabelTable, labels: Labels, table: CaseTable | None = None
+) -> LabelTable:
     """Return the label table of a dataset.
 
     Args:
-        own: The table that a subject of the dataset comes with.
+        subject_table: The table that a subject of the dataset comes with.
         labels: The labels that the recipe brings.
         table: What the cases say of it.
     """
-    base = base_table(own, table)
+    base = base_table(subject_table, table)
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
     names = (*base.names, *(label.name for label in labels))
     return LabelTable(names, (*base.colours, *colours), base.regions)
@@ -104,16 +106,16 @@ def map_to_base_labels(label: np.ndarray, labels: Labels, base: LabelTable) -> n
     return np.array(values, label.dtype)[label]
 
 
-def map_by_name(label: np.ndarray, own: LabelTable, other: tuple[str, ...]) -> np.ndarray:
+def map_by_name(label: np.ndarray, subject_table: LabelTable, other: tuple[str, ...]) -> np.ndarray:
     """Return a label map with the values that another table gives to the same names.
 
     Args:
-        label: [z, y, x], in the labels of `own`.
-        own: Its table.
+        label: [z, y, x], in the labels of `subject_table`.
+        subject_table: Its table.
         other: The names of the other table, in order of their values. A label that it lacks must
             not occur.
     """
-    if own.names == other[: len(own.names)]:
+    if subject_table.names == other[: len(subject_table.names)]:
         return label
-    values = [other.index(name) if name in other else 0 for name in own.names]
+    values = [other.index(name) if name in other else 0 for name in subject_table.names]
     return np.array(values, np.uint8 if len(other) <= 256 else np.uint16)[label]

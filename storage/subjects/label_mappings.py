@@ -142,25 +142,25 @@ def mapping_table(mapping: str | LabelMapping | None) -> LabelTable:
     for table in (FETA, FETA_WITH_CALLOSUM):
         if set(names) <= set(table.names):
             return table
-    given = {}
+    colours = {}
     if isinstance(mapping, str) and is_file_name(mapping):
-        given = read_label_file(mapping).colours_by_name
-    return LabelTable(names, colours_of(names, given))
+        colours = read_label_file(mapping).colours_by_name
+    return LabelTable(names, colours_of(names, colours))
 
 
-def colours_of(names: tuple[str, ...], given: Mapping[str, Colour]) -> tuple[Colour, ...]:
+def colours_of(names: tuple[str, ...], by_name: Mapping[str, Colour]) -> tuple[Colour, ...]:
     """Return a colour for each label: the given ones, else distinct hues; the background is black.
 
     Args:
         names: Of the labels, the background first.
-        given: Colours (r, g, b) in 0–255 by name.
+        by_name: Colours (r, g, b) in 0–255.
     """
     colours: list[Colour] = [(0, 0, 0)]
     for index, name in enumerate(names[1:]):
         hue = index * 0.618034 % 1  # the golden ratio keeps neighbours apart
         levels = colorsys.hls_to_rgb(hue, (0.45, 0.6, 0.7)[index % 3], 0.65)
         r, g, b = (round(255 * level) for level in levels)
-        colours.append(given.get(name, (r, g, b)))
+        colours.append(by_name.get(name, (r, g, b)))
     return tuple(colours)
 
 
@@ -206,10 +206,12 @@ def apply_mapping(values: np.ndarray, mapping: str | LabelMapping, path: Path) -
 
 def _unknown_values(path: Path, unknown: list[int], resolved: Mapping[int, str]) -> str:
     """Say which values of a file a mapping lacks, and which it has."""
-    shown = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
+    listed = ", ".join(map(str, unknown[:8])) + (", …" if len(unknown) > 8 else "")
     entries = [f"{value} {name}" for value, name in sorted(resolved.items())]
-    there = ", ".join(entries[:16]) + (f", … ({len(entries)} in all)" if entries[16:] else "")
+    known_values = ", ".join(entries[:16]) + (
+        f", … ({len(entries)} in all)" if entries[16:] else ""
+    )
     return (
-        f"{path}: label value {shown} is not in the mapping, which has {there}; "
+        f"{path}: label value {listed} is not in the mapping, which has {known_values}; "
         "others: background leaves such values out"
     )

@@ -120,8 +120,8 @@ def _freesurfer() -> dict[int, str]:
         for index, name in enumerate(_CORTICAL_AREAS, start=1)
     }
     unknown = {1000: "ctx_lh_unknown", 2000: "ctx_rh_unknown"}
-    every = _sided(_FREESURFER_SIDES) | _FREESURFER_MIDLINE | areas | unknown
-    return {0: "background"} | dict(sorted(every.items()))
+    labels = _sided(_FREESURFER_SIDES) | _FREESURFER_MIDLINE | areas | unknown
+    return {0: "background"} | dict(sorted(labels.items()))
 
 
 NAMED_MAPPINGS: dict[str, dict[int, str]] = {

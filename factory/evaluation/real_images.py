@@ -20,7 +20,7 @@ from factory.evaluation.generated_images import (
 )
 from factory.evaluation.image_set import ImageSet, Volume
 from factory.families.registry import load_training
-from factory.families.stylegan2.data import read_planes
+from factory.families.stylegan2.data import read_recipe_planes
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.lookup import find_recipe
 from factory.planning.compatibility import subject_warnings
@@ -111,7 +111,7 @@ def _images_of_training(
         remarks = subject_remarks(spec.subjects.path, spec.subjects.rec, subjects)
         images.remarks = dict.fromkeys([*remarks, *held_out_remarks])
         return RealImages(images)
-    planes = volumes_of_planes(read_planes(spec.slices, spec.resolution))
+    planes = volumes_of_planes(read_recipe_planes(spec.slices, spec.resolution))
     owners = {plane.owner for plane in planes}
     held_out, held_out_remarks = find_held_out(name, owners, spec.slices.hold_out, generated)
     images = ImageSet(name, [lambda: planes], True, held_out, dict.fromkeys(held_out_remarks))

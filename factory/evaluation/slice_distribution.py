@@ -10,7 +10,7 @@ from factory.errors import FactoryError
 from factory.evaluation.generated_images import GeneratedImages
 from factory.evaluation.parallel import SERIAL, Workers, map_in_workers
 from factory.families.feature_extractors import extractor_note, find_extractor, images_to_compare
-from factory.families.stylegan2.data import find_label_table, read_planes, split_by_subject
+from factory.families.stylegan2.data import find_label_table, read_recipe_planes, split_by_subject
 from factory.families.stylegan2.recipe import StyleGanTraining
 from factory.families.stylegan2.snapshots import SampleJudge
 from factory.metrics.distribution import remarks
@@ -49,19 +49,19 @@ def compare_slices(
         metrics = recipe.metrics.model_copy(update={"extractor": extractor})
         recipe = recipe.model_copy(update={"metrics": metrics})
     planes, held_out = split_by_subject(
-        read_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
+        read_recipe_planes(recipe.slices, recipe.resolution), recipe.slices.hold_out
     )
     judge = SampleJudge(recipe, planes, find_label_table(recipe.slices, planes))
     if judge.real.shape[1] > 1:
         raise FactoryError(
             f"slices: {judge.real.shape[1]} image channels; a dataset's image has one"
         )
-    make_work = partial(make_sample_extractor, generated, recipe, judge.names)
+    make_work = partial(make_sample_extractor, generated, recipe, judge.labels)
     activity = f"features of {generated.dataset.path}"
     samples = map_in_workers(make_work, len(generated.accepted_samples), workers, activity)
     features = np.concatenate(list(samples))
     evenly = np.linspace(0, len(features) - 1, min(MOST_SLICES, len(features))).astype(int)
-    table = judge.table(features[evenly], held_out)
+    table = judge.score_table(features[evenly], held_out)
     notes = [extractor_note(recipe.metrics.extractor), *generated.remarks]
     if len(set(judge.owners)) == 1:
         notes.append(f"no floor: one subject alone ({judge.owners[0]}) cannot be split in half")

@@ -1,11 +1,12 @@
-"""StyleGAN2-ADA: draws images with their labels from latents (Gonçalves et al.)."""
+"""StyleGAN2-ADA: draws images together with their labels from latents (Gonçalves et al.)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from factory.families.base import Card, Family, Painter
 from factory.families.stylegan2.recipe import StyleGanTraining
+from factory.storage.json_value import JsonValue
 from factory.training.recipe import Training
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 
 class StyleGan2(Family):
+    """StyleGAN2-ADA as a model family; see factory.families.base.Family."""
+
     name: ClassVar[str] = "stylegan2"
     Recipe: ClassVar[type[Training]] = StyleGanTraining
     paints: ClassVar[bool] = True
@@ -23,14 +26,17 @@ class StyleGan2(Family):
     def painter(
         self, folder: Path, card: Card, device: "torch.device", fusion: Path | None
     ) -> Painter:
+        """Return a painter that gives each subject the image drawn together with its labels."""
         from factory.families.stylegan2.painter import GeneratedImagePainter
 
         return GeneratedImagePainter(folder, device)
 
     def makes_images(self, card: Card) -> bool:
+        """Return whether the model draws images, and not label maps alone."""
         return bool(card["config"]["image_channels"])
 
-    def headline(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    def headline(self, rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
+        """Return the FID against held-out slices, or the KID if there are too few for a FID."""
         for row in rows:
             if row.get("against") == "held_out":
                 name = "fid" if row["fid"] is not None else "kid"

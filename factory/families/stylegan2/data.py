@@ -19,111 +19,139 @@ from factory.storage.subjects.slices import (
 )
 from factory.storage.subjects.types import LabelTable
 
-
-def read_planes(part: Slices, resolution: int) -> list[Plane]:
-    """Every slice of the recipe's source that can be learnt from. Raises SubjectError,
-    RecipeError."""
-    return usable_planes(part, _source(part, resolution))
+COLOURS = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
+           (0, 114, 178), (213, 94, 0), (204, 121, 167))  # fmt: skip
+"""Colours of labels whose source has no label table, the background first."""
 
 
-def _source(part: Slices, resolution: int) -> list[Plane]:
-    if part.short_axis:
-        who = list(part.short_axis.participants) if part.short_axis.participants else None
-        return read_short_axis_planes(
-            part.short_axis.path, resolution, part.short_axis.spacing_mm, who
-        )
-    if part.png:
-        return read_png_planes(part.png.path, resolution, part.png.labels)
-    if part.nifti:
-        return read_nifti_planes(part.nifti.path, part.nifti.images, part.nifti.labels, resolution)
-    assert part.chaos is not None
-    return read_chaos_planes(part.chaos.path, resolution, part.chaos.contrast)
+def read_recipe_planes(section: Slices, resolution: int) -> list[Plane]:
+    """Read the slices of the recipe's source that can be trained on.
 
+    Args:
+        section: The recipe's `slices`.
+        resolution: Pixels along a side of each slice.
 
-def usable_planes(part: Slices, planes: list[Plane]) -> list[Plane]:
-    """Those that something can be learnt from: all, but where label maps alone are learnt.
-    Raises RecipeError where there are none."""
-    some = planes if part.image else [p for p in planes if p.label is not None]
-    if not some:
+    Raises:
+        SubjectError: The files cannot be read.
+        RecipeError: Only label maps are to be trained on, but no slice has one.
+    """
+    planes = _read_source(section, resolution)
+    if not section.image:
+        planes = [plane for plane in planes if plane.label is not None]
+    if not planes:
         raise RecipeError("slices.image: value false; no slice has a label map; allowed: true")
-    return some
+    return planes
 
 
-def find_label_table(part: Slices, planes: list[Plane]) -> LabelTable | None:
-    """The label table of the pairs; None where images alone are learnt."""
-    if not part.paired or all(p.label is None for p in planes):
+def _read_source(section: Slices, resolution: int) -> list[Plane]:
+    """Read all slices of the only source that the recipe names."""
+    if stacks := section.short_axis:
+        participants = list(stacks.participants) if stacks.participants else None
+        return read_short_axis_planes(stacks.path, resolution, stacks.spacing_mm, participants)
+    if section.png:
+        return read_png_planes(section.png.path, resolution, section.png.labels)
+    if volumes := section.nifti:
+        return read_nifti_planes(volumes.path, volumes.images, volumes.labels, resolution)
+    assert section.chaos is not None
+    return read_chaos_planes(section.chaos.path, resolution, section.chaos.contrast)
+
+
+def find_label_table(section: Slices, planes: list[Plane]) -> LabelTable | None:
+    """Return the label table of the slices; None if only images are trained on.
+
+    Args:
+        section: The recipe's `slices`.
+        planes: The slices.
+
+    Raises:
+        RecipeError: The recipe names fewer labels than there are.
+    """
+    if not section.paired or all(plane.label is None for plane in planes):
         return None
     for name, table in TABLES.items():
-        if getattr(part, name):
+        if getattr(section, name):
             return table
-    source = part.png or part.nifti
-    values = 1 + max(int(p.label.max()) for p in planes if p.label is not None)
-    names = (source.label_names if source else None) or tuple(
-        "background" if i == 0 else f"label_{i}" for i in range(values)
-    )
-    if len(names) < values:
-        raise RecipeError(f"slices: label {values - 1} has no name; label_names lists {len(names)}")
-    colours = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
-               (0, 114, 178), (213, 94, 0), (204, 121, 167))  # fmt: skip
-    return LabelTable(names, tuple(colours[i % len(colours)] for i in range(len(names))))
+    source = section.png or section.nifti
+    count = 1 + max(int(plane.label.max()) for plane in planes if plane.label is not None)
+    default = ("background", *(f"label_{value}" for value in range(1, count)))
+    names = (source.label_names if source else None) or default
+    if len(names) < count:
+        raise RecipeError(f"slices: label {count - 1} has no name; label_names lists {len(names)}")
+    return LabelTable(names, tuple(COLOURS[i % len(COLOURS)] for i in range(len(names))))
 
 
 def split_by_subject(
     planes: list[Plane], hold_out: tuple[str, ...]
 ) -> tuple[list[Plane], list[Plane]]:
-    """Learnt from and held out, by subject. Raises RecipeError for a subject that is not there."""
-    subjects = sorted({p.subject for p in planes})
+    """Split slices into those to train on and those of held-out subjects.
+
+    Args:
+        planes: All slices.
+        hold_out: Ids of the subjects to hold out.
+
+    Raises:
+        RecipeError: A subject is unknown, or all subjects are held out.
+    """
+    subjects = sorted({plane.subject for plane in planes})
     for name in hold_out:
         if name not in subjects:
             listed = ", ".join(subjects[:12]) + (", …" if len(subjects) > 12 else "")
             raise RecipeError(f"slices.hold_out: {name!r} is not among {listed}")
-    learnt = [p for p in planes if p.subject not in hold_out]
-    if not learnt:
+    training = [plane for plane in planes if plane.subject not in hold_out]
+    if not training:
         raise RecipeError(f"slices.hold_out: all {len(subjects)} subjects are held out")
-    return learnt, [p for p in planes if p.subject in hold_out]
+    return training, [plane for plane in planes if plane.subject in hold_out]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """channels: (B, C, H, W), image channels first. known: (B, 1, 1, 1), 1 where the labels are
-    known, 0 where an image came without."""
+    """A batch of slices.
+
+    Attributes:
+        channels: (B, C, H, W), the channels of the image first.
+        is_labelled: (B, 1, 1, 1), 1 for slices with a label map, 0 for those without.
+    """
 
     channels: Tensor
-    known: Tensor
+    is_labelled: Tensor
 
 
 class PlaneSampler:
-    """Global batches as a function of (seed, step) alone.
+    """Draws global batches of slices; the batch of a step is a function of (seed, step) alone.
 
-    With labels, they stand as soft channels after the image's; a slice without label has 0 there,
-    and `known` says so.
+    The labels are soft channels after those of the image. They are 0 for a slice without a label
+    map.
     """
 
-    def __init__(
-        self,
-        planes: list[Plane],
-        labels: int,
-        part: Slices,
-        seed: int,
-    ) -> None:
+    def __init__(self, planes: list[Plane], labels: int, section: Slices, seed: int) -> None:
+        """Stack the slices, with their mirror images if the recipe asks for them.
+
+        Args:
+            planes: The slices.
+            labels: Number of labels, including the background; 0 for images alone.
+            section: The recipe's `slices`.
+            seed: Seed of the stream.
+        """
         self.seed = seed
-        images = torch.from_numpy(np.stack([p.image for p in planes]))
-        images = images if part.image else images[:, :0]
-        known = torch.tensor([p.label is not None for p in planes])
+        images = torch.from_numpy(np.stack([plane.image for plane in planes]))
+        images = images if section.image else images[:, :0]
+        is_labelled = torch.tensor([plane.label is not None for plane in planes])
         if labels:
-            nothing = np.zeros(images.shape[-2:], np.uint8)
-            maps = np.stack([nothing if p.label is None else p.label for p in planes])
-            soft = soft_labels(torch.from_numpy(maps), labels, part.label_blur_pixels)
-            soft = soft * (part.label_scale * known[:, None, None, None])
+            blank = np.zeros(images.shape[-2:], np.uint8)
+            maps = np.stack([blank if plane.label is None else plane.label for plane in planes])
+            soft = soft_labels(torch.from_numpy(maps), labels, section.label_blur_pixels)
+            soft = soft * (section.label_scale * is_labelled[:, None, None, None])
             images = torch.cat([images, soft], 1)
-        if part.mirror:
-            images, known = torch.cat([images, images.flip(-1)]), known.repeat(2)
-        self.images, self.known = images, known.float()[:, None, None, None]
+        if section.mirror:
+            images, is_labelled = torch.cat([images, images.flip(-1)]), is_labelled.repeat(2)
+        self.images, self.is_labelled = images, is_labelled.float()[:, None, None, None]
 
     def __len__(self) -> int:
+        """Return the number of slices, with mirror images."""
         return len(self.images)
 
     def batch(self, step: int, size: int) -> Batch:
+        """Draw the global batch of a step."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = torch.from_numpy(rng.integers(len(self.images), size=size))
-        return Batch(self.images[chosen], self.known[chosen])
+        indices = torch.from_numpy(rng.integers(len(self.images), size=size))
+        return Batch(self.images[indices], self.is_labelled[indices])

@@ -1,4 +1,4 @@
-"""Of what a StyleGAN2 draws: it comes with its image, so nothing is painted."""
+"""The painter of subjects that a StyleGAN2 has drawn: they already have their image."""
 
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from factory.storage.subjects.types import Subject
 
 
 class GeneratedImagePainter:
-    """card: the model's JSON card."""
+    """Returns the image of each subject.
+
+    Attributes:
+        card: The model's JSON card.
+    """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.card = read_card(folder)
@@ -21,7 +25,11 @@ class GeneratedImagePainter:
     def paint(
         self, case: Case, label: np.ndarray, subject: Subject, style_ends: StyleEnds | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """See factory.families.base.Painter."""
+        """Return the image of the case's subject. See factory.families.base.Painter.
+
+        Raises:
+            RenderError: The subject has no image.
+        """
         if subject.image is None:
             raise RenderError(f"{case.id}: the subject has no image, and its model paints none")
         return subject.image, None

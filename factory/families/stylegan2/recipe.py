@@ -1,4 +1,4 @@
-"""What the training recipe of StyleGAN2-ADA may say."""
+"""The training recipe of StyleGAN2-ADA."""
 
 from typing import Annotated, Literal
 
@@ -9,19 +9,31 @@ from factory.config.types import Rate, Text, Weight, Whole
 from factory.training.recipe import Count, Millimetres, Training
 
 GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
-"""Of augmentation: see factory.models.stylegan2.ada."""
+"""Groups of augmentations; see factory.models.stylegan2.ada."""
+
 TRANSFORMS = (
     "x_flip", "rotate_90", "shift", "scale", "rotate", "stretch", "fractional_shift",
     "brightness", "contrast", "luma_flip", "hue", "saturation",
     "band_1", "band_2", "band_3", "band_4", "noise", "cutout",
 )  # fmt: skip
+"""The augmentations; see factory.models.stylegan2.ada."""
+
+SOURCES = ("short_axis", "png", "nifti", "chaos")
+"""The sources of slices."""
+
 Share = Annotated[float, Field(ge=0, le=1), allowed("a number from 0 to 1")]
 Sides = (8, 16, 32, 64, 128, 256, 512, 1024)
 Resolution = Annotated[Literal[Sides], allowed("a power of two from 8 to 1024")]  # type: ignore[valid-type]
 
 
 class ShortAxis(Section):
-    """Short-axis stacks in the layout of the M&Ms challenge."""
+    """Short-axis stacks in the layout of the M&Ms challenge.
+
+    Attributes:
+        path: The folder.
+        spacing_mm: The width of a pixel.
+        participants: Ids of the participants; by default all.
+    """
 
     path: Text
     spacing_mm: Millimetres = 2.0
@@ -29,7 +41,13 @@ class ShortAxis(Section):
 
 
 class Pngs(Section):
-    """A folder of PNGs, and one of label maps under the same names; names of the labels."""
+    """A folder of PNGs.
+
+    Attributes:
+        path: The folder.
+        labels: The folder of label maps, which have the names of their images.
+        label_names: The names of the labels, the background first.
+    """
 
     path: Text
     labels: Text | None = None
@@ -37,7 +55,14 @@ class Pngs(Section):
 
 
 class NiftiSlices(Section):
-    """Axial slices of volumes, by patterns with {subject}; names of the labels, 0 first."""
+    """Axial slices of NIfTI volumes.
+
+    Attributes:
+        path: The folder.
+        images: The pattern of the images' paths, with {subject}.
+        labels: The pattern of the label maps' paths, with {subject}.
+        label_names: The names of the labels, the background first.
+    """
 
     path: Text
     images: Text
@@ -46,20 +71,33 @@ class NiftiSlices(Section):
 
 
 class ChaosSlices(Section):
-    """DICOM in the layout of the CHAOS challenge."""
+    """DICOM in the layout of the CHAOS challenge.
+
+    Attributes:
+        path: The folder.
+        contrast: The folder of the contrast.
+    """
 
     path: Text
     contrast: Text = "InPhase"
 
 
 class Slices(Section):
-    """Where slices come from, one source, and who is held out.
+    """The slices to train on, from one source.
 
-    paired, image: whether the label channels are learnt and the image's; without the image, SPADE
-    is to paint what is drawn. mirror: the set and its mirror image (the abdominal work doubled its
-    set so; wrong where a label means left or right). label_blur_pixels, label_scale: how soft the
-    label channels are, and how large beside an image's [-1, 1]: as large as the image, they are so
-    plain that the discriminator looks at nothing else.
+    Attributes:
+        short_axis: Short-axis stacks.
+        png: PNGs.
+        nifti: NIfTI volumes.
+        chaos: DICOM of the CHAOS challenge.
+        hold_out: Ids of subjects that are not trained on.
+        paired: Whether the labels are trained on.
+        image: Whether the image is trained on. If not, another model has to paint the label maps.
+        mirror: Whether mirror images are added. Gonçalves et al. doubled their set in this way; it
+            is wrong if a label means left or right.
+        label_blur_pixels: How soft the label channels are.
+        label_scale: How large the label channels are beside the image's [-1, 1]. If they were as
+            large, the discriminator would look at nothing else.
     """
 
     short_axis: ShortAxis | None = None
@@ -74,17 +112,18 @@ class Slices(Section):
     label_scale: Annotated[float, Field(gt=0, le=1), allowed("above 0, at most 1")] = 0.25
 
     @model_validator(mode="after")
-    def _one(self) -> "Slices":
-        given = [n for n in ("short_axis", "png", "nifti", "chaos") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise problem(f"{len(given)} sources; allowed: one of short_axis, png, nifti, chaos")
+    def _check_source(self) -> "Slices":
+        """Refuse several sources or none, and a training on neither images nor labels."""
+        count = sum(getattr(self, name) is not None for name in SOURCES)
+        if count != 1:
+            raise problem(f"{count} sources; allowed: one of {', '.join(SOURCES)}")
         if not (self.image or self.paired):
             raise problem("value false; nothing would be learnt; allowed: true", at=("image",))
         return self
 
 
 class StyleGanModel(Section):
-    """See factory.models.stylegan2.network.StyleGanConfig."""
+    """The networks; see factory.models.stylegan2.network.StyleGanConfig."""
 
     latent: Count = 512
     mapping_layers: Annotated[int, Field(ge=1, le=16), allowed("1 to 16")] = 8
@@ -93,8 +132,15 @@ class StyleGanModel(Section):
 
 
 class Augmentation(Section):
-    """ADA: which groups of transforms, which of them not, and how p is steered. fixed: a p that
-    stays; target: of r_t; kimg: over how many thousand images p would rise from 0 to 1."""
+    """Adaptive discriminator augmentation, whose probability p follows r_t.
+
+    Attributes:
+        groups: The groups of transforms.
+        without: Transforms of these groups that are not used.
+        target: The target of r_t.
+        kimg: Thousands of images in which p could rise from 0 to 1.
+        fixed: A constant p; by default p is adapted.
+    """
 
     groups: tuple[Annotated[Literal[GROUPS], one_of(GROUPS)], ...] = ("blit", "geometry")  # type: ignore[valid-type]
     without: tuple[Annotated[Literal[TRANSFORMS], one_of(TRANSFORMS)], ...] = ()  # type: ignore[valid-type]
@@ -104,8 +150,15 @@ class Augmentation(Section):
 
 
 class StyleGanLoss(Section):
-    """r1: γ, null for 0.0002 · resolution² / batch. Regularisations are lazy: every so many
-    steps. mixing: the chance of two styles in one image."""
+    """The losses; both regularisations are lazy.
+
+    Attributes:
+        r1: γ; by default 0.0002 · resolution² / batch.
+        r1_every: Steps between two R1 penalties.
+        path_length: The weight of the path length penalty.
+        path_length_every: Steps between two path length penalties.
+        mixing: The probability that an image mixes two styles.
+    """
 
     r1: Weight | None = None
     r1_every: Count = 16
@@ -115,9 +168,14 @@ class StyleGanLoss(Section):
 
 
 class Metrics(Section):
-    """Precision, recall, FID and KID of every snapshot, on so many generated slices from a seed
-    of their own. extractor: see factory.families.feature_extractors; figures of two cannot be
-    compared."""
+    """Precision, recall, FID and KID of each snapshot.
+
+    Attributes:
+        samples: Number of generated slices that are scored.
+        seed: The seed of these slices.
+        extractor: The extractor of features, see factory.families.feature_extractors. Scores from
+            different extractors cannot be compared.
+    """
 
     samples: Annotated[int, Field(ge=16, le=100_000), allowed("16 to 100000")] = 2000
     seed: Whole = 0
@@ -125,12 +183,24 @@ class Metrics(Section):
 
 
 class StyleGanTraining(Training):
-    """`factory train` for StyleGAN2-ADA. Lengths are counted in kimg, thousands of real images
-    shown to the discriminator. log_every, sample_every and checkpoint_every are steps.
+    """The training recipe of StyleGAN2-ADA.
 
-    ema_kimg: half-life of the averaged weights. snapshot_kimg: how often a model is written and
-    judged; the best by each metric are kept.
-    start: a model folder to go on from (transfer), whose widths must be the same.
+    Lengths are counted in kimg, thousands of real images that the discriminator has seen; log_every
+    and checkpoint_every are counted in steps. sample_every is not used, since each snapshot draws
+    samples.
+
+    Attributes:
+        slices: The slices to train on.
+        resolution: Pixels along a side.
+        model: The networks.
+        augmentation: The augmentation of what the discriminator sees.
+        loss: The losses.
+        metrics: The scores of the snapshots.
+        learning_rate: The learning rate of Adam.
+        kimg: The length of the training.
+        ema_kimg: The half-life of the averaged weights.
+        snapshot_kimg: The interval between two snapshots. The best by each score are kept.
+        start: A model folder to start from (transfer learning), of the same configuration.
     """
 
     family: Annotated[Literal["stylegan2"], one_of(("stylegan2",))]

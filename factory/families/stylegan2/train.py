@@ -1,38 +1,59 @@
-"""The StyleGAN2-ADA training loop (Karras et al. 2020, both papers): one straight line.
-
-Every random number is a function of (seed, step, purpose) for the global batch, of which each
-worker takes its rows: runs with 1 and with n workers, and resumed ones, see the same.
-"""
+"""The training loop of StyleGAN2-ADA (Karras et al. 2020, both papers)."""
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from factory.families.stylegan2.data import PlaneSampler
-from factory.families.stylegan2.losses import Losses, mean_over_workers
+from factory.families.stylegan2.losses import StyleGanLosses
 from factory.families.stylegan2.recipe import StyleGanTraining
-from factory.families.stylegan2.steps import build_lazy_adam, crosses_multiple, update_weights
-from factory.models.checkpoint import load_state, save_state
+from factory.families.stylegan2.steps import (
+    build_lazy_adam,
+    crosses_multiple,
+    descend,
+    mean_over_workers,
+)
 from factory.models.stylegan2.ada import AdaptiveP
 from factory.models.stylegan2.network import Discriminator, Generator, StyleGanConfig
 from factory.training.ema import update_ema
+from factory.training.loop import TrainingLoop
 from factory.training.run import Run
 
-PATH_DECAY = 0.01
-ADA_EVERY = 4
-EMA_SHARE = 10 / 32
-"""Half-life of the averaged weights in batches of a thousand, where the recipe names none."""
+ADA_INTERVAL = 4
+"""Steps between two changes of the augmentation probability p."""
+
+EMA_KIMG_PER_IMAGE = 10 / 32
+"""The half-life of the averaged weights in kimg for each image of a batch, if the recipe does not
+state it."""
 
 
-def build_networks(recipe: StyleGanTraining, config: StyleGanConfig) -> dict[str, nn.Module]:
-    """generator, discriminator and ema: the same weights on every worker."""
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a training.
+
+    Attributes:
+        generator: The generator that is trained.
+        discriminator: The discriminator that is trained.
+        ema: The generator with averaged weights.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    ema: Generator
+
+    def by_name(self) -> dict[str, nn.Module]:
+        """Return the networks by their names in a checkpoint."""
+        return dict(vars(self))
+
+
+def build_networks(recipe: StyleGanTraining, config: StyleGanConfig) -> Networks:
+    """Return networks with the same initial weights on every worker."""
     rng = torch.Generator().manual_seed(recipe.seed)
     generator, discriminator = Generator(config, rng), Discriminator(config, rng)
-    ema = copy.deepcopy(generator).requires_grad_(False).eval()
-    return {"generator": generator, "discriminator": discriminator, "ema": ema}
+    return Networks(generator, discriminator, copy.deepcopy(generator).requires_grad_(False).eval())
 
 
 def train(
@@ -40,92 +61,119 @@ def train(
     config: StyleGanConfig,
     sampler: PlaneSampler,
     run: Run,
-    started_from: nn.Module | None,
-    snapshot: Callable[[nn.Module, float], None],
+    start: nn.Module | None,
+    snapshot: Callable[[Generator, float], None],
 ) -> None:
-    """Train from where run.folder left off until recipe.kimg.
+    """Train from the checkpoint in the run's folder, if there is one.
 
-    started_from: a generator whose weights a fresh run begins with. snapshot: called by rank 0
-    with the averaged generator and the kimg it has seen, at the start too.
-    Raises TrainingDiverged at the first loss that is not finite.
+    The function is long, since it shows all steps of the method in one place. It writes
+    checkpoint.safetensors and losses.csv into the folder.
+
+    Args:
+        recipe: The training recipe.
+        config: The configuration of the networks.
+        sampler: Draws the training batches.
+        run: The worker's rank, device and folder.
+        start: A generator whose weights a new training starts from.
+        snapshot: Called by rank 0 with the averaged generator and the kimg it has seen, also at the
+            start.
+
+    Raises:
+        TrainingDiverged: A loss is not finite.
     """
-    modules = build_networks(recipe, config)
-    if started_from is not None:
-        for name in ("generator", "ema"):
-            modules[name].load_state_dict(started_from.state_dict())
-    for module in modules.values():
-        # Half as long again on CPUs otherwise.
-        module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    generator, discriminator, ema = modules["generator"], modules["discriminator"], modules["ema"]
-    loss, batch = recipe.loss, recipe.batch
-    r1_weight = loss.r1 if loss.r1 is not None else 0.0002 * config.resolution**2 / batch
-    optimisers = {
-        "optimiser_g": build_lazy_adam(generator, recipe.learning_rate, loss.path_length_every),
-        "optimiser_d": build_lazy_adam(discriminator, recipe.learning_rate, loss.r1_every),
-    }
-    ada = AdaptiveP(recipe.augmentation.target, recipe.augmentation.kimg * 1000, ADA_EVERY)
-    path_mean = torch.zeros((), device=run.device)
-    checkpoint = run.folder / "checkpoint.safetensors"
-    state: dict[str, Any] = {"step": 0, "hours": 0.0}
-    if checkpoint.exists():
-        state = load_state(checkpoint, modules, optimisers)
-        ada.load(state["ada"])
-        path_mean.fill_(state["path_mean"])
-        run.truncate_losses(state["step"] * batch)
-    step, hours_before = state["step"], state["hours"]
+    networks = place_networks(build_networks(recipe, config), start, run)
+    generator, discriminator, ema = networks.generator, networks.discriminator, networks.ema
+    options, batch, fixed_p = recipe.loss, recipe.batch, recipe.augmentation.fixed
+    optimiser_g = build_lazy_adam(generator, recipe.learning_rate, options.path_length_every)
+    optimiser_d = build_lazy_adam(discriminator, recipe.learning_rate, options.r1_every)
+    optimisers = {"optimiser_g": optimiser_g, "optimiser_d": optimiser_d}
+    criterion = StyleGanLosses(recipe, config, generator, discriminator, run)
+    ada = AdaptiveP(recipe.augmentation.target, recipe.augmentation.kimg * 1000, ADA_INTERVAL)
     total = max(1, round(recipe.kimg * 1000 / batch))
-    share = run.share(batch)
-    half_life = recipe.ema_kimg * 1000 if recipe.ema_kimg else batch * EMA_SHARE * 1000
-
-    def learn(of: str, module: nn.Module, value: Tensor) -> None:
-        optimisers[of].zero_grad()
-        value.backward()
-        update_weights(optimisers[of], module, run.world)
-
-    if run.rank == 0 and step == 0:
+    state = {"ada": ada.state(), "path_mean": 0.0}
+    loop = TrainingLoop(recipe, run, networks.by_name(), optimisers, total, state=state)
+    ada.load(loop.state["ada"])
+    criterion.path_mean.fill_(loop.state["path_mean"])
+    r1_weight = r1_penalty_weight(recipe)
+    if run.rank == 0 and loop.step == 0:
         snapshot(ema, 0.0)
-    while step < total:
-        real = sampler.batch(step, batch)
-        real_BCHW = real.channels[share].to(run.device)
-        known_B111 = real.known[share].to(run.device)
-        p = ada.p if recipe.augmentation.fixed is None else recipe.augmentation.fixed
-        of = Losses(recipe, config, generator, discriminator, run, step, p)
+
+    for step in loop.steps():
+        real_BCHW, labelled_B111 = load_batch(sampler, step, recipe, run)
+        p = ada.p if fixed_p is None else fixed_p
+        criterion.start_step(step, p)
 
         discriminator.requires_grad_(False)
-        losses = {"generator": of.generator_loss(known_B111)}
-        learn("optimiser_g", generator, losses["generator"])
-        if loss.path_length and step % loss.path_length_every == 0:
-            lengths = of.path_lengths()
-            path_mean.lerp_(mean_over_workers(lengths.detach().mean()), PATH_DECAY)
-            losses["path_length"] = (lengths - path_mean).square().mean()
-            weight = loss.path_length * loss.path_length_every
-            learn("optimiser_g", generator, losses["path_length"] * weight)
+        losses = {"generator": criterion.generator_loss(labelled_B111)}
+        descend(optimiser_g, generator, losses["generator"], run)
+        if options.path_length and step % options.path_length_every == 0:
+            losses["path_length"] = criterion.path_length_penalty()
+            weight = options.path_length * options.path_length_every
+            descend(optimiser_g, generator, losses["path_length"] * weight, run)
 
         discriminator.requires_grad_(True)
-        losses["discriminator"], sign = of.discriminator_loss(real_BCHW, known_B111)
-        learn("optimiser_d", discriminator, losses["discriminator"])
-        if recipe.augmentation.fixed is None:
+        losses["discriminator"], sign = criterion.discriminator_loss(real_BCHW, labelled_B111)
+        descend(optimiser_d, discriminator, losses["discriminator"], run)
+        if fixed_p is None:
             ada.update(float(mean_over_workers(sign)), batch)
-        if r1_weight and step % loss.r1_every == 0:
-            losses["r1"], nothing = of.r1(real_BCHW)
-            weight = r1_weight / 2 * loss.r1_every
-            learn("optimiser_d", discriminator, losses["r1"] * weight + nothing)
+        if r1_weight and step % options.r1_every == 0:
+            losses["r1"], zero = criterion.r1_penalty(real_BCHW)
+            weight = r1_weight / 2 * options.r1_every
+            descend(optimiser_d, discriminator, losses["r1"] * weight + zero, run)
+        update_ema(ema, generator, ema_decay(recipe, loop.step), copy_buffers=True)
 
-        step += 1
-        # The average may look back on a twentieth of what has been seen, no further.
-        decay = 0.5 ** (batch / max(min(half_life, step * batch * 0.05), 1e-8))
-        update_ema(ema, generator, decay, copy_buffers=True)
-        last = step == total
-        if step % recipe.log_every == 0 or last:
-            shown = {k: losses[k] for k in ("generator", "discriminator")}
-            values = run.mean_losses(shown, step)
-            values |= {"p": p, "r_t": ada.overfitting, "kimg": step * batch / 1000}
-            run.log(recipe.name, step * batch, total * batch, values)
-        if step % recipe.checkpoint_every == 0 or last:
-            run.mean_losses(losses, step)
-            if run.rank == 0:
-                plain = {"step": step, "hours": hours_before + run.hours(), "ada": ada.state(),
-                         "path_mean": float(path_mean)}  # fmt: skip
-                save_state(checkpoint, modules, optimisers, plain)
-        if run.rank == 0 and (crosses_multiple(step, batch, recipe.snapshot_kimg) or last):
-            snapshot(ema, step * batch / 1000)
+        kimg = loop.step * batch / 1000
+        if loop.is_due(recipe.log_every):
+            values = loop.mean_losses({k: losses[k] for k in ("generator", "discriminator")})
+            loop.log(values | {"p": p, "r_t": ada.overfitting, "kimg": kimg})
+        if loop.is_due(recipe.checkpoint_every):
+            loop.state |= {"ada": ada.state(), "path_mean": float(criterion.path_mean)}
+            loop.save(losses)
+        if run.rank == 0 and is_snapshot_due(loop, recipe):
+            snapshot(ema, kimg)
+
+
+def place_networks(networks: Networks, start: nn.Module | None, run: Run) -> Networks:
+    """Move networks to the worker's device, with the weights of `start` if it is given."""
+    if start is not None:
+        for generator in (networks.generator, networks.ema):
+            generator.load_state_dict(start.state_dict())
+    for module in networks.by_name().values():
+        # On CPUs, another memory format would take half as long again.
+        module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return networks
+
+
+def load_batch(
+    sampler: PlaneSampler, step: int, recipe: StyleGanTraining, run: Run
+) -> tuple[Tensor, Tensor]:
+    """Return this worker's share of a step's batch on its device.
+
+    Returns:
+        The channels (B, C, H, W), and 1 for slices with a label map (B, 1, 1, 1).
+    """
+    share, batch = run.share(recipe.batch), sampler.batch(step, recipe.batch)
+    return batch.channels[share].to(run.device), batch.is_labelled[share].to(run.device)
+
+
+def r1_penalty_weight(recipe: StyleGanTraining) -> float:
+    """Return γ, by default 0.0002 · resolution² / batch (the automatic configuration of ADA)."""
+    if recipe.loss.r1 is not None:
+        return recipe.loss.r1
+    return 0.0002 * float(recipe.resolution) ** 2 / recipe.batch
+
+
+def ema_decay(recipe: StyleGanTraining, step: int) -> float:
+    """Return the decay of the averaged weights after a number of steps.
+
+    Their half-life is at most a twentieth of the images seen so far.
+    """
+    batch = recipe.batch
+    half_life = recipe.ema_kimg * 1000 if recipe.ema_kimg else batch * EMA_KIMG_PER_IMAGE * 1000
+    return float(0.5 ** (batch / max(min(half_life, step * batch * 0.05), 1e-8)))
+
+
+def is_snapshot_due(loop: TrainingLoop, recipe: StyleGanTraining) -> bool:
+    """Return whether a snapshot is taken after the current step."""
+    is_last = loop.step == loop.total
+    return is_last or crosses_multiple(loop.step, recipe.batch, recipe.snapshot_kimg)

@@ -58,8 +58,9 @@ def train(
 ) -> None:
     """Train from the checkpoint in the run's folder, if there is one.
 
-    Writes checkpoint.safetensors, losses.csv, samples/ and the averaged generator at the start, in
-    the middle and at the end (start, middle and end.safetensors) into the folder.
+    The function is long, since it shows all steps of the method in one place. It writes
+    checkpoint.safetensors, losses.csv, samples/ and the averaged generator at the start, in the
+    middle and at the end (start, middle and end.safetensors) into the folder.
 
     Args:
         recipe: The training recipe.

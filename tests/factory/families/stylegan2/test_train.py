@@ -21,7 +21,7 @@ from factory.families.stylegan2.data import (
     Batch,
     PlaneSampler,
     find_label_table,
-    read_planes,
+    read_recipe_planes,
     split_by_subject,
 )
 from factory.families.stylegan2.inference import LatentSampler
@@ -87,7 +87,9 @@ def recipe(pictures: Path, tmp_path: Path) -> Recipe:
 
 
 def train_in(folder: Path, spec: StyleGanTraining, run: Run | None = None) -> None:
-    planes, _ = split_by_subject(read_planes(spec.slices, spec.resolution), spec.slices.hold_out)
+    planes, _ = split_by_subject(
+        read_recipe_planes(spec.slices, spec.resolution), spec.slices.hold_out
+    )
     table = find_label_table(spec.slices, planes)
     labels = len(table.names) if table else 0
     config = network_config(spec, planes, labels)
@@ -100,8 +102,8 @@ def losses(folder: Path) -> np.ndarray:
 
 
 def weights(folder: Path, spec: StyleGanTraining) -> dict[str, torch.Tensor]:
-    planes = read_planes(spec.slices, spec.resolution)
-    modules = build_networks(spec, network_config(spec, planes, 3))
+    planes = read_recipe_planes(spec.slices, spec.resolution)
+    modules = build_networks(spec, network_config(spec, planes, 3)).by_name()
     load_state(folder / "checkpoint.safetensors", modules, {})
     return {f"{n}/{k}": v for n, m in modules.items() for k, v in m.state_dict().items()}
 
@@ -142,12 +144,12 @@ def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: P
 
 def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
     spec = recipe("log_every=1", "checkpoint_every=1").spec
-    planes = read_planes(spec.slices, 8)
+    planes = read_recipe_planes(spec.slices, 8)
 
     class Spoilt(PlaneSampler):
         def batch(self, step: int, size: int) -> Batch:
-            whole = super().batch(step, size)
-            return Batch(whole.channels * (torch.nan if step == 3 else 1), whole.known)
+            batch = super().batch(step, size)
+            return Batch(batch.channels * (torch.nan if step == 3 else 1), batch.is_labelled)
 
     sampler = Spoilt(planes, 3, spec.slices, 1)
     with pytest.raises(TrainingDiverged, match=r"step 4: loss discriminator is nan"):
@@ -170,24 +172,24 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
     assert rows["held_out"]["real"] == 4
     assert all(0 <= row["recall"] <= 1 for row in rows.values())
     assert str(tmp_path) not in json.dumps(card)
-    own = tmp_path / "stylegan2"
-    assert pd.read_csv(own / "scores.csv")["kimg"].tolist() == [0, 0.02, 0.032]
-    best = json.loads((own / "best.json").read_text())
-    kept = {path.name for path in (own / "snapshots").iterdir()}
-    assert kept == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
+    run_folder = tmp_path / "stylegan2"
+    assert pd.read_csv(run_folder / "scores.csv")["kimg"].tolist() == [0, 0.02, 0.032]
+    best = json.loads((run_folder / "best.json").read_text())
+    snapshots = {path.name for path in (run_folder / "snapshots").iterdir()}
+    assert snapshots == {f"kimg-{kimg:08.2f}" for kimg in {*best.values(), 0.032}}
     assert training["kimg"] == best["fid"]
-    for snapshot in kept:  # a snapshot is a model to render with, as the exported one is
-        assert LatentSampler(str(own / "snapshots" / snapshot)).table.names == tuple(
+    for snapshot in snapshots:  # a snapshot is a model to render with, as the exported one is
+        assert LatentSampler(str(run_folder / "snapshots" / snapshot)).table.names == tuple(
             card["label_table"]["names"]
         )
-    assert len(list((own / "samples").glob("*.png"))) == 3
-    assert "32/32 images" in (own / "progress.log").read_text()
+    assert len(list((run_folder / "samples").glob("*.png"))) == 3
+    assert "32/32 images" in (run_folder / "progress.log").read_text()
     for name in ("neighbours.png", "scores.png"):
-        assert (own / name).stat().st_size > 1000
+        assert (run_folder / name).stat().st_size > 1000
     config = StyleGanConfig(**card["config"])
-    again = load_start(folder, config, build_networks(recipe().spec, config)["ema"])
+    again = load_start(folder, config, build_networks(recipe().spec, config).ema)
     assert not torch.equal(
-        again.synthesis.constant, build_networks(recipe().spec, config)["ema"].synthesis.constant
+        again.synthesis.constant, build_networks(recipe().spec, config).ema.synthesis.constant
     )
     with pytest.raises(RecipeError, match=r"start: .* has latent 4, the recipe 6"):
         load_start(folder, replace(config, latent=6), again)
@@ -206,22 +208,22 @@ def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
 
 def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
     spec = recipe().spec
-    planes = read_planes(spec.slices, 8)
+    planes = read_recipe_planes(spec.slices, 8)
     sampler = PlaneSampler(planes, 3, spec.slices, 1)
     batch = sampler.batch(0, 64)
-    unknown = batch.known[:, 0, 0, 0] == 0
-    assert unknown.any()
-    assert (batch.channels[unknown, 1:] == 0).all()
+    without_labels = batch.is_labelled[:, 0, 0, 0] == 0
+    assert without_labels.any()
+    assert (batch.channels[without_labels, 1:] == 0).all()
     scale = spec.slices.label_scale
-    assert set(batch.channels[~unknown, 1:].unique().tolist()) == {-scale, scale}
-    shown = channel_mask(batch.known, network_config(spec, planes, 3))
-    assert shown[:, 0].all()
-    assert torch.equal(shown[:, 1] == 0, unknown[:, None, None])
+    assert set(batch.channels[~without_labels, 1:].unique().tolist()) == {-scale, scale}
+    mask = channel_mask(batch.is_labelled, network_config(spec, planes, 3))
+    assert mask[:, 0].all()
+    assert torch.equal(mask[:, 1] == 0, without_labels[:, None, None])
 
 
 def test_mirroring_doubles_the_set(recipe: Recipe) -> None:
     plain, mirrored = (
-        PlaneSampler(read_planes(part, 8), 3, part, 1)
+        PlaneSampler(read_recipe_planes(part, 8), 3, part, 1)
         for part in (recipe(f"slices.mirror={on}").spec.slices for on in ("false", "true"))
     )
     assert len(mirrored) == 2 * len(plain)
@@ -269,10 +271,10 @@ def test_what_a_recipe_cannot_say_is_one_line(recipe: Recipe, override: str, mes
 def test_what_cannot_be_trained_is_one_line(
     recipe: Recipe, tmp_path: Path, overrides: tuple[str, ...], message: str
 ) -> None:
-    def tried() -> None:
+    def check_and_train() -> None:
         spec = recipe(*overrides).spec
         FAMILY.job.check(spec)
         FAMILY.job.work(spec, "stylegan2", Run(tmp_path / "x"))
 
     with pytest.raises(RecipeError, match=message):
-        tried()
+        check_and_train()

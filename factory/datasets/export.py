@@ -92,7 +92,7 @@ class ExportReport:
         ]
 
 
-def export_dataset(
+def export_dataset(  # noqa: PLR0913
     path: str,
     to: str,
     output: str | None = None,

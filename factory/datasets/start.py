@@ -26,7 +26,9 @@ def start_dataset(
         plan: The plan of the recipe.
         networks: The models that the recipe uses.
         device: The device that renders.
-        overwrite, append, allow_mixed: As in `RenderOptions`.
+        overwrite: As in `RenderOptions`.
+        append: As in `RenderOptions`.
+        allow_mixed: As in `RenderOptions`.
 
     Returns:
         The dataset to write, and the plan with the shards that are already finished.

@@ -8,7 +8,7 @@ from factory.lookup import find_recipe
 from factory.results import EvaluateReport
 
 
-def score_dataset(
+def score_dataset(  # noqa: PLR0913
     dataset: str,
     real: str,
     overrides: Sequence[str] = (),

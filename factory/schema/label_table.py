@@ -103,7 +103,8 @@ def map_to_base_labels(label: np.ndarray, labels: Labels, base: LabelTable) -> n
     if not labels:
         return label
     values = [*range(len(base.names)), *(base.index(more.looks_like) for more in labels)]
-    return np.array(values, label.dtype)[label]
+    mapped: np.ndarray = np.array(values, label.dtype)[label]
+    return mapped
 
 
 def map_by_name(label: np.ndarray, subject_table: LabelTable, other: tuple[str, ...]) -> np.ndarray:
@@ -118,4 +119,5 @@ def map_by_name(label: np.ndarray, subject_table: LabelTable, other: tuple[str, 
     if subject_table.names == other[: len(subject_table.names)]:
         return label
     values = [other.index(name) if name in other else 0 for name in subject_table.names]
-    return np.array(values, np.uint8 if len(other) <= 256 else np.uint16)[label]
+    mapped: np.ndarray = np.array(values, np.uint8 if len(other) <= 256 else np.uint16)[label]
+    return mapped

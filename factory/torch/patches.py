@@ -36,7 +36,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
     An item of a missing or damaged sample raises DatasetError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         datasets: Source | Sequence[Source],
         patch: int | Sequence[int] = 96,

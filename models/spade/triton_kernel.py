@@ -12,8 +12,8 @@ ELEMENTS = 2048
 """Number of values that one program of the kernel writes."""
 
 
-@triton.jit
-def kernel(  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]
+def kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     x, rows, index, out, pixels, slope,
     C: tl.constexpr, WIDE: tl.constexpr, AT_A_TIME: tl.constexpr, INDEXED: tl.constexpr,
 ):  # fmt: skip

@@ -53,6 +53,7 @@ class _Spread(torch.autograd.Function):
     def forward(ctx: Any, gradient: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
         ctx.save_for_backward(grid)
         like = gradient.new_zeros(shape)
+        spread: Tensor
         spread, _ = torch.ops.aten.grid_sampler_2d_backward(
             gradient.contiguous(), like, grid, 0, 2, False, [True, False]
         )

@@ -201,7 +201,8 @@ def apply_mapping(values: np.ndarray, mapping: str | LabelMapping, path: Path) -
         return indices[np.searchsorted(present, values)]
     lookup = np.zeros(present[-1] + 1, table.dtype)
     lookup[present] = indices
-    return lookup[values]
+    label: np.ndarray = lookup[values]
+    return label
 
 
 def _unknown_values(path: Path, unknown: list[int], resolved: Mapping[int, str]) -> str:

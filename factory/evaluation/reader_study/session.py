@@ -68,7 +68,7 @@ class ReaderSession:
         serve(app, self.listener)
 
 
-def start_session(
+def start_session(  # noqa: PLR0913
     dataset: str,
     real: str,
     *,

@@ -36,7 +36,7 @@ REACH_VOXELS = 1.5
 JACOBIAN_MIN = 0.05
 
 
-def deform(
+def deform(  # noqa: PLR0913
     label: np.ndarray,
     spacing: Spacing,
     table: LabelTable,

@@ -21,7 +21,7 @@ EDGE_MM = 1.5
 """Depth at which a lesion has its full intensity."""
 
 
-def lesion(
+def lesion(  # noqa: PLR0913
     label: np.ndarray,
     spacing: Spacing,
     table: LabelTable,

@@ -29,7 +29,7 @@ FORBIDDEN_COUNTS: dict[str, int] = {
     "factory.acquisition": 1,
     "factory.evaluation": 1,
     "factory.execution": 2,
-    "factory.families": 97,
+    "factory.families": 6,
     "factory.metrics": 2,
     "storage.subjects": 2,
 }

@@ -23,7 +23,9 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def box_with_margin(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """Return the box of a mask, enlarged on every side but not beyond the array.
+    """Return the box of a mask, enlarged on every side.
+
+    Starts are clipped to 0. Ends may lie beyond the array, where slicing ignores the excess.
 
     Args:
         mask: bool [z, y, x].

@@ -78,8 +78,8 @@ def paired_scores(
     """
     a, b = comparable_pair(synthetic, real, label, in_real_units)
     inside = image_scores(a, b, label > 0)
-    whole = image_scores(a, b, np.ones(label.shape, bool))
-    return {**inside, **{f"whole_{name}": value for name, value in whole.items()}}
+    everywhere = image_scores(a, b, np.ones(label.shape, bool))
+    return {**inside, **{f"whole_{name}": value for name, value in everywhere.items()}}
 
 
 def slice_scores(

@@ -1,4 +1,4 @@
-"""The deformation score: nothing for nothing, and what was done is found again."""
+"""The deformation score: 0 for equal planes, and the right value for a known deformation."""
 
 import numpy as np
 import pytest
@@ -28,22 +28,22 @@ def brain() -> np.ndarray:
 
 
 def warped(image: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """image at each pixel's place plus field (rows, columns, 2), columns first."""
+    """Resample an image at each pixel plus field [row, column, 2], columns first."""
     at = [np.indices(image.shape)[0] + field[..., 1], np.indices(image.shape)[1] + field[..., 0]]
     return ndimage.map_coordinates(image, at, order=3, mode="nearest").astype(np.float32)
 
 
-def test_a_plane_to_itself_is_nothing() -> None:
+def test_a_plane_and_itself_have_score_0() -> None:
     assert deformation_score(brain(), brain(), BRAIN) < 1e-6
 
 
-def test_a_known_deformation_is_found_again() -> None:
+def test_a_known_deformation_is_recovered() -> None:
     waves = 2 * np.sin(COLUMNS / 9), 1.5 * np.cos(ROWS / 8)
     field = np.stack(waves, axis=-1)
     target = warped(brain(), field)
-    found = displacement_field(brain(), target, spacing=12)
+    recovered = displacement_field(brain(), target, spacing=12)
     inside = ndimage.binary_erosion(BRAIN, iterations=4)
-    assert np.abs(found - field)[inside].mean() < 0.25  # pixels; the waves move up to 2.5
+    assert np.abs(recovered - field)[inside].mean() < 0.25  # pixels; the waves move up to 2.5
     true = mean_area_change(field, inside)
     assert deformation_score(brain(), target, inside, spacing=12) == pytest.approx(true, rel=0.15)
 
@@ -56,12 +56,12 @@ def test_a_change_of_area_is_scored_as_its_determinant() -> None:
     assert mean_area_change(np.ones((SIDE, SIDE, 2)), BRAIN) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_same_score_again() -> None:
+def test_the_score_is_deterministic() -> None:
     other = warped(brain(), np.stack([np.sin(ROWS / 7), np.sin(COLUMNS / 7)], axis=-1))
     assert deformation_score(brain(), other, BRAIN) == deformation_score(brain(), other, BRAIN)
 
 
-def test_a_head_is_compared_as_it_lies() -> None:
+def test_a_head_is_flipped_like_the_reference_before_it_is_compared() -> None:
     for turned in (brain()[::-1], brain()[:, ::-1], brain()[::-1, ::-1]):
         assert np.array_equal(orient_like(turned, brain()), brain())
     scores = deformation_scores([brain()[::-1], brain()], [(brain(), BRAIN)])
@@ -69,7 +69,7 @@ def test_a_head_is_compared_as_it_lies() -> None:
     assert scores.max() < 1e-6
 
 
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_unsuitable_planes_are_refused() -> None:
     with pytest.raises(ValueError, match="two of one shape"):
         deformation_score(brain(), brain()[1:], BRAIN)
     with pytest.raises(ValueError, match="not finite"):

@@ -1,4 +1,4 @@
-"""Overlap, volume error and surface distances, against shapes whose answers are known."""
+"""Overlap, volume error and surface distances of shapes whose values are known."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def box(z: slice, y: slice = slice(4, 12), x: slice = slice(4, 12)) -> np.ndarra
     return mask
 
 
-def test_a_box_and_the_same_box_two_slices_longer() -> None:
+def test_a_box_and_a_box_two_slices_longer() -> None:
     short, long = box(slice(4, 10)), box(slice(4, 12))
     assert dice(short, long) == pytest.approx(12 / 14)
     assert volume_error(long, short) == pytest.approx(1 / 3)
@@ -34,14 +34,14 @@ def test_a_box_and_the_same_box_two_slices_longer() -> None:
     assert of_short.max() == pytest.approx(min(3 * 1.0, 3 * 0.5, 4.0))
 
 
-def test_parallel_planes_lie_as_far_apart_as_their_spacing_says() -> None:
-    whole = slice(0, 16)
-    a, b = box(slice(3, 4), whole, whole), box(slice(8, 9), whole, whole)
+def test_the_distance_of_parallel_planes_is_in_mm() -> None:
+    full = slice(0, 16)
+    a, b = box(slice(3, 4), full, full), box(slice(8, 9), full, full)
     assert mean_surface_mm(a, b, SPACING) == pytest.approx(10.0)
     assert hausdorff_95_mm(a, b, SPACING) == pytest.approx(10.0)
 
 
-def test_one_stray_voxel_in_hundreds_is_not_the_hausdorff_95() -> None:
+def test_one_stray_voxel_does_not_change_the_hausdorff_95() -> None:
     a = box(slice(2, 12))
     b = a.copy()
     b[15, 15, 15] = True
@@ -49,7 +49,7 @@ def test_one_stray_voxel_in_hundreds_is_not_the_hausdorff_95() -> None:
     assert surface_distances(a, b, SPACING)[1].max() > 6
 
 
-def test_what_is_not_there_has_no_value() -> None:
+def test_measures_of_missing_structures_are_nan() -> None:
     some, none = box(slice(4, 8)), np.zeros((16, 16, 16), bool)
     assert np.isnan(dice(none, none))
     assert dice(some, none) == 0
@@ -61,7 +61,7 @@ def test_what_is_not_there_has_no_value() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(masks, masks)
-def test_distances_know_no_order_and_are_0_for_equals(a: np.ndarray, b: np.ndarray) -> None:
+def test_distances_are_symmetric_and_0_for_equal_masks(a: np.ndarray, b: np.ndarray) -> None:
     for measure in (mean_surface_mm, hausdorff_95_mm):
         np.testing.assert_allclose(measure(a, b, SPACING), measure(b, a, SPACING), rtol=1e-6)
         assert not a.any() or measure(a, a, SPACING) == 0

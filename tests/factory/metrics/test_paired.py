@@ -27,7 +27,7 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
     return image.astype(np.float32), label
 
 
-def test_an_image_is_itself_whatever_its_units(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_an_image_in_other_units_has_perfect_scores(pair: tuple[np.ndarray, np.ndarray]) -> None:
     image, label = pair
     scores = paired_scores(image * 7, image, label)
     assert scores["ssim"] == pytest.approx(1)
@@ -36,7 +36,7 @@ def test_an_image_is_itself_whatever_its_units(pair: tuple[np.ndarray, np.ndarra
     assert scores["mse"] == pytest.approx(0, abs=1e-12)
 
 
-def test_noise_lowers_every_score_and_the_background_flatters(
+def test_noise_lowers_every_score_and_the_background_raises_ssim(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
     image, label = pair
@@ -60,7 +60,7 @@ def test_class_means_are_means_over_all_subjects(pair: tuple[np.ndarray, np.ndar
     assert np.isnan(means[3])
 
 
-def test_flicker_sees_the_axis_that_slices_are_stacked_on(
+def test_flicker_is_measured_along_the_stacking_axis(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
     _, label = pair
@@ -70,7 +70,7 @@ def test_flicker_sees_the_axis_that_slices_are_stacked_on(
     assert flicker(striped, label, 2) == pytest.approx(flicker(smooth, label, 2), abs=0.02)
 
 
-def test_mutual_information_of_itself_is_entropy_and_of_strangers_next_to_nothing() -> None:
+def test_mutual_information_with_itself_is_the_entropy_and_of_independent_values_small() -> None:
     rng = np.random.Generator(np.random.Philox(key=3))
     four = rng.choice([0.1, 0.3, 0.6, 0.9], 40_000)
     assert mutual_information(four, four) == pytest.approx(np.log(4), abs=1e-3)
@@ -79,7 +79,7 @@ def test_mutual_information_of_itself_is_entropy_and_of_strangers_next_to_nothin
     assert mutual_information(four, rng.permutation(four)) == pytest.approx(bias, abs=3 * bias)
 
 
-def test_what_changes_in_one_direction_is_seen_in_slices_of_the_others(
+def test_changes_between_axial_slices_lower_the_scores_of_other_orientations(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """A gain that differs from one axial slice to the next leaves axial correlations alone."""
@@ -91,7 +91,7 @@ def test_what_changes_in_one_direction_is_seen_in_slices_of_the_others(
     assert set(scores["axial"]) == set(SCORES)
 
 
-def test_a_constant_image_and_a_thin_stack_leave_out_what_they_must(
+def test_undefined_scores_of_a_constant_image_and_a_thin_stack_are_nan(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
     image, label = pair

@@ -1,4 +1,4 @@
-"""Anatomies between anatomies: endpoints, numbers of slices, and spacing."""
+"""Interpolated anatomies: their ends, numbers of slices, and spacing."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from factory.storage.subjects.types import Subject
 
 
 def model(folder: Path, shape: tuple[int, ...]) -> LabelVaeCodec:
-    """Untrained weights: what is tested is what becomes of codes, not of hearts."""
+    """Save and load a model with untrained weights, since only the handling of codes is tested."""
     config = {"labels": 4, "shape": list(shape), "latent": 6, "width": 4, "most": 8}
     torch.manual_seed(0)
     vae = LabelVae(LabelVaeConfig(**config))
@@ -40,36 +40,36 @@ def pair(hearts: Path) -> tuple[Subject, Subject]:
     return first, last
 
 
-def test_slices_within_span_what_they_spanned() -> None:
+def test_resampled_slices_have_the_extent_of_the_original_ones() -> None:
     assert resampled_spacing_mm(8.0, 9, 32) == pytest.approx(8 * 8 / 31)
     assert resampled_spacing_mm(10.0, 10, 10) == 10
     assert resampled_spacing_mm(8.0, 1, 1) == 8
 
 
-def test_within_a_subject_the_ends_are_its_own_reconstructions(
+def test_the_ends_within_a_subject_are_its_reconstructed_slices(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
     for method in ("linear", "spherical"):
-        made = interpolate_within(latents, pair[0], 13, method)
-        own = latents.decode(latents.encode(subject_maps(pair[0], (32, 32))))
-        assert made.label.shape == (13, 32, 32)
-        assert np.array_equal(made.label[0], own[0])
-        assert np.array_equal(made.label[-1], own[-1])
+        interpolated = interpolate_within(latents, pair[0], 13, method)
+        reconstruction = latents.decode(latents.encode(subject_maps(pair[0], (32, 32))))
+        assert interpolated.label.shape == (13, 32, 32)
+        assert np.array_equal(interpolated.label[0], reconstruction[0])
+        assert np.array_equal(interpolated.label[-1], reconstruction[-1])
         slices = int(np.ptp(np.flatnonzero(pair[0].label.any(axis=(1, 2))))) + 1
-        assert made.grid.spacing == pytest.approx(((slices - 1) * 8 / 12, 3, 3))
+        assert interpolated.grid.spacing == pytest.approx(((slices - 1) * 8 / 12, 3, 3))
 
 
-def test_as_many_slices_as_there_are_give_every_reconstruction(
+def test_the_original_number_of_slices_gives_all_reconstructions(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
     real = subject_maps(pair[0], (32, 32))
-    own = latents.decode(latents.encode(real))
-    assert np.array_equal(interpolate_within(latents, pair[0], len(real)).label, own)
+    reconstruction = latents.decode(latents.encode(real))
+    assert np.array_equal(interpolate_within(latents, pair[0], len(real)).label, reconstruction)
 
 
-def test_between_subjects_steps_lead_from_one_to_the_other(
+def test_steps_between_subjects_lead_from_one_to_the_other(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
@@ -86,7 +86,7 @@ def test_between_subjects_steps_lead_from_one_to_the_other(
     assert (back[-1].label != steps[-1].label).mean() > 0.01
 
 
-def test_between_a_subject_and_itself_nothing_changes(
+def test_steps_between_a_subject_and_itself_are_the_subject(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (32, 32))
@@ -100,19 +100,19 @@ def test_a_volume_vae_interpolates_whole_hearts(
     tmp_path: Path, pair: tuple[Subject, Subject]
 ) -> None:
     latents = model(tmp_path, (8, 32, 32))
-    own = latents.decode(latents.encode(subject_maps(pair[0], (8, 32, 32))))
-    assert np.array_equal(interpolate_within(latents, pair[0], 8).label, as_volume(own))
+    reconstruction = latents.decode(latents.encode(subject_maps(pair[0], (8, 32, 32))))
+    assert np.array_equal(interpolate_within(latents, pair[0], 8).label, as_volume(reconstruction))
     [step] = interpolate_between(latents, *pair, steps=1, slices=8)
     assert step.label.shape == (8, 32, 32)
 
 
-def test_draws_from_the_prior_are_the_seeds(tmp_path: Path) -> None:
+def test_samples_from_the_prior_depend_on_the_seed(tmp_path: Path) -> None:
     latents = model(tmp_path, (32, 32))
     assert np.array_equal(latents.draw_from_prior(5, 1), latents.draw_from_prior(5, 1))
     assert not np.array_equal(latents.draw_from_prior(5, 1), latents.draw_from_prior(5, 2))
 
 
-def test_equalised_stacks_keep_their_ends_and_their_slices() -> None:
+def test_resampled_stacks_contain_the_original_slices() -> None:
     label = np.zeros((3, 4, 4), np.uint8)
     label[0], label[1], label[2] = 1, 2, 3
     more = resample_slices(label, 5, 4)
@@ -127,7 +127,7 @@ def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:
         LabelVaeCodec(tmp_path, torch.device("cpu"))
 
 
-def test_dice_is_twice_the_overlap_over_both() -> None:
+def test_dice_is_twice_the_overlap_divided_by_both_sizes() -> None:
     a, b = np.array([1, 1, 1, 0, 2]), np.array([1, 0, 0, 0, 2])
     assert [label_dice(a, b, v) for v in (1, 2)] == [pytest.approx(2 / 4), 1]
     assert np.isnan(label_dice(a, b, 3))

@@ -1,4 +1,4 @@
-"""The label VAE's training on small made-up hearts: workers, resuming, NaN, what the card says."""
+"""The training of the label VAE on small synthetic hearts: workers, resuming, NaN, the card."""
 
 import json
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
     work(settings, Run(Path(folder) / "vae", rank, 2, torch.device("cpu")))
 
 
-def test_two_workers_have_the_losses_of_one(
+def test_two_workers_have_the_same_losses_as_one(
     recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
 ) -> None:
     one = tmp_path / "one"
@@ -87,16 +87,16 @@ def die_at_48_images(settings: dict[str, Any], folder: Path) -> None:
     work(settings, Mortal(folder / "vae", dies_at=48))
 
 
-def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
-    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
-    work(config(recipe, undisturbed), Run(undisturbed / "vae"))
+def test_a_killed_training_resumes_with_identical_results(recipe: Recipe, tmp_path: Path) -> None:
+    uninterrupted, resumed = tmp_path / "a", tmp_path / "b"
+    work(config(recipe, uninterrupted), Run(uninterrupted / "vae"))
     killed(die_at_48_images, config(recipe, resumed), resumed)
     work(config(recipe, resumed), Run(resumed / "vae"))
 
-    np.testing.assert_array_equal(losses(undisturbed / "vae"), losses(resumed / "vae"))
+    np.testing.assert_array_equal(losses(uninterrupted / "vae"), losses(resumed / "vae"))
     for name, key in (("checkpoint", "vae"), ("checkpoint", "ema"), ("best", "ema")):
         states = []
-        for folder in (undisturbed, resumed):
+        for folder in (uninterrupted, resumed):
             model = build_network(recipe().spec, 4)
             load_state(folder / "vae" / f"{name}.safetensors", {key: model}, {})
             states.append(model.state_dict())
@@ -131,7 +131,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
     assert load_state(tmp_path / "vae" / "checkpoint.safetensors", {}, {})["step"] == 3
 
 
-def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_command_trains_scores_and_writes_the_card(recipe: Recipe, tmp_path: Path) -> None:
     changes = ("steps=60", "sample_every=30", "loss.anneal=1")
     folder = launch.train(recipe(*changes), RunOptions(serial=True))
     card = read_card(folder)
@@ -148,28 +148,28 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
         assert (tmp_path / file).stat().st_size > 1000
 
 
-def test_a_volume_vae_trains_by_configuration_alone(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_shape_alone_selects_a_vae_of_volumes(recipe: Recipe, tmp_path: Path) -> None:
     work(config(recipe, tmp_path, "shape=[8, 32, 32]", "steps=4"), Run(tmp_path / "vae"))
     assert np.isfinite(losses(tmp_path / "vae")).all()
 
 
-def test_a_training_that_no_longer_learns_ends_early(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_training_whose_loss_no_longer_falls_ends_early(recipe: Recipe, tmp_path: Path) -> None:
     still = ("learning_rate=1e-9", "ema=0", "patience=2", "log_every=1", "loss.anneal=0")
     work(config(recipe, tmp_path, *still), Run(tmp_path / "vae"))
     assert load_state(tmp_path / "vae" / "checkpoint.safetensors", {}, {})["step"] < 20
 
 
-def test_phases_of_a_person_are_held_out_together_or_refused(recipe: Recipe) -> None:
+def test_one_phase_of_a_person_cannot_be_held_out_alone(recipe: Recipe) -> None:
     with pytest.raises(RecipeError, match="'P0-ED' is not in"):
         launch.train(recipe("subjects.hold_out=[P0-ED]"), RunOptions(serial=True))
 
 
-def test_the_kl_is_annealed(recipe: Recipe) -> None:
+def test_the_weight_of_the_kl_divergence_rises_linearly(recipe: Recipe) -> None:
     spec = recipe("steps=100", "loss={beta: 3, anneal: 0.5}").spec
     assert [kl_weight(s, spec) for s in (0, 25, 50, 99)] == pytest.approx([0, 1.5, 3, 3])
 
 
-def test_what_is_augmented_moves_in_its_planes_and_keeps_its_labels(hearts: Path) -> None:
+def test_augmentation_moves_label_maps_in_plane_and_adds_no_labels(hearts: Path) -> None:
     label = subject_maps(load_subject(list_short_axis_subjects(hearts)[0], 3.0), (8, 32, 32))[0]
     rng = np.random.Generator(np.random.Philox(key=1))
     assert np.array_equal(transform_in_plane(label, Augment(), rng), label)

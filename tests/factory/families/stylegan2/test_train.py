@@ -1,4 +1,4 @@
-"""StyleGAN2-ADA's training on small pictures: workers, resuming, NaN, snapshots, the card."""
+"""The training of StyleGAN2-ADA on small pictures: workers, resuming, NaN, snapshots, the card."""
 
 import json
 from collections.abc import Callable
@@ -112,10 +112,10 @@ def on_one_of_two(rank: int, folder: str, spec: StyleGanTraining) -> None:
     train_in(Path(folder), spec, Run(Path(folder), rank, 2, torch.device("cpu")))
 
 
-def test_two_workers_have_the_losses_of_one(
+def test_two_workers_have_the_same_losses_as_one(
     recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
 ) -> None:
-    """r_t, the groups of the minibatch deviation and path lengths are the global batch's."""
+    """Check also r_t, the groups of the minibatch deviation and the path lengths."""
     spec = recipe("log_every=1", "kimg=0.024").spec
     train_in(tmp_path / "one", spec)
     two = two_workers(on_one_of_two, spec)
@@ -129,15 +129,15 @@ def die_at_28_images(folder: Path, spec: StyleGanTraining) -> None:
     train_in(folder, spec, Mortal(folder, dies_at=28))
 
 
-def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_with_identical_results(recipe: Recipe, tmp_path: Path) -> None:
     spec = recipe().spec
-    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
-    train_in(undisturbed, spec)
+    uninterrupted, resumed = tmp_path / "a", tmp_path / "b"
+    train_in(uninterrupted, spec)
     killed(die_at_28_images, resumed, spec)
     assert load_state(resumed / "checkpoint.safetensors", {}, {})["step"] == 5
     train_in(resumed, spec)
-    np.testing.assert_array_equal(losses(undisturbed), losses(resumed))
-    states = [weights(folder, spec) for folder in (undisturbed, resumed)]
+    np.testing.assert_array_equal(losses(uninterrupted), losses(resumed))
+    states = [weights(folder, spec) for folder in (uninterrupted, resumed)]
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], rtol=0, atol=0)
 
@@ -157,7 +157,7 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_pat
     assert load_state(tmp_path / "checkpoint.safetensors", {}, {})["step"] == 3
 
 
-def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_command_trains_scores_and_writes_the_card(recipe: Recipe, tmp_path: Path) -> None:
     folder = launch.train(recipe("kimg=0.032"), RunOptions(serial=True))
     card = read_card(folder)
     training = card["training"]
@@ -195,7 +195,7 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
         load_start(folder, replace(config, latent=6), again)
 
 
-def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
+def test_only_slices_with_a_label_map_are_used_to_train_label_maps_alone(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     folder = launch.train(
@@ -206,7 +206,7 @@ def test_label_maps_alone_are_learnt_from_the_slices_that_have_one(
     assert card["training"]["slices"] == 15
 
 
-def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
+def test_label_channels_of_a_slice_without_labels_are_masked(recipe: Recipe) -> None:
     spec = recipe().spec
     planes = read_recipe_planes(spec.slices, 8)
     sampler = PlaneSampler(planes, 3, spec.slices, 1)
@@ -223,19 +223,19 @@ def test_a_slice_without_labels_trains_its_image_alone(recipe: Recipe) -> None:
 
 def test_mirroring_doubles_the_set(recipe: Recipe) -> None:
     plain, mirrored = (
-        PlaneSampler(read_recipe_planes(part, 8), 3, part, 1)
-        for part in (recipe(f"slices.mirror={on}").spec.slices for on in ("false", "true"))
+        PlaneSampler(read_recipe_planes(section, 8), 3, section, 1)
+        for section in (recipe(f"slices.mirror={on}").spec.slices for on in ("false", "true"))
     )
     assert len(mirrored) == 2 * len(plain)
     assert torch.equal(mirrored.images[len(plain) :], plain.images.flip(-1))
 
 
-def test_a_start_of_p_is_not_steered_where_it_is_fixed(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_fixed_augmentation_probability_stays(recipe: Recipe, tmp_path: Path) -> None:
     train_in(tmp_path, recipe("augmentation.fixed=0.5", "kimg=0.016").spec)
     assert set(losses(tmp_path)[:, 3]) == {0.5}
 
 
-def test_snapshots_fall_on_multiples() -> None:
+def test_snapshots_are_taken_at_multiples_of_the_interval() -> None:
     steps = [step for step in range(1, 26) if crosses_multiple(step, 4, 0.02)]
     assert steps == [5, 10, 15, 20, 25]
     assert [step for step in range(1, 10) if crosses_multiple(step, 8, 0.02)] == [3, 5, 8]
@@ -252,7 +252,9 @@ def test_snapshots_fall_on_multiples() -> None:
         ("metrics.samples=3", "16 to 100000"),
     ],
 )
-def test_what_a_recipe_cannot_say_is_one_line(recipe: Recipe, override: str, message: str) -> None:
+def test_an_invalid_recipe_is_refused_in_one_line(
+    recipe: Recipe, override: str, message: str
+) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         recipe(override)
     assert "\n" not in str(caught.value)
@@ -268,7 +270,7 @@ def test_what_a_recipe_cannot_say_is_one_line(recipe: Recipe, override: str, mes
         (("slices.png.label_names=[air, ear]",), "label 2 has no name"),
     ],
 )
-def test_what_cannot_be_trained_is_one_line(
+def test_a_recipe_that_cannot_be_trained_is_refused_in_one_line(
     recipe: Recipe, tmp_path: Path, overrides: tuple[str, ...], message: str
 ) -> None:
     def check_and_train() -> None:

@@ -24,7 +24,7 @@ def volume() -> Subject:
     return ellipsoid((18, 22, 17))
 
 
-def test_mr_of_any_size_has_the_length_of_a_brain_in_the_frame(volume: Subject) -> None:
+def test_a_brain_of_any_size_has_the_same_length_in_the_frame(volume: Subject) -> None:
     planes, masks = mri_planes(volume, reach=0)
     assert planes.shape == masks.shape == (1, SIDE, SIDE)
     assert planes[~masks].mean() < -0.95
@@ -34,7 +34,7 @@ def test_mr_of_any_size_has_the_length_of_a_brain_in_the_frame(volume: Subject) 
     assert ellipse.centre == pytest.approx([(SIDE - 1) / 2] * 2, abs=1)
 
 
-def test_planes_lie_about_the_thalami(volume: Subject) -> None:
+def test_planes_are_centred_on_the_thalami(volume: Subject) -> None:
     one, many = (mri_planes(volume, reach=r)[0] for r in (0, 0.06))
     assert len(many) % 2 == 1
     assert len(many) > 1
@@ -59,7 +59,7 @@ def test_an_ultrasound_is_black_outside_the_head(ultrasounds: Path) -> None:
     assert -1 <= plane.min() < plane.max() <= 1
 
 
-def test_batches_are_a_function_of_seed_and_step_and_sets_may_differ_in_size() -> None:
+def test_batches_depend_on_seed_and_step_and_sets_may_differ_in_size() -> None:
     rng = np.random.Generator(np.random.Philox(key=8))
     us, mri = (rng.uniform(-1, 1, (n, 16, 16)).astype(np.float32) for n in (36, 3))
     sampler = UnpairedSampler(us, mri, Augment(rotate_degrees=5, zoom=0.1, shift_voxels=1), 1)
@@ -69,7 +69,7 @@ def test_batches_are_a_function_of_seed_and_step_and_sets_may_differ_in_size() -
     assert not np.array_equal(sampler.batch(3, 4)[0], sampler.batch(4, 4)[0])
 
 
-def test_ultrasounds_come_in_all_four_ways_and_mr_as_it_lies() -> None:
+def test_ultrasounds_are_flipped_in_all_four_ways_and_mr_is_not() -> None:
     ramp = np.arange(64, dtype=np.float32).reshape(8, 8) / 63
     sampler = UnpairedSampler(ramp[None], ramp[None], Augment(), 2)
     batches = [sampler.batch(step, 8) for step in range(8)]

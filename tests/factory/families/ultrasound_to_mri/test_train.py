@@ -1,4 +1,4 @@
-"""Ultrasound to MR, trained on small made-up heads: workers, resuming, NaN, switches, the card."""
+"""The training of ultrasound to MR on small synthetic heads: workers, resuming, NaN, the card."""
 
 import json
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def on_one_of_two(rank: int, folder: str, settings: dict[str, Any]) -> None:
     work(settings, Run(Path(folder) / PART, rank, 2, torch.device("cpu")))
 
 
-def test_two_workers_have_the_losses_of_one(
+def test_two_workers_have_the_same_losses_as_one(
     recipe: Recipe, tmp_path: Path, two_workers: Callable[..., Path]
 ) -> None:
     one = tmp_path / "one"
@@ -103,16 +103,16 @@ def die_at_8_images(settings: dict[str, Any], folder: Path) -> None:
     work(settings, Mortal(folder / PART, dies_at=8))
 
 
-def test_a_killed_training_goes_on_as_if_undisturbed(recipe: Recipe, tmp_path: Path) -> None:
-    undisturbed, resumed = tmp_path / "a", tmp_path / "b"
-    work(config(recipe, undisturbed), Run(undisturbed / PART))
+def test_a_killed_training_resumes_with_identical_results(recipe: Recipe, tmp_path: Path) -> None:
+    uninterrupted, resumed = tmp_path / "a", tmp_path / "b"
+    work(config(recipe, uninterrupted), Run(uninterrupted / PART))
     killed(die_at_8_images, config(recipe, resumed), resumed)
     assert load_state(resumed / PART / "checkpoint.safetensors", {}, {})["step"] == 3
     work(config(recipe, resumed), Run(resumed / PART))
-    np.testing.assert_array_equal(losses(undisturbed / PART), losses(resumed / PART))
+    np.testing.assert_array_equal(losses(uninterrupted / PART), losses(resumed / PART))
     for name in ("start", "middle", "end"):
         states = []
-        for folder in (undisturbed, resumed):
+        for folder in (uninterrupted, resumed):
             model = build_networks(recipe().spec)["generator"]
             load_state(folder / PART / f"{name}.safetensors", {"generator": model}, {})
             states.append(model.state_dict())
@@ -126,7 +126,7 @@ def planes(count: int, seed: int) -> np.ndarray:
 
 
 def small_run(spec: UltrasoundToMriTraining, folder: Path) -> Path:
-    """Train on noise of 16 × 16 pixels; the folder."""
+    """Train on noise of 16 × 16 pixels, and return the folder."""
     us, mri = planes(3, 1), planes(5, 2)
     train(spec, UnpairedSampler(us, mri, spec.augment, 1), (us, mri), Run(folder))
     return folder
@@ -161,7 +161,7 @@ ALL = {"reconstruction", "projection", "appearance", "structural", "backward", "
         (("method=cyclegan",), {"projection", "mri_cycle", "appearance", "backward"}),
     ],
 )
-def test_each_ablation_and_baseline_is_one_switch(
+def test_each_ablation_and_baseline_needs_one_setting(
     recipe: Recipe, tmp_path: Path, changes: tuple[str, ...], named: set[str]
 ) -> None:
     folder = small_run(recipe("steps=2", *changes).spec, tmp_path)
@@ -197,13 +197,13 @@ def test_the_losses_are_equations_1_to_9(recipe: Recipe) -> None:
             assert torch.equal(actual, expected)
 
 
-def test_a_training_learns_to_draw_the_ultrasound_again(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_training_learns_to_reconstruct_the_ultrasound(recipe: Recipe, tmp_path: Path) -> None:
     changes = ("steps=40", "optimiser.lr_generator=0.01", "log_every=1")
     rows = losses(small_run(recipe(*changes).spec, tmp_path))
     assert rows[-5:, 1:3].mean() < 0.7 * rows[:3, 1:3].mean()
 
 
-def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_command_trains_scores_and_writes_the_card(recipe: Recipe, tmp_path: Path) -> None:
     folder = launch.train(recipe("steps=4", "sample_every=2"), RunOptions(serial=True))
     card = read_card(folder)
     assert card["training"]["held_out"] == ["003_HC"]
@@ -224,7 +224,7 @@ def test_the_command_trains_scores_and_says_what_it_saw(recipe: Recipe, tmp_path
         assert (tmp_path / file).stat().st_size > 100
 
 
-def test_all_of_a_person_are_held_out_together(recipe: Recipe) -> None:
+def test_all_ultrasounds_of_a_person_are_held_out_together(recipe: Recipe) -> None:
     training, held_out = split_head_records(recipe("ultrasound.hold_out_every=2").spec.ultrasound)
     assert [r["id"] for r in held_out] == ["002_2HC", "002_HC", "004_HC"]
     assert not {r["person"] for r in held_out} & {r["person"] for r in training}
@@ -240,7 +240,7 @@ def test_all_of_a_person_are_held_out_together(recipe: Recipe) -> None:
         ("model.depth=6", "at most 5"),
     ],
 )
-def test_what_cannot_be_trained_is_told_before_it_starts(
+def test_a_recipe_that_cannot_be_trained_is_refused_before_the_start(
     recipe: Recipe, change: str, message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):

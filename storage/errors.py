@@ -1,6 +1,6 @@
 """The errors that storage raises.
 
-StorageError                anything a user can mend: the message is one clear line
+StorageError                an error that a user can correct: the message is one line
 ├── SubjectError            a subject that cannot be read: file, what is wrong, what is allowed
 ├── DatasetError            a dataset that cannot be opened, grown or written
 ├── SampleError             a sample that does not fit its dataset; other samples may

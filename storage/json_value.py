@@ -1,10 +1,12 @@
-"""Names for plain JSON data that has not been given a type of its own."""
+"""Types of plain JSON data that has no more specific type."""
 
 from typing import Any
 
 JsonValue = Any
-"""None, a bool, a number, a string, a list or a JsonObject. `Any`, since what a plug-in or a file
-holds under a key is known to whoever checks it, not here."""
+"""None, a bool, a number, a string, a list or a JsonObject.
+
+It is `Any`, since the code that reads a value knows its type and checks it.
+"""
 
 JsonObject = dict[str, JsonValue]
-"""A JSON object: of a file, a recipe's section, a model's card, a subject's record."""
+"""A JSON object, e.g. of a file, a section of a recipe, a model card or a subject's record."""

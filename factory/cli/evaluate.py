@@ -56,7 +56,7 @@ class OldSpelling(TyperGroup):
     """
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Parse the words after `factory evaluate`, translated where they are of the old form."""
+        """Parse the words after `factory evaluate`, after translating the old spelling."""
         if args and args[0] not in (*self.commands, "--help"):
             args = translate_old_spelling(args)
             command = shlex.join([NEW, *args]).replace(f"'{NEW}'", NEW)

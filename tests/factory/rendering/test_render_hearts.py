@@ -74,7 +74,7 @@ def test_a_recipe_becomes_a_dataset_of_new_hearts(
     ("override", "message"),
     [
         ("output.original=true", "an interpolated subject has no image"),
-        ("output.uncertainty=true", "painted in one direction alone"),
+        ("output.uncertainty=true", "painted in one direction only"),
         ("subjects.phantom={count: 1, gestational_age_weeks: 25}", "hearts beside brains"),
         ("interpolate.pairs={nearest: 1}", "both between and pairs"),
         ("interpolate.step=3", "did you mean steps"),

@@ -35,7 +35,7 @@ def test_killed_resumed_damaged_and_repaired(capsys, s3, tmp_path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     driver.kill()
-    driver.wait()
+    driver.communicate()  # waits, and closes the pipes
     stood = len(ObjectStore(url).list_names("ledger"))
     assert 1 <= stood < 5
     assert not open_dataset(url).is_complete()

@@ -79,7 +79,7 @@ def test_the_same_bytes_again(recipe: str, tmp_path: Path) -> None:
     [
         ("anatomy: [{ventriculomegaly: {atrial_width_mm: 12}}]", "one plane without tissues"),
         ("subjects.phantom={count: 1, gestational_age_weeks: 25}", "allowed: ultrasound alone"),
-        ("output.uncertainty=true", "one image alone"),
+        ("output.uncertainty=true", "one image only"),
         ("subjects.ultrasound.circumference_mm=[1, 2]", "no head of 1 to 2 mm"),
         ("appearance.mixed_precision=true", "draws in float32 alone; allowed: false"),
         ("subjects.ultrasound.path=nowhere", "not a folder of head ultrasounds"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from factory.anatomy.edits.operator import Operator
 from factory.case import CaseTable
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
@@ -102,6 +103,7 @@ def check_labels(recipe: RecipeSections) -> None:
                 if needed not in names:
                     text = f"no {needed} among the labels: {join_names(names)}"
                     raise problem(f"{text}; allowed: with a mapping that names it", at=edit_path)
+            _check_label_names(edit.operator, edit_path, (*names, *(recipe.regions or ())))
             added = edit.operator.added_label()
             if added is None:
                 continue
@@ -116,6 +118,17 @@ def check_labels(recipe: RecipeSections) -> None:
             used_names.add(name)
         if at == ("anatomy",):
             common = used_names
+
+
+def _check_label_names(operator: Operator, at: KeyPath, names: Sequence[str]) -> None:
+    """Check that the dataset has the labels and regions that an edit names."""
+    for parameter, labels in operator.label_names().items():
+        for label in labels:
+            if label not in names:
+                text = "value {value}; allowed: one of {names}{hint}"
+                hint = nearest_name_hint(label, names)
+                allowed = join_names(names)
+                raise problem(text, label, at=(*at, parameter), names=allowed, hint=hint)
 
 
 def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:

@@ -85,6 +85,13 @@ class Operator(Section):
         """Return the name of the label that it adds, and the tissue to paint it as; or None."""
         return None
 
+    def label_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the labels and regions that the edit names and the dataset must have.
+
+        The keys are the parameters that name them.
+        """
+        return {}
+
     @staticmethod
     def after_painting(
         image: np.ndarray,

@@ -284,10 +284,9 @@ def test_ctrl_c_then_driver_killed_then_the_same_command(tmp_path):
     written = len(list(path.glob("ledger/0*.json")))
     assert 2 <= written < 12
 
-    second = start(path, samples, seconds)
-    wait_for_shards(path, written + 3, second)
-    second.kill()
-    second.wait()
+    with start(path, samples, seconds) as second:
+        wait_for_shards(path, written + 3, second)
+        second.kill()
     written = len(list(path.glob("ledger/0*.json")))
     assert written < 12
     assert not open_dataset(str(path)).is_complete()

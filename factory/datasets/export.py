@@ -124,12 +124,8 @@ def export_dataset(  # noqa: PLR0913
         StorageError: The query is wrong, the dataset is damaged, or the folder holds something
             else.
     """
-    if to not in FORMATS:
-        raise FactoryError(
-            f"--to {to}: allowed: {join_names(FORMATS)}{nearest_name_hint(to, FORMATS)}"
-        )
-    dataset = _open_complete(path)
-    format, table = FORMATS[to](DatasetSummary.of(dataset, licence, contrast)), dataset.cases()
+    kind, dataset = _find_format(to), _open_complete(path)
+    format, table = kind(DatasetSummary.of(dataset, licence, contrast)), dataset.cases()
     if format.describes_only:
         if where:
             raise FactoryError(f"--where: {to} describes the whole dataset")
@@ -154,6 +150,13 @@ def export_dataset(  # noqa: PLR0913
         tuple(format.omitted_arrays),
         format.use(str(folder)),
     )
+
+
+def _find_format(name: str) -> type[Format]:
+    if name not in FORMATS:
+        hint = nearest_name_hint(name, FORMATS)
+        raise FactoryError(f"--to {name}: allowed: {join_names(FORMATS)}{hint}")
+    return FORMATS[name]
 
 
 def _open_complete(path: str) -> Dataset:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from factory.planning.append import earlier_recipes, recorded_recipe, refuse_changes
 from factory.planning.plan import Plan
 from factory.rendering.model_set import ModelSet
+from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.documents import EarlierRecord, Provenance
 from factory.storage.dataset.open import create_dataset, grow_dataset, open_dataset
@@ -38,11 +39,7 @@ def start_dataset(
         RecipeError: The recipe does more than add to its earlier version.
     """
     recipe, output = plan.recipe, plan.recipe.spec.output.path
-    provenance: Provenance = {
-        "recipe_digest": recipe.digest,
-        "recipe": recipe.record(),
-        "weights": networks.weights,
-    }
+    provenance = _provenance(recipe, networks)
     existing = open_existing(output)
     plan = adopt_shard_size(plan, existing)
     if append and existing is not None and existing.record["recipe_digest"] != recipe.digest:
@@ -74,6 +71,14 @@ def start_dataset(
     # shards from before a growth are not rendered again, since readers are using them
     finished = dataset.finished_shards(plan.shards(), failed_too=bool(plan.kept_samples))
     return dataset, replace(plan, finished_shards=finished)
+
+
+def _provenance(recipe: Recipe, networks: ModelSet) -> Provenance:
+    return {
+        "recipe_digest": recipe.digest,
+        "recipe": recipe.record(),
+        "weights": networks.weights,
+    }
 
 
 def open_existing(path: str) -> Dataset | None:

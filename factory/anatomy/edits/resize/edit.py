@@ -71,9 +71,7 @@ def resize(
         _give_nearest_label(new, label, mask, grown, spacing)
     achieved = np.isin(new, label_values(table, structure))
     achieved_ml = float(np.count_nonzero(achieved) * voxel_ml)
-    if abs(achieved_ml / requested_ml - 1) > TOLERANCE and abs(achieved_ml - requested_ml) > (
-        2 * voxel_ml
-    ):
+    if abs(achieved_ml - requested_ml) > max(TOLERANCE * requested_ml, 2 * voxel_ml):
         raise AnatomyError(
             f"{NAME}: {requested_ml:.3g} ml of {structure} requested; {achieved_ml:.3g} ml can be "
             "reached here"

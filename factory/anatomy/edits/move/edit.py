@@ -20,7 +20,7 @@ def move(
     superior_mm: float = 0.0,
     image: np.ndarray | None = None,
 ) -> EditResult:
-    """Shift a structure by millimetres, to within about half a voxel along each axis.
+    """Shift a structure by millimetres, to within half a voxel along each axis.
 
     Args:
         label: [z, y, x]; not changed.

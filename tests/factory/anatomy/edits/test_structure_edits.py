@@ -111,12 +111,13 @@ def test_a_moved_structure_keeps_its_volume_and_goes_where_it_is_sent(
     right_mm, anterior_mm, superior_mm = shift
     new, _, record = move(label, spacing, TABLE, "kidneys", right_mm, anterior_mm, superior_mm)
     assert count(new, 2, 3) == count(label, 2, 3)
-    half_a_voxel = 0.6 * np.array(spacing)
-    limit = float(np.linalg.norm(half_a_voxel))
+    # a flat face moves by whole voxels, so at most half of one is missing; 0.01 is for rounding
+    limits_mm = 0.51 * np.array(spacing)
+    limit = float(np.linalg.norm(limits_mm))
     assert record["achieved_mm"] == pytest.approx(record["requested_mm"], abs=limit)
     where = np.argwhere(np.isin(new, (2, 3))).mean(0) - np.argwhere(np.isin(label, (2, 3))).mean(0)
     error_mm = np.abs(where * spacing - [superior_mm, anterior_mm, right_mm])
-    assert (error_mm <= half_a_voxel).all()
+    assert (error_mm <= limits_mm).all()
 
 
 @settings(max_examples=25, deadline=None)

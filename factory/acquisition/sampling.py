@@ -57,14 +57,14 @@ def sample_slices(
 
     Args:
         image: float32 [z, y, x].
-        label: uint8 of the same shape.
+        label: uint8 or uint16 of the same shape.
         spacing: The volume's, mm (z, y, x).
         stack_grid: The positions of the slices.
         motion: The pose of the head at each slice.
         profile: "gaussian" or "box"; see `profile_points`.
 
     Returns:
-        Image float32 and label uint8, both [slice, row, column].
+        Image float32 and label of its type, both [slice, row, column].
     """
     voxel = np.array([spacing[axis] for axis in stack_grid.order])
     label = np.ascontiguousarray(label.transpose(stack_grid.order))
@@ -75,7 +75,7 @@ def sample_slices(
     offsets, weights = profile_points(profile, stack_grid.thickness, voxel[0])
     turns = Rotation.from_rotvec(motion.turn_degrees, degrees=True)
     sampled = np.zeros(stack_grid.shape, np.float32)
-    labels = np.zeros(stack_grid.shape, np.uint8)
+    labels = np.zeros(stack_grid.shape, label.dtype)
     for index, window in enumerate(
         _find_windows(image, label, voxel, centre, stack_grid, motion, offsets)
     ):

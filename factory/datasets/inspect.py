@@ -98,7 +98,7 @@ def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
             "shape": list(layout.shape),
             "arrays": {
                 name: {
-                    "dtype": "uint8" if layout.is_label(name) else "uint16",
+                    "dtype": layout.dtype_of(name).name,
                     "shape": list(layout.shape_of(name)),
                     "brick": list(layout.brick_of(name)),
                     "samples_per_shard": layout.samples_per_shard,

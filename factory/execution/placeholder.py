@@ -25,7 +25,7 @@ def placeholder_sample(case: Case, layout: Layout, reason: str) -> StoredSample:
 
     def background(name: str, shape: tuple[int, int, int]) -> np.ndarray:
         if layout.is_label(name):
-            return np.zeros(shape, np.uint8)
+            return np.zeros(shape, layout.dtype_of(name))
         return np.full(shape, layout.ranges[name][0], np.float32)
 
     return StoredSample(
@@ -39,7 +39,9 @@ def placeholder_sample(case: Case, layout: Layout, reason: str) -> StoredSample:
                 image=background(name, (1, 1, 1)),
                 affine=grid.affine,
                 spacing_mm=grid.spacing,
-                label=np.zeros((1, 1, 1), np.uint8) if f"{name}_label" in layout.shapes else None,
+                label=background(f"{name}_label", (1, 1, 1))
+                if f"{name}_label" in layout.shapes
+                else None,
             )
             for name in layout.stacks
         ],

@@ -55,6 +55,7 @@ class SubjectEditor:
             label = fitted.label
             if case.table and case.table.names:
                 label = map_by_name(label, loaded.table, table.names)
+            label = label.astype(table.dtype, copy=False)
             self.last = (key, replace(fitted, label=label, table=table))
         return self.last[1]
 

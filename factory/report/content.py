@@ -302,7 +302,7 @@ def _arrays_table(
     rows = [
         [
             name,
-            "labels, uint8" if layout.is_label(name) else "image, uint16",
+            f"{'labels' if layout.is_label(name) else 'image'}, {layout.dtype_of(name)}",
             " × ".join(map(str, layout.shape_of(name))),
             "varies" if name in layout.shapes else spacing or NOTHING,
             size_text(stored_bytes[name]),

@@ -20,8 +20,8 @@ from factory.storage.subjects.types import FETA, LabelTable
 Labels = tuple[AddedLabel, ...]
 """The labels that a recipe brings, in order of their values."""
 
-MAX_LABELS = 224
-"""The most labels that subjects may have, so that a byte holds them and those of 32 lesions."""
+MAX_LABELS = 65_504
+"""The most labels subjects may have, so that 16 bits hold them and those of 32 lesions."""
 
 COLOURS = ((213, 94, 0), (136, 34, 85), (51, 34, 136), (170, 68, 153), (102, 153, 0))
 

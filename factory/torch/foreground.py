@@ -16,14 +16,14 @@ def draw_label_voxels(
     """Draw VOXELS random voxels of each requested label that a label map has.
 
     Args:
-        label: uint8 [z, y, x].
+        label: uint8 or uint16 [z, y, x].
         values: The requested labels.
         rng: The random stream.
 
     Returns:
         int16 [label, VOXELS, 3]: positions (z, y, x).
     """
-    inside = np.flatnonzero(np.isin(np.arange(256), values)[label])
+    inside = np.flatnonzero(np.isin(np.arange(np.iinfo(label.dtype).max + 1), values)[label])
     label_values = label.reshape(-1)[inside]
     positions = [inside[label_values == value] for value in np.unique(label_values)]
     samples = [flat[rng.integers(len(flat), size=VOXELS)] for flat in positions]

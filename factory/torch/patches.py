@@ -27,7 +27,8 @@ Source = str | OpenedDataset
 class PatchDataset(Dataset[dict[str, Any]]):
     """Patches at random places of random samples of one or more datasets.
 
-    An item is a dict: each of `arrays` as a tensor [1, z, y, x] (images float32, labels uint8),
+    An item is a dict: each of `arrays` as a tensor [1, z, y, x] (images float32, labels uint8;
+    int32 if the table has more than 256 labels),
     "dataset" and "sample" (index in the stored dataset), and the `columns` of the table.
 
     Item i of epoch e, and its transform, depend on (seed, e, i) only, whatever the process.
@@ -132,7 +133,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         rng = _random_stream(self.seed, epoch, index)
         corner = self._draw_corner(dataset, sample, rng)
         contents: dict[str, Any] = {
-            name: torch.from_numpy(self._read_patch(dataset, sample, name, corner)[None])
+            name: _to_tensor(self._read_patch(dataset, sample, name, corner)[None])
             for name in self.arrays
         }
         contents |= {"dataset": dataset, "sample": sample}
@@ -243,6 +244,11 @@ def _foreground_values(
             )
     names = list(table)[1:] if labels is None else labels
     return np.array([table[name] for name in names], np.int64)
+
+
+def _to_tensor(values: np.ndarray) -> torch.Tensor:
+    """Return a tensor; uint16 becomes int32, since torch computes little in uint16."""
+    return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values)
 
 
 def _to_plain_values(values: Any) -> list[Any]:

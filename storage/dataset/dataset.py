@@ -201,7 +201,7 @@ class Dataset:
         return open_group(self.folder, self.path)
 
     def sample(self, index: int) -> StoredSample:
-        """Read one sample: labels are uint8, images float32.
+        """Read one sample: labels are of the table's type, images float32.
 
         Raises:
             DatasetError: The sample is missing or damaged.

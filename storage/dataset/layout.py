@@ -4,9 +4,10 @@ One Zarr v3 group, readable by any Zarr library:
 
     image            uint16 [sample, z, y, x]   CF scale_factor and add_offset, lz4hc + shuffle
     label            uint8  [sample, z, y, x]   CF flag_values and flag_meanings, lz4hc
+                                               (uint16 + shuffle if there are more than 256 labels)
     uncertainty ...  uint16 [sample, z, y, x]   further images, as image
     stack_0 ...      uint16 [sample, slice, row, column]   scanned stacks, padded at the end with 0
-    stack_0_label ...  uint8, as stack_0        their labels, if the recipe asks for them
+    stack_0_label ...  as label and stack_0     their labels, if the recipe asks for them
     sample           int64  [sample]            0, 1, 2, ...
     affine           float64 [sample, 4, 4]     voxel (x, y, z, 1) to RAS+ mm
     spacing_mm       float64 [sample, 3]        (z, y, x)
@@ -97,6 +98,10 @@ class Layout:
         """Return whether a volume holds labels; all others are images."""
         return name not in self.ranges
 
+    def dtype_of(self, name: str) -> np.dtype[np.unsignedinteger]:
+        """Return the type in which a volume is stored: for labels as small as the table allows."""
+        return np.dtype(self.table.dtype if self.is_label(name) else np.uint16)
+
     def shape_of(self, name: str) -> tuple[int, int, int]:
         """Return the voxels (z, y, x) of a volume of one sample."""
         return self.shapes.get(name, self.shape)
@@ -120,8 +125,7 @@ class Layout:
     def raw_bytes_per_sample(self) -> int:
         """The bytes of the arrays of one sample before compression."""
         return sum(
-            math.prod(self.shape_of(name)) * (1 if self.is_label(name) else 2)
-            for name in self.arrays
+            math.prod(self.shape_of(name)) * self.dtype_of(name).itemsize for name in self.arrays
         )
 
     def to_json(self) -> LayoutDocument:
@@ -307,25 +311,31 @@ def volume_spec(layout: Layout, name: str) -> JsonObject:
     """Return the arguments of zarr's create_array for an image or a label map."""
     shape, brick = layout.shape_of(name), layout.brick_of(name)
     padded_shape = [-(-n // b) * b for n, b in zip(shape, brick, strict=True)]
-    volume = {
+    volume: JsonObject = {
         "shape": (layout.samples, *shape),
         "chunks": (1, *brick),
         "shards": (layout.samples_per_shard, *padded_shape),
         "dimension_names": _axes(layout, name),
         "fill_value": 0,
     }
+    itemsize = layout.dtype_of(name).itemsize
+    volume |= {
+        "dtype": layout.dtype_of(name).name,
+        "compressors": BloscCodec(
+            cname="lz4hc",
+            clevel=5,
+            shuffle="noshuffle" if itemsize == 1 else "shuffle",
+            typesize=itemsize,
+        ),
+    }
     if layout.is_label(name):
         return {
             **volume,
-            "dtype": "uint8",
-            "compressors": BloscCodec(cname="lz4hc", clevel=5, shuffle="noshuffle", typesize=1),
             "attributes": _label_attributes(layout.table),
         }
     low, high = layout.ranges[name]
     return {
         **volume,
-        "dtype": "uint16",
-        "compressors": BloscCodec(cname="lz4hc", clevel=5, shuffle="shuffle", typesize=2),
         "attributes": {
             "scale_factor": (high - low) / _MAXIMUM_LEVEL,
             "add_offset": low,

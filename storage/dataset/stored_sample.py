@@ -22,7 +22,8 @@ class StoredStack:
         image: float [slice, row, column].
         affine: 4×4, voxel (column, row, slice, 1) to RAS+ mm.
         spacing_mm: (slice, row, column).
-        label: uint8 [slice, row, column], or None if the recipe asks for no labels of stacks.
+        label: [slice, row, column], of the table's dtype, or None if the recipe asks for no labels
+            of stacks.
     """
 
     image: np.ndarray
@@ -37,7 +38,7 @@ class StoredSample:
 
     Attributes:
         case: The case as canonical JSON.
-        arrays: The label map (uint8) and the images (float), [z, y, x], by name.
+        arrays: The label map (of the table's dtype) and the images (float), [z, y, x], by name.
         affine: 4×4, voxel (x, y, z, 1) to RAS+ mm.
         spacing_mm: (z, y, x).
         columns: The sample's row of cases.parquet: scalars by column name.
@@ -88,8 +89,8 @@ class StoredSample:
         if not fits:
             raise SampleError(f"{case}: {name} has shape {shape}, the dataset {expected}")
         if layout.is_label(name):
-            if values.dtype != np.uint8:
-                raise SampleError(f"{case}: {name} is {values.dtype}, not uint8")
+            if values.dtype != layout.dtype_of(name):
+                raise SampleError(f"{case}: {name} is {values.dtype}, not {layout.dtype_of(name)}")
             if values.max(initial=0) >= len(layout.table.names):
                 raise SampleError(
                     f"{case}: {name} {values.max()} is not in the label table "

@@ -38,7 +38,7 @@ class WindowReader:
     _open_files: "tuple[int, _OpenFiles] | None" = field(default=None, repr=False, compare=False)
 
     def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
-        """Read a window [z, y, x] of a sample's volume: labels are uint8, images float32.
+        """Read a window [z, y, x] of a sample's volume: labels are uint8 or uint16, images float32.
 
         Args:
             name: The name of the array.

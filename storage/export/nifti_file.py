@@ -29,8 +29,8 @@ def save_image(
 
 
 def save_label(path: Path, label: np.ndarray, affine: np.ndarray) -> None:
-    """Write labels [z, y, x] as uint8; affine: 4×4, voxel (x, y, z, 1) to RAS+ mm."""
-    nib.save(_make_nifti(label.astype(np.uint8), affine), path)
+    """Write labels [z, y, x] in their own type; affine: 4×4, voxel (x, y, z, 1) to RAS+ mm."""
+    nib.save(_make_nifti(label, affine), path)
 
 
 def _make_nifti(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:

@@ -33,7 +33,7 @@ def build_pyramid(
     have the same spacing.
 
     Args:
-        values: [..., z, y, x]; uint8 are labels, all others intensities.
+        values: [..., z, y, x]; whole numbers are labels, all others intensities.
         affine: 4×4, voxel (x, y, z, 1) to mm; origins are measured along the grid's axes.
         spacing_mm: (z, y, x).
     """
@@ -57,13 +57,13 @@ def coarsen(values: np.ndarray, factors: Sequence[int]) -> np.ndarray:
     Of equally frequent labels it is the lowest. Edge voxels are repeated to fill the last blocks.
 
     Args:
-        values: [..., z, y, x]; uint8 are labels, all others intensities.
+        values: [..., z, y, x]; whole numbers are labels, all others intensities.
         factors: The voxels of a block, (z, y, x).
     """
     padding = [-n % f for n, f in zip(values.shape[-3:], factors, strict=True)]
     leading_axes = values.ndim - 3
     values = np.pad(values, [(0, 0)] * leading_axes + [(0, n) for n in padding], mode="edge")
-    if values.dtype != np.uint8:
+    if not np.issubdtype(values.dtype, np.integer):
         means: np.ndarray = _block_means(values, factors).astype(values.dtype)
         return means
     labels = np.unique(values)

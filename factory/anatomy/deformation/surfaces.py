@@ -74,9 +74,9 @@ class Surfaces:
         new = np.where(moving, nearest, self.label)
         at = np.flatnonzero(within & self.border.ravel()[index])
         shares = self._shares(places.reshape(3, -1)[:, at], self.near.ravel()[index.ravel()[at]])
-        values = np.array([t.value for t in self.tissues], np.uint8)
+        values = np.array([t.value for t in self.tissues], self.label.dtype)
         new.ravel()[at] = values[_largest_row(shares)]
-        counts = np.bincount(new.ravel(), minlength=256)
+        counts = np.bincount(new.ravel(), minlength=int(values.max()) + 1)
         missing = {row: volumes[v] - counts[v] for row, v in enumerate(values) if v in volumes}
         shares += _raise_shares(shares, missing)[:, None]
         new.ravel()[at] = values[_largest_row(shares)]

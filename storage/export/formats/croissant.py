@@ -145,7 +145,8 @@ def _file_object(key: str, digest: str, size: int) -> JsonObject:
 def _shard_files(name: str, summary: DatasetSummary) -> JsonObject:
     layout = summary.layout
     size = " × ".join(map(str, layout.shape_of(name)))
-    kind = "labels, uint8" if layout.is_label(name) else "an image, uint16 with CF scale_factor"
+    images = "an image, uint16 with CF scale_factor"
+    kind = f"labels, {layout.dtype_of(name)}" if layout.is_label(name) else images
     return {
         "@type": "cr:FileSet",
         "@id": name,

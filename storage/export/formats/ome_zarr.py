@@ -2,7 +2,7 @@
 
     sample-0000.ome.zarr/           axes c, z, y, x; channels: image and further images
       0  1  2 ...                   float32, each level has half the resolution of the last
-      labels/tissues/0  1  2 ...    uint8, axes z, y, x, with names and colours
+      labels/tissues/0  1  2 ...    uint8 or uint16, axes z, y, x, with names and colours
     sample-0000_stack-0.ome.zarr/   a scanned stack, on its own grid
 
 A level of an image holds the means of blocks, and one of a label map the most frequent values, so
@@ -154,7 +154,7 @@ def _write_levels(group: zarr.Group, levels: Sequence[Level], axes: Sequence[str
         values = level.values
         brick = [brick_length(n) for n in values.shape[-3:]]
         padded_shape = [-(-n // b) * b for n, b in zip(values.shape[-3:], brick, strict=True)]
-        is_label = values.dtype == np.uint8
+        is_label = np.issubdtype(values.dtype, np.integer)
         array = group.create_array(
             str(k),
             shape=values.shape,

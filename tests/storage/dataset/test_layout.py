@@ -3,11 +3,16 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.stored_datasets import layout
+from support.stored_datasets import RECORD, layout
 
 from factory.storage.dataset.layout import Layout, brick_length, dequantise, quantise, zarr_objects
+from factory.storage.dataset.open import create_dataset
+from factory.storage.dataset.stored_sample import StoredSample
+from factory.storage.errors import SampleError
+from factory.storage.subjects.types import Grid, LabelTable
 
 
 @given(st.integers(16, 400))
@@ -42,3 +47,23 @@ def test_metadata_has_the_same_bytes_every_time():
 def test_a_layout_is_read_back_from_json():
     of = layout(5, 2, ("original",))
     assert Layout.from_json(json.loads(json.dumps(of.to_json()))) == of
+
+
+def test_more_than_256_labels_are_stored_in_16_bits(tmp_path):
+    names = tuple(f"label_{value}" for value in range(300))
+    of = Layout(1, (4, 20, 15), LabelTable(names, ((0, 0, 0),) * 300))
+    label = np.arange(1200, dtype=np.uint16).reshape(of.shape) // 4
+    grid = Grid.centred(of.shape, (1.0, 1.0, 1.0))
+    image = np.zeros(of.shape, np.float32)
+    samples = [
+        StoredSample('{"id":"a"}', {"image": image, "label": values}, grid.affine, grid.spacing)
+        for values in (label, label.astype(np.uint8))
+    ]
+    dataset = create_dataset(str(tmp_path / "many.zarr"), of, RECORD, "seed: 3\n")
+    with pytest.raises(SampleError, match="label is uint8, not uint16"):
+        dataset.write_shard(0, 0, samples[1:])
+    dataset.write_shard(0, 0, samples[:1])
+    dataset.seal()
+    stored = dataset.sample(0).arrays["label"]
+    assert stored.dtype == np.uint16
+    np.testing.assert_array_equal(stored, label)

@@ -193,9 +193,9 @@ def affine_velocity(
 
 
 def mirrored_values(table: LabelTable) -> np.ndarray:
-    """Return the label of each tissue after left and right are swapped, uint8 [labels]."""
+    """Return the label of each tissue after left and right are swapped, [labels]."""
     swap = {"left": "right", "right": "left"}
-    values = np.arange(len(table.names), dtype=np.uint8)
+    values = np.arange(len(table.names), dtype=table.dtype)
     for value, name in enumerate(table.names):
         other = "_".join(swap.get(word, word) for word in name.split("_"))
         if other in table.names:

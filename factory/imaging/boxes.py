@@ -1,5 +1,7 @@
 """Bounding boxes of masks and label maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -39,6 +41,24 @@ def box_with_margin(mask: np.ndarray, margin: tuple[int, ...]) -> tuple[slice, s
         for side, m in zip(bounding_box(mask), margin, strict=True)
     )
     return z, y, x
+
+
+def widen_box(
+    box: tuple[slice, ...], margin: Sequence[int], shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    """Return a box enlarged by a margin on every side, within an array of a shape [z, y, x]."""
+    z, y, x = (
+        slice(max(0, side.start - m), min(n, side.stop + m))
+        for side, m, n in zip(box, margin, shape, strict=True)
+    )
+    return z, y, x
+
+
+def box_within(box: tuple[slice, ...], outer: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Return a box of an array as a box of that array's part `outer`, which contains it."""
+    return tuple(
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, outer, strict=True)
+    )
 
 
 def crop_with_rim(label: np.ndarray) -> np.ndarray:

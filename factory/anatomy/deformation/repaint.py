@@ -7,13 +7,15 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from factory.imaging.boxes import box_with_margin
+from factory.imaging.boxes import bounding_box, box_with_margin, box_within, widen_box
 from factory.imaging.types import Spacing
 
 SMOOTH_MM = 1.5
 """Blur of the copied intensities, so that they leave no streaks."""
 WALL_VOXELS = 2.5
 """How deep the blurred wall of a ventricle reaches into an image."""
+FIRST_MARGIN_MM = 6.0
+"""How far the source of a new intensity is looked for at first."""
 DEEP_PERCENTILE = 90
 """Fluid at least this deep, among all of it, is pure."""
 
@@ -42,17 +44,55 @@ def repaint_changed(
     if not changed.any():
         return painted
     box = box_with_margin((old > 0) | (new > 0), (1, 1, 1))
-    inside, tissue = painted[box], new[box]
-    source = inside.copy()
-    for value in np.unique(new[changed]):
-        unchanged = (tissue == value) & ~changed[box]
-        clear = ndimage.binary_erosion(unchanged)
-        if not unchanged.any():
-            continue
-        copied = _nearest_intensity(source, clear if clear.any() else unchanged, spacing)
-        paint = changed[box] & (tissue == value)
-        inside[paint] = copied[paint]
+    source, tissue, moved = painted[box].copy(), new[box], changed[box]
+    for value in np.unique(tissue[moved]):
+        _paint_from_nearest(painted[box], source, tissue == value, moved, spacing)
     return painted
+
+
+def _paint_from_nearest(
+    painted: np.ndarray,
+    source: np.ndarray,
+    tissue: np.ndarray,
+    changed: np.ndarray,
+    spacing: Spacing,
+) -> None:
+    """Paint, in place, what a tissue gained, from the nearest voxels that it had before.
+
+    Only a box around the gain is looked at, which is widened until nothing beyond it can be nearer.
+
+    Args:
+        painted: float32 [z, y, x], changed in place.
+        source: The image before.
+        tissue: Where the tissue is, bool [z, y, x].
+        changed: Which voxels changed their label, bool [z, y, x].
+        spacing: mm (z, y, x).
+    """
+    gained, unchanged = tissue & changed, tissue & ~changed
+    if not unchanged.any():
+        return
+    shape = tissue.shape
+    # The blur at a gained voxel needs its neighbours' nearest voxels too.
+    blurred = widen_box(
+        bounding_box(gained), [int(4 * SMOOTH_MM / s + 0.5) for s in spacing], shape
+    )
+    margin_mm = FIRST_MARGIN_MM
+    while True:
+        box = widen_box(blurred, [int(margin_mm / s) + 1 for s in spacing], shape)
+        rim = widen_box(box, (1, 1, 1), shape)
+        is_all = box == widen_box(box, shape, shape)
+        clear = ndimage.binary_erosion(unchanged[rim])[box_within(box, rim)]
+        if clear.any() or is_all:
+            distance_mm, nearest = ndimage.distance_transform_edt(
+                ~(clear if clear.any() else unchanged), sampling=spacing, return_indices=True
+            )
+            core = box_within(blurred, box)
+            if is_all or distance_mm[core].max() <= margin_mm:
+                break
+        margin_mm *= 2
+    copied = _blur(source[box][tuple(nearest[(slice(None), *core)])], spacing)
+    paint = gained[blurred]
+    painted[blurred][paint] = copied[paint]
 
 
 def paint_fluid(
@@ -101,9 +141,12 @@ def _nearest_intensity(image: np.ndarray, source: np.ndarray, spacing: Spacing) 
     nearest = ndimage.distance_transform_edt(
         ~source, sampling=spacing, return_distances=False, return_indices=True
     )
-    blurred: np.ndarray = ndimage.gaussian_filter(
-        image[tuple(nearest)], [SMOOTH_MM / s for s in spacing]
-    )
+    return _blur(image[tuple(nearest)], spacing)
+
+
+def _blur(image: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Return an image after a Gaussian blur of SMOOTH_MM."""
+    blurred: np.ndarray = ndimage.gaussian_filter(image, [SMOOTH_MM / s for s in spacing])
     return blurred
 
 

@@ -3,11 +3,14 @@
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
+import itertools
+
 import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.edits.structure import fill_from_around
 from factory.errors import AnatomyError
+from factory.imaging.boxes import bounding_box, widen_box
 from factory.imaging.types import Spacing
 
 
@@ -38,20 +41,40 @@ def move_structure(
     Raises:
         AnatomyError: The structure would leave the array.
     """
-    scale = np.diag(spacing)
-    inverse = rotation.T
     middle = centre_mm(mask, spacing)
+    box = _swept_box(mask, spacing, rotation, shift_mm, middle)
+    start_mm = np.array([side.start for side in box]) * spacing
+    scale, inverse = np.diag(spacing), rotation.T
     # the voxel at p (mm) shows the point inverse (p - middle - shift) + middle of before
     matrix = np.linalg.inv(scale) @ inverse @ scale
+    middle = middle - start_mm
     offset = (middle - inverse @ (middle + shift_mm)) / np.array(spacing)
-    share = ndimage.affine_transform(mask.astype(np.float32), matrix, offset, order=1)
-    count = int(np.count_nonzero(mask))
+    here = mask[box]
+    share = ndimage.affine_transform(here.astype(np.float32), matrix, offset, order=1)
+    count = int(np.count_nonzero(here))
     if share.sum() < 0.98 * count:
         raise AnatomyError("the structure would leave the array; allowed: a shorter way")
     moved = _largest(share, count)
     new = fill_from_around(label, mask, spacing)
-    new[moved] = _labels_of_source(label, mask, moved, matrix, offset, spacing)
+    new[box][moved] = _labels_of_source(label[box], here, moved, matrix, offset, spacing)
     return new
+
+
+def _swept_box(
+    mask: np.ndarray,
+    spacing: Spacing,
+    rotation: np.ndarray,
+    shift_mm: np.ndarray,
+    middle_mm: np.ndarray,
+) -> tuple[slice, slice, slice]:
+    """Return a box that contains a structure before and after a motion, within the array."""
+    tight = bounding_box(mask)
+    corners = np.array(list(itertools.product(*[(side.start, side.stop) for side in tight])))
+    after_mm = (corners * spacing - middle_mm) @ rotation.T + middle_mm + shift_mm
+    ends = np.concatenate([corners, after_mm / spacing])
+    low, high = np.floor(ends.min(0)).astype(int) - 2, np.ceil(ends.max(0)).astype(int) + 2
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return widen_box(box, (0, 0, 0), mask.shape)
 
 
 def _largest(share: np.ndarray, count: int) -> np.ndarray:

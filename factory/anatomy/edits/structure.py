@@ -4,16 +4,21 @@ A structure is a label of the dataset's table or a region of the recipe. Arrays 
 (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from factory.anatomy.edits.operator import Operator
 from factory.config.types import LabelName
 from factory.errors import AnatomyError
-from factory.imaging.boxes import box_with_margin
+from factory.imaging.boxes import bounding_box, box_with_margin, widen_box
 from factory.imaging.types import Spacing
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.types import LabelTable
+
+FIRST_MARGIN_MM = 6.0
+"""How far around a structure its new voxels are looked for at first."""
 
 
 class StructureEdit(Operator):
@@ -44,9 +49,17 @@ def structure_mask(label: np.ndarray, table: LabelTable, name: str) -> np.ndarra
     Raises:
         AnatomyError: The table does not have it, or it is nowhere in this label map.
     """
-    mask = np.isin(label, label_values(table, name))
+    mask = mask_of(label, label_values(table, name))
     if not mask.any():
         raise AnatomyError(f"{name}: this label map has no voxel of it")
+    return mask
+
+
+def mask_of(label: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Return where a label map has one of some values, bool [z, y, x]."""
+    table = np.zeros(np.iinfo(label.dtype).max + 1, bool)
+    table[list(values)] = True
+    mask: np.ndarray = table[label]
     return mask
 
 
@@ -86,11 +99,23 @@ def grow_mask(mask: np.ndarray, allowed: np.ndarray, spacing: Spacing, count: in
         spacing: mm (z, y, x).
         count: How many voxels it gains at most; fewer where fewer are allowed.
     """
-    distance_mm = ndimage.distance_transform_edt(~mask, sampling=spacing)
-    candidates = np.flatnonzero(allowed & ~mask)
-    order = np.argsort(distance_mm.ravel()[candidates], kind="stable")
+    tight = bounding_box(mask)
+    margin_mm = FIRST_MARGIN_MM
+    while True:
+        box = widen_box(tight, [int(margin_mm / s) + 1 for s in spacing], mask.shape)
+        distance_mm = ndimage.distance_transform_edt(~mask[box], sampling=spacing)
+        candidates = np.flatnonzero(allowed[box] & ~mask[box])
+        distances_mm = distance_mm.ravel()[candidates]
+        is_all = box == widen_box(box, mask.shape, mask.shape)
+        # Beyond the box, everything is further away than the margin.
+        if is_all or np.count_nonzero(distances_mm <= margin_mm) >= count:
+            break
+        margin_mm *= 2
+    order = np.argsort(distances_mm, kind="stable")
+    gained = np.zeros(distance_mm.shape, bool)
+    gained.ravel()[candidates[order[:count]]] = True
     grown = mask.copy()
-    grown.ravel()[candidates[order[:count]]] = True
+    grown[box] |= gained
     return grown
 
 
@@ -102,9 +127,22 @@ def shrink_mask(mask: np.ndarray, spacing: Spacing, count: int) -> np.ndarray:
         spacing: mm (z, y, x).
         count: How many voxels it loses.
     """
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    voxels = np.flatnonzero(mask)
-    order = np.argsort(depth_mm.ravel()[voxels], kind="stable")
+    box = bounding_box(mask)
+    inside = mask[box]
+    voxels = np.flatnonzero(inside)
+    order = np.argsort(depth_mm(inside, spacing).ravel()[voxels], kind="stable")
+    lost = np.zeros(inside.shape, bool)
+    lost.ravel()[voxels[order[:count]]] = True
     shrunk = mask.copy()
-    shrunk.ravel()[voxels[order[:count]]] = False
+    shrunk[box] &= ~lost
     return shrunk
+
+
+def depth_mm(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Return the distance of each voxel of a mask to the nearest one outside it, mm [z, y, x].
+
+    The array's sides are outside, but a plane has no depth of its own.
+    """
+    padding = [(0, 0) if length == 1 else (1, 1) for length in mask.shape]
+    depth: np.ndarray = ndimage.distance_transform_edt(np.pad(mask, padding), sampling=spacing)
+    return depth[tuple(slice(n, -n or None) for n, _ in padding)]

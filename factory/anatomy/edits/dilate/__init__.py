@@ -16,7 +16,7 @@ from factory.storage.subjects.types import LabelTable
 class Dilate(StructureEdit):
     """The structure grows by mm on all sides, into the labels of `into`; by default into all."""
 
-    seconds_per_megavoxel: ClassVar[float] = 0.5
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the brainstem",

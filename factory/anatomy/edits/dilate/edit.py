@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from factory.anatomy.deformation.repaint import repaint_changed
 from factory.anatomy.edits.operator import EditResult
-from factory.anatomy.edits.structure import label_values, structure_mask, volume_ml
+from factory.anatomy.edits.structure import label_values, mask_of, structure_mask, volume_ml
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
@@ -52,7 +52,7 @@ def dilate(
     )
     allowed = np.ones(inside.shape, bool)
     if into is not None:
-        allowed = np.isin(inside, [value for name in into for value in label_values(table, name)])
+        allowed = mask_of(inside, [value for name in into for value in label_values(table, name)])
     within = seed | (allowed & (distance_mm <= mm))
     grown = ndimage.binary_propagation(seed, mask=within)
     new = label.copy()

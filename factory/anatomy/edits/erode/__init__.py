@@ -15,7 +15,7 @@ from factory.storage.subjects.types import LabelTable
 class Erode(StructureEdit):
     """The structure loses mm on all sides, and what is around it fills the place."""
 
-    seconds_per_megavoxel: ClassVar[float] = 0.5
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the brainstem",

@@ -1,12 +1,12 @@
 """Shrink a structure by a distance in millimetres; what is around it fills the place."""
 
 import numpy as np
-from scipy import ndimage
 
 from factory.anatomy.deformation.repaint import repaint_changed
 from factory.anatomy.edits.operator import EditResult
-from factory.anatomy.edits.structure import fill_from_around, structure_mask, volume_ml
+from factory.anatomy.edits.structure import depth_mm, fill_from_around, structure_mask, volume_ml
 from factory.errors import AnatomyError
+from factory.imaging.boxes import bounding_box
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -38,15 +38,14 @@ def erode(
         AnatomyError: The label map has no voxel of the structure, or nothing would be left of it.
     """
     mask = structure_mask(label, table, structure)
-    flat = [length == 1 for length in label.shape]  # a plane has no depth of its own
-    padding = [(0, 0) if is_flat else (1, 1) for is_flat in flat]
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask, padding), sampling=spacing)
-    depth_mm = depth_mm[tuple(slice(None) if is_flat else slice(1, -1) for is_flat in flat)]
-    kept_mask = mask & (depth_mm > mm)
+    box = bounding_box(mask)
+    inside_mm = depth_mm(mask[box], spacing)
+    kept_mask = mask.copy()
+    kept_mask[box] &= inside_mm > mm
     if not kept_mask.any():
         raise AnatomyError(
             f"erode: {mm:g} mm leaves nothing of {structure}, which is at most "
-            f"{depth_mm.max():.3g} mm deep"
+            f"{inside_mm.max():.3g} mm deep"
         )
     hole = mask & ~kept_mask
     new = _fill_without(label, mask, hole, spacing)

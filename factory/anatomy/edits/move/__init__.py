@@ -18,7 +18,7 @@ Shift = Annotated[float, Field(ge=-60, le=60), allowed("-60 to 60 mm")]
 class Move(StructureEdit):
     """The structure is shifted in mm; what was around it fills the place that it leaves."""
 
-    seconds_per_megavoxel: ClassVar[float] = 0.6
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the brainstem forwards",

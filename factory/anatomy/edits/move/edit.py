@@ -5,7 +5,7 @@ import numpy as np
 from factory.anatomy.deformation.repaint import repaint_changed
 from factory.anatomy.edits.operator import EditResult
 from factory.anatomy.edits.rigid import centre_mm, move_structure
-from factory.anatomy.edits.structure import label_values, structure_mask
+from factory.anatomy.edits.structure import label_values, mask_of, structure_mask
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -44,7 +44,7 @@ def move(
     new = label.copy()
     if shift_mm.any():
         new = move_structure(label, mask, spacing, np.eye(3), shift_mm)
-    moved = np.isin(new, label_values(table, structure))
+    moved = mask_of(new, label_values(table, structure))
     achieved = centre_mm(moved, spacing) - centre_mm(mask, spacing)
     record = {
         "requested_mm": float(np.linalg.norm(shift_mm)),

@@ -13,7 +13,7 @@ from factory.storage.subjects.types import LabelTable
 class Remove(StructureEdit):
     """The structure is taken away, and what is around it fills its place."""
 
-    seconds_per_megavoxel: ClassVar[float] = 0.3
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the deep grey matter", ({"structure": "deep_grey_matter"},), record="removed_volume_ml"

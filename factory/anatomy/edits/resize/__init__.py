@@ -23,7 +23,7 @@ class Resize(StructureEdit):
     around it fills the place.
     """
 
-    seconds_per_megavoxel: ClassVar[float] = 0.6
+    seconds_per_megavoxel: ClassVar[float] = 0.1
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the cerebellum smaller",

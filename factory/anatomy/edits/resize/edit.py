@@ -11,10 +11,12 @@ from factory.anatomy.edits.structure import (
     fill_from_around,
     grow_mask,
     label_values,
+    mask_of,
     shrink_mask,
     structure_mask,
 )
 from factory.errors import AnatomyError
+from factory.imaging.boxes import bounding_box
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
 
@@ -69,7 +71,7 @@ def resize(
     elif change > 0:
         grown = grow_mask(mask, _where_allowed(label, table, into), spacing, change)
         _give_nearest_label(new, label, mask, grown, spacing)
-    achieved = np.isin(new, label_values(table, structure))
+    achieved = mask_of(new, label_values(table, structure))
     achieved_ml = float(np.count_nonzero(achieved) * voxel_ml)
     if abs(achieved_ml - requested_ml) > max(TOLERANCE * requested_ml, 2 * voxel_ml):
         raise AnatomyError(
@@ -88,7 +90,7 @@ def _where_allowed(label: np.ndarray, table: LabelTable, into: Sequence[str] | N
     """Return where a structure may grow, bool [z, y, x]: never to the edges of the array."""
     allowed = np.ones(label.shape, bool)
     if into is not None:
-        allowed = np.isin(label, [value for name in into for value in label_values(table, name)])
+        allowed = mask_of(label, [value for name in into for value in label_values(table, name)])
     inner = tuple(slice(1, -1) if length > 2 else slice(None) for length in label.shape)
     room = np.zeros(label.shape, bool)
     room[inner] = True
@@ -99,8 +101,9 @@ def _give_nearest_label(
     new: np.ndarray, label: np.ndarray, mask: np.ndarray, grown: np.ndarray, spacing: Spacing
 ) -> None:
     """Write the nearest label of a structure where it has grown."""
+    box = bounding_box(grown)
     nearest = ndimage.distance_transform_edt(
-        ~mask, sampling=spacing, return_distances=False, return_indices=True
+        ~mask[box], sampling=spacing, return_distances=False, return_indices=True
     )
-    gained = grown & ~mask
-    new[gained] = label[tuple(axis[gained] for axis in nearest)]
+    gained = (grown & ~mask)[box]
+    new[box][gained] = label[box][tuple(axis[gained] for axis in nearest)]

@@ -19,7 +19,7 @@ class Rotate(StructureEdit):
     right-hand rule.
     """
 
-    seconds_per_megavoxel: ClassVar[float] = 0.8
+    seconds_per_megavoxel: ClassVar[float] = 0.15
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "the cerebellum",

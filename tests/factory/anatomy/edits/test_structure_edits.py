@@ -180,6 +180,34 @@ def test_what_the_anatomy_does_not_allow_is_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_what_surrounds_a_structure_changes_nothing_about_its_edit() -> None:
+    spacing, margin = (1.0, 2.0, 1.5), 20
+    label = organs(spacing)
+    image = np.random.Generator(np.random.Philox(1)).random(SHAPE, np.float32)
+    wide_label, wide_image = np.pad(label, margin, "edge"), np.pad(image, margin, "edge")
+    inner = (slice(margin, -margin),) * 3
+    for edit, values in (
+        (erode, {"mm": 2.0}),
+        (resize, {"share": 0.7}),
+        (resize, {"share": 1.4, "into": ["body"]}),
+        (move, {"right_mm": 3.0}),
+        (rotate, {"axis": "superior", "degrees": 15.0}),
+    ):
+        new, painted, _ = edit(label, spacing, TABLE, "left_kidney", image=image, **values)  # type: ignore
+        wide, wide_painted, _ = edit(  # type: ignore
+            wide_label, spacing, TABLE, "left_kidney", image=wide_image, **values
+        )
+        np.testing.assert_array_equal(wide[inner], new)
+        np.testing.assert_allclose(wide_painted[inner], painted, atol=1e-6)
+
+
+def test_a_smaller_share_of_a_plane_is_taken_from_all_sides() -> None:
+    plane = organs((1.0, 1.0, 1.0))[15:16]
+    new, _, _ = resize(plane, (1.0, 1.0, 1.0), TABLE, "left_kidney", share=0.5)
+    before, after = (np.argwhere(array == 2).mean(0) for array in (plane, new))
+    assert np.abs(before - after).max() < 0.5
+
+
 def test_a_plane_is_edited_like_a_volume() -> None:
     spacing = (1.0, 1.0, 1.0)
     plane = organs(spacing)[15:16]

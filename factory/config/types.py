@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from factory.config.section import allowed, one_of, problem
+from factory.storage.subjects.channels import CHANNEL_NAME
 from factory.storage.subjects.label_names import is_label_name, normalise_label_name
 from factory.storage.subjects.types import FETA
 
@@ -20,6 +21,14 @@ def _check_label_name(name: str) -> str:
         hint = f"; did you mean {nearest}?" if nearest else ""
         text = "value {value}; allowed: small letters, digits and _, a letter first{hint}"
         raise problem(text, name, hint=hint)
+    return name
+
+
+def _check_channel_name(name: str) -> str:
+    """Refuse what is no name of an image's channel."""
+    if not CHANNEL_NAME.fullmatch(name):
+        text = "value {value}; allowed: letters, digits and _, a letter first"
+        raise problem(text, name)
     return name
 
 
@@ -42,6 +51,7 @@ Spacing = Annotated[float, Field(ge=0.2, le=5), allowed("0.2 to 5 mm")]
 Grade = Annotated[int, Field(ge=0, le=99), allowed("a whole number from 0 to 99")]
 Tissue = Annotated[str, one_of(TISSUES)]
 LabelName = Annotated[str, AfterValidator(_check_label_name)]
+ChannelName = Annotated[str, AfterValidator(_check_channel_name)]
 LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a label's whole number")]
 Voxels = Annotated[int, Field(ge=16, le=1024), allowed("16 to 1024 voxels")]
 Factor = Annotated[float, Field(gt=0, le=100), allowed("a number above 0, at most 100")]

@@ -84,6 +84,11 @@ class OpenedDataset:
         return self.layout.table
 
     @property
+    def channels(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the channels of each image that has an axis of channels."""
+        return self.layout.channels
+
+    @property
     def labels(self) -> Mapping[str, int]:
         """The value of each label, by name, the background first."""
         return {name: value for value, name in enumerate(self.layout.table.names)}
@@ -105,6 +110,8 @@ class OpenedDataset:
     def __getitem__(self, position: int) -> StoredSample:
         """Read a sample: its arrays [z, y, x] by name (label uint8, images float32), affine, row.
 
+        An image of named channels is [channel, z, y, x].
+
         Raises:
             IndexError: The position is beyond the end.
             DatasetError: The sample is damaged.
@@ -118,7 +125,8 @@ class OpenedDataset:
             name: The name of the volume.
 
         Returns:
-            [sample, z, y, x]; images are float32, labels uint8.
+            [sample, z, y, x], or [sample, channel, z, y, x] of an image of named channels; images
+            are float32, labels uint8.
 
         Raises:
             DatasetError: There is no such volume, or dask is not installed.
@@ -139,6 +147,7 @@ class OpenedDataset:
     def to_xarray(self) -> "xarray.Dataset":
         """Return all volumes as lazy arrays, with the columns of the table as coordinates.
 
+        The names of channels are a coordinate too: `dataset["image"].sel(channel="t1w")`.
         Intensities are scaled to their original values.
 
         Raises:
@@ -152,6 +161,9 @@ class OpenedDataset:
         volumes = volumes.isel(sample=self._sample_indices())
         table = self.cases.drop(columns="sample")
         columns = {name: ("sample", table[name].to_numpy()) for name in table}
+        for name, channels in self.layout.channels.items():
+            axis = str(volumes[name].dims[1])
+            columns[axis] = (axis, np.array(channels))
         with_columns: xarray.Dataset = volumes.assign_coords(columns)
         return with_columns
 

@@ -26,7 +26,9 @@ def placeholder_sample(case: Case, layout: Layout, reason: str) -> StoredSample:
     def background(name: str, shape: tuple[int, int, int]) -> np.ndarray:
         if layout.is_label(name):
             return np.zeros(shape, layout.dtype_of(name))
-        return np.full(shape, layout.ranges[name][0], np.float32)
+        channels = layout.channels.get(name, ())
+        full = (len(channels), *shape) if channels else shape
+        return np.full(full, layout.ranges[name][0], np.float32)
 
     return StoredSample(
         case=case.to_json(),

@@ -34,8 +34,7 @@ def memory_per_actor(layout: Layout, card: Card, weights_bytes: int) -> int:
     plane = max(z * y, z * x, y * x)
     voxels = z * y * x
     sample = sum(
-        math.prod(layout.shape_of(name)) * (2 if layout.is_label(name) else 8)
-        for name in layout.arrays
+        layout.voxels_of(name) * (2 if layout.is_label(name) else 8) for name in layout.arrays
     )
     shard = layout.samples_per_shard * sample
     activations = SLICES * plane * channels * 4

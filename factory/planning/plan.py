@@ -160,7 +160,7 @@ class Plan:
             name: NOISY if name in noisy else STORED["label" if layout.is_label(name) else "image"]
             for name in layout.arrays
         }
-        each = sum(math.prod(layout.shape_of(name)) * rate for name, rate in rates.items())
+        each = sum(layout.voxels_of(name) * rate for name, rate in rates.items())
         return round(layout.samples * each)
 
     @property

@@ -1,7 +1,5 @@
 """The number and the shape of the arrays for a recipe's stacks."""
 
-import math
-
 from factory.config.parameters import extremes
 from factory.imaging.types import Shape
 from factory.planning.grid import grid_shape
@@ -44,4 +42,4 @@ def scanned_images(recipe: Recipe, layout: Layout) -> tuple[str, ...]:
 
 def megavoxels(layout: Layout, names: tuple[str, ...]) -> float:
     """Return the millions of voxels in some arrays of one sample."""
-    return sum(math.prod(layout.shape_of(name)) for name in names) / 1e6
+    return sum(layout.voxels_of(name) for name in names) / 1e6

@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import AfterValidator, Discriminator, Tag
 
+from factory.config.document import KeyPath
 from factory.config.section import Section, problem
-from factory.config.types import LabelName, LabelValue
+from factory.config.types import ChannelName, LabelName, LabelValue, Text
 from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.growth_curves import intracranial_mm
@@ -52,6 +53,30 @@ RecipeMapping = Annotated[
     Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
 ]
 """A label mapping in a recipe: its name, a file with a table of labels, or {value: name}."""
+
+
+ImageFiles = Annotated[
+    Annotated[dict[ChannelName, Text], Tag("<channels>")] | Annotated[Text, Tag("<one>")],
+    Discriminator(lambda value: "<channels>" if isinstance(value, dict) else "<one>"),
+]
+"""The pattern of the images' files in a recipe, or one for each channel by its name."""
+
+
+def check_channel_names(names: Iterable[str], at: KeyPath) -> None:
+    """Raise the error of a validator where there are no channels, or two have nearly one name.
+
+    Capitals do not make two names different, because not all file systems tell them apart.
+
+    Args:
+        names: The names of the channels of one source.
+        at: Where the recipe has them.
+    """
+    lower = [name.lower() for name in names]
+    if not lower:
+        raise problem("no channels; allowed: one or more", at=at)
+    for name in lower:
+        if lower.count(name) > 1:
+            raise problem("two channels are {name}; allowed: each once", at=at, name=name)
 
 
 def full_mapping(

@@ -128,6 +128,10 @@ class Source:
         """What names of labels mean here, where other sources give them to something else."""
         return {}
 
+    def channels(self, section: Any) -> tuple[str, ...]:
+        """Return the names of the channels of its subjects' images; () for one without a name."""
+        return ()
+
     def shape(self, section: Any, records: Sequence[Record], spacing_mm: float) -> Shape | None:
         """Return the voxels (z, y, x) that all its subjects have, or None.
 

@@ -250,9 +250,10 @@ class Dataset:
         r"""Return the sha256 of the content, which depends neither on time, place nor shard size.
 
         For each sample in order, it is computed of: for each array in the order of Layout.arrays,
-        the line "<name> <dtype> <z>,<y>,<x>\n" (dtype as numpy writes it, "<u2" or "|u1") and
-        the bytes of the decoded array, in C order, little endian; then the case as canonical JSON
-        and "\n". All volumes are read, with one sample in memory at a time.
+        the line "<name> <dtype> <z>,<y>,<x>\n" (dtype as numpy writes it, "<u2" or "|u1"; of an
+        image of channels "<channel>,<z>,<y>,<x>") and the bytes of the decoded array, in C order,
+        little endian; then the case as canonical JSON and "\n". All volumes are read, with one
+        sample in memory at a time.
 
         Raises:
             DatasetError: A shard is missing, or one of its objects is cut short.

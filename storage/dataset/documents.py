@@ -45,6 +45,7 @@ class LayoutDocument(TypedDict):
     samples_per_shard: int
     shapes: NotRequired[dict[str, list[int]]]
     regions: NotRequired[dict[str, list[str]]]
+    channels: NotRequired[dict[str, list[str]]]
 
 
 class EarlierRecord(TypedDict):

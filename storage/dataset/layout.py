@@ -13,8 +13,12 @@ One Zarr v3 group, readable by any Zarr library:
     spacing_mm       float64 [sample, 3]        (z, y, x)
     stack_0_affine, stack_0_spacing_mm ...      as these, for (column, row, slice) of a stack
 
-A brick is the unit of reading: about 64³ voxels of one sample. A shard is the unit of writing: one
-object with all bricks of the samples of one task.
+An image of named channels is [sample, channel, z, y, x], and its attribute `channels` has their
+names.
+
+A brick is the unit of reading: about 64³ voxels of one channel of one sample, so that one channel
+is read without the others. A shard is the unit of writing: one object with all bricks of the
+samples of one task.
 """
 
 import math
@@ -68,6 +72,8 @@ class Layout:
         samples_per_shard: The number of samples that one task renders and one object holds.
         shapes: Voxels (slices, rows, columns) of the arrays with a grid of their own, large enough
             for every sample, e.g. {"stack_0": (40, 96, 80), "stack_0_label": (40, 96, 80)}.
+        channels: The names of the channels of each image that has an axis of channels, e.g.
+            {"image": ("t1w", "t2w")}.
     """
 
     samples: int
@@ -76,6 +82,7 @@ class Layout:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"image": (0.0, 1.2)})
     samples_per_shard: int = 1
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -103,18 +110,31 @@ class Layout:
         return np.dtype(self.table.dtype if self.is_label(name) else np.uint16)
 
     def shape_of(self, name: str) -> tuple[int, int, int]:
-        """Return the voxels (z, y, x) of a volume of one sample."""
+        """Return the voxels (z, y, x) of a volume of one sample, in each of its channels."""
         return self.shapes.get(name, self.shape)
 
+    def array_shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a volume of one sample: (z, y, x) or (channel, z, y, x)."""
+        channels = self.channels.get(name)
+        return (len(channels), *self.shape_of(name)) if channels else self.shape_of(name)
+
+    def voxels_of(self, name: str) -> int:
+        """Return the number of values of a volume of one sample, in all its channels."""
+        return math.prod(self.array_shape_of(name))
+
+    def shard_key(self, name: str, shard: int) -> str:
+        """Return the key of the object of a shard of a volume, e.g. "image/c/12/0/0/0"."""
+        return "/".join([name, "c", str(shard), *"0" * len(self.array_shape_of(name))])
+
     def brick_of(self, name: str) -> tuple[int, int, int]:
-        """Return the voxels (z, y, x) of one brick of a volume."""
+        """Return the voxels (z, y, x) of one brick of a volume, which has one channel."""
         z, y, x = (brick_length(n) for n in self.shape_of(name))
         return z, y, x
 
     def bricks_of(self, name: str) -> int:
         """Return the number of bricks of a volume of one sample."""
         pairs = zip(self.shape_of(name), self.brick_of(name), strict=True)
-        return math.prod(-(-n // brick) for n, brick in pairs)
+        return len(self.channels.get(name, ("",))) * math.prod(-(-n // b) for n, b in pairs)
 
     @property
     def shards(self) -> int:
@@ -124,12 +144,10 @@ class Layout:
     @property
     def raw_bytes_per_sample(self) -> int:
         """The bytes of the arrays of one sample before compression."""
-        return sum(
-            math.prod(self.shape_of(name)) * self.dtype_of(name).itemsize for name in self.arrays
-        )
+        return sum(self.voxels_of(name) * self.dtype_of(name).itemsize for name in self.arrays)
 
     def to_json(self) -> LayoutDocument:
-        """Return the attributes as JSON; "shapes" and "regions" only if there are any."""
+        """Return the attributes as JSON; "shapes", "regions", "channels" only if there are any."""
         document: LayoutDocument = {
             "samples": self.samples,
             "shape": list(self.shape),
@@ -141,6 +159,8 @@ class Layout:
             document["regions"] = {name: list(labels) for name, labels in self.table.regions}
         if self.shapes:
             document["shapes"] = {name: list(n) for name, n in sorted(self.shapes.items())}
+        if self.channels:
+            document["channels"] = {name: list(n) for name, n in sorted(self.channels.items())}
         return document
 
     @staticmethod
@@ -161,6 +181,7 @@ class Layout:
             ranges={name: (low, high) for name, (low, high) in document["ranges"].items()},
             samples_per_shard=document["samples_per_shard"],
             shapes={name: (a, b, c) for name, (a, b, c) in document.get("shapes", {}).items()},
+            channels={name: tuple(n) for name, n in document.get("channels", {}).items()},
         )
 
 
@@ -255,7 +276,7 @@ def encode_rows(layout: Layout, name: str, values: np.ndarray) -> dict[str, byte
 
 
 def encode_volumes(layout: Layout, name: str, volumes: Iterable[np.ndarray]) -> list[Part]:
-    """Encode stored values [z, y, x] of some samples as parts of a shard."""
+    """Encode stored values, [z, y, x] or with channels, of some samples as parts of a shard."""
     spec = volume_spec(replace(layout, samples_per_shard=1), name)
     encoded = (_encode(spec, name, values[None]) for values in volumes)
     return [Part(data) for objects in encoded for data in objects.values()]
@@ -311,10 +332,12 @@ def volume_spec(layout: Layout, name: str) -> JsonObject:
     """Return the arguments of zarr's create_array for an image or a label map."""
     shape, brick = layout.shape_of(name), layout.brick_of(name)
     padded_shape = [-(-n // b) * b for n, b in zip(shape, brick, strict=True)]
+    channels = layout.channels.get(name, ())
+    count = [len(channels)] if channels else []
     volume: JsonObject = {
-        "shape": (layout.samples, *shape),
-        "chunks": (1, *brick),
-        "shards": (layout.samples_per_shard, *padded_shape),
+        "shape": (layout.samples, *layout.array_shape_of(name)),
+        "chunks": (1, *([1] if channels else []), *brick),
+        "shards": (layout.samples_per_shard, *count, *padded_shape),
         "dimension_names": _axes(layout, name),
         "fill_value": 0,
     }
@@ -340,6 +363,7 @@ def volume_spec(layout: Layout, name: str) -> JsonObject:
             "scale_factor": (high - low) / _MAXIMUM_LEVEL,
             "add_offset": low,
             "units": "1",
+            **({"channels": list(channels)} if channels else {}),
         },
     }
 
@@ -349,7 +373,14 @@ def _axes(layout: Layout, name: str) -> tuple[str, ...]:
 
     Each stack has its own, since readers expect one length for one name.
     """
+    channels = (_channel_axis(layout, name),) if name in layout.channels else ()
     if name not in layout.shapes:
-        return AXES
+        return (AXES[0], *channels, *AXES[1:])
     stack = name.removesuffix("_label")
-    return ("sample", *(f"{stack}_{axis}" for axis in ("slice", "row", "column")))
+    return ("sample", *channels, *(f"{stack}_{axis}" for axis in ("slice", "row", "column")))
+
+
+def _channel_axis(layout: Layout, name: str) -> str:
+    """Return the name of an image's axis of channels: one name for one set of channels."""
+    first = next(layout.channels[other] for other in layout.arrays if other in layout.channels)
+    return "channel" if layout.channels[name] == first else f"{name}_channel"

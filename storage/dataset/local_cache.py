@@ -47,7 +47,7 @@ class LocalCache:
 
     def fetch(self, name: str, shard: int) -> None:
         """Download the shard of an array, unless it is in the cache already."""
-        key = f"{name}/c/{shard}/0/0/0"
+        key = self.layout.shard_key(name, shard)
         if (self.root / key).exists():
             return
         for entry in self._entries(shard):

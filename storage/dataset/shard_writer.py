@@ -70,7 +70,7 @@ class ShardWriter:
             if not layout.is_label(name):
                 values, clipped[name] = quantise(values, *layout.ranges[name])
             parts[name] = encode_volumes(
-                layout, name, [pad_to_shape(values, layout.shape_of(name))]
+                layout, name, [pad_to_shape(values, layout.array_shape_of(name))]
             )
         self.records.append(sample.to_record(layout, clipped))
         for name in layout.arrays:
@@ -88,7 +88,7 @@ class ShardWriter:
             raise DatasetError(f"{folder.url}: shard {self.index} lacks {self.count} samples")
         objects: dict[str, StoredObject] = {}
         for name in layout.arrays:
-            key = f"{name}/c/{self.index}/0/0/0"
+            key = layout.shard_key(name, self.index)
             data = join_parts(self.parts[name], layout.bricks_of(name), layout.samples_per_shard)
             folder.put(key, data)
             objects[key] = {"bytes": len(data), "sha256": ledger.sha256(data)}
@@ -125,7 +125,7 @@ class ShardWriter:
 
     def _read_part(self, name: str, entry: LedgerEntry) -> Part:
         """Read and check an array's part with the samples of an entry; more may follow in it."""
-        layout, key = self.layout, f"{name}/c/{self.index}/0/0/0"
+        layout, key = self.layout, self.layout.shard_key(name, self.index)
         room, count = layout.samples_per_shard, len(entry.samples)
         bricks = layout.bricks_of(name)
         try:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class StoredStack:
     """A stack of slices that was scanned from a sample, on a grid of its own.
 
     Attributes:
-        image: float [slice, row, column].
+        image: float [slice, row, column], or [channel, slice, row, column].
         affine: 4×4, voxel (column, row, slice, 1) to RAS+ mm.
         spacing_mm: (slice, row, column).
         label: [slice, row, column], of the table's dtype, or None if the recipe asks for no labels
@@ -38,7 +39,8 @@ class StoredSample:
 
     Attributes:
         case: The case as canonical JSON.
-        arrays: The label map (of the table's dtype) and the images (float), [z, y, x], by name.
+        arrays: The label map (of the table's dtype) and the images (float), [z, y, x], by name; an
+            image of named channels is [channel, z, y, x].
         affine: 4×4, voxel (x, y, z, 1) to RAS+ mm.
         spacing_mm: (z, y, x).
         columns: The sample's row of cases.parquet: scalars by column name.
@@ -82,10 +84,11 @@ class StoredSample:
         if name not in self.volumes:
             raise SampleError(f"{case}: it has no {name!r}, which this dataset stores")
         values = np.asarray(self.volumes[name])
-        shape, expected = values.shape, layout.shape_of(name)
+        shape, expected = values.shape, layout.array_shape_of(name)
         fits = shape == expected
         if name in layout.shapes:  # padded when it is written
-            fits = len(shape) == 3 and all(n <= m for n, m in zip(shape, expected, strict=True))
+            fits = len(shape) == len(expected) and shape[:-3] == expected[:-3]
+            fits &= all(n <= m for n, m in zip(shape[-3:], expected[-3:], strict=True))
         if not fits:
             raise SampleError(f"{case}: {name} has shape {shape}, the dataset {expected}")
         if layout.is_label(name):
@@ -113,7 +116,7 @@ class StoredSample:
             columns={key: json_scalar(value) for key, value in self.columns.items()},
             clipped_fraction=clipped,
             grids={name: grids[name] for name in layout.grids},
-            stack_shapes={name: list(volumes[name].shape) for name in layout.stacks},
+            stack_shapes={name: list(volumes[name].shape[-3:]) for name in layout.stacks},
         )
 
     @staticmethod
@@ -129,14 +132,14 @@ class StoredSample:
         """
         arrays, stacks = dict(volumes), []
         for name, shape in record.stack_shapes.items():
-            unpadded = tuple(slice(n) for n in shape)
+            inside: tuple[Any, ...] = (..., *(slice(n) for n in shape))
             label = arrays.pop(f"{name}_label", None)
             stacks.append(
                 StoredStack(
-                    image=arrays.pop(name)[unpadded],
+                    image=arrays.pop(name)[inside],
                     affine=np.array(record.grids[f"{name}_affine"]),
                     spacing_mm=record.grids[f"{name}_spacing_mm"],
-                    label=None if label is None else label[unpadded],
+                    label=None if label is None else label[inside],
                 )
             )
         return StoredSample(

@@ -58,10 +58,13 @@ class VolumeReader:
     def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
         """Read the stored values [z, y, x] of one sample, or a window of them.
 
+        An image of named channels is [channel, z, y, x].
+
         Args:
             name: The name of the array.
             index: The index of the sample.
-            window: One slice for each axis; empty for the whole volume.
+            window: One slice for each of z, y, x, before them one for the channels if not all are
+                to be read; empty for the whole volume.
 
         Raises:
             DatasetError: The bytes are missing or damaged.
@@ -69,7 +72,7 @@ class VolumeReader:
         try:
             if name not in self.arrays:
                 self.arrays[name] = self._open_array(name)
-            return np.ascontiguousarray(self.arrays[name][(index, *window)])
+            return np.ascontiguousarray(self.arrays[name][(index, ..., *window)])
         except Exception as error:  # each codec raises its own errors
             raise DatasetError(
                 f"{self.path}: {name} of sample {index} is missing or damaged"

@@ -40,10 +40,13 @@ class WindowReader:
     def read(self, name: str, index: int, window: tuple[slice, ...] = ()) -> np.ndarray:
         """Read a window [z, y, x] of a sample's volume: labels are uint8 or uint16, images float32.
 
+        An image of named channels is [channel, z, y, x].
+
         Args:
             name: The name of the array.
             index: The index of the sample.
-            window: One slice for each axis; empty for the whole volume.
+            window: One slice for each of z, y, x, before them one for the channels if not all are
+                to be read; empty for the whole volume.
 
         Raises:
             DatasetError: The volume is missing or damaged.
@@ -95,5 +98,5 @@ class _OpenFiles:
         """Raise DatasetError if a shard is missing, since Zarr would read zeros from it."""
         if self.cache is not None:
             self.cache.fetch(name, shard)
-        elif self.folder.size(key := f"{name}/c/{shard}/0/0/0") is None:
+        elif self.folder.size(key := self.layout.shard_key(name, shard)) is None:
             raise DatasetError(f"{self.folder.url}: {key} is missing; see factory verify")

@@ -53,6 +53,7 @@ def list_bids_subjects(
     rec: str | None,
     mapping: str | mappings.LabelMapping | None,
     participants: Sequence[str] | None = None,
+    images: Sequence[str] | None = None,
 ) -> list[BidsRecord]:
     """List the records of a dataset's subjects, sorted by id; no voxel is read.
 
@@ -64,10 +65,13 @@ def list_bids_subjects(
         mapping: See factory.storage.subjects.label_mappings; None reads dseg.tsv.
         participants: The requested participants, or single sessions of them (sub-01_ses-02); None
             takes all.
+        images: The suffixes of the images' channels, e.g. ["T1w", "T2w"], which become the
+            channels' names; None takes one image, T2w before T1w, as a channel without a name.
 
     Raises:
         SubjectError: Where root is no such dataset, a requested participant is unknown or has no
-            labels, a visit has several reconstructions and rec is None, or an image is missing.
+            labels, a visit has several reconstructions and rec is None, or an image or a channel
+            is missing.
     """
     root = Path(root)
     visits = _list_visits(root, participants)
@@ -86,7 +90,7 @@ def list_bids_subjects(
                 "source": "bids",
                 "id": "_".join(filter(None, (visit.id, run))),
                 "label": str(label),
-                "image": str(_find_image(label)),
+                "image": _find_channels(label, images) if images else str(_find_image(label)),
                 "rec": _entity_value(label, "rec"),
                 "mapping": json_mapping,
                 "gestational_age_weeks": session.gestational_age_weeks
@@ -95,6 +99,8 @@ def list_bids_subjects(
             }
             if record["id"] != visit.participant:
                 record["person"] = visit.participant
+            if images:
+                record["channels"] = list(images)
             records.append(record)
     if not records:
         names = sorted({str(r) for v in visits for r in _group_by_reconstruction(v) if r})
@@ -191,6 +197,17 @@ def _find_image(label: Path) -> Path:
     if not image.is_file():
         raise SubjectError(f"{image}: no such file, though {label.name} needs it as its image")
     return image
+
+
+def _find_channels(label: Path, suffixes: Sequence[str]) -> list[str]:
+    """Return the images of some suffixes beside a label file. Raises SubjectError if one lacks."""
+    paths = [label.with_name(label.name.replace("_dseg.nii", f"_{s}.nii")) for s in suffixes]
+    for path, suffix in zip(paths, suffixes, strict=True):
+        if not path.is_file():
+            raise SubjectError(
+                f"{path}: no such file, though {label.name} needs it as its channel {suffix}"
+            )
+    return [str(path) for path in paths]
 
 
 def _read_mapping(

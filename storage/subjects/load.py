@@ -5,7 +5,7 @@ from typing import cast
 from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.head_ultrasound import load_head_ultrasound
-from factory.storage.subjects.nifti import load_nifti_pair
+from factory.storage.subjects.nifti import ImageFiles, load_nifti_pair
 from factory.storage.subjects.phantom import phantom
 from factory.storage.subjects.records import (
     BidsRecord,
@@ -48,13 +48,19 @@ def load_subject(record: Record, spacing_mm: float | None) -> Subject:
         pair = cast(BidsRecord | NiftiRecord, record)
         metadata = {key: record[key] for key in METADATA_KEYS if record.get(key) is not None}
         subject = load_nifti_pair(
-            pair["image"], pair["label"], pair["mapping"], pair["id"], metadata
+            _image_files(pair), pair["label"], pair["mapping"], pair["id"], metadata
         )
         return subject if spacing_mm is None else resample(subject, spacing_mm)
     raise SubjectError(
         f"subject {record.get('id')}: no source {source!r}; there are {', '.join(SOURCES)}"
         f"{nearest_name_hint(source, SOURCES)}"
     )
+
+
+def _image_files(record: BidsRecord | NiftiRecord) -> ImageFiles | None:
+    """Return the image's file, or those of its channels by name, as load_nifti_pair takes them."""
+    files = record["image"]
+    return dict(zip(record["channels"], files, strict=True)) if isinstance(files, list) else files
 
 
 def load_phantom(record: PhantomRecord, spacing_mm: float | None) -> Subject:

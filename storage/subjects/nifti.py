@@ -23,12 +23,15 @@ from factory.storage.subjects.resample import (
 )
 from factory.storage.subjects.types import Grid, Subject
 
+ImageFiles = str | Path | Mapping[str, str | Path]
+"""The file of an image, or those of its channels by the channels' names."""
+
 MAX_OBLIQUE_DEGREES = 1.0
 """A grid turned further from the world's axes is resampled onto them."""
 
 
 def load_nifti_pair(
-    image_path: str | Path | None,
+    image_path: ImageFiles | None,
     label_path: str | Path,
     mapping: str | mappings.LabelMapping,
     subject_id: str | None = None,
@@ -41,7 +44,7 @@ def load_nifti_pair(
     the labels so that their volumes are kept.
 
     Args:
-        image_path: The image, or None.
+        image_path: The image, or its channels by name, or None.
         label_path: The label map.
         mapping: See factory.storage.subjects.label_mappings.
         subject_id: By default the file's stem.
@@ -61,9 +64,7 @@ def load_nifti_pair(
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     box = [np.ptp(np.flatnonzero(label.any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
     check_size(label_path, "the labelled head", box * lengths[::-1], HEAD_MM)
-    image = None
-    if image_path is not None:
-        image = _read_image(Path(image_path), label_path, label, affine)
+    image = None if image_path is None else _read_images(image_path, label_path, label, affine)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     z, y, x = label.shape
     grid = Grid((z, y, x), (dz, dy, dx), affine)
@@ -73,7 +74,8 @@ def load_nifti_pair(
         label = resample_label_onto(label, affine, grid)
         image = None if image is None else resample_image_onto(image, affine, grid)
     name = subject_id or label_path.name.split(".")[0]
-    return Subject(name, label, grid, mappings.mapping_table(mapping), image, dict(metadata or {}))
+    table, channels = mappings.mapping_table(mapping), _channel_names(image_path)
+    return Subject(name, label, grid, table, image, dict(metadata or {}), channels)
 
 
 def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +102,7 @@ def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarr
 def list_nifti_subjects(
     root: str | Path,
     label_pattern: str,
-    image_pattern: str | None,
+    image_pattern: str | Mapping[str, str] | None,
     mapping: str | mappings.LabelMapping,
 ) -> list[NiftiRecord]:
     """List the records of the subjects whose label file matches a pattern, sorted by id.
@@ -111,17 +113,20 @@ def list_nifti_subjects(
         root: The folder.
         label_pattern: Path from root in which {subject} stands for the subject's id and * for
             anything: "{subject}/{subject}_seg.nii.gz".
-        image_pattern: The same for images; None where there are none.
+        image_pattern: The same for images; for images of several channels one pattern by the name
+            of each, which gives the channels in alphabetical order; None where there are none.
         mapping: See factory.storage.subjects.label_mappings.
 
     Raises:
         SubjectError: Where root is no folder, a pattern lacks {subject}, nothing matches, two label
-            files claim one subject, or a subject has no image or several.
+            files claim one subject, or a subject has no image or several, or lacks a channel.
     """
     root = Path(root)
     if not root.is_dir():
         raise SubjectError(f"{root}: no such folder of subjects")
-    for key, pattern in (("label", label_pattern), ("image", image_pattern)):
+    channels = sorted(image_pattern) if isinstance(image_pattern, Mapping) else None
+    images = image_pattern.values() if isinstance(image_pattern, Mapping) else [image_pattern]
+    for key, pattern in (("label", label_pattern), *(("image", image) for image in images)):
         if pattern is not None and "{subject}" not in pattern:
             raise SubjectError(f"{key} pattern {pattern!r} lacks {{subject}}")
     mappings.resolve_mapping(mapping)
@@ -139,16 +144,19 @@ def list_nifti_subjects(
         labels[name] = path
     if not labels:
         raise SubjectError(f"{root}: no file matches the label pattern {label_pattern!r}")
-    return [
-        {
+    records: list[NiftiRecord] = []
+    for name in sorted(labels):
+        record: NiftiRecord = {
             "source": "nifti",
             "id": name,
             "label": str(labels[name]),
-            "image": None if image_pattern is None else _find_image(root, image_pattern, name),
+            "image": _find_images(root, image_pattern, name),
             "mapping": mappings.mapping_to_json(mapping),
         }
-        for name in sorted(labels)
-    ]
+        if channels is not None:
+            record["channels"] = channels
+        records.append(record)
+    return records
 
 
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -161,11 +169,21 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(parts[0] + "(?P<subject>[^/]+?)" + "(?P=subject)".join(parts[1:]))
 
 
-def _find_image(root: Path, pattern: str, name: str) -> str:
+def _find_images(
+    root: Path, pattern: str | Mapping[str, str] | None, name: str
+) -> str | list[str] | None:
+    """Return the image of a subject, or its channels in alphabetical order, if there is one."""
+    if isinstance(pattern, Mapping):
+        return [_find_image(root, pattern[c], name, f" of channel {c}") for c in sorted(pattern)]
+    return None if pattern is None else _find_image(root, pattern, name)
+
+
+def _find_image(root: Path, pattern: str, name: str, which: str = "") -> str:
     """Return the one image of a subject. Raises SubjectError where there are none or several."""
     files = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
     if len(files) != 1:
-        text = "several images: " + ", ".join(p.name for p in files) if files else "no image"
+        listed = ": " + ", ".join(p.name for p in files)
+        text = f"several images{which}{listed}" if files else f"no image{which}"
         raise SubjectError(f"{root}: subject {name} has {text} by the pattern {pattern!r}")
     return str(files[0])
 
@@ -236,6 +254,21 @@ def to_whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
             f"e.g. {bad[0]:g}"
         )
     return values.astype(np.int64)
+
+
+def _channel_names(image_path: ImageFiles | None) -> tuple[str, ...]:
+    """Return the names of an image's channels; () where it has one without a name."""
+    return tuple(image_path) if isinstance(image_path, Mapping) else ()
+
+
+def _read_images(
+    image_path: ImageFiles, label_path: Path, label: np.ndarray, affine: np.ndarray
+) -> np.ndarray:
+    """Read the image of a label map, float32 [z, y, x], or [channel, z, y, x] of named files."""
+    if isinstance(image_path, Mapping):
+        paths = map(Path, image_path.values())
+        return np.stack([_read_image(path, label_path, label, affine) for path in paths])
+    return _read_image(Path(image_path), label_path, label, affine)
 
 
 def _read_image(path: Path, label_path: Path, label: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -28,28 +28,34 @@ class BidsRecord(TypedDict):
     """A fetal brain in the layout of the FeTA challenge (factory.storage.subjects.bids).
 
     `rec`, the age and the pathology are None where neither a file name nor a table says them.
-    `person` is there only where the id is not the participant's.
+    `person` is there only where the id is not the participant's. With `channels`, the names of
+    several channels, `image` has a file for each of them.
     """
 
     source: Literal["bids"]
     id: str
     label: str
-    image: str
+    image: str | list[str]
     rec: str | None
     mapping: str | dict[str, str]
     gestational_age_weeks: float | None
     pathology: str | None
     person: NotRequired[str]
+    channels: NotRequired[list[str]]
 
 
 class NiftiRecord(TypedDict):
-    """A label map, and an image where there is one (factory.storage.subjects.nifti)."""
+    """A label map, and an image where there is one (factory.storage.subjects.nifti).
+
+    With `channels`, the names of several channels, `image` has a file for each of them.
+    """
 
     source: Literal["nifti"]
     id: str
     label: str
-    image: str | None
+    image: str | list[str] | None
     mapping: str | dict[str, str]
+    channels: NotRequired[list[str]]
 
 
 class ShortAxisRecord(TypedDict):

@@ -15,7 +15,9 @@ def list_file_remarks(records: Iterable[Record]) -> list[str]:
     """
     paths_by_remark: dict[str, list[str]] = {}
     for record in records:
-        for path in filter(None, (record.get("label"), record["image"])):
+        image = record["image"]
+        images = image if isinstance(image, list) else [image]
+        for path in filter(None, (record.get("label"), *images)):
             if remark := orientation_remark(Path(path)):
                 paths_by_remark.setdefault(remark, []).append(path)
     return [f"{_describe_files(paths)}: {remark}" for remark, paths in paths_by_remark.items()]

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.storage.errors import SubjectError
+from factory.storage.subjects.channels import map_channels
 from factory.storage.subjects.label_resampling import (
     SAME_SPACING,
     SMOOTHING,
@@ -50,12 +51,19 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
         label = _nearest_neighbour(subject.label, factor, start, shape)
     image = subject.image
     if image is not None:
-        width = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
-        image = ndimage.gaussian_filter(image, width, mode="nearest")
-        image = ndimage.affine_transform(
-            image, factor, start, tuple(shape), order=1, mode="nearest"
-        )
+        image = map_channels(lambda c: _resample_channel(c, factor, start, grid.shape), image)
     return replace(subject, label=label, image=image, grid=grid)
+
+
+def _resample_channel(
+    image: np.ndarray, factor: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Return an image [z, y, x] at start + factor · index, low-passed where resolution is lost."""
+    width = np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355
+    smooth = ndimage.gaussian_filter(image, width, mode="nearest")
+    return np.asarray(
+        ndimage.affine_transform(smooth, factor, start, shape, order=1, mode="nearest")
+    )
 
 
 def _nearest_neighbour(
@@ -92,7 +100,9 @@ def crop_to_shape(subject: Subject, shape: tuple[int, int, int]) -> Subject:
     return replace(
         subject,
         label=_crop(subject.label, start, shape),
-        image=None if subject.image is None else _crop(subject.image, start, shape),
+        image=None
+        if subject.image is None
+        else map_channels(lambda channel: _crop(channel, start, shape), subject.image),
         grid=subject.grid.moved((z, y, x), shape),
     )
 
@@ -118,9 +128,13 @@ def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
 
 
 def resample_image_onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
-    """Sample an image [z, y, x] linearly on a grid; 0 beyond the image's edges."""
+    """Sample an image [z, y, x] or [channel, z, y, x] linearly on a grid; 0 beyond its edges."""
     matrix, offset = _relative_transform(affine, grid)
-    return np.asarray(ndimage.affine_transform(image, matrix, offset, grid.shape, order=1))
+
+    def sample_channel(channel: np.ndarray) -> np.ndarray:
+        return np.asarray(ndimage.affine_transform(channel, matrix, offset, grid.shape, order=1))
+
+    return map_channels(sample_channel, image)
 
 
 def resample_label_onto(label: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:

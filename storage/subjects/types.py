@@ -133,8 +133,10 @@ class Subject:
         label: uint8 [z, y, x].
         grid: Where its voxels lie.
         table: What its labels mean.
-        image: float32 [z, y, x] on the same grid, or None.
+        image: float32 on the same grid: [z, y, x], or [channel, z, y, x] if it has named channels;
+            None if there is no image.
         metadata: Plain JSON values, e.g. gestational_age_weeks, pathology, rec.
+        channels: The names of the image's channels in order; empty if it has one without a name.
     """
 
     id: str
@@ -143,3 +145,4 @@ class Subject:
     table: LabelTable
     image: np.ndarray | None = None
     metadata: JsonObject = field(default_factory=dict)
+    channels: tuple[str, ...] = ()

@@ -4,17 +4,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import model_validator
+
 from factory.config.section import Section
-from factory.config.types import LabelName, Text
+from factory.config.types import ChannelName, LabelName, Text
 from factory.storage.subjects.label_mappings import LabelMapping
 from factory.storage.subjects.records import Record
-from factory.subjects.files import MappedSource, RecipeMapping, full_mapping
+from factory.subjects.files import (
+    MappedSource,
+    RecipeMapping,
+    check_channel_names,
+    full_mapping,
+)
 
 
 class Bids(Section):
     """Image and label pairs in the layout of the FeTA challenge.
 
-    Without a mapping, the dataset's dseg.tsv says what its labels are.
+    Without a mapping, the dataset's dseg.tsv says what its labels are. `images` has the suffixes of
+    the channels of images of several channels; without it, the T2w or else the T1w is the image.
     """
 
     path: Text
@@ -22,6 +30,13 @@ class Bids(Section):
     mapping: RecipeMapping | None = None
     others: LabelName | None = None
     participants: tuple[Text, ...] | None = None
+    images: tuple[ChannelName, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> "Bids":
+        if self.images is not None:
+            check_channel_names(self.images, ("images",))
+        return self
 
 
 class BidsSource(MappedSource):
@@ -35,7 +50,13 @@ class BidsSource(MappedSource):
         from factory.storage.subjects.bids import list_bids_subjects
 
         mapping = self.mapping(section)
-        return list_bids_subjects(section.path, section.rec, mapping, section.participants)
+        return list_bids_subjects(
+            section.path, section.rec, mapping, section.participants, section.images
+        )
+
+    def channels(self, section: Bids) -> tuple[str, ...]:
+        """Return the names of the images' channels: their suffixes."""
+        return section.images or ()
 
     def mapping(self, section: Bids) -> str | LabelMapping | None:
         """Return the section's mapping, or the dataset's dseg.tsv where that can be read."""

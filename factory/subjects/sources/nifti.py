@@ -5,28 +5,43 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
+from factory.config.document import KeyPath
 from factory.config.section import Section, problem
 from factory.config.types import LabelName, Text
 from factory.storage.subjects.records import Record
-from factory.subjects.files import MappedSource, RecipeMapping, full_mapping
+from factory.subjects.files import (
+    ImageFiles,
+    MappedSource,
+    RecipeMapping,
+    check_channel_names,
+    full_mapping,
+)
 
 
 class Nifti(Section):
-    """Any folder of .nii.gz, by patterns with {subject}."""
+    """Any folder of .nii.gz, by patterns with {subject}.
+
+    `images` has one pattern, or of images of several channels one for each by the channel's name.
+    """
 
     path: Text
     labels: Text
-    images: Text | None = None
+    images: ImageFiles | None = None
     mapping: RecipeMapping = "feta"
     others: LabelName | None = None
 
     @model_validator(mode="after")
     def _check_patterns(self) -> "Nifti":
-        for key in ("labels", "images"):
-            pattern = getattr(self, key)
-            if pattern is not None and "{subject}" not in pattern:
+        patterns: dict[KeyPath, str] = {("labels",): self.labels}
+        if isinstance(self.images, dict):
+            check_channel_names(self.images, ("images",))
+            patterns |= {("images", name): pattern for name, pattern in self.images.items()}
+        elif self.images is not None:
+            patterns["images",] = self.images
+        for path, pattern in patterns.items():
+            if "{subject}" not in pattern:
                 words = "a file name with {subject} in it"
-                raise problem("value {value}; allowed: {words}", pattern, at=(key,), words=words)
+                raise problem("value {value}; allowed: {words}", pattern, at=path, words=words)
         return self
 
 
@@ -42,6 +57,10 @@ class NiftiSource(MappedSource):
 
         mapping = full_mapping(section.mapping, section.others) or section.mapping
         return list_nifti_subjects(section.path, section.labels, section.images, mapping)
+
+    def channels(self, section: Nifti) -> tuple[str, ...]:
+        """Return the names of the images' channels, in alphabetical order."""
+        return tuple(sorted(section.images)) if isinstance(section.images, dict) else ()
 
     def remarks(self, section: Nifti, records: Sequence[Record]) -> Iterable[str]:
         """Return remarks on the files of the subjects, one line each."""

@@ -110,12 +110,12 @@ def sources() -> Iterator[str]:
 
 def training_recipes() -> Iterator[str]:
     """The keys that all families share, then every family with its own."""
-    from factory.families.registry import FAMILIES
+    from factory.families.registry import TRAINABLE
     from factory.training.recipe import Training
 
     shared = Training.model_json_schema()
     yield from ("# Training recipes", "", "## Every family", "", *tables(shared))
-    for name, family in FAMILIES.items():
+    for name, family in TRAINABLE.items():
         schema = family.Recipe.model_json_schema()
         own = {k: v for k, v in schema["properties"].items() if k not in shared["properties"]}
         yield from (f"## {name}", "", *docstring(module_doc(type(family))), "")

@@ -45,6 +45,7 @@ class CaseAppearance:
         uncertainty: Whether the disagreement of the orientations is stored.
         original: Whether the subject's own image is stored, carried along by the edits.
         mixed_precision: Whether the painter computes in bfloat16.
+        family: The family that paints without weights, e.g. "original"; None where a model paints.
     """
 
     model: str | None = None
@@ -53,6 +54,7 @@ class CaseAppearance:
     uncertainty: bool = False
     original: bool = False
     mixed_precision: bool = False
+    family: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the attributes by name, without those that are None or a false mixed_precision."""

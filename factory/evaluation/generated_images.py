@@ -80,7 +80,7 @@ class GeneratedImages:
     def card(self) -> JsonObject:
         """The card of the model that made the images; {} if it is not installed any more."""
         section = self.resolved_recipe.get("appearance") or self.resolved_recipe.get("latents")
-        name = (section or {}).get("model")
+        name = section.get("model") if isinstance(section, dict) else None
         try:
             return read_card(find_model(name)) if name else {}
         except (FactoryError, WeightsError):

@@ -71,7 +71,8 @@ class Painter(Protocol):
         Args:
             case: The parameters of the sample.
             label: uint8 [z, y, x], after the edits, in the labels that the model knows.
-            subject: The case's subject, before the edits.
+            subject: The case's subject, before the edits; of a family that carries the edits
+                along with its image after them.
             style_ends: The real subjects between whose styles the case's style lies; None if the
                 case has a style of its own.
 
@@ -146,6 +147,11 @@ class Family:
         references: What a report cites: keys of factory.report.references.PAPERS, or citations.
         uses: Arguments of `factory render` with a model of the family ("{}"), by the layout of the
             subjects that it was trained on; "" stands for any layout.
+        untrained_card: The card of a family that paints without weights, any label; None for a
+            family whose models are trained. Such a family has no `Recipe` and no `job`, and a
+            recipe names it as its appearance: `appearance: original`.
+        carries_edits: Whether its images show the edits already. Its painter takes the subject's
+            image as the edits moved it, and no edit changes the painted image.
         seconds_per_megavoxel: Time on one thread, for cards that do not give their own.
     """
 
@@ -157,6 +163,8 @@ class Family:
     has_mixed_precision: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[Mapping[str, str]] = {}
+    untrained_card: ClassVar[Card | None] = None
+    carries_edits: ClassVar[bool] = False
     seconds_per_megavoxel: ClassVar[float] = 2.0
 
     @property
@@ -178,6 +186,10 @@ class Family:
         Raises:
             WeightsError: The weights cannot be used.
         """
+        raise NotImplementedError
+
+    def untrained_painter(self, device: "torch.device") -> Painter:
+        """Return the painter of a family that paints without weights; see untrained_card."""
         raise NotImplementedError
 
     def segmenter(self, folder: Path, device: "torch.device") -> VolumeSegmenter:

@@ -10,8 +10,26 @@ from factory.config.loading import CheckedDocument, load_document
 from factory.config.section import Section, one_of, problem
 from factory.discovery import discover
 from factory.families.base import Card, Family
+from factory.storage.json_value import JsonValue
 
 FAMILIES: Mapping[str, Family] = discover("factory.families", "FAMILY")
+
+
+TRAINABLE: Mapping[str, Family] = {
+    name: family for name, family in FAMILIES.items() if family.untrained_card is None
+}
+"""The families whose models are trained."""
+
+
+def untrained_family(appearance: JsonValue) -> Family | None:
+    """Return the family without weights that a recipe's appearance names, or None.
+
+    Args:
+        appearance: The section in plain JSON: the name of the family, or an object that has it as
+            a key.
+    """
+    names = [appearance] if isinstance(appearance, str) else list(appearance or ())
+    return next((FAMILIES[n] for n in names if n in FAMILIES and n not in TRAINABLE), None)
 
 
 def family_of(card: Card) -> Family:
@@ -23,7 +41,7 @@ class _FamilyKey(Section):
     """The key that decides by which class the rest of a training recipe is checked."""
 
     model_config = ConfigDict(extra="ignore")
-    family: Annotated[Literal[tuple(FAMILIES)], one_of(tuple(FAMILIES))]  # type: ignore[valid-type]
+    family: Annotated[Literal[tuple(TRAINABLE)], one_of(tuple(TRAINABLE))]  # type: ignore[valid-type]
 
     @model_validator(mode="before")
     @classmethod

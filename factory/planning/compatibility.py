@@ -4,6 +4,7 @@ from factory.errors import PlanError
 from factory.families.base import Card
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
+from factory.schema.appearance import Appearance
 from factory.schema.label_table import added_labels, base_table, case_table
 from factory.schema.render_recipe import Recipe
 from factory.storage.nearest_name import nearest_name_hint
@@ -58,6 +59,8 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
             f"appearance.model: {recipe.spec.model} paints no labels, it draws images of its own; "
             "allowed: as latents.model"
         )
+    if family.untrained_card is not None:
+        return
     if unknown := [name for name in _painted_tissues(recipe) if name not in model_labels]:
         raise PlanError(
             f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
@@ -73,7 +76,11 @@ def check_precision(recipe: Recipe, card: Card) -> None:
         PlanError: The model computes only in float32.
     """
     look = recipe.spec.appearance
-    if look and look.mixed_precision and not family_of(card).has_mixed_precision:
+    if (
+        isinstance(look, Appearance)
+        and look.mixed_precision
+        and not family_of(card).has_mixed_precision
+    ):
         raise PlanError(
             f"appearance.mixed_precision: value true; {look.model} is of the family "
             f"{card.get('family')}, which draws in float32 alone; allowed: false"

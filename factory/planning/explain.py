@@ -128,6 +128,11 @@ def _appearance_sentence(spec: JsonObject) -> str:
     if "appearance" not in spec:
         return f"The image is the model's own; every draw follows from seed {spec['seed']}."
     look = spec["appearance"]
+    if isinstance(look, str):
+        return (
+            "The image is each subject's own, moved by the edits; every draw follows from seed "
+            f"{spec['seed']}."
+        )
     how = f"its orientations fused by {value_in_words(look['fuse'])}"
     origins = [SOURCES[name].painted_from for name in spec["subjects"]]
     if origin := next(filter(None, origins), None):

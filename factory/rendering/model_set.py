@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from factory.families.registry import untrained_family
 from factory.lookup import find_model
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.dataset import Dataset
@@ -48,9 +49,9 @@ def list_roles(recipe: JsonObject) -> Iterator[Role]:
         recipe: The recipe in plain JSON, as in `Recipe.data` or in a dataset's record.
     """
     look = recipe.get("appearance") or {}
-    if look:
+    if "model" in look and isinstance(look, Mapping):
         yield Role(MAIN, "appearance.model", "paints the images", look["model"])
-    fuse = look.get("fuse")
+    fuse = look.get("fuse") if isinstance(look, Mapping) else None
     if isinstance(fuse, Mapping) and fuse.get("cnn"):
         yield Role(FUSION, "appearance.fuse.cnn", "fuses the three directions", fuse["cnn"])
     for name, source in SOURCES.items():
@@ -68,9 +69,15 @@ def list_roles(recipe: JsonObject) -> Iterator[Role]:
 
 @dataclass(frozen=True)
 class ModelSet:
-    """The folders of a recipe's models, by the prefix of their role."""
+    """The models of a recipe.
+
+    Attributes:
+        folders: Their folders, by the prefix of their role.
+        untrained: The name of the family that paints without weights, if the recipe names one.
+    """
 
     folders: dict[str, Path]
+    untrained: str | None = None
 
     @staticmethod
     def of(recipe: Recipe) -> "ModelSet":
@@ -80,11 +87,15 @@ class ModelSet:
             FactoryError: If a model does not exist.
         """
         roles = list_roles(recipe.data)
-        return ModelSet({role.prefix: find_model(role.name, role.key) for role in roles})
+        folders = {role.prefix: find_model(role.name, role.key) for role in roles}
+        family = untrained_family(recipe.data.get("appearance"))
+        return ModelSet(folders, family.name if family else None)
 
     @property
     def card(self) -> JsonObject:
-        """The card of the model that makes the images."""
+        """The card of the model that makes the images, or of the family without weights."""
+        if family := untrained_family(self.untrained):
+            return dict(family.untrained_card or {})
         return _read_card(self.folders[MAIN])
 
     @property
@@ -133,7 +144,7 @@ class ModelSet:
         fusion, gate = self.folders.get(FUSION), self.folders.get(GATE)
         return functools.partial(
             load_renderer,
-            self.folders[MAIN].resolve(),
+            self.untrained or self.folders[MAIN].resolve(),
             device,
             fusion=fusion.resolve() if fusion else None,
             gate=gate.resolve() if gate else None,
@@ -141,7 +152,11 @@ class ModelSet:
 
 
 def load_renderer(
-    model: Path, device: str, threads: int, fusion: Path | None = None, gate: Path | None = None
+    model: Path | str,
+    device: str,
+    threads: int,
+    fusion: Path | None = None,
+    gate: Path | None = None,
 ) -> "Renderer":
     """Load a renderer; see `factory.rendering.renderer.Renderer`. Torch is imported here."""
     from factory.rendering.renderer import Renderer

@@ -1,7 +1,7 @@
 """Render one case into one sample. This module knows neither Ray nor Zarr."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from factory.anatomy.measures.heart import check_stack
 from factory.case import Case
 from factory.errors import RenderError
 from factory.families.base import StyleEnds
+from factory.families.registry import family_of
 from factory.imaging.intensities import normalise
 from factory.imaging.label_ranges import outside_training
 from factory.rendering.gate import Gate
@@ -69,7 +70,7 @@ class Renderer:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | str,
         threads: int,
         device: str = "cpu",
         fusion: Path | None = None,
@@ -78,7 +79,8 @@ class Renderer:
         """Load the networks.
 
         Args:
-            model: The folder of the model that makes the images.
+            model: The folder of the model that makes the images, or the name of a family that
+                paints without weights.
             threads: Threads of torch. They are part of the plan, because results differ in the
                 last bits between thread counts.
             device: "cpu" or "cuda".
@@ -91,6 +93,7 @@ class Renderer:
         """
         torch.set_num_threads(threads)
         self.painter = load_painter(model, torch.device(device), fusion)
+        self.family = family_of(self.painter.card)
         self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = SubjectEditor()
         # torch has a thread count for each thread of Python
@@ -125,9 +128,13 @@ class Renderer:
         """Paint a prepared case; with a gate, until an image passes or the tries are used up."""
         case = prepared.case
         table, label = base_table(prepared.subject.table, case.table), prepared.painter_label
-        model_labels = self.painter.card.get("label_table", {}).get("names", FETA.names)
-        label = map_by_name(label, table, tuple(model_labels))
-        inputs = label, prepared.subject, prepared.style_ends
+        if self.family.untrained_card is None:
+            model_labels = self.painter.card.get("label_table", {}).get("names", FETA.names)
+            label = map_by_name(label, table, tuple(model_labels))
+        subject = prepared.subject
+        if self.family.carries_edits:
+            subject = replace(subject, image=prepared.edited.image)
+        inputs = label, subject, prepared.style_ends
         if case.gate and self.gate:
             return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *inputs))
         return Painted(prepared, *self.painter.paint(case, *inputs), {})
@@ -137,7 +144,9 @@ class Renderer:
         prepared = painted.prepared
         case, subject, edited = prepared.case, prepared.subject, prepared.edited
         grid, table, label = subject.grid, subject.table, edited.label
-        image = edit_image(painted.image, case, label, subject)
+        image = painted.image
+        if not self.family.carries_edits:
+            image = edit_image(image, case, label, subject)
         measures = self._measure(painted)
         extra = {}
         if painted.disagreement is not None:

@@ -1,10 +1,10 @@
 """The section of a recipe that states how its label maps are painted."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
-from factory.config.section import Section, one_of, problem
+from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Factor, Text
 
 
@@ -58,3 +58,15 @@ class Appearance(Section):
     def fusion(self) -> str | None:
         """The trained fusion network, if the section names one."""
         return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None
+
+
+AppearanceSection = Annotated[
+    Annotated[Appearance, Tag("<model>")]
+    | Annotated[
+        Literal["original"],
+        allowed("{model: MODEL}, or original: the subject's own image"),
+        Tag("<name>"),
+    ],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<model>"),
+]
+"""A model that paints the label maps, or `original`: the subject's own image, as edits move it."""

@@ -42,6 +42,9 @@ def check_subjects_or_latents(recipe: RecipeSections) -> None:
         if is_present:
             why = "without an appearance" if key == "anatomy" else "beside latents"
             raise problem(f"value given {why}; allowed: none", at=(key,))
+    if recipe.appearance == "original":
+        text = "value {value}; what is drawn from latents has no image of its own; allowed: a model"
+        raise problem(text, recipe.appearance, at=("appearance",))
     for key in ("original", "uncertainty"):
         if getattr(recipe.output, key):
             text = "value true; not of what is drawn from latents; allowed: false"
@@ -169,14 +172,21 @@ def check_meanings(recipe: RecipeSections) -> None:
 
 
 def check_original_images(recipe: RecipeSections) -> None:
-    """Check that the subjects have images if the recipe stores original images."""
-    if not recipe.output.original:
+    """Check that the subjects have images if the recipe stores or paints original images."""
+    paints = recipe.appearance == "original"
+    if not paints and not recipe.output.original:
         return
     for source, section in recipe.sources:
         if what := source.lacks_images(section):
-            text = "value true; {what} has no image to carry along; allowed: false"
             where = f"{'' if source.key else 'subjects.'}{what}"
+            if paints:
+                text = "value original; {what} has no image to carry along; allowed: a model"
+                raise problem(text, at=("appearance",), what=where)
+            text = "value true; {what} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"), what=where)
+    if paints and recipe.output.uncertainty:
+        text = "value true; an original image has no directions that disagree; allowed: false"
+        raise problem(text, at=("output", "uncertainty"))
 
 
 def check_sources(recipe: RecipeSections) -> None:

@@ -60,7 +60,7 @@ def _render_schema() -> JsonObject:
 
 def _train_schema() -> JsonObject:
     """Return a union of the schemas of all families, which the key `family` tells apart."""
-    from factory.families.registry import FAMILIES
+    from factory.families.registry import TRAINABLE
 
-    any_family: Any = Union[tuple(family.Recipe for family in FAMILIES.values())]  # noqa: UP007  (a union made at run time)
+    any_family: Any = Union[tuple(family.Recipe for family in TRAINABLE.values())]  # noqa: UP007  (a union made at run time)
     return TypeAdapter(any_family).json_schema()

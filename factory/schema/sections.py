@@ -8,7 +8,7 @@ from factory.anatomy.edits.registry import Edit
 from factory.config.document import KeyPath
 from factory.config.section import Section
 from factory.config.types import Count, LabelName, Seed, Text
-from factory.schema.appearance import Appearance
+from factory.schema.appearance import Appearance, AppearanceSection
 from factory.schema.gate import Gate, GateBase
 from factory.schema.group import Edits, Group, GroupName
 from factory.schema.output import Output
@@ -36,7 +36,7 @@ class RecipeSections(Section):
     regions: dict[LabelName, tuple[LabelName, ...]] | None = None
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
     groups: dict[GroupName, Group] | None = None
-    appearance: Appearance | None = None
+    appearance: AppearanceSection | None = None
     gate: Gate | None = None
     acquisition: Acquisition | None = None
     replicates: Count = 1
@@ -44,16 +44,18 @@ class RecipeSections(Section):
 
     @property
     def model(self) -> str:
-        """The name or folder of the model that makes the images."""
-        if self.appearance is not None:
+        """The name or folder of the model, or the family without weights, that makes the images."""
+        if isinstance(self.appearance, Appearance):
             return self.appearance.model
+        if self.appearance is not None:
+            return self.appearance
         assert self.latents is not None
         return self.latents.model
 
     @property
     def fusion(self) -> str | None:
         """The name or folder of the trained fusion network, if there is one."""
-        return self.appearance.fusion if self.appearance else None
+        return self.appearance.fusion if isinstance(self.appearance, Appearance) else None
 
     @property
     def gate_section(self) -> GateBase:

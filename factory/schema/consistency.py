@@ -14,7 +14,6 @@ from factory.schema.label_table import Labels, added_labels, dataset_table
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
-from factory.storage.subjects.types import FETA
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -96,16 +95,17 @@ def check_labels(recipe: RecipeSections) -> None:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
     names = _possible_names(recipe, labels)
     _check_regions(recipe, names)
-    looks = {label.name: label.looks_like for label in labels}
+    subject_names = names[: len(names) - len(labels)]
+    looks: dict[str, str] = {}
     common: set[str] = set()
     for at, edits in recipe.edits.items():
         used_names = set(common)
         for index, edit in enumerate(edits):
             edit_path = (*at, index, edit.operator_name)
-            for needed in edit.operator.needs:
-                if needed not in names:
-                    text = f"no {needed} among the labels: {join_names(names)}"
-                    raise problem(f"{text}; allowed: with a mapping that names it", at=edit_path)
+            if missing := edit.operator.missing_labels(names):
+                text = f"no {join_names(missing)} among the labels: {join_names(names)}"
+                it = "them" if len(missing) > 1 else "it"
+                raise problem(f"{text}; allowed: with a mapping that names {it}", at=edit_path)
             _check_label_names(edit.operator, edit_path, (*names, *(recipe.regions or ())))
             added = edit.operator.added_label()
             if added is None:
@@ -114,7 +114,10 @@ def check_labels(recipe: RecipeSections) -> None:
             if name in used_names:
                 text = "value {value}; an earlier lesion has it; allowed: another name"
                 raise problem(text, name, at=(*edit_path, "name"))
-            if tissue != looks[name]:
+            if name in subject_names:
+                text = "value {value}; a label of the subjects has it; allowed: another name"
+                raise problem(text, name, at=(*edit_path, "name"))
+            if tissue != looks.setdefault(name, tissue):
                 text = "value {value}; an earlier {name} looks like {other}; allowed: that"
                 at_looks = (*edit_path, "looks_like")
                 raise problem(text, tissue, at=at_looks, name=name, other=looks[name])
@@ -138,7 +141,7 @@ def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
     """Return the names of the labels that the dataset may have, without reading label maps."""
     if recipe.has_own_table:
         return dataset_table(recipe.table, labels, CaseTable(recipe.table.names)).names
-    return dataset_table(FETA, labels).names
+    return dataset_table(recipe.table, labels).names
 
 
 def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:

@@ -35,7 +35,11 @@ def added_labels(recipe: RecipeSections) -> Labels:
         for edit in edits:
             if added := edit.operator.added_label():
                 looks.setdefault(*added)
-    return tuple(AddedLabel(name, tissue) for name, tissue in looks.items())
+    regions = recipe.regions or {}
+    return tuple(
+        AddedLabel(name, next(iter(regions.get(tissue, ())), tissue))
+        for name, tissue in looks.items()
+    )
 
 
 def case_table(recipe: RecipeSections) -> CaseTable | None:

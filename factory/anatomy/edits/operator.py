@@ -1,6 +1,6 @@
 """The base class of edits: the parameters of a recipe, and the function that applies them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -48,7 +48,7 @@ class Operator(Section):
         random: Whether it takes `seed`, a whole number that belongs to the case.
         takes_age: Whether it takes `age_weeks`, the subject's gestational age, or None if that is
             not known.
-        needs: Labels beyond FETA's that it requires.
+        needs: Labels that the table must have.
         seconds_per_megavoxel: Time of one core for a million voxels of the box that a plan expects
             for a head; roughly, from benchmarks/anatomy_speed.py.
         examples: At least one example.
@@ -84,6 +84,10 @@ class Operator(Section):
     def added_label(self) -> tuple[str, str] | None:
         """Return the name of the label that it adds, and the tissue to paint it as; or None."""
         return None
+
+    def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the labels that the edit needs and that a table with these names lacks."""
+        return tuple(name for name in self.needs if name not in names)
 
     def label_names(self) -> dict[str, tuple[str, ...]]:
         """Return the labels and regions that the edit names and the dataset must have.

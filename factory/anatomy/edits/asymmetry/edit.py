@@ -8,6 +8,13 @@ from dataclasses import dataclass
 import edt
 import numpy as np
 
+from factory.anatomy.brain_labels import (
+    BELOW_TENTORIUM,
+    cerebrum_names,
+    fluid_name,
+    lateral_ventricle_names,
+    names_within_skull,
+)
 from factory.anatomy.deformation.invariants import check_invariants, volumes_before
 from factory.anatomy.deformation.repaint import fill_with_fluid
 from factory.anatomy.deformation.root_finding import solve_for_measure
@@ -25,7 +32,7 @@ from factory.anatomy.deformation.velocity import (
 from factory.anatomy.deformation.warp import pull_image, pull_label
 from factory.anatomy.edits.operator import EditResult
 from factory.anatomy.lateral_ventricles import lateral_ventricles
-from factory.anatomy.regions import CEREBRUM, midline_x
+from factory.anatomy.regions import midline_x, tissue_mask
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
@@ -88,9 +95,10 @@ def asymmetry(
     if not (label > 0).any():
         raise AnatomyError(f"{NAME}: the label map is empty")
     box = box_with_margin(label > 0, tuple(int(EASE_MM / s) + 1 for s in spacing))
-    half = _Half(label[box] > 0, _distance_into_side_mm(label, spacing, side)[box], spacing, table)
+    skull = tissue_mask(label[box], table, names_within_skull(table.names))
+    half = _Half(side, skull, _distance_into_side_mm(label, spacing, side)[box], spacing, table)
     # A shrinking brain draws in what lies outside the skull, so let that be CSF.
-    new = np.where(half.skull, label[box], np.uint8(half.csf))
+    new = np.where(half.skull, label[box], label.dtype.type(half.csf))
     painted = None if image is None else image.astype(np.float32)
     record: JsonObject = {"jacobian_min": 1.0, "jacobian_max": 1.0}
     before = {name: int(half.structure(name, new).sum()) for name in shares}
@@ -106,7 +114,9 @@ def asymmetry(
             half.warp_image(painted[box], warped)
     edited = label.copy()
     edited[box][half.skull] = new[half.skull]
-    check_invariants(label, edited, table, record["jacobian_min"], NAME, free=("external_csf",))
+    check_invariants(
+        label, edited, table, record["jacobian_min"], NAME, free=(fluid_name(table.names),)
+    )
     return edited, painted, record | volumes_before(label, spacing, table)
 
 
@@ -139,12 +149,14 @@ class _Half:
     """The half of a head that is edited.
 
     Attributes:
+        side: "left" or "right".
         skull: Everything within the skull, bool [z, y, x].
         into_mm: Distance from the midline into the side, negative on the other.
         spacing: mm (z, y, x).
         table: What labels mean.
     """
 
+    side: str
     skull: np.ndarray
     into_mm: np.ndarray
     spacing: Spacing
@@ -153,17 +165,24 @@ class _Half:
     @property
     def csf(self) -> int:
         """The label of the external CSF, or of the background if the table has none."""
-        names = self.table.names
-        return names.index("external_csf") if "external_csf" in names else 0
+        return self.table.names.index(fluid_name(self.table.names))
 
     def structure(self, name: str, label: np.ndarray) -> np.ndarray:
         """Return the side's hemisphere, or its lateral ventricle, bool [z, y, x]."""
+        names = self.table.names
+        if name == "ventricle_share" and "ventricles" not in names:
+            return tissue_mask(label, self.table, lateral_ventricle_names(names, self.side))
         if name == "ventricle_share":
             # The CSF outside the skull would move the midline, which is found from the head.
-            head = np.where(label == self.csf, np.uint8(0), label)
+            head = np.where(label == self.csf, label.dtype.type(0), label)
             return lateral_ventricles(head, self.spacing, self.table) & (self.into_mm > 0)
-        values = [self.table.names.index(n) for n in CEREBRUM if n in self.table.names]
-        return np.isin(label, values) & (self.into_mm > 0)
+        return tissue_mask(label, self.table, cerebrum_names(names)) & (self.into_mm > 0)
+
+    def _ventricles(self, label: np.ndarray) -> np.ndarray:
+        """Return what swells or shrinks: all ventricles, or the lateral one of the side."""
+        names = self.table.names
+        sided = lateral_ventricle_names(names, self.side)
+        return tissue_mask(label, self.table, ("ventricles",) if "ventricles" in names else sided)
 
     def change_volume(
         self, name: str, label: np.ndarray, share: float, volume: int
@@ -201,7 +220,7 @@ class _Half:
 
     def _ventricle_velocity(self, label: np.ndarray) -> np.ndarray:
         """Return the velocity that swells the ventricles of the side."""
-        ventricles = label == self.table.index("ventricles")
+        ventricles = self._ventricles(label)
         velocity: np.ndarray = swelling_velocity(ventricles, self.spacing, WALL_MM)
         velocity = velocity * weight_below_skull(self.skull, self.spacing)
         velocity *= smoothstep(sample_at_nodes(self.into_mm, self.spacing), MIDLINE_MM / 2)
@@ -217,7 +236,7 @@ class _Half:
             1 if into_mm[0, 0, -1] > into_mm[0, 0, 0] else -1
         )
         weight = smoothstep(sample_at_nodes(into_mm, spacing), MIDLINE_MM)
-        below = np.isin(label, [names.index(n) for n in ("cerebellum", "brainstem") if n in names])
+        below = np.isin(label, [names.index(n) for n in BELOW_TENTORIUM if n in names])
         if below.any():
             distance_mm = edt.edt(~below, anisotropy=spacing)
             weight *= smoothstep(sample_at_nodes(distance_mm, spacing), TENTORIUM_MM)

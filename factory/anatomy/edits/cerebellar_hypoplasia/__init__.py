@@ -22,6 +22,7 @@ class CerebellarHypoplasia(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.1
+    needs: ClassVar[tuple[str, ...]] = ("cerebellum",)
     takes_age: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example(

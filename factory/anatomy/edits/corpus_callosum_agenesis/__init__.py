@@ -22,7 +22,7 @@ class CorpusCallosumAgenesis(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.02
-    needs: ClassVar[tuple[str, ...]] = (CALLOSUM,)
+    needs: ClassVar[tuple[str, ...]] = (CALLOSUM, "white_matter", "external_csf")
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "from behind",

@@ -1,5 +1,6 @@
 """Make the cortex thinner."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ class CorticalThinning(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.15
+    needs: ClassVar[tuple[str, ...]] = ("grey_matter", "white_matter")
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "from outside",
@@ -47,6 +49,10 @@ class CorticalThinning(Operator):
             text = "both share and thickness_mm are given" if both else "no share, no thickness_mm"
             raise problem(f"{text}; allowed: share, or thickness_mm")
         return self
+
+    def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the labels that the edit needs and that a table with these names lacks."""
+        return tuple(name for name in (*self.needs, *(self.gains,)) if name not in names)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:

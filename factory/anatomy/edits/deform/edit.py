@@ -28,6 +28,7 @@ from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Shape, Spacing
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.label_names import left_right_pairs
 from factory.storage.subjects.types import LabelTable
 
 LATTICE_MM = 3.5
@@ -193,13 +194,11 @@ def affine_velocity(
 
 
 def mirrored_values(table: LabelTable) -> np.ndarray:
-    """Return the label of each tissue after left and right are swapped, [labels]."""
-    swap = {"left": "right", "right": "left"}
+    """Return the label of each tissue after left and right are swapped, of the table's dtype."""
     values = np.arange(len(table.names), dtype=table.dtype)
-    for value, name in enumerate(table.names):
-        other = "_".join(swap.get(word, word) for word in name.split("_"))
-        if other in table.names:
-            values[value] = table.names.index(other)
+    for left, right in left_right_pairs(table.names):
+        one, other = table.names.index(left), table.names.index(right)
+        values[one], values[other] = other, one
     return values
 
 

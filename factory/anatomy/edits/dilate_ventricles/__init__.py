@@ -1,5 +1,6 @@
 """Dilate the lateral ventricles by a radius."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ class DilateVentricles(Graded):
     """The lateral ventricles are dilated by radius_mm, or by a grade that grades_mm translates."""
 
     seconds_per_megavoxel: ClassVar[float] = 0.05
+    needs: ClassVar[tuple[str, ...]] = ("ventricles",)
     size: ClassVar[str] = "radius_mm"
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
@@ -36,6 +38,10 @@ class DilateVentricles(Graded):
     def _check_into(self) -> "DilateVentricles":
         check_into(self.into)
         return self
+
+    def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the labels that the edit needs and that a table with these names lacks."""
+        return tuple(name for name in (*self.needs, *self.into) if name not in names)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:

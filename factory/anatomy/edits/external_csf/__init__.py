@@ -19,6 +19,7 @@ class ExternalCsf(Operator):
     """The subarachnoid space becomes wider by wider_mm, outwards: the head grows."""
 
     seconds_per_megavoxel: ClassVar[float] = 0.1
+    needs: ClassVar[tuple[str, ...]] = ("external_csf",)
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "wider",

@@ -19,6 +19,7 @@ class Grow(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 1.3
+    needs: ClassVar[tuple[str, ...]] = ("grey_matter", "white_matter")
     takes_age: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example(

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from factory.anatomy.edits.operator import Edited, Example, Operator
 from factory.config.parameters import Number, Option
 from factory.config.section import allowed, problem
-from factory.config.types import TISSUES, Millilitres, Tissue
+from factory.config.types import LabelName as TableLabel
+from factory.config.types import Millilitres
 from factory.imaging.types import Spacing
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import CALLOSUM, FETA, LabelTable
@@ -50,18 +51,18 @@ class Lesion(Operator):
     )
 
     name: LabelName = "lesion"
-    inside: tuple[Tissue, ...]
+    inside: tuple[TableLabel, ...]
     volume_ml: Number[Millilitres]
     number: Option[Number20] = 1
     smoothness_mm: Number[Roughness] = 4.0
-    looks_like: Tissue | None = None
+    looks_like: TableLabel | None = None
     intensity: Number[Brightness] = 1.0
 
     @model_validator(mode="after")
     def _check_names(self) -> "Lesion":
         if not self.inside or len(set(self.inside)) < len(self.inside):
-            text = "value {value}; allowed: a list, without repeats, of {names}"
-            raise problem(text, self.inside, at=("inside",), names=join_names(TISSUES))
+            text = "value {value}; allowed: a list, without repeats, of labels and regions"
+            raise problem(text, self.inside, at=("inside",))
         if self.name in RESERVED_NAMES:
             text = "value {value}; allowed: none of {names}"
             raise problem(text, self.name, at=("name",), names=join_names(RESERVED_NAMES))
@@ -76,6 +77,11 @@ class Lesion(Operator):
     def resolve_parameters(cls, values: JsonObject) -> JsonObject:
         """Return the parameters of a case with `looks_like` filled in."""
         return {**values, "looks_like": values.get("looks_like", values["inside"][0])}
+
+    def label_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the labels and regions that the edit names, by parameter."""
+        looks = (self.looks_like,) if self.looks_like else ()
+        return {"inside": self.inside, "looks_like": looks}
 
     def added_label(self) -> tuple[str, str]:
         """Return the lesion's label, and the tissue to paint it as."""

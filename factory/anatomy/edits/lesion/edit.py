@@ -10,6 +10,7 @@ import numpy as np
 
 from factory.anatomy.edits.lesion.blobs import GrowthField, add_neighbours, grow_blobs
 from factory.anatomy.edits.operator import EditResult
+from factory.anatomy.edits.structure import label_values, mask_of
 from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
@@ -66,7 +67,7 @@ def lesion(  # noqa: PLR0913
     voxel_ml = float(np.prod(spacing)) / 1000
     sizes = _blob_sizes(round(volume_ml / voxel_ml), number)
     box = box_with_margin(label > 0, (0, 0, 0))
-    free = np.isin(label[box], table.indices(list(inside)), kind="table")
+    free = mask_of(label[box], [value for place in inside for value in label_values(table, place)])
     free &= ~add_neighbours(label[box] == table.index(name))
     field = GrowthField.sample(seed, number, smoothness_mm, spacing)
     masks = grow_blobs(free, field, sizes)
@@ -108,8 +109,9 @@ def scale_brightness(
 
 def _check_tissues(table: LabelTable, inside: Sequence[str], name: str) -> None:
     """Raise AnatomyError if a tissue is missing, or cannot hold a lesion."""
+    regions = [region for region, _ in table.regions]
     for tissue in (*inside, name):
-        if tissue not in table.names:
+        if tissue not in (*table.names, *regions):
             raise AnatomyError(f"{NAME}: no {tissue} in the labels: {', '.join(table.names)}")
     if not inside or name in inside or "background" in (*inside, name):
         raise AnatomyError(f"{NAME}: {name} inside {list(inside)}; allowed are other tissues")

@@ -21,6 +21,7 @@ class Microcephaly(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.25
+    needs: ClassVar[tuple[str, ...]] = ("grey_matter", "white_matter")
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "to a biparietal diameter",

@@ -1,5 +1,6 @@
 """Widen the lateral ventricles until the atria have a given width."""
 
+from collections.abc import Collection
 from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -29,6 +30,7 @@ class Ventriculomegaly(Graded):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.15
+    needs: ClassVar[tuple[str, ...]] = ("ventricles",)
     displace_seconds_per_megavoxel: ClassVar[float] = 0.3
     size: ClassVar[str] = "atrial_width_mm"
     mode_of_parameter: ClassVar[dict[str, str]] = {
@@ -85,6 +87,10 @@ class Ventriculomegaly(Graded):
         if self.into is not None:
             check_into(self.into)
         return self
+
+    def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the labels that the edit needs and that a table with these names lacks."""
+        return tuple(name for name in (*self.needs, *(self.into or ())) if name not in names)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:

@@ -25,7 +25,7 @@ def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, L
     """Return a head with every label that an edit needs, made from white matter at the midline."""
     label, names = HEAD.label.copy(), list(FETA.names)
     middle = np.abs(np.arange(label.shape[2]) - label.shape[2] / 2) * SPACING < 4
-    for name in kind.needs:
+    for name in set(kind.needs) - set(names):
         label[(label == FETA.index("white_matter")) & middle] = len(names)
         names.append(name)
     if added := operator.added_label():

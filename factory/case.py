@@ -168,6 +168,8 @@ class Case:
         acquisition: How the volume is scanned; None where it is not.
         gate: What the image must pass; None where nothing judges it.
         table: The dataset's label table, where it is not that of a built-in kind of subjects.
+        measures: The measures that the recipe chooses, each of "all" or of the structures named;
+            None for those that a sample carries without a choice.
     """
 
     id: str
@@ -183,12 +185,18 @@ class Case:
     acquisition: CaseAcquisition | None = None
     gate: CaseGate | None = None
     table: CaseTable | None = None
+    measures: dict[str, str | list[str]] | None = None
+
+    @property
+    def has_own_table(self) -> bool:
+        """Whether the label table is not that of a built-in kind of subjects."""
+        return self.table is not None and bool(self.table.names)
 
     def to_json(self) -> str:
         """Return canonical JSON: sorted keys, no spaces; the same case gives the same bytes.
 
-        The optional keys "labels", "acquisition", "gate" and "table" are absent where they are
-        empty.
+        The optional keys "labels", "acquisition", "gate", "table" and "measures" are absent where
+        they are empty.
         """
         data: JsonObject = vars(self) | {
             "edits": [edit.to_json() for edit in self.edits],
@@ -199,7 +207,7 @@ class Case:
             "gate": vars(self.gate) if self.gate else None,
             "table": self.table.to_json() if self.table else None,
         }
-        for optional in ("labels", "acquisition", "gate", "table"):
+        for optional in ("labels", "acquisition", "gate", "table", "measures"):
             if not data[optional]:
                 del data[optional]
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)

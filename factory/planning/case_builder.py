@@ -24,6 +24,7 @@ from factory.planning.columns import edit_numbers, is_number, short_names
 from factory.planning.draws import draw_value
 from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import Variant, fill_template, full_name
+from factory.schema.measures import measures_to_json
 from factory.schema.render_recipe import Recipe
 from factory.seeding import derive_seed, random_generator
 from factory.storage.json_value import JsonObject, JsonValue
@@ -96,6 +97,7 @@ class CaseBuilder:
             acquisition=self.acquisition(filled.acquisition) if filled.acquisition else None,
             gate=CaseGate(gate.model, gate.tries, gate.structures) if gate else None,
             table=table,
+            measures=measures_to_json(self.recipe.spec.measures),
         )
 
     def acquisition(self, section: JsonObject) -> CaseAcquisition:

@@ -10,8 +10,8 @@ import torch
 
 from factory.acquisition.acquire import Stack, acquire_stacks
 from factory.anatomy.edits.registry import OPERATORS
+from factory.anatomy.measure_names import Choice, default_choice
 from factory.anatomy.measures import measure
-from factory.anatomy.measures.heart import check_stack
 from factory.case import Case
 from factory.errors import RenderError
 from factory.families.base import StyleEnds
@@ -25,8 +25,7 @@ from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import EditedSubject, SubjectEditor
 from factory.schema.label_table import base_table, map_by_name, map_to_base_labels
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.short_axis import HEART
-from factory.storage.subjects.types import FETA, Subject
+from factory.storage.subjects.types import FETA, LabelTable, Subject
 
 
 @dataclass(frozen=True)
@@ -165,10 +164,8 @@ class Renderer:
         prepared = painted.prepared
         subject, edited = prepared.subject, prepared.edited
         spacing, table = subject.grid.spacing, subject.table
-        measures: JsonObject = dict(measure(edited.label, spacing, table))
-        if table == HEART:
-            checks = check_stack(edited.label)
-            measures |= {f"check: {name}": ok for name, ok in checks.items()}
+        choice = measure_choice(prepared.case, table)
+        measures = measure(edited.label, spacing, table, choice, subject.grid.affine)
         measures |= edited.records | painted.verdict
         measures["outside_training"] = outside_training(
             self.painter.card,
@@ -177,6 +174,16 @@ class Renderer:
             base_table(table, prepared.case.table),
         )
         return measures
+
+
+def measure_choice(case: Case, table: LabelTable) -> Choice:
+    """Return the measures that a case's sample carries: the recipe's choice, or the default."""
+    if case.measures is None:
+        return default_choice(table.names, case.has_own_table)
+    return {
+        name: None if isinstance(structures, str) else structures
+        for name, structures in case.measures.items()
+    }
 
 
 def edit_image(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from factory.anatomy.edits.operator import Operator
+from factory.anatomy.measure_names import WHOLE_MEASURES, missing_labels
 from factory.case import CaseTable
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
@@ -11,6 +12,7 @@ from factory.config.section import problem
 from factory.config.sweep_keywords import parameter_keyword
 from factory.schema.group import Edits
 from factory.schema.label_table import Labels, added_labels, dataset_table
+from factory.schema.measures import chosen_measures
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
@@ -160,6 +162,32 @@ def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
                 raise problem(text, label, at=at, names=join_names(names[1:]), hint=hint)
 
 
+def check_measures(recipe: RecipeSections) -> None:
+    """Check that the dataset has what is measured, and the labels that a measure needs."""
+    if recipe.latents is not None:  # the card of their model has the names
+        return
+    labels = added_labels(recipe)
+    names = _possible_names(recipe, labels)
+    if not recipe.has_own_table:  # hearts have another table than brains
+        names = dataset_table(recipe.table, labels).names
+    possible = (*names[1:], *(recipe.regions or ()))
+    is_mapping = isinstance(recipe.measures, dict)
+    for position, (measure, structures) in enumerate(
+        chosen_measures(recipe.measures or {}).items()
+    ):
+        at: KeyPath = ("measures", measure if is_mapping else position)
+        if missing := missing_labels(measure, names):
+            text = "value {value}; it needs the labels {needed}, and there is no {missing}"
+            needed = join_names(WHOLE_MEASURES[measure])
+            raise problem(text, measure, at=at, needed=needed, missing=missing[0])
+        for index, name in enumerate(structures or ()):
+            if name not in possible:
+                text = "value {value}; allowed: all, or labels and regions among {names}{hint}"
+                hint = nearest_name_hint(name, possible)
+                words = join_names(possible)
+                raise problem(text, name, at=(*at, index), names=words, hint=hint)
+
+
 def check_meanings(recipe: RecipeSections) -> None:
     """Check that the name of a label means the same in every source."""
     first: dict[str, tuple[str, str]] = {}
@@ -256,6 +284,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_shares,
     check_conditions_and_zips,
     check_labels,
+    check_measures,
     check_meanings,
     check_original_images,
     check_sources,

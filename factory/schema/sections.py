@@ -11,6 +11,7 @@ from factory.config.types import Count, LabelName, Seed, Text
 from factory.schema.appearance import Appearance, AppearanceSection
 from factory.schema.gate import Gate, GateBase
 from factory.schema.group import Edits, Group, GroupName
+from factory.schema.measures import Measures
 from factory.schema.output import Output
 from factory.storage.subjects.types import FETA, LabelTable
 from factory.subjects.catalogue import SubjectCatalogue
@@ -34,6 +35,7 @@ class RecipeSections(Section):
     latents: DrawnLatents | None = None
     interpolate: Interpolate | None = None
     regions: dict[LabelName, tuple[LabelName, ...]] | None = None
+    measures: Measures | None = None
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
     groups: dict[GroupName, Group] | None = None
     appearance: AppearanceSection | None = None

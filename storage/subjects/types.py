@@ -65,14 +65,14 @@ class LabelTable:
         return np.uint8 if len(self.names) <= 256 else np.uint16
 
     def values_of(self, name: str) -> list[int]:
-        """Return the values of a label, or of all labels of a region.
+        """Return the values of a label, or of those labels of a region that the table has.
 
         Raises:
             SubjectError: If there is neither, with the nearest name.
         """
         regions = dict(self.regions)
         if name in regions:
-            return [self.index(label) for label in regions[name]]
+            return [self.index(label) for label in regions[name] if label in self.names]
         if name in self.names:
             return [self.index(name)]
         names = [*self.names[1:], *regions]

@@ -24,15 +24,17 @@ def euler_number(label: np.ndarray, table: LabelTable) -> Counts:
 def _topology(label: np.ndarray, table: LabelTable) -> tuple[Counts, Counts]:
     """Return components and Euler number of every tissue but the background."""
     tissues = _tissue_boxes(label, table)
-    pieces = {
-        name: int(cc3d.connected_components(tissue, connectivity=26, return_N=True)[1])
-        for name, tissue in tissues.items()
-    }
-    numbers = {name: _euler_number(tissue) for name, tissue in tissues.items()}
+    pieces = {name: count_pieces(tissue) for name, tissue in tissues.items()}
+    numbers = {name: euler_of_mask(tissue) for name, tissue in tissues.items()}
     return pieces, numbers
 
 
-def _euler_number(tissue: np.ndarray) -> int:
+def count_pieces(mask: np.ndarray) -> int:
+    """Count the 26-connected components of a mask, bool [z, y, x]."""
+    return int(cc3d.connected_components(mask, connectivity=26, return_N=True)[1])
+
+
+def euler_of_mask(tissue: np.ndarray) -> int:
     """Return corners - edges + faces - voxels, where a voxel is a closed cube.
 
     Cubes that share a corner are connected. tissue: bool [z, y, x], clear of the borders.

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from factory.imaging.types import Spacing
+from factory.storage.subjects.types import LabelTable
 
 LV, MYOCARDIUM, RV = 1, 2, 3
 STRUCTURES = {"lv_pool": LV, "myocardium": MYOCARDIUM, "rv": RV}
@@ -81,6 +82,18 @@ def check_stack(label: np.ndarray) -> dict[str, bool]:
         for name, check in CHECKS.items()
     }
     return {**passed, "all": all(passed.values())}
+
+
+def heart_checks(label: np.ndarray, table: LabelTable) -> dict[str, bool]:
+    """Apply `check_stack` to a label map whose table has the three structures by these names.
+
+    The checks read the values of the heart's own table, so a map of another table is mapped by
+    name; its further labels count as background.
+    """
+    lookup = np.zeros(len(table.names), np.uint8)
+    for name, value in STRUCTURES.items():
+        lookup[table.index(name)] = value
+    return check_stack(lookup[label])
 
 
 def volumes_ml(label: np.ndarray, spacing: Spacing) -> dict[str, float]:

@@ -78,6 +78,9 @@ def test_a_dataset_has_the_labels_that_occur_by_name(folder: Path, model: Path) 
     assert [counts[value] for value in (1, 2, 3)] == [12 * 19 * 4, 7 * 15 * 10, 7 * 15 * 10]
     row = dataset.cases.iloc[0]
     assert row["volume_ml_lungs"] == pytest.approx(2 * 7 * 15 * 10 * 0.064)
+    assert row["extent_ap_mm_lungs"] == 15 * 4
+    assert row["components_lungs"] == 2
+    assert "atrial_width_mm" not in row
     attributes = dict(zarr.open_group(folder / "made.zarr", mode="r")["label"].attrs)
     assert attributes["flag_meanings"] == " ".join(names)
     assert attributes["left_right_pairs"] == [["left_lung", "right_lung"]]
@@ -91,6 +94,43 @@ def test_a_table_of_labels_is_a_mapping_too(folder: Path, model: Path) -> None:
     assert mapping_table(str(table)).names[-1] == "right_lung"
     result = factory.plan(factory.load_recipe(write_recipe(folder, model, str(table))))
     assert result.layout.samples == 1
+
+
+def test_a_recipe_chooses_its_measures(folder: Path, model: Path) -> None:
+    path = write_recipe(folder, model)
+    with path.open("a") as file:
+        file.write("measures: {volume_ml: [lungs], largest_width_mm: all}\n")
+    factory.render(factory.load_recipe(path))
+    dataset = factory.open(folder / "made.zarr")
+    measured = [name for name in dataset.cases if name.startswith(("vol", "ext", "larg", "comp"))]
+    widths = [f"largest_width_mm_{name}" for name in ("liver", "left_lung", "right_lung", "lungs")]
+    assert sorted(measured) == sorted(["volume_ml_lungs", *widths])
+    assert dataset.cases.iloc[0]["largest_width_mm_liver"] == 4 * 4
+    again = factory.replay(str(folder / "made.zarr"), 0, str(folder / "again.zarr")).replayed
+    assert {name for name in measured if name in again.columns} == set(measured)
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ("[volme_ml]", r"measures\[0\]: value volme_ml; .* did you mean volume_ml"),
+        ("volume_ml", "measures: value volume_ml; allowed: a list of measures, or a mapping"),
+        ("[]", "measures: .*at least one measure"),
+        ("{volume_ml: [livr]}", r"measures\.volume_ml\[0\]: value livr; .*did you mean liver"),
+        ("{volume_ml: every}", r"measures\.volume_ml: value every; allowed: all, a list"),
+        ("[atrial_width_mm]", "needs the labels ventricles, .* there is no ventricles"),
+        ("{heart_checks: [liver]}", "it measures the whole label map; allowed: all"),
+    ],
+)
+def test_a_choice_of_measures_that_does_not_fit_is_one_line(
+    folder: Path, model: Path, measures: str, message: str
+) -> None:
+    path = write_recipe(folder, model)
+    with path.open("a") as file:
+        file.write(f"measures: {measures}\n")
+    with pytest.raises(FactoryError, match=rf"organs\.yaml:\d+:\d+: .*{message}") as error:
+        factory.load_recipe(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

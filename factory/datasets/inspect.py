@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from factory.datasets.structures import telling_columns
 from factory.results import failure_lines, failures_json
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import label_table_json
 from factory.storage.dataset.open import open_dataset
 from factory.storage.json_value import JsonObject
 
-_SHOWN = ("atrial_width_mm", "volume_ml_ventricles", "gestational_age_weeks")
+MOST_VOLUMES = 4
+"""Volumes that are summarised, where there are no measures of fetal heads."""
+
+_SHOWN = ("atrial_width_mm", "volume_ml_ventricles")
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,11 @@ class DatasetReport:
 
     Attributes:
         content: The report as JSON.
+        columns: The columns that the lines summarise.
     """
 
     content: JsonObject
+    columns: tuple[str, ...]
 
     def to_json(self) -> JsonObject:
         """Return the report as JSON."""
@@ -58,7 +64,7 @@ class DatasetReport:
                 + "; ".join(
                     f"{name} {r['min']:.1f} to {r['max']:.1f}, mean {r['mean']:.1f}"
                     for name, r in row.items()
-                    if name in _SHOWN
+                    if name in self.columns
                 )
                 for grade, row in ((g, dict(row)) for g, row in measures.items())
             ),
@@ -83,6 +89,7 @@ def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
     dataset = open_dataset(path)
     layout, record = dataset.layout, dataset.record
     table = dataset.cases()
+    recipe = record.get("recipe", {}).get("resolved", {})
     complete = dataset.is_complete()
     stored = dataset.stored_bytes()
     clipped = table.filter(like="clipped_fraction").max().max() if len(table) else None
@@ -113,7 +120,8 @@ def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
             "record": {k: v for k, v in record.items() if k not in ("layout", "environment")},
             "clipped_fraction_max": None if clipped is None else float(clipped),
             "measures_by_grade": measures_by_grade(dataset),
-        }
+        },
+        ("gestational_age_weeks", *telling_columns(table, recipe, _SHOWN, MOST_VOLUMES)),
     )
 
 

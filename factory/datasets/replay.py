@@ -67,13 +67,14 @@ class ReplayReport:
             if not self.differing
             else (f"differs from the stored one in {join_names(self.differing)}")
         )
+        volumes = [name for name in changed if name.startswith("volume_ml_")]
+        shown_names = [name for name in _SHOWN if name in changed] or volumes[:4]
         return [
             f"sample   {self.case}",
             f"dataset  {self.dataset.path}: {same}",
             *(
                 "{}: {} stored, {} now".format(name, *map(_number_text, changed[name]))
-                for name in _SHOWN
-                if name in changed
+                for name in shown_names
             ),
         ]
 

@@ -17,10 +17,11 @@ from factory.planning.grid import grid_shape, voxel_text
 from factory.planning.groups import CaseGroup, case_groups
 from factory.planning.sweeps import count_variants, sweep_axes
 from factory.schema.gate import gate_text
+from factory.schema.measures import chosen_measures
 from factory.schema.render_recipe import Recipe, load_recipe_file
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
-from factory.text import count_text
+from factory.text import count_text, join_names
 
 FIRST = 20
 """The number of cases that a table lists."""
@@ -120,6 +121,7 @@ def explain_recipe(recipe: Recipe) -> tuple[str, ...]:
         *_variant_sentences(recipe, groups),
         _appearance_sentence(spec),
         *_gate_sentence(recipe),
+        *_measure_sentences(spec),
         *explain_scan(spec.get("acquisition")),
     )
 
@@ -148,6 +150,17 @@ def _gate_sentence(recipe: Recipe) -> Iterable[str]:
             f"Every image is segmented by {gate.model}: {gate_text(gate)}; one that misses it is "
             f"painted up to {count_text(gate.tries, 'time')} in all, in other styles."
         )
+
+
+def _measure_sentences(spec: JsonObject) -> Iterable[str]:
+    """Say what the recipe's regions are, and what it measures of what."""
+    for name, labels in spec.get("regions", {}).items():
+        yield f"Region {name}: {join_names(labels)}."
+    if choice := spec.get("measures"):
+        structures = chosen_measures(choice)
+        of_all = [name for name, names in structures.items() if names is None]
+        texts = [f"{name} of {join_names(names)}" for name, names in structures.items() if names]
+        yield f"Measured: {'; '.join([join_names(of_all)] * bool(of_all) + texts)}."
 
 
 def _subject_sentences(spec: JsonObject, groups: list[CaseGroup]) -> Iterable[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from factory.datasets.montage.drawing import orientation_text
+from factory.datasets.structures import telling_columns
 from factory.report.charts import draw_distribution, stratum_colour
 from factory.report.measure_charts import (
     Chart,
@@ -41,8 +42,10 @@ from factory.text import size_text
 DIGEST_BYTES = 2e9
 """Stored bytes up to which a dataset's digest is computed, unless the user decides."""
 
-CAPTION_COLUMNS = ("gestational_age_weeks", "atrial_width_mm", "volume_ml_ventricles", "scanner")
-"""Columns whose values are written below a sample's picture."""
+CAPTION_MEASURES = ("atrial_width_mm", "volume_ml_ventricles")
+"""Measures whose values are written below a sample's picture, between its age and scanner.
+
+Other organs than fetal heads have two volumes there: see `telling_columns`."""
 
 PROGRAM = "synthetic-dataset-factory"
 
@@ -99,7 +102,7 @@ class Card:
         index: The sample's index.
         uri: The picture as a data URI.
         subject: The subject's name.
-        facts: Values of CAPTION_COLUMNS, in words.
+        facts: Its age, two measures, and its scanner, in words.
         accepted: Whether it is accepted.
         why: Why it is not accepted, or "".
     """
@@ -142,6 +145,7 @@ class PageContent:
         strata_column: The column that divides them, in words; "" if none does.
         strata_not_shown: Number of strata that are not shown.
         labels: Names and colours of the labels.
+        gate_example: The name of a label that a gate could have.
         orientation: How the pictures are oriented, a sentence without its full stop.
         measures: The distributions of measures.
         pairs: Requested parameters and what was achieved.
@@ -172,6 +176,7 @@ class PageContent:
     strata_column: str
     strata_not_shown: int
     labels: list[tuple[str, str]]
+    gate_example: str
     orientation: str
     measures: MeasureCharts
     pairs: PairCharts
@@ -213,8 +218,10 @@ def gather_content(
     indices = [index for samples in selected.values() for index in samples]
     samples = read_sample_planes(dataset, indices + verdicts.worst)
     white = white_level(samples.values())
+    telling = telling_columns(table, recipe, CAPTION_MEASURES, len(CAPTION_MEASURES))
+    captions = ("gestational_age_weeks", *telling, "scanner")
     cards = {
-        index: _make_card(planes, draw_sample(planes, label_table.colours, white))
+        index: _make_card(planes, draw_sample(planes, label_table.colours, white), captions)
         for index, planes in samples.items()
     }
     is_complete, stored_bytes = dataset.is_complete(), dataset.stored_bytes()
@@ -240,6 +247,7 @@ def gather_content(
             (name.replace("_", " "), "#{:02x}{:02x}{:02x}".format(*colour))
             for name, colour in zip(label_table.names[1:], label_table.colours[1:], strict=True)
         ],
+        gate_example=_gate_example(label_table.names),
         orientation=_describe_orientation(dataset),
         measures=chart_measures(table, strata, recipe),
         pairs=chart_pairs(table, strata),
@@ -320,11 +328,11 @@ def _count_outside_training(table: pd.DataFrame, models: Sequence[Model]) -> int
     return int(table["outside_training"].fillna("").astype(str).str.len().gt(0).sum())
 
 
-def _make_card(planes: SamplePlanes, uri: str) -> Card:
+def _make_card(planes: SamplePlanes, uri: str, captions: Sequence[str]) -> Card:
     columns = planes.columns
     facts = [
         str(columns[name]) if name == "scanner" else value_words(name, value_text(columns[name]))
-        for name in CAPTION_COLUMNS
+        for name in captions
         if columns.get(name) is not None and not pd.isna(columns[name])
     ]
     return Card(
@@ -349,6 +357,10 @@ def _list_strata(
         )
         for number, name in enumerate(strata.names)
     ]
+
+
+def _gate_example(names: Sequence[str]) -> str:
+    return "ventricles" if "ventricles" in names or not names[1:] else names[1]
 
 
 def _describe_orientation(dataset: Dataset) -> str:

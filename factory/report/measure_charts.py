@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
+from factory.datasets.structures import select_columns, structure_names
 from factory.report.charts import draw_distribution, draw_requested_and_achieved
 from factory.report.measures import (
     Pair,
@@ -19,6 +20,9 @@ from factory.report.strata import Strata
 from factory.report.tables import NOTHING, Table, value_text
 from factory.storage.json_value import JsonObject
 
+MOST_CHARTS = 24
+"""Charts of a group of measures; its other measures are rows of a table."""
+
 Chart = tuple[str, Markup]
 """A caption, and the SVG."""
 
@@ -28,12 +32,14 @@ class MeasureCharts:
     """The distributions of all measures.
 
     Attributes:
-        groups: Charts by group of measures.
+        groups: Charts by group of measures: all, or those that say most where there are many.
+        others: The measures without a chart.
         constant: Measures with one value in all samples.
         checks: Checks of the anatomy, and the share of samples that pass.
     """
 
     groups: list[tuple[str, list[Chart]]]
+    others: Table
     constant: Table
     checks: Table
 
@@ -63,7 +69,13 @@ def chart_measures(table: pd.DataFrame, strata: Strata, recipe: JsonObject) -> M
         svg = draw_distribution(words, table[column], strata.by_row, strata.names)
         return words, svg
 
-    groups = group_columns(varying, edit_names(recipe))
+    names = structure_names(recipe)
+    groups = {
+        group: select_columns(table, members, names, MOST_CHARTS)
+        for group, members in group_columns(varying, edit_names(recipe)).items()
+    }
+    charted = {column for members in groups.values() for column in members}
+    others = [_spread_row(table[column]) for column in varying if column not in charted]
     constant = [
         [
             column_words(column),
@@ -80,6 +92,7 @@ def chart_measures(table: pd.DataFrame, strata: Strata, recipe: JsonObject) -> M
     ]
     return MeasureCharts(
         groups=[(group, [chart(c) for c in members]) for group, members in groups.items()],
+        others=Table(["measure", "least", "median", "greatest", "samples"], others),
         constant=Table(["measure", "value", "samples"], constant),
         checks=Table(["check", "samples that pass"], checks),
     )
@@ -106,6 +119,12 @@ def chart_pairs(table: pd.DataFrame, strata: Strata) -> PairCharts:
         ),
         exact=[column_words(pair.name) for pair in pairs if pair.is_exact],
     )
+
+
+def _spread_row(values: pd.Series) -> list[str]:
+    numbers = values.dropna()
+    spread = (numbers.min(), numbers.median(), numbers.max(), len(numbers))
+    return [column_words(str(values.name)), *(value_text(number) for number in spread)]
 
 
 def _error_row(pair: Pair) -> list[str]:

@@ -17,6 +17,15 @@ UNITS = ("mm", "ml", "weeks", "degrees", "ms")
 GROUPS = ("measured", "requested", "recorded by the edits and the scanner", "pieces and holes")
 """The groups of measures, in the order of the page."""
 
+_OF_A_STRUCTURE = {
+    "volume_ml": "volume (ml)",
+    "extent_rl_mm": "extent right-left (mm)",
+    "extent_ap_mm": "extent front-back (mm)",
+    "extent_si_mm": "extent up-down (mm)",
+    "largest_width_mm": "largest width (mm)",
+}
+"""Measures of a label or region, whose name ends the column, in words."""
+
 _OF_AN_EDIT = re.compile(r"(.+?)_(?:requested|achieved|before)_")
 _OF_A_SCAN = ("acquisition_", "clipped_", "stack_")
 _REQUESTED = re.compile(r"(?:(.+)_)?requested_(.+)")
@@ -52,9 +61,10 @@ def column_words(column: str) -> str:
 
     That is the name of the column "volume_ml_grey_matter".
     """
-    if match := re.fullmatch(r"(?:(.+)_)?volume_ml_(.+)", column):
-        prefix = f"{match[1]}: " if match[1] else ""
-        return f"{prefix}{match[2]} volume (ml)".replace("_", " ")
+    for pattern, words in _OF_A_STRUCTURE.items():
+        if match := re.fullmatch(rf"(?:(.+)_)?{pattern}_(.+)", column):
+            prefix = f"{match[1]}: " if match[1] else ""
+            return f"{prefix}{match[2]} {words}".replace("_", " ")
     stem, _, unit = column.rpartition("_")
     if stem and unit in UNITS:
         return f"{stem} ({unit})".replace("_", " ")

@@ -17,6 +17,7 @@ from PIL import Image
 from factory.datasets.montage.drawing import draw_edges
 from factory.datasets.montage.montage import make_sample_panels, slice_centre, visible_box
 from factory.datasets.montage.panels import Panel, make_stack_panels
+from factory.datasets.structures import slice_labels
 from factory.errors import FactoryError
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.json_value import JsonValue
@@ -66,10 +67,11 @@ def read_sample_planes(dataset: Dataset, indices: Iterable[int]) -> dict[int, Sa
 
 
 def _read_sample_planes(dataset: Dataset, index: int) -> SamplePlanes:
-    sample, names = dataset.sample(index), dataset.layout.table.names
+    sample, table = dataset.sample(index), dataset.layout.table
+    names, recipe = table.names, dataset.record.get("recipe", {}).get("resolved", {})
     image, label = sample.arrays["image"], sample.arrays["label"]
     inside = image[label > 0] if label.any() else image
-    centre = slice_centre(label, names.index("ventricles") if "ventricles" in names else None)
+    centre = slice_centre(label, slice_labels(table, recipe))
     box = visible_box(label > 0)
     panels = make_sample_panels(sample, centre, box, names == HEAD.names)
     spacing_mm = tuple(float(mm) for mm in sample.spacing_mm)

@@ -1,7 +1,9 @@
 """Drawing a montage with matplotlib: one row for each sample, and a legend."""
 
+import math
 import os
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,7 @@ def draw_sheet(
     panels: list[list[Panel]],
     colours: tuple[tuple[int, int, int], ...],
     white: float,
+    names: tuple[str, ...],
 ) -> "Figure":
     """Draw the panels of each sample in a row, with a caption at the left.
 
@@ -31,6 +34,7 @@ def draw_sheet(
         panels: The panels of each sample; all samples have the same number.
         colours: The colour of each label, (r, g, b) in 0 to 255.
         white: The intensity that is drawn white.
+        names: The name of each label, for the room that the legend needs.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -38,7 +42,9 @@ def draw_sheet(
     columns = list(zip(*panels, strict=True))
     widths = [max(panel.size_mm[1] for panel in column) for column in columns]
     scale = _PANEL_WIDTH_INCHES / max(widths)
-    caption, top, bottom = 1.25, 0.5, 0.4  # inches
+    caption, top = 1.25, 0.5  # inches
+    per_row = legend_columns(names[1:], caption + sum(widths) * scale)
+    bottom = 0.4 + 0.15 * max(0, math.ceil(len(names[1:]) / per_row) - 1)
     row = max(panel.size_mm[0] for column in columns for panel in column) * scale
     width, height = caption + sum(widths) * scale, top + row * len(samples) + bottom
     figure = Figure(figsize=(width, height), facecolor="black")
@@ -75,6 +81,17 @@ def draw_sheet(
         y = 1 - (top + row * (r + 0.5)) / height
         figure.text(0.1 / width, y, _caption_text(sample), color="white", fontsize=7.5, va="center")
     return figure
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many labels a row of the legend has.
+
+    Args:
+        names: The name of each label that the legend lists.
+        width: The width of the picture in inches.
+    """
+    longest = max(map(len, names), default=1)
+    return max(1, min(len(names), int(width / (0.4 + 0.055 * longest))))
 
 
 def draw_edges(
@@ -142,7 +159,7 @@ def draw_legend(
     figure.legend(
         handles=handles,
         loc="lower center",
-        ncols=len(handles),
+        ncols=legend_columns(names[1:], float(figure.get_figwidth())),
         frameon=False,
         fontsize=7,
         labelcolor="white",

@@ -1,6 +1,7 @@
 """Drawing a montage: samples of one subject, in three planes, with and without label edges."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from factory.datasets.montage.drawing import draw_legend, draw_sheet
 from factory.datasets.montage.panels import Panel, make_stack_panels
+from factory.datasets.structures import slice_labels
 from factory.errors import FactoryError
 from factory.imaging.boxes import bounding_box
 from factory.storage.dataset.open import open_dataset
@@ -31,9 +33,9 @@ def draw_montage(
 
     The samples are the grades, or variants, of one subject, one in each row. The planes are the
     same in every row: axial, coronal and sagittal slices through the centre of the ventricles of
-    the first row (the sagittal one through the right ventricle), each without and with the edges of
-    the labels. Two planes of each scanned stack follow. Axial and coronal planes are radiological:
-    the patient's right is on the left of the picture.
+    the first row (the sagittal one through the right ventricle), or of what the recipe edits, each
+    without and with the edges of the labels. Two planes of each scanned stack follow. Axial and
+    coronal planes are radiological: the patient's right is on the left of the picture.
 
     Args:
         path: The folder or URL of the dataset.
@@ -54,15 +56,15 @@ def draw_montage(
         or [np.ones(1, np.float32)]
     )
     white = float(np.quantile(intensities, 0.998))
-    ventricles = table.names.index("ventricles") if "ventricles" in table.names else None
-    centre = slice_centre(labels[0], ventricles)
+    recipe = dataset.record.get("recipe", {}).get("resolved", {})
+    centre = slice_centre(labels[0], slice_labels(table, recipe))
     box = visible_box(np.any(np.stack(labels) > 0, axis=0))
     head = table.names == HEAD.names
     panels = [
         [*make_sample_panels(sample, centre, box, head), *make_stack_panels(sample, centre, box)]
         for sample in samples
     ]
-    figure = draw_sheet(samples, panels, table.colours, white)
+    figure = draw_sheet(samples, panels, table.colours, white, table.names)
     draw_legend(figure, path, table.names, table.colours, dataset.layout.shape[0] == 1)
     try:
         Path(png).parent.mkdir(parents=True, exist_ok=True)
@@ -116,23 +118,23 @@ def visible_box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
-def slice_centre(label: np.ndarray, ventricles: int | None) -> tuple[int, int, int]:
+def slice_centre(label: np.ndarray, values: Sequence[int]) -> tuple[int, int, int]:
     """Return the voxel (z, y, x) through which to slice.
 
-    It is the centre of the ventricles; along x that of the right one. Without ventricles it is the
-    centre of all labels.
+    It is the centre of some labels; along x that of their right half. Without them it is the centre
+    of all labels.
 
     Args:
         label: Labels [z, y, x].
-        ventricles: The label of the ventricles, if there is one.
+        values: Of the ventricles, or of another structure; see `slice_labels`.
     """
-    mask = label == ventricles if ventricles is not None else label > 0
+    mask = np.isin(label, values) if values else label > 0
     if not mask.any():
         mask = label > 0
     if not mask.any():
         return label.shape[0] // 2, label.shape[1] // 2, label.shape[2] // 2
     z, y, x = np.nonzero(mask)
-    right = x[x > x.mean()] if ventricles is not None else x
+    right = x[x > x.mean()] if values else x
     return round(z.mean()), round(y.mean()), round(float(right.mean() if right.size else x.mean()))
 
 

@@ -12,6 +12,7 @@ import factory
 from factory.errors import FactoryError
 from factory.models.checkpoint import save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
+from factory.planning.explain import explain_recipe
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.label_mappings import mapping_table
 
@@ -100,7 +101,12 @@ def test_a_recipe_chooses_its_measures(folder: Path, model: Path) -> None:
     path = write_recipe(folder, model)
     with path.open("a") as file:
         file.write("measures: {volume_ml: [lungs], largest_width_mm: all}\n")
-    factory.render(factory.load_recipe(path))
+    recipe = factory.load_recipe(path)
+    assert {
+        "Region lungs: left_lung, right_lung.",
+        "Measured: largest_width_mm; volume_ml of lungs.",
+    } <= set(explain_recipe(recipe))
+    factory.render(recipe)
     dataset = factory.open(folder / "made.zarr")
     measured = [name for name in dataset.cases if name.startswith(("vol", "ext", "larg", "comp"))]
     widths = [f"largest_width_mm_{name}" for name in ("liver", "left_lung", "right_lung", "lungs")]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.report.measure_charts import chart_measures
 from factory.report.measures import (
     GROUPS,
     column_words,
@@ -15,6 +16,7 @@ from factory.report.measures import (
     pair_columns,
     value_words,
 )
+from factory.report.strata import divide_samples
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,8 @@ from factory.report.measures import (
         ("gestational_age_weeks", "gestational age (weeks)"),
         ("surface_mm_ventricles", "surface mm ventricles"),
         ("widen_before_volume_ml_ventricles", "widen before: ventricles volume (ml)"),
+        ("extent_rl_mm_left_kidney", "left kidney extent right-left (mm)"),
+        ("largest_width_mm_liver", "liver largest width (mm)"),
         ("mm", "mm"),
     ],
 )
@@ -91,3 +95,15 @@ def test_any_names_and_gaps_are_grouped_and_paired(names, rows):
     for pair in pair_columns(table):
         assert pair.is_exact
         assert len(pair.error) > 0
+
+
+def test_of_many_measures_those_that_say_most_have_charts_and_the_others_are_rows(monkeypatch):
+    monkeypatch.setattr("factory.report.measure_charts.MOST_CHARTS", 3)
+    values = {f"volume_ml_organ_{i}": [10.0, 10.0 + i / 10] for i in range(1, 6)}
+    table = pd.DataFrame({"sample": [0, 1], **values})
+    recipe = {"anatomy": [{"dilate": {"structure": "organ_1"}}]}
+    charts = chart_measures(table, divide_samples(table), recipe)
+    [(_, of_group)] = charts.groups
+    assert [title for title, _ in of_group] == [f"organ {i} volume (ml)" for i in (1, 4, 5)]
+    assert [row[0] for row in charts.others.rows] == [f"organ {i} volume (ml)" for i in (2, 3)]
+    assert charts.others.rows[0][1:] == ["10", "10.1", "10.2", "2"]

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 import edt
 import numpy as np
 
+from factory.anatomy.deformation.course import Course
+from factory.anatomy.deformation.flow import ROOM_MM, STEP_MM, Flow
 from factory.anatomy.deformation.invariants import (
     check_clear_of_border,
     check_invariants,
     volumes_before,
 )
 from factory.anatomy.deformation.root_finding import solve
-from factory.anatomy.deformation.surfaces import Surfaces
-from factory.anatomy.deformation.topology import change_keeping_topology
-from factory.anatomy.deformation.warp import jacobian_determinant, pull_image, source_voxels
 from factory.anatomy.edits.operator import EditResult
-from factory.anatomy.edits.ventriculomegaly.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
 from factory.anatomy.edits.ventriculomegaly.width_request import WidthRequest
 from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
@@ -132,7 +130,7 @@ def displace_ventricles(
     check_invariants(old, last.label, table, record["jacobian_min"], NAME)
     edited = label.copy()
     edited[course.box] = last.label
-    return edited, course.warp_image(image, last.label, displacement), record
+    return edited, course.warp_image_of_head(image, last.label, displacement), record
 
 
 @dataclass(frozen=True)
@@ -144,16 +142,14 @@ class _Step:
     mantle_mm: float
 
 
-class _Course:
+class _BrainCourse(Course):
     """The label maps of a brain as its ventricles widen, step by step.
 
     They are the same for every width, so all widths of one brain share them.
 
     Attributes:
         box: The box of the head within the array.
-        old: Label map of the box before.
         brain: What the brain was before.
-        flow: The displacement for every time.
     """
 
     def __init__(
@@ -167,26 +163,22 @@ class _Course:
     ) -> None:
         room_mm = ROOM_MM if head_growth else 3 * min(spacing)
         self.box = box_with_margin(label > 0, tuple(int(np.ceil(room_mm / s)) for s in spacing))
-        self.old = old = np.ascontiguousarray(label[self.box])
+        old = np.ascontiguousarray(label[self.box])
         self.brain = brain = _Brain(old, spacing, table)
         sides = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
         solid = np.isin(old, brain.solid, kind="table")
-        self.flow = Flow(
+        flow = Flow(
             sides, dict(growth), old == brain.csf, solid, old > 0, spacing, csf_min_share,
             head_growth,
         )  # fmt: skip
         moving = [*([0] if head_growth else []), *range(1, len(table.names))]
-        self.surfaces = Surfaces(old, moving)
-        self.within = np.ones(old.shape, bool) if head_growth else old > 0
+        within = np.ones(old.shape, bool) if head_growth else old > 0
+        super().__init__(old, spacing, flow, moving, within, brain.solid)
         self.csf_min_share, self.head_growth = csf_min_share, head_growth
-        self.labels = [old]
 
-    def goal_at(self, time: float) -> np.ndarray:
-        """Return where the flow takes every tissue, without regard to topology."""
+    def corrections(self, new: np.ndarray, lost_voxels: float) -> dict[int, float]:
+        """Return volumes that keep the least external CSF and let the skull give way."""
         brain = self.brain
-        places = source_voxels(self.flow.displacement(time), self.old.shape, brain.spacing, FLOW_MM)
-        lost = self.flow.lost_mm3(time) / brain.voxel_mm3
-        new = self.surfaces.pull(places, self.within, brain.volumes_after_loss(lost))
         volumes: dict[int, float] = {}
         csf_min = self.csf_min_share * brain.voxels[brain.csf]
         overdrawn = max(0.0, csf_min - (new == brain.csf).sum())
@@ -196,29 +188,14 @@ class _Course:
             gained = (new == brain.ventricles).sum() - brain.voxels[brain.ventricles]
             volumes[0] = brain.voxels[0] - self.head_growth * gained
         if volumes:
-            volumes |= brain.volumes_after_loss(lost + overdrawn)
-            new = self.surfaces.pull(places, self.within, volumes)
-        return new
-
-    def label_at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the label map at a time with its topology kept, and the goal at that time.
-
-        It is changed in steps of 1, so that thin sheets can follow.
-        """
-        for step in range(len(self.labels), int(time) + 1):
-            self.labels.append(change_keeping_topology(self.labels[-1], self.goal_at(step)))
-        goal = self.goal_at(time)
-        return change_keeping_topology(self.labels[int(time)], goal), goal
+            volumes |= self.volumes_after_loss(lost_voxels + overdrawn)
+        return volumes
 
     def describe(self, step: _Step, displacement: np.ndarray) -> JsonObject:
         """Return what the edit records of a step and of the displacement that leads to it."""
         old, new, brain = self.old, step.label, self.brain
-        determinant = jacobian_determinant(displacement, old.shape, brain.spacing, FLOW_MM)
-        determinant = determinant[self.within]
         return {
-            "jacobian_min": float(determinant.min()),
-            "jacobian_max": float(determinant.max()),
-            "voxels_held_by_topology": int((new != step.goal).sum()),
+            **self.certificate(new, step.goal, displacement),
             "parenchyma_loss": brain.parenchyma_loss(new),
             "external_csf_left": brain.csf_left(new),
             "intracranial_change": float((new > 0).sum() / (old > 0).sum() - 1),
@@ -226,20 +203,18 @@ class _Course:
             "mantle_mm": step.mantle_mm,
         }
 
-    def warp_image(
+    def warp_image_of_head(
         self, image: np.ndarray | None, new: np.ndarray, displacement: np.ndarray
     ) -> np.ndarray | None:
         """Return the image pulled along a displacement, within the old and the new head."""
         if image is None:
             return None
         painted = image.astype(np.float32)
-        places = source_voxels(displacement, self.old.shape, self.brain.spacing, FLOW_MM)
-        inside = (self.old > 0) | (new > 0)
-        painted[self.box][inside] = pull_image(painted[self.box], places[:, inside])
+        self.warp_image(painted[self.box], (self.old > 0) | (new > 0), displacement)
         return painted
 
 
-_compute_course = memoize_last_label(_Course)
+_compute_course = memoize_last_label(_BrainCourse)
 
 
 class _Brain:
@@ -265,11 +240,6 @@ class _Brain:
         depth_mm = edt.edt(label > 0, anisotropy=spacing, black_border=True)
         self.convexity = depth_mm <= CONVEXITY_MM
         self.mantle_mm = self.measure_mantle_mm(label)
-
-    def volumes_after_loss(self, lost_voxels: float) -> dict[int, float]:
-        """Return the voxels of each solid tissue after a loss that is proportional for all."""
-        remaining = 1 - lost_voxels / max(1, self.voxels[self.solid].sum())
-        return {value: remaining * self.voxels[value] for value in self.solid}
 
     def parenchyma_loss(self, label: np.ndarray) -> float:
         """Return the share of parenchyma lost; one tissue's gain does not offset another's loss."""

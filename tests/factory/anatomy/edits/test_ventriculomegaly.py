@@ -13,9 +13,9 @@ from skimage.measure import euler_number
 from support.heads import head
 
 from factory.anatomy import measures as m
+from factory.anatomy.deformation.flow import Flow
 from factory.anatomy.deformation.root_finding import EVALUATIONS, solve
 from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
-from factory.anatomy.edits.ventriculomegaly.flow import Flow
 from factory.errors import AnatomyError
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject

@@ -1,11 +1,11 @@
-"""The flow by which a brain within its skull makes room for its ventricles.
+"""The flow by which what surrounds a structure makes room for it, or follows it.
 
-It is a potential flow on a lattice. The lateral ventricles are its source and the external CSF is
-its sink; everything between moves and is not compressed. Nothing flows across the skull, except
-for the share by which a growing head makes room. A place that has yielded as much as it may stops
-being a sink, and the parenchyma, which is far stiffer, gradually takes over. The flow is computed
-again as the anatomy moves, so it is a chain of stationary velocities, each a step of about a
-millimetre.
+It is a potential flow on a lattice. A growing structure, e.g. the lateral ventricles, is its
+source, and what yields, e.g. the external CSF, is its sink; everything between moves and is not
+compressed. Nothing flows across the skull, except for the share by which a growing head makes room.
+A place that has yielded as much as it may stops being a sink, and the parenchyma, which is far
+stiffer, gradually takes over. The flow is computed again as the anatomy moves, so it is a chain of
+stationary velocities, each a step of about a millimetre.
 """
 
 from collections.abc import Mapping
@@ -60,16 +60,17 @@ class Flow:
         """Set up the flow on the lattice.
 
         Args:
-            sources: The lateral ventricles by name, bool [z, y, x].
-            shares: How the gained volume (ml) is divided among the sources.
-            csf: The external CSF, bool [z, y, x].
+            sources: The growing structures by name, bool [z, y, x].
+            shares: How the gained volume (ml) is divided among the sources; all negative if they
+                shrink, and the rest follows.
+            csf: What yields, e.g. the external CSF, bool [z, y, x].
             parenchyma: The tissues that are not fluid, bool [z, y, x].
             skull: Everything within the skull, bool [z, y, x].
             spacing: mm (z, y, x).
             csf_min_share: The share of the external CSF that stays at each place.
             head_growth: The share of the gained volume for which the skull makes room.
         """
-        names = [s for s, mask in sources.items() if shares[s] > 0 and mask.any()]
+        names = [s for s, mask in sources.items() if shares[s] and mask.any()]
         self.shares = np.array([shares[s] for s in names]) / sum(shares[s] for s in names)
         masks = [*(sources[s] for s in names), csf, parenchyma]
         # Squared, so that nodes shared with another tissue, which must not change, count little.
@@ -79,6 +80,7 @@ class Flow:
         )
         self.csf_min_share = csf_min_share
         self.head_growth = head_growth
+        self.shrinks = sum(shares.values()) < 0
         within = _largest_component(average_on_lattice(skull, spacing) > 0.5)
         self.inside = within
         if head_growth:
@@ -125,14 +127,18 @@ class Flow:
                 [s * determinant * self.inside for s in sources], self.shares, strict=True
             )
         )
-        solid = parenchyma * np.maximum(1 / determinant - PARENCHYMA_MIN_SHARE, 0) / STIFFNESS
-        fluid = csf * np.maximum(1 / determinant - self.csf_min_share, 0)
+        solid, fluid = parenchyma / STIFFNESS, csf
+        if not self.shrinks:
+            solid = parenchyma * np.maximum(1 / determinant - PARENCHYMA_MIN_SHARE, 0) / STIFFNESS
+            fluid = csf * np.maximum(1 / determinant - self.csf_min_share, 0)
         solid, fluid = solid * self.inside, fluid * self.inside
         total_yield = float(solid.sum() + fluid.sum())
         yields = (solid + fluid) * ((1 - self.head_growth) / total_yield)
         if self.head_growth:
             yields += self.beyond * (self.head_growth / self.beyond.sum())
         flux = (yields - gain)[self.inside].astype(float)
+        if self.shrinks:
+            flux = -flux
         self.potential, _ = cg(self.laplacian, flux, self.potential, rtol=1e-3, maxiter=400)
         rough = [v[self.nearest] * self.fading for v in _gradient(self.potential, self.inside)]
         smooth = [ndimage.gaussian_filter(v, SMOOTH_NODES, mode="constant") for v in rough]
@@ -141,6 +147,8 @@ class Flow:
         # A gain of 1 flows through faces of area FLOW_MM squared.
         losing_mm3 = STEP_MM / fastest * FLOW_MM**2 * (1 - self.head_growth)
         losing_mm3 *= float(solid.sum()) / total_yield
+        if self.shrinks:
+            losing_mm3 = -losing_mm3
         return _State(displacement, velocity, lost_mm3, losing_mm3)
 
 

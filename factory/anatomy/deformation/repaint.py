@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from factory.imaging.boxes import bounding_box, box_with_margin, box_within, widen_box
 from factory.imaging.types import Spacing
+from factory.storage.subjects.channels import list_channels, map_channels
 
 SMOOTH_MM = 1.5
 """Blur of the copied intensities, so that they leave no streaks."""
@@ -29,7 +30,7 @@ def repaint_changed(
     blurred. Where the label map had none of the new tissue before, the image stays as it was.
 
     Args:
-        image: [z, y, x], or None.
+        image: [z, y, x] or [channel, z, y, x], or None.
         old: Label map before the edit.
         new: Label map after it.
         spacing: mm (z, y, x).
@@ -39,6 +40,13 @@ def repaint_changed(
     """
     if image is None:
         return None
+    return map_channels(lambda channel: _repaint_channel(channel, old, new, spacing), image)
+
+
+def _repaint_channel(
+    image: np.ndarray, old: np.ndarray, new: np.ndarray, spacing: Spacing
+) -> np.ndarray:
+    """Repaint an image [z, y, x] as repaint_changed does."""
     painted = image.astype(np.float32)
     changed = old != new
     if not changed.any():
@@ -101,7 +109,7 @@ def paint_fluid(
     """Paint, in place, what a ventricle gained and its old wall there like its own fluid.
 
     Args:
-        image: float32 [z, y, x], changed in place.
+        image: float32 [z, y, x] or [channel, z, y, x], changed in place.
         ventricle: The ventricle before, bool [z, y, x].
         gained: What it gained, bool [z, y, x].
         spacing: mm (z, y, x).
@@ -113,10 +121,10 @@ def paint_fluid(
     # A thin horn has no voxels clear of the wall: its middle is used instead.
     middle = (depth == ndimage.maximum_filter(depth, 3)) & ventricle
     fluid = (depth > wall_mm) | middle
-    filled = _nearest_intensity(image, fluid, spacing)
     beside = edt.edt(~gained, anisotropy=spacing, black_border=False) <= wall_mm
     paint = gained | (ventricle & ~fluid & beside)
-    image[paint] = filled[paint]
+    for channel in list_channels(image):
+        channel[paint] = _nearest_intensity(channel, fluid, spacing)[paint]
 
 
 def fill_with_fluid(
@@ -130,10 +138,10 @@ def fill_with_fluid(
         return
     depth = edt.edt(fluid, anisotropy=spacing, black_border=False)
     pure = depth >= np.percentile(depth[fluid], DEEP_PERCENTILE)
-    filled = _nearest_intensity(image, pure, spacing)
     beside = edt.edt(~gap, anisotropy=spacing, black_border=False) <= WALL_VOXELS * max(spacing)
     paint = gap | (fluid & beside)
-    image[paint] = filled[paint]
+    for channel in list_channels(image):
+        channel[paint] = _nearest_intensity(channel, pure, spacing)[paint]
 
 
 def _nearest_intensity(image: np.ndarray, source: np.ndarray, spacing: Spacing) -> np.ndarray:

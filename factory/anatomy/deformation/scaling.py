@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from factory.anatomy.deformation.topology import change_keeping_topology
 from factory.imaging.boxes import box_with_margin
+from factory.storage.subjects.channels import map_channels
 
 Scale = tuple[float, float, float]
 """Factors along (z, y, x)."""
@@ -55,7 +56,11 @@ class Scaling:
         return scaled
 
     def scale_image(self, image: np.ndarray) -> np.ndarray:
-        """Return the scaled image by linear interpolation, float32; 0 beyond the array."""
+        """Return the scaled image, all channels, by linear interpolation; 0 beyond the array."""
+        return map_channels(self._scale_channel, image)
+
+    def _scale_channel(self, image: np.ndarray) -> np.ndarray:
+        """Return the scaled image [z, y, x], float32."""
         first = [float(p[0]) for p in self.places]
         step = [1 / k for k in self.scale]
         scaled: np.ndarray = ndimage.affine_transform(

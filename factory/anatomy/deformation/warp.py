@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
 from factory.imaging.types import Shape, Spacing
+from factory.storage.subjects.channels import map_channels
 
 EVERYWHERE = (slice(None),) * 3
 PLANES = 8
@@ -180,8 +181,11 @@ def nearest_voxels(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def pull_image(image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Interpolate an image linearly at each place (voxels), float32; the border is extended."""
-    return _interpolate(image.astype(np.float32, copy=False), places, 1)
+    """Interpolate an image linearly at each place (voxels), float32; the border is extended.
+
+    Each channel of an image of several is interpolated.
+    """
+    return map_channels(lambda c: _interpolate(c.astype(np.float32, copy=False), places, 1), image)
 
 
 def _interpolate(channel: np.ndarray, places: np.ndarray, order: int) -> np.ndarray:

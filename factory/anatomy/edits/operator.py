@@ -14,7 +14,8 @@ from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.subjects.types import LabelTable
 
 EditResult = tuple[np.ndarray, np.ndarray | None, JsonObject]
-"""A label map uint8 [z, y, x], an image float32 [z, y, x] or None, and the edit's record."""
+"""A label map [z, y, x], an image float32 [z, y, x] or [channel, z, y, x] or None, and the record
+of the edit."""
 Edited = tuple[np.ndarray, np.ndarray | None] | EditResult
 """The same, where an edit may have no record."""
 
@@ -69,8 +70,9 @@ class Operator(Section):
             label: uint8 [z, y, x].
             spacing: Voxel size (z, y, x) in mm.
             table: What the values of label mean.
-            values: The parameters of a case; `image`, float32 [z, y, x] or None; and `seed` and
-                `age_weeks` if the operator takes them.
+            values: The parameters of a case; `image`, float32 [z, y, x], or [channel, z, y, x] of
+                an image of named channels, or None; and `seed` and `age_weeks` if the operator
+                takes them.
 
         Returns:
             The label map, the image, and a record whose values become columns of the dataset. An
@@ -106,6 +108,7 @@ class Operator(Section):
     ) -> np.ndarray:
         """Return the painted image, float32 [z, y, x], as the edit changes it; by default as it is.
 
+        It is called for each channel of an image.
         `values` are the parameters of the case.
         """
         return image

@@ -82,7 +82,7 @@ def asymmetry(
             change together, -0.4 to 0.2 of their volume.
         ventricle_share: By how much the lateral ventricle changes, -0.6 to 1.5 of its original
             volume. By default it changes along with its hemisphere.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record: shares, Jacobian and volumes.
@@ -111,7 +111,7 @@ def asymmetry(
         record["jacobian_min"] = min(record["jacobian_min"], warped.jacobian_min)
         record["jacobian_max"] = max(record["jacobian_max"], warped.jacobian_max)
         if painted is not None:
-            half.warp_image(painted[box], warped)
+            half.warp_image(painted[..., *box], warped)
     edited = label.copy()
     edited[box][half.skull] = new[half.skull]
     check_invariants(
@@ -213,7 +213,7 @@ class _Half:
     def warp_image(self, image: np.ndarray, warped: Warped) -> None:
         """Warp the image, in place, within the skull; fluid fills what is drawn in from outside."""
         drawn_in = self.skull & ~pull_label(self.skull, warped.places)
-        image[self.skull] = pull_image(image, warped.places[:, self.skull])
+        image[..., self.skull] = pull_image(image, warped.places[:, self.skull])
         if self.csf:
             fluid = (warped.label == self.csf) & self.skull & ~drawn_in
             fill_with_fluid(image, fluid, drawn_in, self.spacing)

@@ -16,6 +16,7 @@ from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels
 from factory.storage.subjects.growth_curves import MAX_WEEKS, MIN_WEEKS
 from factory.storage.subjects.growth_curves import transcerebellar_mm as norm_mm
 from factory.storage.subjects.types import LabelTable
@@ -55,7 +56,7 @@ def cerebellar_hypoplasia(
         transcerebellar_mm: Diameter as measures.transcerebellar_mm defines it.
         share_of_norm: Instead of it, a share of the norm at age_weeks (growth_curves).
         age_weeks: The gestational age of the subject, or None if it is not known.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record: diameters, Jacobian and volumes.
@@ -154,8 +155,9 @@ class _Contraction:
         new[box][gap] = names.index("external_csf") if "external_csf" in names else 0
         if painted is not None and gap.any():
             inside = contracted > 0
-            moved = self._pull(painted[box], 1 - amount, order=1)
-            painted[box][inside] = moved[inside]
+            for channel in list_channels(painted):
+                moved = self._pull(channel[box], 1 - amount, order=1)
+                channel[box][inside] = moved[inside]
             _fill_gap(painted, label, box, gap, self.spacing, self.table)
         return new, painted
 
@@ -213,6 +215,6 @@ def _fill_gap(
     gained = np.zeros(label.shape, bool)
     gained[box] = gap
     fluid = [i for i, n in enumerate(table.names) if n in ("external_csf", "ventricles")]
-    image[gained] = 0
+    image[..., gained] = 0
     if "external_csf" in table.names:
-        fill_with_fluid(image[around], np.isin(label[around], fluid), gained[around], spacing)
+        fill_with_fluid(image[..., *around], np.isin(label[around], fluid), gained[around], spacing)

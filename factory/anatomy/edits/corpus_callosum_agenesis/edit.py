@@ -43,7 +43,7 @@ def corpus_callosum_agenesis(
         table: What the values of label mean.
         share: The share of its length that is missing, 0 to 1 (all of it).
         fissure_mm: Width of the fissure, 0 to 20 mm.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record.

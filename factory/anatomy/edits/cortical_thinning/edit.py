@@ -50,7 +50,7 @@ def cortical_thinning(
             measures.cortical_thickness_mm defines it.
         gains: What the cortex becomes. "external_csf": its outer part does, as in atrophy, where
             sulci open. "white_matter": its inner part does, and the brain keeps its outside.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record.

@@ -68,7 +68,7 @@ def deform(  # noqa: PLR0913
         shear: Of y along z, x along z and x along y.
         flip: Whether to mirror left to right first. The labels of sided tissues (`left_…`,
             `right_…`) are swapped, so that they keep their meaning.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record with the extremes of the Jacobian.
@@ -80,7 +80,7 @@ def deform(  # noqa: PLR0913
     old, painted = label, None if image is None else image.astype(np.float32)
     if flip:
         old = mirrored_values(table)[label[:, :, ::-1]]
-        painted = None if painted is None else painted[:, :, ::-1].copy()
+        painted = None if painted is None else painted[..., ::-1].copy()
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
     return _follow_velocity(old, spacing, table, velocity, painted)

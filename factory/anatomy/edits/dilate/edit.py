@@ -35,7 +35,7 @@ def dilate(
         mm: The distance; 0 changes nothing. More adds to what less adds.
         into: Labels and regions that it may grow into, "background" for what has no label; None
             allows all.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record in mm and ml.

@@ -44,7 +44,7 @@ def dilate_ventricles(
         table: What the values of label mean.
         radius_mm: Radius of the ball; 0 changes nothing.
         into: Names of the tissues that the ventricles may grow into.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8) and image (float32, or None).
@@ -68,5 +68,5 @@ def dilate_ventricles(
     gained = connected_gain(seed, distance_mm, radius_mm, np.isin(label[box], soft))
     new[box][gained] = value
     if painted is not None:
-        paint_fluid(painted[box], seed, gained, spacing)
+        paint_fluid(painted[..., *box], seed, gained, spacing)
     return new, painted

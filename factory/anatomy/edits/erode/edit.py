@@ -29,7 +29,7 @@ def erode(
         table: What the values of label mean.
         structure: A label or region.
         mm: The distance; less than a voxel changes nothing.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record in mm and ml.

@@ -42,7 +42,7 @@ def external_csf(
         spacing: mm (z, y, x).
         table: What the values of label mean.
         wider_mm: By how much the space widens, 0 to 15 mm.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record of mm and ml.

@@ -71,7 +71,7 @@ def grow(
         table: What the values of label mean.
         to_weeks: The new gestational age, 20 to 38 weeks.
         age_weeks: The present one, or None if it is not known.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record: diameters and volumes requested,
@@ -118,7 +118,8 @@ def _resize(
     label[box] = warped.label
     scaling = Scaling(label, scale)
     if image is not None:
-        image[box][old > 0] = pull_image(image[box], warped.places[:, old > 0])
+        head = image[..., *box]
+        head[..., old > 0] = pull_image(head, warped.places[:, old > 0])
         image = scaling.scale_image(image)
     if min(scale) >= 1:
         label = scaling.scale_label(label)

@@ -54,7 +54,7 @@ def lesion(  # noqa: PLR0913
         name: The lesion's label.
         looks_like: The tissue it is painted as; only recorded (see factory.schema.label_table).
         intensity: Factor for the image, see `scale_brightness`.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record.
@@ -95,7 +95,7 @@ def scale_brightness(
     """Multiply an image inside a mask; the factor rises from 1 at its surface to full at EDGE_MM.
 
     Returns:
-        A new image, float32 [z, y, x].
+        A new image, float32, of the same shape.
     """
     painted = image.astype(np.float32)
     if factor == 1 or not mask.any():
@@ -103,7 +103,7 @@ def scale_brightness(
     box = box_with_margin(mask, (1, 1, 1))
     depth_mm = edt.edt(mask[box], anisotropy=spacing, black_border=False)
     share = np.clip((depth_mm - min(spacing) / 2) / EDGE_MM, 0, 1)  # depth runs between centres
-    painted[box] *= 1 + (factor - 1) * share
+    painted[..., *box] *= 1 + (factor - 1) * share
     return painted
 
 

@@ -50,7 +50,7 @@ def microcephaly(
         table: What the values of label mean.
         biparietal_mm: Diameter inside the skull, as measures.biparietal_mm defines it.
         occipito_frontal_mm: Diameter inside the skull, as measures.occipito_frontal_mm defines it.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label (uint8), image (float32, or None) and a record: diameters requested, achieved and
@@ -87,7 +87,7 @@ def microcephaly(
     new[box] = small
     painted = None if image is None else image.astype(np.float32)
     if painted is not None and scale != (1.0, 1.0, 1.0):
-        painted[box] = Scaling(old, scale).scale_image(painted[box])
+        painted[..., *box] = Scaling(old, scale).scale_image(painted[..., *box])
     return new, painted, record
 
 

@@ -30,7 +30,7 @@ def move(
         right_mm: Towards the patient's right; negative to the left.
         anterior_mm: Towards the front.
         superior_mm: Upwards.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record: the requested and the achieved length of

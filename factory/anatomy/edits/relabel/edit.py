@@ -26,7 +26,7 @@ def relabel(
         table: What the values of label mean.
         structure: A label or region.
         to: The label that it becomes; no region.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and the relabelled volume in ml.

@@ -23,7 +23,7 @@ def remove(
         spacing: mm (z, y, x).
         table: What the values of label mean.
         structure: A label or region.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and the removed volume in ml.

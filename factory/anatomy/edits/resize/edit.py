@@ -48,7 +48,7 @@ def resize(
         volume_ml: The requested volume, ml.
         into: Labels and regions that it may grow into, "background" for what has no label; None
             allows all.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record of ml.

@@ -28,7 +28,7 @@ def rotate(
         structure: A label or region.
         axis: "right", "anterior" or "superior".
         degrees: By the right-hand rule about that axis.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record: the degrees and the volume, ml.

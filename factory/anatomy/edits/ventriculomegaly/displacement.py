@@ -88,7 +88,7 @@ def displace_ventricles(
         table: What the values of label mean.
         request: The width to reach; its `growth` says how fast each side's ventricle expands, in
             ml.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
         limits: What the displacement must respect.
 
     Returns:
@@ -210,7 +210,7 @@ class _BrainCourse(Course):
         if image is None:
             return None
         painted = image.astype(np.float32)
-        self.warp_image(painted[self.box], (self.old > 0) | (new > 0), displacement)
+        self.warp_image(painted[..., *self.box], (self.old > 0) | (new > 0), displacement)
         return painted
 
 

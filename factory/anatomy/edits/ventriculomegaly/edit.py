@@ -54,7 +54,7 @@ def ventriculomegaly(
         side: "both", "left" or "right".
         ratio: How much the other side grows, 0 to 1, compared with the named one: in mm (dilate) or
             in ml (displace). By default it does not grow. Not with side "both".
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
         options: The options of the mode.
 
     Returns:
@@ -150,5 +150,5 @@ def _dilate_to_width(
     new = dilate(solution.amount)
     painted = None if image is None else image.astype(np.float32)
     if painted is not None:
-        paint_fluid(painted[box], seed, (new != label)[box], spacing)
+        paint_fluid(painted[..., *box], seed, (new != label)[box], spacing)
     return new, painted, {"radius_mm": solution.amount, "evaluations": solution.evaluations}

@@ -35,7 +35,9 @@ def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, L
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=ids)
-def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example: Example) -> None:
+def test_an_example_runs_the_same_on_every_channel_and_leaves_its_input(
+    name: str, example: Example
+) -> None:
     kind = OPERATORS[name]
     image = np.random.Generator(np.random.Philox(1)).random(HEAD.label.shape, np.float32)
     context: dict[str, Any] = {"seed": 3} if kind.random else {}
@@ -50,11 +52,13 @@ def test_an_example_runs_the_same_twice_and_leaves_its_input(name: str, example:
         except AnatomyError as error:
             assert "\n" not in str(error)  # noqa: PT017
             continue
-        second = kind.apply(*where, image=image, **strength, **context)
+        channels = np.stack([image, 2 * image])
+        second = kind.apply(*where, image=channels, **strength, **context)
         np.testing.assert_array_equal(label, before[0])
         np.testing.assert_array_equal(image, before[1])
         np.testing.assert_array_equal(first[0], second[0])
-        np.testing.assert_array_equal(first[1], second[1])
+        np.testing.assert_array_equal(channels[0], before[1])
+        np.testing.assert_array_equal(second[1], np.stack([first[1], 2 * first[1]]))
         assert first[0].dtype == np.uint8
         assert first[0].max() < len(table.names)
         assert first[1].dtype == np.float32

@@ -11,6 +11,7 @@ from factory.acquisition.streams import random_stream
 from factory.acquisition.tone import adjust_tone
 from factory.errors import RenderError
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import map_channels
 from factory.storage.subjects.types import Grid, LabelTable
 
 DEFAULTS: dict[str, JsonObject] = {
@@ -36,7 +37,7 @@ class Stack:
     """Thick slices with their own position in the world.
 
     Attributes:
-        image: float32 [slice, row, column]. A missing slice is 0.
+        image: float32 [slice, row, column], or [channel, slice, row, column]. A missing slice is 0.
         label: uint8 of the same shape: the anatomy as each slice saw it, with motion applied.
             Missing slices have it too.
         affine: 4×4, from the voxel (column, row, slice, 1) to RAS+ mm, where the scanner assumed
@@ -57,15 +58,16 @@ class AcquiredImage:
     """The result of an acquisition.
 
     Attributes:
-        image: float32 [z, y, x] on the volume's grid.
+        image: float32 [z, y, x], or [channel, z, y, x], on the volume's grid.
         stacks: The stacks; empty if the volume itself was acquired.
         record: What was really applied, for the sections that were asked for. Most values are lists
             with one entry for each stack (one entry if the volume was acquired):
             motion_mean_mm, motion_max_mm, motion_mean_degrees and motion_max_degrees over the
             slices; dropped_count and dropped_slices (indices); void_count; snr, the mean magnitude
             in white matter over the root mean square of the change that the noise made there (None
-            if no brain is seen). bias_min and bias_max, the field's range in the brain, are single
-            numbers, since all stacks share one field.
+            if no brain is seen; of an image of named channels a list with one value for each).
+            bias_min and bias_max, the field's range in the brain, are single numbers, since all
+            stacks share one field.
     """
 
     image: np.ndarray
@@ -92,7 +94,7 @@ def acquire_stacks(
     one axial stack of its own slices. Its label is not changed, so motion separates the two.
 
     Args:
-        image: float32 [z, y, x] on grid.
+        image: float32 [z, y, x] on grid, or [channel, z, y, x].
         label: uint8 of the same shape.
         grid: The volume's grid.
         table: The names of the labels.
@@ -130,5 +132,6 @@ def acquire_stacks(
         Stack(scan.image, scan.label, lattice.affine(grid), lattice.spacing, lattice.orientation)
         for scan, lattice in zip(scans, lattices, strict=True)
     )
-    toned = adjust_tone(image.astype(np.float32), label > 0, parameters)
+    brain = label > 0
+    toned = map_channels(lambda c: adjust_tone(c.astype(np.float32), brain, parameters), image)
     return AcquiredImage(toned, stacks, record)

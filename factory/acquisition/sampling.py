@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from factory.acquisition.geometry import StackGrid
 from factory.acquisition.motion import SliceMotion
 from factory.imaging.boxes import bounding_box
+from factory.storage.subjects.channels import list_channels
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian, in its standard deviations."""
@@ -56,7 +57,7 @@ def sample_slices(
     beyond its edges.
 
     Args:
-        image: float32 [z, y, x].
+        image: float32 [z, y, x] or [channel, z, y, x].
         label: uint8 or uint16 of the same shape.
         spacing: The volume's, mm (z, y, x).
         stack_grid: The positions of the slices.
@@ -68,16 +69,21 @@ def sample_slices(
     """
     voxel = np.array([spacing[axis] for axis in stack_grid.order])
     label = np.ascontiguousarray(label.transpose(stack_grid.order))
-    image = image.transpose(stack_grid.order).astype(np.float32)
     width = np.sqrt(np.maximum((np.array(stack_grid.spacing) / voxel) ** 2 - 1, 0)) / FWHM
-    image = ndimage.gaussian_filter(image, (0, *width[1:]), mode="nearest")
+    channels = [
+        ndimage.gaussian_filter(
+            channel.transpose(stack_grid.order).astype(np.float32), (0, *width[1:]), mode="nearest"
+        )
+        for channel in list_channels(image)
+    ]
     centre = np.array(ndimage.center_of_mass(label > 0)) * voxel
     offsets, weights = profile_points(profile, stack_grid.thickness, voxel[0])
     turns = Rotation.from_rotvec(motion.turn_degrees, degrees=True)
-    sampled = np.zeros(stack_grid.shape, np.float32)
+    sampled = np.zeros((len(channels), *stack_grid.shape), np.float32)
+    is_empty = np.logical_and.reduce([label == 0, *(channel == 0 for channel in channels)])
     labels = np.zeros(stack_grid.shape, label.dtype)
     for index, window in enumerate(
-        _find_windows(image, label, voxel, centre, stack_grid, motion, offsets)
+        _find_windows(~is_empty, voxel, centre, stack_grid, motion, offsets)
     ):
         if window is None:
             continue
@@ -93,16 +99,16 @@ def sample_slices(
             + along[1][:, None, :, None]
             + along[2][:, None, None, :]
         ) / voxel[:, None, None, None]
-        values = ndimage.map_coordinates(image, points, order=1, mode="grid-constant")
-        sampled[index][window] = np.tensordot(weights, values, 1)
+        for channel, slices in zip(channels, sampled, strict=True):
+            values = ndimage.map_coordinates(channel, points, order=1, mode="grid-constant")
+            slices[index][window] = np.tensordot(weights, values, 1)
         nearest = ndimage.map_coordinates(label, points, order=0, mode="grid-constant")
         labels[index][window] = _majority_label(nearest, weights)
-    return sampled, labels
+    return sampled if image.ndim > 3 else sampled[0], labels
 
 
 def _find_windows(
-    image: np.ndarray,
-    label: np.ndarray,
+    filled: np.ndarray,
     voxel: np.ndarray,
     centre: np.ndarray,
     stack_grid: StackGrid,
@@ -114,7 +120,7 @@ def _find_windows(
     The non-zero voxels lie in a box. Motion moves no point of the box further than the length of
     the shift plus the angle of the turn times the greatest distance from the centre.
     """
-    box = bounding_box((image != 0) | (label != 0))
+    box = bounding_box(filled)
     low = np.array([side.start - 1 for side in box]) * voxel
     high = np.array([side.stop for side in box]) * voxel
     radius = np.linalg.norm(np.maximum(centre - low, high - centre))

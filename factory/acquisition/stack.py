@@ -11,6 +11,7 @@ from factory.acquisition.sampling import sample_slices
 from factory.acquisition.streams import random_stream
 from factory.acquisition.tone import adjust_tone
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels
 from factory.storage.subjects.types import LabelTable
 
 RECORDED = {
@@ -27,8 +28,8 @@ class PaintedVolume:
     """The volume that is scanned.
 
     Attributes:
-        image: float32 [z, y, x].
-        label: uint8 of the same shape.
+        image: float32 [z, y, x] or [channel, z, y, x].
+        label: [z, y, x].
         spacing: mm (z, y, x).
         table: The names of the labels.
     """
@@ -44,9 +45,10 @@ class ScannedStack:
     """One stack after the scan.
 
     Attributes:
-        image: float32 [slice, row, column].
-        label: uint8 of the same shape: the anatomy as each slice saw it, with motion applied.
-        record: What was really applied, by the keys of RECORDED.
+        image: float32 [slice, row, column] or [channel, slice, row, column].
+        label: [slice, row, column]: the anatomy as each slice saw it, with motion applied.
+        record: What was really applied, by the keys of RECORDED. The signal-to-noise ratio of an
+            image of named channels is a list with one value for each.
     """
 
     image: np.ndarray
@@ -62,7 +64,10 @@ def scan_stack(
     seed: int,
     stack: int,
 ) -> ScannedStack:
-    """Scan one stack of a volume.
+    """Scan one stack of a volume, in all its channels.
+
+    All channels have the same motion, bias field, voids and missing slices, so that they go with
+    one label map. Their noise differs.
 
     Args:
         volume: The volume.
@@ -81,26 +86,33 @@ def scan_stack(
         image, label = sample_slices(
             volume.image, volume.label, volume.spacing, stack_grid, head, profile
         )
-    if field:
-        image = _apply_field(image, field, stack_grid)
-    image, record["void_count"] = dropouts.add_signal_voids(
-        image,
-        label,
-        **sections["voids"],
-        in_plane_mm=stack_grid.spacing[1:],
-        rng=random_stream(seed, stack, "voids"),
-    )
     dropped = dropouts.draw_dropped_slices(
-        **sections["dropped"], slices=len(image), rng=random_stream(seed, stack, "dropped")
+        **sections["dropped"], slices=len(label), rng=random_stream(seed, stack, "dropped")
     )
     record |= {"dropped_count": len(dropped), "dropped_slices": dropped}
     brain = label > 0
     brain[dropped] = False
     white = _white_matter(label, brain, volume.table)
-    image, record["snr"] = _encode(image, white, sections, random_stream(seed, stack, "noise"))
-    image = adjust_tone(image, brain, sections)
-    image[dropped] = 0
-    return ScannedStack(image, label, record)
+    scanned, snr = [], []
+    for number, channel in enumerate(list_channels(image)):
+        if field:
+            channel = _apply_field(channel, field, stack_grid)
+        channel, record["void_count"] = dropouts.add_signal_voids(
+            channel,
+            label,
+            **sections["voids"],
+            in_plane_mm=stack_grid.spacing[1:],
+            rng=random_stream(seed, stack, "voids"),
+        )
+        noise = random_stream(seed, stack, "noise", number)
+        channel, reached = _encode(channel, white, sections, noise)
+        channel = adjust_tone(channel, brain, sections)
+        channel[dropped] = 0
+        scanned.append(channel)
+        snr.append(reached)
+    has_channels = image.ndim > 3
+    record["snr"] = snr if has_channels else snr[0]
+    return ScannedStack(np.stack(scanned) if has_channels else scanned[0], label, record)
 
 
 def _apply_field(image: np.ndarray, field: BiasField, stack_grid: StackGrid) -> np.ndarray:

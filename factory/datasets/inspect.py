@@ -8,6 +8,7 @@ from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.layout import label_table_json
 from factory.storage.dataset.open import open_dataset
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import describe_channels
 
 MOST_VOLUMES = 4
 """Volumes that are summarised, where there are no measures of fetal heads."""
@@ -48,6 +49,7 @@ class DatasetReport:
             *(
                 f"array     {name}: {a['dtype']}, "
                 + ("" if a["shape"] == c["shape"] else f"at most {_size_text(a['shape'])}, ")
+                + (f"{describe_channels(a['channels'])}, " if "channels" in a else "")
                 + f"bricks {_size_text(a['brick'])}, "
                 f"{a['bytes'] / 1e6:.1f} MB"
                 for name, a in c["arrays"].items()
@@ -88,6 +90,7 @@ def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
     """
     dataset = open_dataset(path)
     layout, record = dataset.layout, dataset.record
+    channels = layout.channels
     table = dataset.cases()
     recipe = record.get("recipe", {}).get("resolved", {})
     complete = dataset.is_complete()
@@ -111,6 +114,7 @@ def inspect_dataset(path: str, *, with_digest: bool = True) -> DatasetReport:
                     "samples_per_shard": layout.samples_per_shard,
                     "range": list(layout.ranges[name]) if name in layout.ranges else None,
                     "bytes": stored[name],
+                    **({"channels": list(channels[name])} if name in channels else {}),
                 }
                 for name in layout.arrays
             },

@@ -25,6 +25,7 @@ from factory.families.segmenter.train import build_network, train
 from factory.metrics.effect import effect
 from factory.models.checkpoint import load_state, save_model
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.subjects.channels import describe_channels, first_channel, select_channels
 from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.text import join_names
 from factory.training.data import held_out_subjects, training_subjects
@@ -93,7 +94,7 @@ def score_trainings(
     if not held_out:
         raise RecipeError("subjects.hold_out is empty; nothing to test on")
     real = training_subjects(recipe.subjects, spacing_mm)
-    synthetic, remarks = training_samples(dataset, recipe, real[0].table)
+    synthetic, remarks = training_samples(dataset, recipe, real[0].table, real[0].channels)
     of_real, of_synthetic = slice_samplers(recipe, real), slice_samplers(recipe, synthetic)
     # both: real and synthetic slices alternate, however many there are of each
     of_both = [sampler for pair in zip(of_real, of_synthetic, strict=True) for sampler in pair]
@@ -119,20 +120,35 @@ def score_trainings(
 
 
 def training_samples(
-    dataset: Dataset, recipe: SegmenterTraining, table: LabelTable
+    dataset: Dataset,
+    recipe: SegmenterTraining,
+    table: LabelTable,
+    channels: tuple[str, ...] = (),
 ) -> tuple[list[Subject], list[str]]:
     """Return the dataset's samples to learn from, and remarks on those left out.
 
     Left out are samples that are not accepted, and those made from a held-out subject.
 
+    Args:
+        dataset: The dataset.
+        recipe: The recipe of the trainings.
+        table: The label table of the real subjects.
+        channels: The names of the channels of their images; () takes the first of the dataset's.
+
     Raises:
-        RecipeError: If the dataset's labels are not those of `table`, or no sample is left.
+        RecipeError: If the dataset's labels are not those of `table`, its images lack a channel, or
+            no sample is left.
     """
     names = dataset.layout.table.names
     if names != table.names:
         raise RecipeError(
             f"{dataset.path}: labels {join_names(names)}; the training recipe's are "
             f"{join_names(table.names)}"
+        )
+    stored = dataset.layout.channels.get("image", ())
+    if missing := [name for name in channels if name not in stored]:
+        raise RecipeError(
+            f"{dataset.path}: no channel {missing[0]}; its images have {describe_channels(stored)}"
         )
     generated = GeneratedImages(dataset)
     cases, is_accepted = generated.cases, generated.is_accepted
@@ -143,15 +159,19 @@ def training_samples(
     indices = cases["sample"][is_accepted & ~is_held_out]
     if indices.empty:
         raise RecipeError(f"{dataset.path}: no sample to learn from; {'; '.join(remarks)}")
-    return [_read_subject(dataset, int(index)) for index in indices], remarks
+    return [_read_subject(dataset, int(index), channels) for index in indices], remarks
 
 
-def _read_subject(dataset: Dataset, index: int) -> Subject:
+def _read_subject(dataset: Dataset, index: int, channels: tuple[str, ...]) -> Subject:
+    """Read a sample as a subject whose image has some of the sample's channels; () is the first."""
     stored = dataset.sample(index)
     label, image = stored.arrays["label"], stored.arrays["image"]
+    names = dataset.layout.channels.get("image", ())
+    image = select_channels(image, names, channels) if channels else first_channel(image)
     z, y, x = stored.spacing_mm
     grid = Grid.centred(label.shape, (z, y, x))
-    return Subject(f"sample-{index}", label, grid, dataset.layout.table, image)
+    table = dataset.layout.table
+    return Subject(f"sample-{index}", label, grid, table, image, channels=channels)
 
 
 def train_segmenter(

@@ -16,6 +16,7 @@ from factory.imaging.intensities import intensity_unit
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import Plane, cut_planes
 
@@ -68,7 +69,13 @@ class GeneratedImages:
             remarks.append(f"not complete: {len(self.cases)} of {samples} samples are finished")
         if count := int((~self.is_accepted).sum()):
             remarks.append(f"left out: {count} samples that are not accepted, rejected or vacant")
+        if channel := self.dataset.layout.pictured_channel:
+            remarks.append(f"compared: {channel}")
         return remarks
+
+    def read_sample(self, index: int) -> StoredSample:
+        """Read a sample, with the first channel alone of each image."""
+        return self.dataset.sample(index).first_channels()
 
     @cached_property
     def resolved_recipe(self) -> JsonObject:
@@ -115,7 +122,7 @@ class GeneratedImages:
 
     def sample_volumes(self, index: int, resolution: int | None) -> list[Volume]:
         """Read one sample: a volume, or its slices if a resolution is given."""
-        sample = self.dataset.sample(index)
+        sample = self.read_sample(index)
         image, label = sample.arrays["image"], sample.arrays["label"]
         name, owner = f"sample {index}", str(sample.columns.get("subject", index))
         if resolution is None:

@@ -5,6 +5,7 @@ The real image is the subject's own, carried along by the edits that the sample 
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from factory.metrics.intensity_profiles import draw_intensity_profiles
 from factory.metrics.paired import SCORES, paired_scores, slice_scores
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import describe_channels, select_channels
 from factory.storage.subjects.types import Grid, Subject
 from factory.subjects.registry import SOURCES
 
@@ -81,6 +83,13 @@ def check_originals(generated: GeneratedImages) -> None:
             f"{path}: its samples have no real image; allowed: a dataset made with output.original "
             "true, or --real RECIPE|FOLDER"
         )
+    channels, originals = _channels(generated)
+    if bool(channels) != bool(originals) or not {*channels[:1]} <= {*originals}:
+        raise FactoryError(
+            f"{path}: its images have {describe_channels(channels)}, its originals "
+            f"{describe_channels(originals)}; allowed: originals with the first channel of the "
+            "images"
+        )
     for name, section in (generated.resolved_recipe.get("subjects") or {}).items():
         if section and name in SOURCES and SOURCES[name].painted_from:
             raise FactoryError(
@@ -89,11 +98,27 @@ def check_originals(generated: GeneratedImages) -> None:
             )
 
 
+def _channels(generated: GeneratedImages) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the channels of the images, and of the originals."""
+    channels = generated.dataset.layout.channels
+    return channels.get("image", ()), channels.get("original", ())
+
+
+def read_compared_images(generated: GeneratedImages, index: int) -> StoredSample:
+    """Read a sample whose image has the first channel alone, and its original the same one."""
+    sample = generated.dataset.sample(index)
+    image, original = _channels(generated)
+    if not image:
+        return sample
+    same = select_channels(sample.arrays["original"], original, image[:1])
+    return replace(sample, arrays={**sample.arrays, "original": same}).first_channels()
+
+
 def draw_profiles(generated: GeneratedImages, output: Path) -> None:
     """Draw the intensity profiles of some samples into profiles-sample-N.png."""
     samples = generated.accepted_samples
     for index in {samples[i] for i in np.linspace(0, len(samples) - 1, PROFILES).astype(int)}:
-        sample = generated.dataset.sample(index)
+        sample = read_compared_images(generated, index)
         path = output / f"profiles-sample-{index}.png"
         subject = subject_with_original(generated, sample)
         draw_intensity_profiles(subject, {"synthetic": sample.arrays["image"]}, path)
@@ -106,7 +131,7 @@ def make_scorer(
 
     def score(number: int) -> tuple[list[JsonObject], bool]:
         index = generated.accepted_samples[number]
-        sample = generated.dataset.sample(index)
+        sample = read_compared_images(generated, index)
         is_edited = bool(json.loads(sample.case).get("edits"))
         return score_sample(sample, index, thick, training_role(generated, sample)), is_edited
 

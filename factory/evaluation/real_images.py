@@ -27,6 +27,7 @@ from factory.planning.compatibility import subject_warnings
 from factory.schema.render_recipe import load_recipe_file
 from factory.storage.errors import SubjectError
 from factory.storage.subjects.bids import list_bids_remarks, list_bids_subjects
+from factory.storage.subjects.channels import first_channel, select_channels
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import read_volume, to_finite_float32
 from factory.storage.subjects.nifti_header import BODY_MM, check_size
@@ -217,16 +218,17 @@ def images_of_records(
         raise FactoryError(f"{name}: no subject with an image; a phantom is not real")
     thick = subjects[0]["source"] == "short_axis"
     images = ImageSet(name, [], thick, remarks=dict.fromkeys(remarks))
-    spacing_mm, dataset_labels = generated.pixel_mm, set(generated.dataset.layout.table.names)
+    layout = generated.dataset.layout
+    spacing_mm, dataset_labels = generated.pixel_mm, set(layout.table.names)
+    channels = layout.channels.get("image", ())
 
     def make_source(record: Record) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
             subject = load_real_subject(record, spacing_mm)
             if remark := _label_remark(subject.table, dataset_labels):
                 images.remarks[remark] = None
-            assert subject.image is not None
             inside = subject.label > 0
-            image = normalise_brightness(subject.image, inside)
+            image = normalise_brightness(_comparable_channel(subject, channels), inside)
             return [Volume(subject.id, person_id(record), image, inside)]
 
         return read
@@ -240,6 +242,14 @@ def images_of_records(
             "which images the model learnt from is not known, so all are treated as training images"
         ] = None
     return images
+
+
+def _comparable_channel(subject: Subject, channels: tuple[str, ...]) -> np.ndarray:
+    """Return the channel [z, y, x] that a dataset's first one is compared with: of its name."""
+    assert subject.image is not None
+    same = [name for name in channels[:1] if name in subject.channels]
+    image = select_channels(subject.image, subject.channels, same) if same else subject.image
+    return first_channel(image)
 
 
 def _label_remark(table: LabelTable, dataset_labels: set[str]) -> str | None:

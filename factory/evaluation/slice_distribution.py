@@ -82,7 +82,7 @@ def make_sample_extractor(
 
     def extract_sample(number: int) -> np.ndarray:
         index = generated.accepted_samples[number]
-        arrays = generated.dataset.sample(index).arrays
+        arrays = generated.read_sample(index).arrays
         planes = cut_planes(str(index), arrays["image"], arrays["label"], recipe.resolution)
         images = np.stack([plane.image for plane in planes])
         label_maps = np.stack([plane.label for plane in planes if plane.label is not None])

@@ -37,6 +37,15 @@ StyleEnds = tuple[Subject, Subject, float]
 """Two real subjects, and where a style lies between theirs: 0 is the first, 1 the second."""
 
 
+def card_channels(card: Card) -> tuple[str, ...]:
+    """Return the names of the channels that a model paints or judges; () for one without a name.
+
+    Args:
+        card: Its key "channels" has the names.
+    """
+    return tuple(card.get("channels", ()))
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a model adds to the rendering of a sample.
@@ -77,8 +86,9 @@ class Painter(Protocol):
                 case has a style of its own.
 
         Returns:
-            The image, float32 [z, y, x] in units of the 99.5th percentile. Then, if orientations
-            are fused and the case asks for the uncertainty, their disagreement; otherwise None.
+            The image, float32 in units of the 99.5th percentile: [z, y, x], or [channel, z, y, x]
+            if `Family.image_channels` names its channels. Then, if orientations are fused and the
+            case asks for the uncertainty, their disagreement of the same shape; otherwise None.
         """
 
 
@@ -89,7 +99,7 @@ class VolumeSegmenter(Protocol):
         """Segment an image.
 
         Args:
-            image: float32 [z, y, x].
+            image: float32 [z, y, x], or [channel, z, y, x] with the channels of the model's card.
             label: The expected label map, uint8 [z, y, x].
 
         Returns:
@@ -216,6 +226,18 @@ class Family:
     def makes_images(self, card: Card) -> bool:
         """Return whether a model makes images; others of its family may make only label maps."""
         return self.paints
+
+    def image_channels(
+        self, card: Card, appearance: JsonObject, subject_channels: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the names of the channels of the images; () for one without a name.
+
+        Args:
+            card: The model's card.
+            appearance: The appearance of a recipe or of a case, as plain JSON.
+            subject_channels: The names of the channels of the subjects' own images.
+        """
+        return card_channels(card)
 
     def check_fusion(self, name: str, card: Card, painter: Card) -> None:
         """Check that a model fuses what a model of this family paints.

@@ -21,13 +21,18 @@ def intensity_unit(image: np.ndarray, mask: np.ndarray) -> np.floating:
 def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Convert an image from scanner units to the factory's unit, without clipping.
 
+    Each channel has a unit of its own.
+
     Args:
-        image: Intensities in scanner units.
+        image: Intensities in scanner units, of the label map's shape or with an axis of channels
+            before it.
         label: The label map; the unit is measured where it is above 0.
 
     Returns:
         The image, float32.
     """
+    if image.ndim > label.ndim:
+        return np.stack([normalise(channel, label) for channel in image])
     normalised: np.ndarray = (image / intensity_unit(image, label > 0)).astype(np.float32)
     return normalised
 

@@ -1,13 +1,15 @@
 """Check that a recipe fits its models, and that the grid holds all subjects."""
 
 from factory.errors import PlanError
-from factory.families.base import Card
+from factory.families.base import Card, card_channels
 from factory.families.registry import family_of
 from factory.planning.grid import needed_shape
 from factory.schema.appearance import Appearance
 from factory.schema.label_table import added_labels, base_table, case_table
 from factory.schema.render_recipe import Recipe
+from factory.storage.dataset.layout import Layout
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.channels import describe_channels
 from factory.storage.subjects.types import FETA
 from factory.text import join_names
 
@@ -101,13 +103,27 @@ def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
         )
 
 
-def check_gate(recipe: Recipe, card: Card, shape: tuple[int, int, int]) -> None:
+def check_histogram(recipe: Recipe, layout: Layout) -> None:
+    """Check that a recipe that matches the brightness of a reference has images of one channel.
+
+    Raises:
+        PlanError: They have several, and a reference has one.
+    """
+    scan, channels = recipe.spec.acquisition, layout.channels.get("image", ())
+    if scan is not None and scan.histogram is not None and len(channels) > 1:
+        raise PlanError(
+            f"acquisition.histogram: one reference for {describe_channels(channels)}; allowed: "
+            "with images of one channel"
+        )
+
+
+def check_gate(recipe: Recipe, card: Card, layout: Layout) -> None:
     """Check that the model of a gate is a segmenter that fits the samples of the recipe.
 
     Args:
         recipe: A recipe with a gate.
         card: The card of the gate's model.
-        shape: The voxels [z, y, x] of a sample.
+        layout: The arrays of a sample.
 
     Raises:
         PlanError: It does not fit.
@@ -115,6 +131,12 @@ def check_gate(recipe: Recipe, card: Card, shape: tuple[int, int, int]) -> None:
     gate = recipe.spec.gate_section
     if not family_of(card).segments:
         raise PlanError(f"gate.model: {gate.model}: family {card['family']!r}; allowed: segmenter")
+    channels = layout.channels.get("image", ())
+    if missing := [name for name in card_channels(card) if name not in channels]:
+        raise PlanError(
+            f"gate.model: {gate.model} judges the channel {missing[0]}; the image has "
+            f"{describe_channels(channels)}"
+        )
     model_labels = card["label_table"]["names"]
     names = base_table(recipe.spec.table, case_table(recipe.spec)).names
     for name in gate.structures:
@@ -128,7 +150,7 @@ def check_gate(recipe: Recipe, card: Card, shape: tuple[int, int, int]) -> None:
             f"gate.model: {gate.model} segments {join_names(model_labels[1:])}; the labels are "
             f"{join_names(names[1:])}"
         )
-    flat = shape[0] == 1 or any(source.is_stack for source, _ in recipe.spec.sources)
+    flat = layout.shape[0] == 1 or any(source.is_stack for source, _ in recipe.spec.sources)
     if flat and list(card["orientations"]) != ["axial"]:
         raise PlanError(
             f"gate.model: {gate.model} segments in {join_names(card['orientations'])}; allowed for "

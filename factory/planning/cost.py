@@ -14,6 +14,7 @@ from factory.storage.dataset.layout import Layout
 # The memory of a renderer, measured on CPU renders of the shipped recipe and rounded up.
 PROCESS_BYTES = 950_000_000  # Python, torch, Ray's worker, with the pages of their libraries
 VOXEL_BYTES = 90  # labels, distances, three orientations and their fusion: 85 at 0.6 mm
+CHANNEL_BYTES = 32  # a voxel, besides, for each channel after the first: eight float32 copies
 INDEX_BYTES = 40  # a voxel, besides, of a model with styles, which share an index: 37 at 0.8 mm
 STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
@@ -38,7 +39,9 @@ def memory_per_actor(layout: Layout, card: Card, weights_bytes: int) -> int:
     )
     shard = layout.samples_per_shard * sample
     activations = SLICES * plane * channels * 4
-    each = VOXEL_BYTES + (INDEX_BYTES if config.get("latent") else 0)
+    more_channels = len(layout.channels.get("image", ("",))) - 1
+    each = VOXEL_BYTES + CHANNEL_BYTES * more_channels
+    each += INDEX_BYTES if config.get("latent") else 0
     stacks = round(STACK_BYTES * 1e6 * megavoxels(layout, layout.stacks))
     # weights are float16 in the files and float32 in memory
     network: int = 3 * weights_bytes + activations

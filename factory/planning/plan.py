@@ -12,8 +12,10 @@ from factory.families.base import Card
 from factory.families.registry import family_of
 from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
+from factory.planning.channels import image_channels, with_channels
 from factory.planning.compatibility import (
     check_gate,
+    check_histogram,
     check_model_labels,
     check_precision,
     check_shape,
@@ -194,6 +196,7 @@ class Plan:
             "shape": list(self.layout.shape),
             "arrays": list(self.layout.arrays),
             "stacks": {name: list(self.layout.shape_of(name)) for name in self.layout.stacks},
+            **({"channels": self.layout.to_json()["channels"]} if self.layout.channels else {}),
             "shards": self.layout.shards,
             "samples_per_shard": self.layout.samples_per_shard,
             "brick": list(self.layout.brick_of("image")),
@@ -241,10 +244,11 @@ def make_plan(
     family = family_of(card)
     if fusion is not None:
         family.check_fusion(str(recipe.spec.fusion), fusion, card)
-    layout = layout_of(recipe)
+    layout = layout_of(recipe, image_channels(recipe, card))
     check_shape(recipe, layout.shape)
+    check_histogram(recipe, layout)
     if gate is not None:
-        check_gate(recipe, gate, layout.shape)
+        check_gate(recipe, gate, layout)
     cards = [network for network in (card, fusion, gate) if network is not None]
     costs = [family_of(network).cost(network, layout.shape) for network in cards]
     per_actor = memory_per_actor(layout, card, weights_bytes) + sum(cost.bytes for cost in costs)
@@ -289,8 +293,13 @@ def _count_actors(requested: int | None, per_actor: int, layout: Layout, machine
     return requested or max(1, min(machine.cores // THREADS, fitting, layout.shards))
 
 
-def layout_of(recipe: Recipe) -> Layout:
+def layout_of(recipe: Recipe, channels: tuple[str, ...] = ()) -> Layout:
     """Return the arrays of the dataset.
+
+    Args:
+        recipe: The recipe.
+        channels: The names of the channels of its image, see
+            `factory.planning.channels.image_channels`.
 
     Raises:
         SubjectError: Subjects cannot be read.
@@ -304,18 +313,19 @@ def layout_of(recipe: Recipe) -> Layout:
     stacks = stack_shapes(recipe)
     ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
     shape = grid_shape(recipe)
-    return Layout(
+    layout = Layout(
         samples=count_cases(recipe),
         shape=shape,
         table=label_table(recipe),
         ranges=ranges,
-        samples_per_shard=samples_per_shard(recipe, shape),
+        samples_per_shard=samples_per_shard(recipe, (max(1, len(channels)), *shape)),
         shapes=stacks,
     )
+    return with_channels(layout, channels, recipe.spec.subject_channels)
 
 
-def samples_per_shard(recipe: Recipe, shape: tuple[int, int, int]) -> int:
-    """Return the number of samples in a shard.
+def samples_per_shard(recipe: Recipe, shape: tuple[int, ...]) -> int:
+    """Return the number of samples, of images of this shape, in a shard.
 
     Where the recipe says "auto", this is 1 on a disk. In a bucket every object costs a request,
     therefore an object holds about 16 megavoxels (eight fetal heads at 1 mm), but there are enough

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from factory.case import Case
-from factory.families.base import Painter, StyleEnds
+from factory.families.base import Painter, StyleEnds, card_channels
 from factory.families.registry import family_of
 from factory.metrics.overlap import dice, mean_surface_mm, volume_error
 from factory.models.checkpoint import WeightsError, read_card
 from factory.schema.label_table import base_table
 from factory.seeding import derive_seed
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import first_channel, select_channels
 from factory.storage.subjects.types import LabelTable, Subject
 
 Limits = Mapping[str, Mapping[str, float]]
@@ -102,7 +103,7 @@ class Attempt:
 
     Attributes:
         number: From 0.
-        image: float32 [z, y, x].
+        image: float32 [z, y, x] or [channel, z, y, x].
         disagreement: Of the fused orientations, see `factory.families.base.Painter.paint`.
         agreement: Of the image's segmentation with the label map.
         missed: The missed limits in words; empty if the image passes.
@@ -116,7 +117,13 @@ class Attempt:
 
 
 class Gate:
-    """A segmenter, loaded once, that judges painted images."""
+    """A segmenter, loaded once, that judges painted images.
+
+    Attributes:
+        channels: The channels of an image that the segmenter takes; () takes the first.
+    """
+
+    channels: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         """Load the segmenter of a model folder.
@@ -129,6 +136,7 @@ class Gate:
         if not family.segments:
             raise WeightsError(f"{folder}: family {card['family']!r}; expected 'segmenter'")
         self.segmenter = family.segmenter(folder, device)
+        self.channels = card_channels(card)
 
     def paint_until_accepted(
         self,
@@ -180,6 +188,17 @@ class Gate:
         }
         return best.image, best.disagreement, verdict
 
+    def judged_image(self, image: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
+        """Return what the segmenter takes of an image: the channels of its card, or the first one.
+
+        Args:
+            image: float32 [z, y, x], or [channel, z, y, x].
+            channels: The names of the image's channels; () if it has none.
+        """
+        if not self.channels:
+            return first_channel(image)
+        return select_channels(image, channels, self.channels)
+
     def _attempt(
         self,
         number: int,
@@ -194,7 +213,10 @@ class Gate:
         image, disagreement = painter.paint(
             with_style_of_attempt(case, number), label, subject, style_ends
         )
-        segmented = self.segmenter.segment(image, label)
+        channels = family_of(painter.card).image_channels(
+            painter.card, case.appearance.to_json(), subject.channels
+        )
+        segmented = self.segmenter.segment(self.judged_image(image, channels), label)
         limits, table = case.gate.structures, base_table(subject.table, case.table)
         agreement = agreement_by_structure(segmented, label, table, subject.grid.spacing, limits)
         return Attempt(number, image, disagreement, agreement, missed_limits(agreement, limits))

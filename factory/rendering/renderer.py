@@ -25,6 +25,7 @@ from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import EditedSubject, SubjectEditor
 from factory.schema.label_table import base_table, map_by_name, map_to_base_labels
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels
 from factory.storage.subjects.types import FETA, LabelTable, Subject
 
 
@@ -53,7 +54,7 @@ class Painted:
 
     Attributes:
         prepared: The case before.
-        image: float32 [z, y, x].
+        image: float32 [z, y, x] or [channel, z, y, x].
         disagreement: Of the fused orientations, see `factory.families.base.Painter.paint`.
         verdict: The gate's columns; empty without a gate.
     """
@@ -190,14 +191,16 @@ def edit_image(image: np.ndarray, case: Case, label: np.ndarray, subject: Subjec
     """Apply the part of the edits that changes the painted image, e.g. the shade of a lesion.
 
     Args:
-        image: float32 [z, y, x].
+        image: float32 [z, y, x] or [channel, z, y, x]; the edits change each channel.
         case: The case, with its edits.
-        label: uint8 of the same shape, after the edits.
+        label: [z, y, x], after the edits.
         subject: The case's subject.
     """
     for edit in case.edits:
         change = OPERATORS[edit.operator].after_painting
-        image = change(image, label, subject.grid.spacing, subject.table, edit.parameters)
+        context = (label, subject.grid.spacing, subject.table, edit.parameters)
+        channels = [change(channel, *context) for channel in list_channels(image)]
+        image = np.stack(channels) if image.ndim > 3 else channels[0]
     return image
 
 
@@ -206,8 +209,9 @@ def normalise_original(case: Case, image: np.ndarray | None, label: np.ndarray) 
 
     Args:
         case: The case, for the error message.
-        image: float32 [z, y, x], after the edits; None if the subject has no image.
-        label: uint8 of the same shape, before the edits.
+        image: float32 [z, y, x] or [channel, z, y, x], after the edits; None if the subject has no
+            image.
+        label: [z, y, x], before the edits.
 
     Raises:
         RenderError: If the subject has no image.

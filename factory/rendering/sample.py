@@ -16,13 +16,14 @@ class Sample:
 
     Attributes:
         case: The case.
-        image: float32 [z, y, x] in units of the brain's 99.5th percentile (0 dark, about 1 bright).
+        image: float32 [z, y, x], or [channel, z, y, x] if its channels have names, in units of the
+            brain's 99.5th percentile (0 dark, about 1 bright), of each channel by itself.
         label: uint8 [z, y, x], after the last edit.
         grid: The grid of both.
         table: The names of the labels.
         measures: By column: "volume_ml_<tissue>", "atrial_width_mm", …, and "acquisition_<name>",
             what the scanner really did, mostly a list with one entry for each stack.
-        extra: Further float32 images by name: uncertainty, original.
+        extra: Further float32 images by name: uncertainty, original; each may have channels.
         stacks: The stacks that the scanner made, if the recipe asks for stacks.
     """
 

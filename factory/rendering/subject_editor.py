@@ -24,7 +24,7 @@ class EditedSubject:
 
     Attributes:
         label: uint8 [z, y, x].
-        image: float32 of the same shape; None if the subject has no image.
+        image: float32 [z, y, x] or [channel, z, y, x]; None if the subject has no image.
         records: What the edits report, by column.
     """
 

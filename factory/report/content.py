@@ -35,7 +35,9 @@ from factory.report.strata import Strata, divide_samples, select_samples
 from factory.report.tables import NOTHING, Table, value_text
 from factory.report.verdicts import Verdicts, summarise_verdicts
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.layout import Layout
 from factory.storage.json_value import JsonValue
+from factory.storage.subjects.channels import describe_channels
 from factory.storage.subjects.short_axis import HEART
 from factory.text import size_text
 
@@ -310,7 +312,7 @@ def _arrays_table(
     rows = [
         [
             name,
-            f"{'labels' if layout.is_label(name) else 'image'}, {layout.dtype_of(name)}",
+            ", ".join([_content_text(layout, name), str(layout.dtype_of(name))]),
             " × ".join(map(str, layout.shape_of(name))),
             "varies" if name in layout.shapes else spacing or NOTHING,
             size_text(stored_bytes[name]),
@@ -318,6 +320,13 @@ def _arrays_table(
         for name in layout.arrays
     ]
     return Table(["array", "content", "voxels (z, y, x)", "spacing (mm)", "stored"], rows)
+
+
+def _content_text(layout: Layout, name: str) -> str:
+    """Return what an array holds: "labels", "image" or "image of the channels t1w, t2w"."""
+    channels = layout.channels.get(name, ())
+    kind = "labels" if layout.is_label(name) else "image"
+    return f"{kind} of {describe_channels(channels)}" if channels else kind
 
 
 def _count_outside_training(table: pd.DataFrame, models: Sequence[Model]) -> int | None:
@@ -364,10 +373,11 @@ def _gate_example(names: Sequence[str]) -> str:
 
 
 def _describe_orientation(dataset: Dataset) -> str:
-    names, shape = dataset.layout.table.names, dataset.layout.shape
-    if names == HEART.names and shape[0] > 1:
-        return "slices of the stack, from the apex to the base, rotated by 180° from their files"
-    return orientation_text(names, shape[0] == 1)
+    layout = dataset.layout
+    if layout.table.names == HEART.names and layout.shape[0] > 1:
+        text = "slices of the stack, from the apex to the base, rotated by 180° from their files"
+        return f"{text}; {layout.pictured_channel}" if layout.pictured_channel else text
+    return orientation_text(layout)
 
 
 def _chart_gate(table: pd.DataFrame, strata: Strata, verdicts: Verdicts) -> list[Chart]:

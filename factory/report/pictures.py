@@ -67,7 +67,7 @@ def read_sample_planes(dataset: Dataset, indices: Iterable[int]) -> dict[int, Sa
 
 
 def _read_sample_planes(dataset: Dataset, index: int) -> SamplePlanes:
-    sample, table = dataset.sample(index), dataset.layout.table
+    sample, table = dataset.sample(index).first_channels(), dataset.layout.table
     names, recipe = table.names, dataset.record.get("recipe", {}).get("resolved", {})
     image, label = sample.arrays["image"], sample.arrays["label"]
     inside = image[label > 0] if label.any() else image

@@ -16,6 +16,7 @@ from factory.schema.measures import chosen_measures
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.channels import describe_channels
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -215,9 +216,23 @@ def check_original_images(recipe: RecipeSections) -> None:
                 raise problem(text, at=("appearance",), what=where)
             text = "value true; {what} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"), what=where)
+    _check_same_channels(recipe)
     if paints and recipe.output.uncertainty:
         text = "value true; an original image has no directions that disagree; allowed: false"
         raise problem(text, at=("output", "uncertainty"))
+
+
+def _check_same_channels(recipe: RecipeSections) -> None:
+    """Check that the images of all sources have the same channels."""
+    channels = recipe.subject_channels
+    first = next((source.place for source, _ in recipe.sources), "")
+    for source, section in recipe.sources:
+        if (others := source.channels(section)) != channels:
+            text = (
+                f"{describe_channels(others)} here, but {describe_channels(channels)} in {first}; "
+                "allowed: the same channels, in the same order, in every source"
+            )
+            raise problem(text, at=(*source.place.split("."), "images"))
 
 
 def check_sources(recipe: RecipeSections) -> None:

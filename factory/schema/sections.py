@@ -95,6 +95,11 @@ class RecipeSections(Section):
         """Whether a source's mapping names labels that no built-in kind of subjects has."""
         return any(source.has_own_table(section) for source, section in self.sources)
 
+    @property
+    def subject_channels(self) -> tuple[str, ...]:
+        """The names of the channels of the subjects' own images; () for one without a name."""
+        return next((source.channels(section) for source, section in self.sources), ())
+
     @cached_property
     def catalogue(self) -> SubjectCatalogue:
         """The subjects of the recipe, listed once.

@@ -118,6 +118,15 @@ class Layout:
         channels = self.channels.get(name)
         return (len(channels), *self.shape_of(name)) if channels else self.shape_of(name)
 
+    @property
+    def pictured_channel(self) -> str:
+        """What pictures and scores show of an image of several channels; "" for one without a name.
+
+        It is the first channel: "the channel t1w of t1w, t2w".
+        """
+        names = self.channels.get("image", ())
+        return f"the channel {names[0]} of {', '.join(names)}" if names else ""
+
     def voxels_of(self, name: str) -> int:
         """Return the number of values of a volume of one sample, in all its channels."""
         return math.prod(self.array_shape_of(name))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from factory.storage.dataset.documents import SampleRecord
 from factory.storage.dataset.layout import Layout
 from factory.storage.errors import SampleError
 from factory.storage.json_value import JsonValue
+from factory.storage.subjects.channels import first_channel
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class StoredSample:
             grids[f"{prefix}affine"] = np.asarray(image.affine, float).tolist()
             grids[f"{prefix}spacing_mm"] = [float(s) for s in image.spacing_mm]
         return grids
+
+    def first_channels(self) -> "StoredSample":
+        """Return the sample with the first channel alone, [z, y, x], of each image."""
+        arrays = {name: first_channel(values) for name, values in self.arrays.items()}
+        stacks = [replace(stack, image=first_channel(stack.image)) for stack in self.stacks]
+        return replace(self, arrays=arrays, stacks=stacks)
 
     def storable_array(self, name: str, layout: Layout) -> np.ndarray:
         """Check that an array fits the layout, and return it.

@@ -94,6 +94,9 @@ class Course:
         }
 
     def warp_image(self, image: np.ndarray, where: np.ndarray, displacement: np.ndarray) -> None:
-        """Pull an image, float32 [z, y, x], along a displacement, in place, where a mask is."""
+        """Pull an image, float32, along a displacement, in place, where a mask is.
+
+        The image is [z, y, x] or [channel, z, y, x].
+        """
         places = source_voxels(displacement, self.shape, self.spacing, FLOW_MM)
-        image[where] = pull_image(image, places[:, where])
+        image[..., where] = pull_image(image, places[:, where])

@@ -120,7 +120,7 @@ class Displaced:
             return None
         painted = image.astype(np.float32)
         displacement = self.course.flow.displacement(self.time)
-        self.course.warp_image(painted[self.box], self.course.within, displacement)
+        self.course.warp_image(painted[..., *self.box], self.course.within, displacement)
         return painted
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from factory.datasets.montage.panels import Panel
+from factory.storage.dataset.layout import Layout
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.subjects.head_ultrasound import HEAD
 from factory.storage.subjects.short_axis import HEART
@@ -134,24 +135,17 @@ def _caption_text(sample: StoredSample) -> str:
     return "\n".join(lines)
 
 
-def draw_legend(
-    figure: "Figure",
-    path: str,
-    names: tuple[str, ...],
-    colours: tuple[tuple[int, int, int], ...],
-    single: bool,
-) -> None:
+def draw_legend(figure: "Figure", path: str, layout: Layout) -> None:
     """Draw the names of the labels below the panels, and the orientation above them.
 
     Args:
         figure: The figure.
         path: The path of the dataset, whose name is drawn.
-        names: The name of each label.
-        colours: The colour of each label, (r, g, b) in 0 to 255.
-        single: Whether the samples are single slices.
+        layout: The layout of the dataset.
     """
     from matplotlib.lines import Line2D
 
+    names, colours = layout.table.names, layout.table.colours
     handles = [
         Line2D([], [], color=unit_rgb(colour), label=name.replace("_", " "))
         for name, colour in list(zip(names, colours, strict=True))[1:]
@@ -165,7 +159,7 @@ def draw_legend(
         labelcolor="white",
     )
     figure.suptitle(
-        f"{os.path.basename(path.rstrip('/'))}   ({orientation_text(names, single)})",
+        f"{os.path.basename(path.rstrip('/'))}   ({orientation_text(layout)})",
         color="white",
         fontsize=8,
         y=0.995,
@@ -173,7 +167,13 @@ def draw_legend(
     )
 
 
-def orientation_text(names: tuple[str, ...], single: bool) -> str:
+def orientation_text(layout: Layout) -> str:
+    """Describe the orientation of the pictures, and name the channel that they show."""
+    text = _orientation(layout.table.names, layout.shape[0] == 1)
+    return f"{text}; {layout.pictured_channel}" if layout.pictured_channel else text
+
+
+def _orientation(names: tuple[str, ...], single: bool) -> str:
     """Describe the orientation of the pictures.
 
     Args:

@@ -34,8 +34,9 @@ def draw_montage(
     The samples are the grades, or variants, of one subject, one in each row. The planes are the
     same in every row: axial, coronal and sagittal slices through the centre of the ventricles of
     the first row (the sagittal one through the right ventricle), or of what the recipe edits, each
-    without and with the edges of the labels. Two planes of each scanned stack follow. Axial and
-    coronal planes are radiological: the patient's right is on the left of the picture.
+    without and with the edges of the labels. Of an image of several channels the first is shown,
+    and named. Two planes of each scanned stack follow. Axial and coronal planes are radiological:
+    the patient's right is on the left of the picture.
 
     Args:
         path: The folder or URL of the dataset.
@@ -48,7 +49,7 @@ def draw_montage(
     """
     dataset = open_dataset(path)
     indices = _choose_samples(dataset.cases(), subject, path)
-    samples = [dataset.sample(i) for i in indices]
+    samples = [dataset.sample(i).first_channels() for i in indices]
     table = dataset.layout.table
     labels = [sample.arrays["label"] for sample in samples]
     intensities = np.concatenate(
@@ -65,7 +66,7 @@ def draw_montage(
         for sample in samples
     ]
     figure = draw_sheet(samples, panels, table.colours, white, table.names)
-    draw_legend(figure, path, table.names, table.colours, dataset.layout.shape[0] == 1)
+    draw_legend(figure, path, dataset.layout)
     try:
         Path(png).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(png, dpi=150, facecolor="black", format="png")

@@ -140,7 +140,7 @@ def dataset_volumes(dataset: Dataset, on_black: bool) -> Collection:
 
 
 def _read_sample(dataset: Dataset, index: int, on_black: bool) -> Volume:
-    sample = dataset.sample(index)
+    sample = dataset.sample(index).first_channels()
     dz, dy, dx = (float(s) for s in sample.spacing_mm)
     image, label = sample.arrays["image"], sample.arrays["label"]
     return make_volume(f"sample {index}", image, label, (dz, dy, dx), on_black)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from factory.families.base import Card, Family, Painter
+from factory.storage.json_value import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,12 @@ class Original(Family):
     untrained_card: ClassVar[Card | None] = {"name": "original", "family": "original"}
     carries_edits: ClassVar[bool] = True
     seconds_per_megavoxel: ClassVar[float] = 0.1
+
+    def image_channels(
+        self, card: Card, appearance: JsonObject, subject_channels: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the names of the channels of the subjects' own images."""
+        return subject_channels
 
     def untrained_painter(self, device: "torch.device") -> Painter:
         """Return a painter that gives each subject its own image."""

@@ -64,7 +64,7 @@ def displace(  # noqa: PLR0913
             do so alike. What yields keeps 30 % of its volume at each place.
         fixed: Labels and regions that do not move. Without the background it yields too.
         loss_max: The share of its volume that any other neighbour may lose.
-        image: [z, y, x] or None; not changed.
+        image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
         New label, image (float32, or None) and a record: the size requested, before and achieved,

@@ -7,6 +7,7 @@ lattice. Arrays are [z, y, x], spacing is mm (z, y, x).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -120,7 +121,8 @@ class Displaced:
             return None
         painted = image.astype(np.float32)
         displacement = self.course.flow.displacement(self.time)
-        self.course.warp_image(painted[..., *self.box], self.course.within, displacement)
+        box: tuple[Any, ...] = (..., *self.box)  # of every channel
+        self.course.warp_image(painted[box], self.course.within, displacement)
         return painted
 
 

@@ -21,6 +21,7 @@ OUTSIDE_SKULL = (
     "cancellous_bone",
     "optic_nerves",
 )
+VESSELS = ("arteries", "veins")
 BELOW_TENTORIUM = (
     "cerebellum",
     "brainstem",
@@ -83,6 +84,11 @@ def cerebrum_names(names: Sequence[str]) -> list[str]:
 def fluid_name(names: Sequence[str]) -> str:
     """Return the label of the fluid around the brain; the background if the table has none."""
     return next((name for name in FLUID if name in names), names[0])
+
+
+def brain_names(names: Sequence[str]) -> list[str]:
+    """List the labels of the brain: what lies within the skull, but fluid around it and vessels."""
+    return [name for name in names_within_skull(names) if name not in (*FLUID, *VESSELS)]
 
 
 def names_within_skull(names: Sequence[str]) -> list[str]:

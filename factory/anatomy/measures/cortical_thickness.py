@@ -4,7 +4,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from factory.anatomy.regions import CEREBRUM, tissue_mask
+from factory.anatomy.brain_labels import cerebrum_names, cortex_names
+from factory.anatomy.regions import tissue_mask
 from factory.imaging.boxes import box_with_margin, crop_with_rim
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
@@ -35,15 +36,34 @@ def cortical_thickness_mm(
         {"mean": mm, "p5": mm}; both None if there is no grey matter, or none with both surfaces.
     """
     brain = crop_with_rim(label)
-    grey = tissue_mask(brain, table, ["grey_matter"])
-    inner = tissue_mask(brain, table, [name for name in CEREBRUM if name != "grey_matter"])
+    cortex = cortex_names(table.names)
+    inner = [name for name in cerebrum_names(table.names) if name not in cortex]
+    thickness = sheet_thickness_mm(
+        tissue_mask(brain, table, cortex), tissue_mask(brain, table, inner), spacing
+    )
+    if thickness is None:
+        return {"mean": None, "p5": None}
+    return {"mean": float(thickness.mean()), "p5": float(np.percentile(thickness, 5))}
+
+
+def sheet_thickness_mm(grey: np.ndarray, inner: np.ndarray, spacing: Spacing) -> np.ndarray | None:
+    """Return the distance to a sheet's inner surface at each point of its outer one, mm [points].
+
+    Args:
+        grey: The sheet, bool [z, y, x], clear of the borders.
+        inner: What lies on its inner side, bool [z, y, x]; its outer side is everything else.
+        spacing: mm (z, y, x).
+
+    Returns:
+        The thickness, or None where there is no sheet, or none with both surfaces.
+    """
     white_surface = _surface_points_mm(grey, inner, spacing)
     pial_surface = _surface_points_mm(grey, ~(grey | inner), spacing)
     if not len(white_surface) or not len(pial_surface):
-        return {"mean": None, "p5": None}
+        return None
     tree = cKDTree(white_surface, compact_nodes=False, balanced_tree=False)
-    thickness, _ = tree.query(pial_surface)
-    return {"mean": float(thickness.mean()), "p5": float(np.percentile(thickness, 5))}
+    thickness: np.ndarray = tree.query(pial_surface)[0]
+    return thickness
 
 
 def _surface_points_mm(grey: np.ndarray, beyond: np.ndarray, spacing: Spacing) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from factory.anatomy.brain_labels import cortex_names, fluid_name, white_matter_names
 from factory.anatomy.edits.operator import Edited, Example, Operator
 from factory.config.parameters import Number
 from factory.config.section import allowed, one_of, problem
@@ -20,11 +21,11 @@ Thickness = Annotated[float, Field(ge=0.3, le=6), allowed("0.3 to 6 mm")]
 class CorticalThinning(Operator):
     """The cortical grey matter becomes thinner by a share of its volume, or to a mean thickness.
 
-    gains: what it becomes, external_csf (from outside) or white_matter (from inside).
+    gains: what it becomes, external_csf (from outside) or white_matter (from inside). In a table
+    of FreeSurfer the cortex is that of both sides, and csf is the fluid outside.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.15
-    needs: ClassVar[tuple[str, ...]] = ("grey_matter", "white_matter")
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
             "from outside",
@@ -51,8 +52,15 @@ class CorticalThinning(Operator):
         return self
 
     def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
-        """Return the labels that the edit needs and that a table with these names lacks."""
-        return tuple(name for name in (*self.needs, *(self.gains,)) if name not in names)
+        """Return what a table with these names lacks: cortex, white matter, or what gains."""
+        labels = tuple(names)
+        fluid = fluid_name(labels) != labels[0]
+        present = {
+            "grey_matter": bool(cortex_names(labels)),
+            "white_matter": bool(white_matter_names(labels)),
+            "external_csf": fluid or self.gains == "white_matter",
+        }
+        return tuple(name for name, is_present in present.items() if not is_present)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:

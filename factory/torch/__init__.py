@@ -6,7 +6,8 @@ for batch in loader:                        # an epoch; the next loop is the nex
     network(batch["image"])                 # [batch, 1, z, y, x] float32
 """
 
+from factory.torch.flip import FlipLeftRight
 from factory.torch.loader import PatchLoader, PatchSampler
 from factory.torch.patches import PatchDataset
 
-__all__ = ["PatchDataset", "PatchLoader", "PatchSampler"]
+__all__ = ["FlipLeftRight", "PatchDataset", "PatchLoader", "PatchSampler"]

@@ -154,9 +154,11 @@ def _encode(
 
 
 def _white_matter(label: np.ndarray, brain: np.ndarray, table: LabelTable) -> np.ndarray:
-    """Return where the white matter is; the whole brain if the table or the slices have none."""
-    if "white_matter" in table.names:
-        white: np.ndarray = brain & (label == table.index("white_matter"))
-        if white.any():
-            return white
-    return brain
+    """Return where the cerebral white matter is; all labels if the table or slices have none."""
+    values = [
+        value
+        for value, name in enumerate(table.names)
+        if name == "white_matter" or name.endswith("cerebral_white_matter")
+    ]
+    white: np.ndarray = brain & np.isin(label, values)
+    return white if white.any() else brain

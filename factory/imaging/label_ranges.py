@@ -2,6 +2,7 @@
 
 import edt
 import numpy as np
+from scipy import ndimage
 
 from factory.imaging.boxes import bounding_box
 from factory.imaging.types import Spacing
@@ -32,10 +33,15 @@ def label_sizes(label: np.ndarray, spacing: Spacing, labels: int) -> list[dict[s
     depth = edt.edt(inside, anisotropy=spacing, black_border=True)  # of all labels at once
     voxels = np.bincount(inside.ravel(), minlength=labels)
     voxels[0] = 0
+    boxes = [None, *ndimage.find_objects(inside, max(1, labels - 1))]  # none of the background
+    depths_mm = [
+        float(depth[box][inside[box] == value].max()) if box else 0.0
+        for value, box in enumerate(boxes)
+    ]
     return [
         {
             "volume_ml": float(voxels[value] * np.prod(spacing) / 1000),
-            "depth_mm": float(depth[inside == value].max(initial=0.0)),
+            "depth_mm": depths_mm[value],
         }
         for value in range(labels)
     ]
@@ -56,6 +62,8 @@ def outside_training(
         Text such as "ventricles depth_mm 14.2 (saw 3.1 to 9.8); …"; empty if all sizes are inside.
     """
     ranges = card.get("training", {}).get("labels", {})
+    if not ranges:
+        return ""
     remarks = []
     sizes = label_sizes(label, spacing, len(table.names))
     for name, size_by_measure in zip(table.names, sizes, strict=True):

@@ -1,6 +1,7 @@
 """Which labels and regions a recipe is about, and which columns say most about them."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from factory.storage.json_value import JsonObject, JsonValue
@@ -21,14 +22,27 @@ def structure_names(recipe: JsonObject) -> set[str]:
     return names | set(texts) | {text for edit in _edits(recipe) for text in _texts(edit)}
 
 
-def slice_labels(table: LabelTable, recipe: JsonObject) -> list[int]:
-    """Return the labels through whose centre pictures slice; [] stands for all labels.
+@dataclass(frozen=True)
+class SliceLabels:
+    """The labels through whose centre pictures slice.
 
-    They are the ventricles of a fetal head; else the structures that the recipe's edits change;
-    else the lateral ventricles of an adult head.
+    Attributes:
+        values: Their values; () stands for all labels.
+        has_two_sides: Whether they lie on both sides, so that sagittal slices go through the right.
+    """
+
+    values: tuple[int, ...] = ()
+    has_two_sides: bool = False
+
+
+def slice_labels(table: LabelTable, recipe: JsonObject) -> SliceLabels:
+    """Return the labels through whose centre pictures slice.
+
+    They are the ventricles of a fetal head; else the structure that the recipe's first edit of one
+    changes; else the lateral ventricles of an adult head.
     """
     if "ventricles" in table.names:
-        return [table.index("ventricles")]
+        return SliceLabels((table.index("ventricles"),), has_two_sides=True)
     structures = [*table.names[1:], *(name for name, _ in table.regions)]
     edited = [
         parameters["structure"]
@@ -37,7 +51,8 @@ def slice_labels(table: LabelTable, recipe: JsonObject) -> list[int]:
         if isinstance(parameters, dict) and parameters.get("structure") in structures
     ]
     names = edited[:1] or [name for name in table.names if name.endswith("lateral_ventricle")]
-    return [value for name in names for value in table.values_of(name)]
+    values = tuple(value for name in names for value in table.values_of(name))
+    return SliceLabels(values, has_two_sides=len(values) > 1)
 
 
 def select_columns(

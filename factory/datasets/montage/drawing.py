@@ -132,6 +132,8 @@ def _caption_text(sample: StoredSample) -> str:
     ):
         if row.get(name) is not None:
             lines.append(template.format(row[name]))
+    if row.get("grade") is None and row.get("variant"):
+        lines += textwrap.wrap(str(row["variant"]).replace(",", ", "), 17)
     return "\n".join(lines)
 
 

@@ -1,7 +1,6 @@
 """Drawing a montage: samples of one subject, in three planes, with and without label edges."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from factory.datasets.montage.drawing import draw_legend, draw_sheet
 from factory.datasets.montage.panels import Panel, make_stack_panels
-from factory.datasets.structures import slice_labels
+from factory.datasets.structures import SliceLabels, slice_labels
 from factory.errors import FactoryError
 from factory.imaging.boxes import bounding_box
 from factory.storage.dataset.open import open_dataset
@@ -119,23 +118,23 @@ def visible_box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
-def slice_centre(label: np.ndarray, values: Sequence[int]) -> tuple[int, int, int]:
+def slice_centre(label: np.ndarray, through: SliceLabels) -> tuple[int, int, int]:
     """Return the voxel (z, y, x) through which to slice.
 
-    It is the centre of some labels; along x that of their right half. Without them it is the centre
-    of all labels.
+    It is the centre of some labels; of two sides along x that of their right half. Without them it
+    is the centre of all labels.
 
     Args:
         label: Labels [z, y, x].
-        values: Of the ventricles, or of another structure; see `slice_labels`.
+        through: The labels, e.g. the ventricles.
     """
-    mask = np.isin(label, values) if values else label > 0
+    mask = np.isin(label, through.values) if through.values else label > 0
     if not mask.any():
         mask = label > 0
     if not mask.any():
         return label.shape[0] // 2, label.shape[1] // 2, label.shape[2] // 2
     z, y, x = np.nonzero(mask)
-    right = x[x > x.mean()] if values else x
+    right = x[x > x.mean()] if through.has_two_sides else x
     return round(z.mean()), round(y.mean()), round(float(right.mean() if right.size else x.mean()))
 
 

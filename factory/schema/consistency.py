@@ -153,6 +153,9 @@ def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
         if region in names:
             text = "value {value}; a label has this name; allowed: another name"
             raise problem(text, region, at=("regions", region))
+        if region == "lateral_ventricles" and "ventricles" in names:  # volume_ml_lateral_ventricles
+            text = "value {value}; a measure of fetal heads has this name; allowed: another name"
+            raise problem(text, region, at=("regions", region))
         if not labels:
             raise problem("value []; allowed: names of labels", at=("regions", region))
         for index, label in enumerate(labels):

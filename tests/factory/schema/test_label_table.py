@@ -122,6 +122,11 @@ CYST, CLOT = "name: cyst", "inside: [ventricles]"
         (COMMON, "cortical_thinning: {}", r"no share, no thickness_mm; allowed: share, or"),
         (COMMON, "cortical_thinning: {share: 0.1, gains: csf}", r"external_csf, white_matter"),
         (COMMON, "external_csf: {wider_mm: 16}", r"wider_mm: value 16; allowed: 0 to 15 mm"),
+        (
+            "seed: ",
+            "regions: {lateral_ventricles: [ventricles]}\nseed: ",
+            r"a measure of fetal heads",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_at_its_line(old: str, new: str, words: str) -> None:

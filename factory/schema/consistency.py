@@ -182,7 +182,7 @@ def check_measures(recipe: RecipeSections) -> None:
         at: KeyPath = ("measures", measure if is_mapping else position)
         if missing := missing_labels(measure, names):
             text = "value {value}; it needs the labels {needed}, and there is no {missing}"
-            needed = join_names(WHOLE_MEASURES[measure])
+            needed = ", or ".join(map(join_names, WHOLE_MEASURES[measure]))
             raise problem(text, measure, at=at, needed=needed, missing=missing[0])
         for index, name in enumerate(structures or ()):
             if name not in possible:

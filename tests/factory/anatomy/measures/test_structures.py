@@ -11,6 +11,7 @@ from support.solids import frame, radius
 from factory.anatomy.measure_names import default_choice
 from factory.anatomy.measures import measure
 from factory.anatomy.measures.structures import nearest_axes
+from factory.storage.subjects.label_mappings import mapping_table
 from factory.storage.subjects.types import FETA, LabelTable
 
 NAMES = ("background", "liver", "left_kidney", "right_kidney")
@@ -114,5 +115,7 @@ def test_a_table_of_its_own_has_the_measures_of_heads_whose_labels_it_has() -> N
     assert list(organs) == ["volume_ml", "extent_mm", "components"]
     fetal = default_choice((*FETA.names, "tumour"), has_own_table=True)
     assert {"atrial_width_mm", "gyrification_index"} < set(fetal)
+    adult = default_choice(mapping_table("synthseg-heads").names, has_own_table=True)
+    assert [*adult][3:] == ["cortical_thickness_mm"]
     heart = default_choice(("background", "aorta", "myocardium", "rv", "lv_pool"), True)
     assert list(heart) == ["volume_ml", "extent_mm", "components", "heart_checks"]

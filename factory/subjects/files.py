@@ -65,13 +65,14 @@ ImageFiles = Annotated[
 def check_channel_names(names: Iterable[str], at: KeyPath) -> None:
     """Raise the error of a validator where there are no channels, or two have nearly one name.
 
-    Capitals do not make two names different, because not all file systems tell them apart.
+    Capitals and _ do not make two names different, because not all file systems and formats tell
+    them apart.
 
     Args:
         names: The names of the channels of one source.
         at: Where the recipe has them.
     """
-    lower = [name.lower() for name in names]
+    lower = [name.lower().replace("_", "") for name in names]
     if not lower:
         raise problem("no channels; allowed: one or more", at=at)
     for name in lower:

@@ -3,7 +3,7 @@
 patches = PatchDataset("hydrocephalus.zarr", patch=96, seed=7)
 loader = PatchLoader(patches, batch_size=2, num_workers=2)
 for batch in loader:                        # an epoch; the next loop is the next epoch
-    network(batch["image"])                 # [batch, 1, z, y, x] float32
+    network(batch["image"])                 # [batch, channel, z, y, x] float32
 """
 
 from factory.torch.flip import FlipLeftRight

@@ -4,6 +4,7 @@ Items are numbered through all epochs: item k is patch k mod len of epoch k div 
 has no state, and it does not matter dataset rank, worker or resumed run requests an item.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any  # items: tensors, numbers and text
 
@@ -16,6 +17,7 @@ from factory.datasets.query import require_column
 from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.channels import describe_channels
 from factory.text import join_names
 from factory.torch.foreground import ForegroundCache, draw_label_voxels
 from factory.torch.order import combine_in_shares, epoch_order, sampling_weights
@@ -27,8 +29,9 @@ Source = str | OpenedDataset
 class PatchDataset(Dataset[dict[str, Any]]):
     """Patches at random places of random samples of one or more datasets.
 
-    An item is a dict: each of `arrays` as a tensor [1, z, y, x] (images float32, labels uint8;
-    int32 if the table has more than 256 labels),
+    An item is a dict: each of `arrays` as a tensor [channel, z, y, x], with one channel of a label
+    map and of an image without named channels (images float32, labels uint8; int32 if the table has
+    more than 256 labels),
     "dataset" and "sample" (index in the stored dataset), and the `columns` of the table.
 
     Item i of epoch e, and its transform, depend on (seed, e, i) only, whatever the process.
@@ -62,7 +65,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
 
         Args:
             datasets: Paths, or datasets that factory.open returned, filtered or not. All must have
-                the same label table.
+                the same label table, and the same channels.
             patch: Voxels along (z, y, x), or one number for all three. A smaller volume is padded
                 with zeros, evenly on both sides.
             seed: The seed of everything random.
@@ -93,6 +96,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self.patch = _patch_shape(patch)
         self.arrays = tuple(arrays)
         self.foreground_values = _foreground_values(opened, self.arrays, labels)
+        _check_same_channels(opened, self.arrays)
         if not 0 <= foreground <= 1:
             raise DatasetError(f"foreground {foreground}; allowed: a share from 0 to 1")
         tables = [sampling_weights(d.cases, weights, balance) for d in opened]
@@ -133,7 +137,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         rng = _random_stream(self.seed, epoch, index)
         corner = self._draw_corner(dataset, sample, rng)
         contents: dict[str, Any] = {
-            name: _to_tensor(self._read_patch(dataset, sample, name, corner)[None])
+            name: _to_tensor(self._read_patch(dataset, sample, name, corner))
             for name in self.arrays
         }
         contents |= {"dataset": dataset, "sample": sample}
@@ -182,7 +186,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         return voxels
 
     def _read_patch(self, dataset: int, sample: int, name: str, corner: list[int]) -> np.ndarray:
-        """Read an array's patch [z, y, x], padded with zeros outside the volume."""
+        """Read an array's patch [channel, z, y, x], padded with zeros outside the volume."""
         windows = self._open_windows(dataset)
         shape = windows.layout.shape
         bounds = zip(corner, self.patch, shape, strict=True)
@@ -192,7 +196,8 @@ class PatchDataset(Dataset[dict[str, Any]]):
             (max(-c, 0), max(c + p - n, 0))
             for c, p, n in zip(corner, self.patch, shape, strict=True)
         ]
-        return np.pad(values, padding) if np.any(padding) else values
+        values = values if values.ndim > 3 else values[None]
+        return np.pad(values, [(0, 0), *padding]) if np.any(padding) else values
 
     def _open_windows(self, dataset: int) -> WindowReader:
         windows = self.windows[dataset]
@@ -244,6 +249,18 @@ def _foreground_values(
             )
     names = list(table)[1:] if labels is None else labels
     return np.array([table[name] for name in names], np.int64)
+
+
+def _check_same_channels(datasets: Sequence[OpenedDataset], arrays: Sequence[str]) -> None:
+    """Raise DatasetError if an array has other channels in one dataset than in another."""
+    first = datasets[0]
+    for dataset, name in itertools.product(datasets[1:], arrays):
+        channels, expected = (d.channels.get(name, ()) for d in (dataset, first))
+        if channels != expected:
+            raise DatasetError(
+                f"{dataset.path}: its {name} has {describe_channels(channels)}, that of "
+                f"{first.path} {describe_channels(expected)}; patches need the same channels"
+            )
 
 
 def _to_tensor(values: np.ndarray) -> torch.Tensor:

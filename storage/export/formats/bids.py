@@ -7,6 +7,9 @@
     sub-0000/anat/sub-0000_desc-uncertainty_T2w.nii.gz     further images
     sub-0000/anat/sub-0000_acq-stack0_T2w.nii.gz           scanned stacks, on grids of their own
 
+An image of named channels has a file for each: its suffix is the channel's name if that is one of
+BIDS (T1w, FLAIR), otherwise the entity acq- has the name.
+
 Each participant is one sample. Its column `subject` names the anatomy from which it was made.
 Several samples may share one subject, so training and test sets must be split by subject.
 """
@@ -23,7 +26,11 @@ from factory.storage.export.format import Format
 from factory.storage.export.metadata import UNSTATED
 from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.json_value import JsonObject, JsonValue
+from factory.storage.subjects.channels import list_channels
 from factory.storage.subjects.types import FETA_WITH_CALLOSUM
+
+_SUFFIXES = ("T1w", "T2w", "PDw", "T2starw", "FLAIR", "inplaneT1", "inplaneT2", "angio")
+"""The suffixes of BIDS for anatomical images that a channel may be called after."""
 
 _UNITS = {"_mm": "mm", "_ml": "ml", "_weeks": "weeks", "_degrees": "degrees", "_mm2": "mm2"}
 
@@ -33,25 +40,27 @@ class BidsFormat(Format):
 
     def files(self, index: int) -> list[str]:
         """List the images, the label maps and the sidecar of a sample."""
-        return [path for _, path in self._volumes(index)] + [self._sidecar(index)]
+        return [path for _, _, path in self._volumes(index)] + self._sidecars(index)
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
         """Write the files of a sample."""
         layout, volumes, grids = self.summary.layout, sample.volumes, sample.grids
-        for name, path in self._volumes(index):
+        for name, channel, path in self._volumes(index):
             affine = np.array(grids["affine"])
             if name in layout.shapes:
                 affine = np.array(grids[f"{name.removesuffix('_label')}_affine"])
             if layout.is_label(name):
                 save_label(folder / path, volumes[name], affine)
             else:
-                save_image(folder / path, volumes[name], affine, layout.ranges[name])
+                values = list_channels(volumes[name])[channel]
+                save_image(folder / path, values, affine, layout.ranges[name])
         sidecar = {
             "SkullStripped": self._is_brain,
             "Case": json.loads(sample.case),
             "Row": sample.columns,
         }
-        (folder / self._sidecar(index)).write_bytes(_json_bytes(sidecar))
+        for path in self._sidecars(index):
+            (folder / path).write_bytes(_json_bytes(sidecar))
 
     def documents(self, rows: Sequence[JsonObject]) -> dict[str, bytes]:
         """Return the tables, the descriptions and the README of the dataset."""
@@ -86,25 +95,37 @@ class BidsFormat(Format):
         """Return the command that validates the dataset."""
         return f"bids-validator-deno {place}"
 
-    def _volumes(self, index: int) -> Iterator[tuple[str, str]]:
-        """Yield the name of each array and the path of its file."""
+    def _volumes(self, index: int) -> Iterator[tuple[str, int, str]]:
+        """Yield the name of each array, the number of its channel, and the path of its file."""
         layout = self.summary.layout
         for name in layout.arrays:
-            entity = ""
-            if name in layout.shapes:
-                entity = f"_acq-{name.removesuffix('_label').replace('_', '')}"
-            elif name not in ("image", "label"):
-                entity = f"_desc-{name.replace('_', '')}"
-            suffix = "dseg" if layout.is_label(name) else self.summary.contrast
-            yield name, f"{self._stem(index)}{entity}_{suffix}.nii.gz"
+            for number, channel in enumerate(layout.channels.get(name, ("",))):
+                path = f"{self._stem(index)}{self._ending(name, channel)}.nii.gz"
+                yield name, number, path
+
+    def _ending(self, name: str, channel: str) -> str:
+        """Return the entities and the suffix of an array's file, e.g. _desc-original_T1w."""
+        layout, acquired, description = self.summary.layout, "", ""
+        suffix = "dseg" if layout.is_label(name) else self.summary.contrast
+        if name in layout.shapes:
+            acquired = name.removesuffix("_label").replace("_", "")
+        elif name not in ("image", "label"):
+            description = f"_desc-{name.replace('_', '')}"
+        if standard := next((s for s in _SUFFIXES if s.lower() == channel.lower()), None):
+            suffix = standard
+        else:
+            acquired += channel.replace("_", "")
+        return (f"_acq-{acquired}" if acquired else "") + f"{description}_{suffix}"
 
     @property
     def _is_brain(self) -> bool:
         """Whether the label table has brain tissues only; nothing else is painted then."""
         return set(self.summary.layout.table.names) <= set(FETA_WITH_CALLOSUM.names)
 
-    def _sidecar(self, index: int) -> str:
-        return f"{self._stem(index)}_{self.summary.contrast}.json"
+    def _sidecars(self, index: int) -> list[str]:
+        """List the documents beside the image, one for each of its channels."""
+        channels = self.summary.layout.channels.get("image", ("",))
+        return [f"{self._stem(index)}{self._ending('image', c)}.json" for c in channels]
 
     def _stem(self, index: int) -> str:
         return f"sub-{index:04d}/anat/sub-{index:04d}"

@@ -18,6 +18,7 @@ from factory.storage.errors import ExportError
 from factory.storage.export.format import Format
 from factory.storage.export.metadata import UNSTATED, DatasetSummary
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import describe_channels
 
 NAME = "croissant.json"
 """The name of the document."""
@@ -145,12 +146,15 @@ def _file_object(key: str, digest: str, size: int) -> JsonObject:
 def _shard_files(name: str, summary: DatasetSummary) -> JsonObject:
     layout = summary.layout
     size = " × ".join(map(str, layout.shape_of(name)))
-    images = "an image, uint16 with CF scale_factor"
+    channels = layout.channels.get(name, ())
+    axes = "sample, channel, z, y, x" if channels else "sample, z, y, x"
+    of = f" of {describe_channels(channels)}" if channels else ""
+    images = f"an image{of}, uint16 with CF scale_factor"
     kind = f"labels, {layout.dtype_of(name)}" if layout.is_label(name) else images
     return {
         "@type": "cr:FileSet",
         "@id": name,
-        "description": f"Zarr v3 array {name} [sample, z, y, x]: {kind}, {size} voxels each.",
+        "description": f"Zarr v3 array {name} [{axes}]: {kind}, {size} voxels each.",
         "encodingFormat": "application/octet-stream",
         "includes": f"{name}/c/**",
     }

@@ -2,7 +2,8 @@
 
     Dataset501_Name/
       dataset.json
-      imagesTr/sample_0000_0000.nii.gz    the image, its only channel
+      imagesTr/sample_0000_0000.nii.gz    the image, or its first channel
+      imagesTr/sample_0000_0001.nii.gz    its second channel, which dataset.json names
       labelsTr/sample_0000.nii.gz
 
 The labels are those of the dataset, whose values are 0, 1, 2, ... as nnU-Net requires. Further
@@ -23,6 +24,7 @@ from factory.storage.export.metadata import DatasetSummary
 from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.export.target import MARKER
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels
 
 FIRST = 501
 """The first number of our datasets; published datasets have lower ones."""
@@ -44,22 +46,24 @@ class NnUnet(Format):
         return [name for name in self.summary.layout.arrays if name not in ("image", "label")]
 
     def files(self, index: int) -> list[str]:
-        """List the image and the label map of a sample."""
+        """List the channels of the image and the label map of a sample."""
         name = f"sample_{index:04d}"
-        return [f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz"]
+        images = [f"imagesTr/{name}_{k:04d}.nii.gz" for k in range(len(self._channel_names))]
+        return [*images, f"labelsTr/{name}.nii.gz"]
 
     def write(self, index: int, sample: StoredSample, folder: Path) -> None:
-        """Write the image and the label map of a sample."""
-        image, label = self.files(index)
+        """Write the channels of the image and the label map of a sample."""
+        *images, label = self.files(index)
         limits = self.summary.layout.ranges["image"]
-        save_image(folder / image, sample.arrays["image"], sample.affine, limits)
+        for image, values in zip(images, list_channels(sample.arrays["image"]), strict=True):
+            save_image(folder / image, values, sample.affine, limits)
         save_label(folder / label, sample.arrays["label"], sample.affine)
 
     def documents(self, rows: Sequence[JsonObject]) -> dict[str, bytes]:
         """Return dataset.json, without which nnU-Net does not recognise a dataset."""
         names = self.summary.layout.table.names
         document = {
-            "channel_names": {"0": self.summary.contrast},
+            "channel_names": {str(k): name for k, name in enumerate(self._channel_names)},
             "labels": {"background": 0} | {n: i for i, n in enumerate(names) if i},
             "numTraining": len(rows),
             "file_ending": ".nii.gz",
@@ -69,6 +73,11 @@ class NnUnet(Format):
             "recipe_digest": self.summary.recipe_digest,
         }
         return {"dataset.json": json.dumps(document, indent=2).encode()}
+
+    @property
+    def _channel_names(self) -> tuple[str, ...]:
+        """The names of the image's channels; of one without a name, that of the contrast."""
+        return self.summary.layout.channels.get("image", (self.summary.contrast,))
 
     def use(self, place: str) -> str:
         """Return the command that prepares a training with nnU-Net."""

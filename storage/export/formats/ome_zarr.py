@@ -1,6 +1,7 @@
 """OME-Zarr with one image group for each sample: OME-NGFF 0.5 on Zarr v3.
 
-    sample-0000.ome.zarr/           axes c, z, y, x; channels: image and further images
+    sample-0000.ome.zarr/           axes c, z, y, x; channels: image and further images, or the
+                                    channels of each
       0  1  2 ...                   float32, each level has half the resolution of the last
       labels/tissues/0  1  2 ...    uint8 or uint16, axes z, y, x, with names and colours
     sample-0000_stack-0.ome.zarr/   a scanned stack, on its own grid
@@ -24,6 +25,7 @@ from factory.storage.dataset.stored_sample import StoredSample, StoredStack
 from factory.storage.export.format import Format
 from factory.storage.export.pyramid import Level, build_pyramid
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels
 
 VERSION = "0.5"
 """The version of OME-NGFF."""
@@ -80,18 +82,21 @@ class OmeZarr(Format):
         grid: StoredSample | StoredStack,
         attributes: JsonObject,
     ) -> None:
-        """Write one image group: images [z, y, x] and their label map on one grid."""
-        limits = [self.summary.layout.ranges[name] for name in images]
-        channels = [
-            {
-                "label": name,
-                "color": "FFFFFF",
-                "active": k == 0,
-                "window": {"min": low, "max": high, "start": low, "end": high},
-            }
-            for k, (name, (low, high)) in enumerate(zip(images, limits, strict=True))
-        ]
-        stacked = np.stack([np.asarray(v, np.float32) for v in images.values()])
+        """Write one image group: images, all their channels, and their label map on one grid."""
+        channels: list[JsonObject] = []
+        for name in images:
+            low, high = self.summary.layout.ranges[name]
+            channels += [
+                {
+                    "label": label_text,
+                    "color": "FFFFFF",
+                    "active": name == next(iter(images)) and k == 0,
+                    "window": {"min": low, "max": high, "start": low, "end": high},
+                }
+                for k, label_text in enumerate(self._channel_labels(name))
+            ]
+        planes = [plane for values in images.values() for plane in list_channels(values)]
+        stacked = np.stack([np.asarray(plane, np.float32) for plane in planes])
         levels = build_pyramid(stacked, grid.affine, grid.spacing_mm)
         ome: JsonObject = {
             "version": VERSION,
@@ -114,6 +119,11 @@ class OmeZarr(Format):
         _write_levels(
             group.create_group(f"labels/{LABELS}", attributes={"ome": ome}), levels, "zyx"
         )
+
+    def _channel_labels(self, name: str) -> list[str]:
+        """Return what to call the channels of an image: image, t1w, original t1w."""
+        channels = self.summary.layout.channels.get(name, ("",))
+        return [n if n and name == "image" else f"{name} {n}".strip() for n in channels]
 
     def _label_colours(self) -> JsonObject:
         table = self.summary.layout.table

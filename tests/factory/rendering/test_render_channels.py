@@ -14,6 +14,9 @@ from factory.datasets.montage.montage import draw_montage
 from factory.errors import FactoryError
 from factory.planning.channels import image_channels
 from factory.storage.dataset.open import open_dataset
+from factory.storage.subjects.bids import list_bids_subjects
+from factory.storage.subjects.load import load_subject
+from factory.torch import PatchDataset, PatchLoader
 
 RECIPE = """
 seed: 1
@@ -37,8 +40,7 @@ acquisition:
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def write_files(folder: Path) -> Path:
     """A ball in a ball, with a T1-weighted image in which the core is dark, and a T2-weighted."""
     z, y, x = np.indices((24, 24, 24)) - 11.5
     radius = np.sqrt(z**2 + y**2 + x**2)
@@ -46,15 +48,20 @@ def folder(tmp_path: Path) -> Path:
     affine = np.diag([2.0, 2, 2, 1])
     rng = np.random.Generator(np.random.Philox(0))
     for name in ("a", "b"):
-        nib.save(nib.Nifti1Image(label, affine), tmp_path / f"{name}_seg.nii.gz")
+        nib.save(nib.Nifti1Image(label, affine), folder / f"{name}_seg.nii.gz")
         for weighting, core in (("t1", 200), ("t2", 900)):
             image = np.select([label == 2, label == 1], [core, 500])
             image += rng.integers(0, 50, image.shape)
             nib.save(
                 nib.Nifti1Image(image.astype(np.int16), affine),
-                tmp_path / f"{name}_{weighting}.nii.gz",
+                folder / f"{name}_{weighting}.nii.gz",
             )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_files(tmp_path)
 
 
 def load(folder: Path, *changes: str, more: str = "") -> factory.Recipe:
@@ -95,21 +102,19 @@ def test_both_channels_are_carried_along_and_stored(folder: Path) -> None:
     assert factory.verify(path).is_sound
 
 
-def test_channels_are_scanned_with_one_motion_and_other_noise(folder: Path) -> None:
-    factory.render(load(folder, "output.original=false", more=SCAN))
-    path = str(folder / "made.zarr")
-    group = zarr.open_group(path, mode="r")
+def test_channels_are_scanned_with_one_motion_and_other_noise(made: str) -> None:
+    group = zarr.open_group(made, mode="r")
     assert group["stack_0"].metadata.dimension_names[:2] == ("sample", "channel")
-    stack = factory.open(path)[0].stacks[0]
+    stack = factory.open(made)[0].stacks[0]
     outside = stack.image.max(axis=0) < 0.25  # noise alone
     assert stack.image.shape[0] == 2
     assert abs(np.corrcoef(stack.image[:, outside])[0, 1]) < 0.1
-    row = factory.open(path).cases.iloc[0]
+    row = factory.open(made).cases.iloc[0]
     ((t1w, t2w),) = json.loads(row["acquisition_snr"])
     assert t1w == pytest.approx(9, rel=0.2)
     assert t2w == pytest.approx(9, rel=0.2)
     assert len(json.loads(row["acquisition_motion_mean_mm"])) == 1
-    assert not open_dataset(path).failures()
+    assert not open_dataset(made).failures()
 
 
 @pytest.mark.parametrize(
@@ -145,3 +150,55 @@ def test_one_reference_does_not_match_the_brightness_of_two_channels(folder: Pat
     scan = "acquisition: {histogram: {reference: a_t1.nii.gz, labels: a_seg.nii.gz}}\n"
     with pytest.raises(FactoryError, match="one reference for the channels"):
         factory.plan(load(folder, more=scan))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A dataset of two channels, stored with stacks, and an original with the same channels."""
+    place = write_files(tmp_path_factory.mktemp("made"))
+    factory.render(load(place, more=SCAN))
+    return str(place / "made.zarr")
+
+
+def test_each_export_has_all_channels_and_is_read_back(made: str, tmp_path: Path) -> None:
+    dataset = open_dataset(made)
+    stored = dataset.sample(2)
+    folder = Path(factory.export(made, "nnunet", str(tmp_path), workers=1, progress=False).folder)
+    names = json.loads((folder / "dataset.json").read_text())["channel_names"]
+    assert names == {"0": "t1w", "1": "t2w"}
+    for channel in range(2):
+        file = nib.load(folder / f"imagesTr/sample_0002_000{channel}.nii.gz")
+        np.testing.assert_allclose(file.get_fdata().T, stored.arrays["image"][channel], atol=1e-6)
+    factory.export(made, "bids", str(tmp_path / "b"), workers=1, progress=False)
+    for file in (tmp_path / "b").rglob("*stack0_dseg*"):
+        file.unlink()
+    record = list_bids_subjects(tmp_path / "b", None, None, images=("T1w", "T2w"))[2]
+    subject = load_subject(record, None)
+    assert subject.channels == ("T1w", "T2w")
+    np.testing.assert_allclose(subject.image, stored.arrays["image"], atol=1e-6)
+    anatomy = {file.name for file in (tmp_path / "b/sub-0002/anat").iterdir()}
+    assert {"sub-0002_desc-original_T2w.nii.gz", "sub-0002_acq-stack0_T1w.nii.gz"} <= anatomy
+    assert {"sub-0002_T1w.json", "sub-0002_T2w.json"} <= anatomy
+    factory.export(made, "ome-zarr", str(tmp_path / "o"), workers=1, progress=False)
+    group = zarr.open_group(tmp_path / "o/sample-0002.ome.zarr", mode="r")
+    labels = [channel["label"] for channel in group.attrs["ome"]["omero"]["channels"]]
+    assert labels == ["t1w", "t2w", "original t1w", "original t2w"]
+    both = np.concatenate([stored.arrays["image"], stored.arrays["original"]])
+    np.testing.assert_array_equal(group["0"], both)
+    factory.export(made, "croissant", progress=False)
+    text = (Path(made) / "croissant.json").read_text()
+    assert "image [sample, channel, z, y, x]: an image of the channels t1w, t2w" in text
+
+
+def test_patches_have_all_channels(made: str) -> None:
+    patches = PatchDataset(made, 30, seed=3, arrays=("image", "label", "original"), foreground=0.5)
+    item = patches[1]
+    stored = factory.open(made)[item["sample"]]
+    assert item["image"].shape == item["original"].shape == (2, 30, 30, 30)
+    assert item["label"].shape == (1, 30, 30, 30)
+    inside = item["label"][0].numpy() > 0
+    for channel in range(2):
+        values = stored.arrays["image"][channel][stored.arrays["label"] > 0]
+        np.testing.assert_allclose(np.sort(item["image"][channel].numpy()[inside]), np.sort(values))
+    batch = next(iter(PatchLoader(patches, batch_size=2)))
+    assert batch["image"].shape == (2, 2, 30, 30, 30)

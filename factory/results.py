@@ -9,6 +9,7 @@ from factory.planning.grid import voxel_text
 from factory.planning.plan import Plan
 from factory.schema.gate import gate_text
 from factory.storage.dataset.dataset import Dataset
+from factory.storage.dataset.layout import Layout
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.text import duration_text, size_text
 
@@ -40,7 +41,7 @@ class PlanReport:
         size = " × ".join(map(str, layout.shape))
         return [
             f"recipe   {p.recipe.source} (digest {p.recipe.digest[:12]})",
-            f"output   {p.recipe.spec.output.path}: {', '.join(layout.arrays)}",
+            f"output   {p.recipe.spec.output.path}: {', '.join(_array_texts(layout))}",
             f"samples  {layout.samples} of {size} voxels, {voxel_text(p.recipe)} (z, y, x)",
             *_stack_lines(p),
             f"layout   {layout.samples_per_shard} a shard, in bricks of "
@@ -160,6 +161,12 @@ class EvaluateReport:
     def lines(self) -> list[str]:
         """Return the scores, the remarks and the folder as lines of text."""
         return [*self.text, *(f"note     {r}" for r in self.remarks), f"written  {self.folder}"]
+
+
+def _array_texts(layout: Layout) -> list[str]:
+    """List the arrays of a dataset, those with channels as "image (t1w, t2w)"."""
+    channels = layout.channels
+    return [f"{n} ({', '.join(channels[n])})" if n in channels else n for n in layout.arrays]
 
 
 def _stack_lines(plan: Plan) -> list[str]:

@@ -259,7 +259,7 @@ def _check_same_channels(datasets: Sequence[OpenedDataset], arrays: Sequence[str
         if channels != expected:
             raise DatasetError(
                 f"{dataset.path}: its {name} has {describe_channels(channels)}, that of "
-                f"{first.path} {describe_channels(expected)}; patches need the same channels"
+                f"{first.path} has {describe_channels(expected)}; patches need the same channels"
             )
 
 

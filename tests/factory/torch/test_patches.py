@@ -146,6 +146,17 @@ def test_two_label_tables_are_refused(path, tmp_path):
         PatchDataset([path, other.path], 8, seed=1)
 
 
+def test_other_channels_are_refused(path, tmp_path):
+    named = Layout(1, SHAPE, FETA, channels={"image": ("t1w",)})
+    other = create_dataset(str(tmp_path / "d"), named, RECORD, "seed: 3\n")
+    arrays = {**sample(0).arrays, "image": sample(0).arrays["image"][None]}
+    other.write_shard(0, 0, [replace(sample(0), arrays=arrays)])
+    other.seal()
+    with pytest.raises(DatasetError, match=r"has the channels t1w, that of .* has one "):
+        PatchDataset([path, other.path], 8, seed=1)
+    assert PatchDataset([path, other.path], 8, seed=1, arrays=("label",))[0]["label"].ndim == 4
+
+
 @given(st.integers(0, 50), st.integers(0, 3))
 def test_drawn_voxels_have_the_label(seed, value):
     rng = np.random.Generator(np.random.Philox(seed))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from factory.api import (
         evaluate,
         export,
+        import_dataset,
         load_recipe,
         open,
         plan,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         verify,
     )
     from factory.case import Case
+    from factory.datasets.import_recipe import ImportOptions
     from factory.datasets.open import OpenedDataset as Dataset
     from factory.errors import FactoryError
     from factory.execution.options import RenderOptions, RunOptions
@@ -39,12 +41,14 @@ __all__ = [
     "Case",
     "Dataset",
     "FactoryError",
+    "ImportOptions",
     "Plan",
     "Recipe",
     "RenderOptions",
     "RunOptions",
     "evaluate",
     "export",
+    "import_dataset",
     "load_recipe",
     "open",
     "plan",
@@ -60,6 +64,7 @@ _LOCATIONS = {
     "Case": "factory.case:Case",
     "Dataset": "factory.datasets.open:OpenedDataset",
     "FactoryError": "factory.errors:FactoryError",
+    "ImportOptions": "factory.datasets.import_recipe:ImportOptions",
     "Plan": "factory.planning.plan:Plan",
     "Recipe": "factory.schema.render_recipe:Recipe",
     "RenderOptions": "factory.execution.options:RenderOptions",

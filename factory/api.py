@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from factory.datasets.import_recipe import ImportOptions, make_import_recipe
 from factory.datasets.start import adopt_shard_size, open_existing, plan_append, start_dataset
 from factory.errors import FactoryError, RecipeError
 from factory.execution.options import RenderOptions, RunOptions
@@ -178,6 +179,31 @@ def render(
         failures=dataset.failures(),
         rejected=rejected_samples(dataset) if recipe.spec.gate else {},
     )
+
+
+def import_dataset(
+    folder: str,
+    output: str,
+    files: ImportOptions = ImportOptions(),
+    *,
+    options: RenderOptions = RenderOptions(),
+) -> RenderReport:
+    """Make a dataset of real images and their label maps, or continue an interrupted import.
+
+    Real and made datasets may then be mixed in one training, since images have the same units.
+
+    Args:
+        folder: A folder in the layout of BIDS, nnU-Net or M&Ms, or of any NIfTI files.
+        output: The folder or URL of the dataset.
+        files: What the folder does not say: patterns, mapping, covariates, spacing.
+        options: What the run may do, and where.
+
+    Raises:
+        FactoryError, StorageError: Something is wrong. The message is one line and comes before
+            anything is written.
+        ShardsFailed: Some pairs could not be imported. All other shards are complete.
+    """
+    return render(make_import_recipe(folder, output, files), options=options)
 
 
 def open(

@@ -29,10 +29,21 @@ def discover(package: str, attribute: str, *, folders: bool = True) -> Mapping[s
     )
 
 
-def member_names(package: str, *, folders: bool = True) -> list[str]:
-    """Return the names that `discover` finds, in alphabetical order, and import none of them."""
-    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
-    return sorted(module.name for module in modules if module.ispkg or not folders)
+def member_names(package: str, *, folders: bool = True, holding: str | None = None) -> list[str]:
+    """Return the names that `discover` finds, in alphabetical order, and import none of them.
+
+    Args:
+        package: The import name of a package.
+        folders: Whether only sub-packages are members.
+        holding: The name of a file; only sub-packages that hold it are then listed.
+    """
+    paths = importlib.import_module(package).__path__
+    names = (m.name for m in pkgutil.iter_modules(paths) if m.ispkg or not folders)
+    return sorted(
+        name
+        for name in names
+        if holding is None or any(Path(path, name, holding).is_file() for path in paths)
+    )
 
 
 def add_folder(package: str, folder: Path) -> None:

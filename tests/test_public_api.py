@@ -11,8 +11,8 @@ from support.places import environment
 import factory
 
 NAMES = """
-Case Dataset FactoryError Plan Recipe RenderOptions RunOptions
-evaluate export load_recipe open plan render repair replay submit train verify
+Case Dataset FactoryError ImportOptions Plan Recipe RenderOptions RunOptions
+evaluate export import_dataset load_recipe open plan render repair replay submit train verify
 """
 
 

@@ -18,6 +18,7 @@ import typer
 from factory.cli.datasets import export, inspect, repair, replay, report, verify
 from factory.cli.evaluate import evaluate
 from factory.cli.exit_codes import explain_error
+from factory.cli.import_folder import import_folder
 from factory.cli.options import (
     Actors,
     Address,
@@ -39,7 +40,7 @@ from factory.discovery import member_names
 from factory.text import join_names
 
 EDITS = member_names("factory.anatomy.edits")
-FAMILIES = member_names("factory.families")
+FAMILIES = member_names("factory.families", holding="job.py")
 SOURCES = member_names("factory.subjects.sources", folders=False)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -207,6 +208,7 @@ def train(
     )
 
 
+app.command(name="import")(import_folder)
 for verb in (inspect, report, verify, repair, replay, export, rate):
     app.command()(verb)
 app.add_typer(evaluate, name="evaluate")

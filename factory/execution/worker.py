@@ -88,6 +88,8 @@ def requested_columns(case: Case) -> JsonObject:
         for name in ("gestational_age_weeks", "pathology", "rec")
         if name in case.subject
     }
+    if case.appearance.family == "original":
+        metadata |= _origin_columns(case)
     scan = case.acquisition
     scanner = {"scanner": scan.scanner} if scan and scan.scanner else {}
     grade = {"grade": case.requested["grade"]} if "grade" in case.requested else {}
@@ -101,6 +103,15 @@ def requested_columns(case: Case) -> JsonObject:
         **scanner,
         **grade,
         **{f"requested_{name}": value for name, value in case.requested.items()},
+    }
+
+
+def _origin_columns(case: Case) -> JsonObject:
+    """Return where the image of a case comes from: `source` is real, or edited, and its files."""
+    files = {f"{kind}_file": case.subject.get(kind) for kind in ("image", "label")}
+    return {
+        "source": "edited" if case.edits else "real",
+        **{k: "; ".join(f) if isinstance(f, list) else f for k, f in files.items() if f},
     }
 
 

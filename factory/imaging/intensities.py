@@ -1,6 +1,7 @@
 """Intensities in units of the scanner, of the factory and of the networks.
 
 The factory's unit of intensity is the 99.5th percentile inside the tissue: 0 is dark, 1 is bright.
+Of signed images such as CT, 0 is the darkest intensity, which is air.
 """
 
 import numpy as np
@@ -18,6 +19,28 @@ def intensity_unit(image: np.ndarray, mask: np.ndarray) -> np.floating:
     return unit
 
 
+UNDERSHOOT = 0.05
+"""The share of the unit by which interpolation alone takes an unsigned image below 0."""
+
+AIR_HU = -1024.0
+"""The least intensity of CT. Files mark what lies outside the scanner by lower ones."""
+
+
+def intensity_zero(image: np.ndarray, label: np.ndarray) -> float:
+    """Return the intensity that counts as 0 in an image.
+
+    It is 0 for an unsigned image, and otherwise the least intensity, but at least AIR_HU.
+
+    Args:
+        image: Intensities in scanner units, of one channel.
+        label: The label map; the unit is measured where it is above 0.
+    """
+    least = float(image.min())
+    if least >= 0 or least >= -UNDERSHOOT * float(intensity_unit(image, label > 0)):
+        return 0.0
+    return max(least, AIR_HU)
+
+
 def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Convert an image from scanner units to the factory's unit, without clipping.
 
@@ -33,7 +56,9 @@ def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """
     if image.ndim > label.ndim:
         return np.stack([normalise(channel, label) for channel in image])
-    normalised: np.ndarray = (image / intensity_unit(image, label > 0)).astype(np.float32)
+    zero = intensity_zero(image, label)
+    unit = intensity_unit(image, label > 0) - zero
+    normalised: np.ndarray = ((image - zero if zero else image) / unit).astype(np.float32)
     return normalised
 
 

@@ -3,7 +3,8 @@
 from factory.errors import PlanError
 from factory.families.base import Card, card_channels
 from factory.families.registry import family_of
-from factory.planning.grid import needed_shape
+from factory.imaging.types import Shape
+from factory.planning.grid import holds_slices, needed_shape
 from factory.schema.appearance import Appearance
 from factory.schema.label_table import added_labels, base_table, case_table
 from factory.schema.render_recipe import Recipe
@@ -71,6 +72,25 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
         )
 
 
+def check_orientations(recipe: Recipe, card: Card, shape: Shape) -> None:
+    """Check that the model paints slices where the samples are single slices.
+
+    Args:
+        recipe: The recipe.
+        card: The card of the model.
+        shape: The voxels [z, y, x] of a sample.
+
+    Raises:
+        PlanError: It paints in several orientations.
+    """
+    orientations = list(card.get("orientations", ["axial"]))
+    if shape[0] == 1 and recipe.spec.appearance and orientations != ["axial"]:
+        raise PlanError(
+            f"appearance.model: {recipe.spec.model} paints in {join_names(orientations)}; the "
+            "samples are single slices; allowed: a model that is axial alone"
+        )
+
+
 def check_precision(recipe: Recipe, card: Card) -> None:
     """Check that the model supports bfloat16 if the recipe sets it.
 
@@ -93,9 +113,14 @@ def check_shape(recipe: Recipe, shape: tuple[int, int, int]) -> None:
     """Check that a grid of [z, y, x] voxels holds every subject.
 
     Raises:
-        PlanError: A subject is larger.
+        PlanError: A subject is larger, or a single slice in a grid of volumes.
     """
     needed = needed_shape(recipe)
+    if shape[0] > 1 and holds_slices(recipe):
+        raise PlanError(
+            f"output.shape: {list(shape)} voxels, but the subjects are single slices; allowed: "
+            f"auto, or [1, {needed[1]}, {needed[2]}] and more"
+        )
     if any(n > s for n, s in zip(needed, shape, strict=True)):
         raise PlanError(
             f"output.shape: {list(shape)} voxels cannot hold every subject; "

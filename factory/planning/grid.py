@@ -4,6 +4,7 @@ import math
 
 from factory.anatomy.edits.operator import Operator
 from factory.anatomy.edits.registry import OPERATORS, split_edit
+from factory.errors import PlanError
 from factory.imaging.types import Shape
 from factory.schema.label_table import added_labels, case_table, dataset_table
 from factory.schema.render_recipe import Recipe
@@ -28,8 +29,32 @@ def grid_shape(recipe: Recipe) -> Shape:
         return z, y, x
     if shape := _subject_grid(recipe):
         return shape
-    z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed_shape(recipe))
-    return z, y, x
+    needed = needed_shape(recipe)
+    z, y, x = (STEP * math.ceil((n + 2 * MARGIN) / STEP) for n in needed)
+    return (1, y, x) if holds_slices(recipe) else (z, y, x)
+
+
+def holds_slices(recipe: Recipe) -> bool:
+    """Return whether the subjects are single slices, [1, y, x].
+
+    Raises:
+        PlanError: Some are slices, and others volumes.
+        SubjectError: A subject cannot be read.
+    """
+    if _subject_grid(recipe):
+        return False
+    slices, volumes = [], []
+    for subjects in recipe.spec.catalogue.by_source:
+        extents = list(subjects.source.extents_mm(subjects.section, subjects.records, 0.0))
+        ids = [record["id"] for record in subjects.records] or ["?"] * len(extents)
+        slices += [id for id, extent in zip(ids, extents, strict=False) if extent[0] == 0]
+        volumes += [id for id, extent in zip(ids, extents, strict=False) if extent[0] > 0]
+    if slices and volumes:
+        raise PlanError(
+            f"subjects: {slices[0]} is a single slice, {volumes[0]} a volume; allowed: either "
+            "slices or volumes in one recipe"
+        )
+    return bool(slices)
 
 
 def label_table(recipe: Recipe) -> LabelTable:
@@ -63,6 +88,8 @@ def needed_shape(recipe: Recipe) -> Shape:
     ]
     spacing = recipe.spec.output.spacing_mm
     largest = [max(axis) for axis in zip(*extents, strict=True)]
+    if holds_slices(recipe):
+        largest[0] = spacing
     z, y, x = (
         math.ceil(max(_grown_extent_mm(extent, edits) for edits in edits_by_group) / spacing)
         for extent in largest

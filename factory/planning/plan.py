@@ -10,6 +10,7 @@ from factory.case import Case
 from factory.errors import PlanError
 from factory.families.base import Card
 from factory.families.registry import family_of
+from factory.imaging.intensities import RANGE
 from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
 from factory.planning.channels import image_channels, with_channels
@@ -17,6 +18,7 @@ from factory.planning.compatibility import (
     check_gate,
     check_histogram,
     check_model_labels,
+    check_orientations,
     check_precision,
     check_shape,
     gate_warnings,
@@ -247,6 +249,7 @@ def make_plan(
     layout = layout_of(recipe, image_channels(recipe, card))
     check_shape(recipe, layout.shape)
     check_histogram(recipe, layout)
+    check_orientations(recipe, card, layout.shape)
     if gate is not None:
         check_gate(recipe, gate, layout)
     cards = [network for network in (card, fusion, gate) if network is not None]
@@ -304,14 +307,14 @@ def layout_of(recipe: Recipe, channels: tuple[str, ...] = ()) -> Layout:
     Raises:
         SubjectError: Subjects cannot be read.
     """
-    output = recipe.spec.output
-    ranges = {"image": output.range}
+    output, (low, high) = recipe.spec.output, intensity_range(recipe)
+    ranges = {"image": (low, high)}
     if output.uncertainty:  # a difference of intensities
-        ranges["uncertainty"] = (0.0, output.range[1] - output.range[0])
+        ranges["uncertainty"] = (0.0, high - low)
     if output.original:
-        ranges["original"] = output.range
+        ranges["original"] = (low, high)
     stacks = stack_shapes(recipe)
-    ranges |= {name: output.range for name in stacks if not name.endswith("_label")}
+    ranges |= {name: (low, high) for name in stacks if not name.endswith("_label")}
     shape = grid_shape(recipe)
     layout = Layout(
         samples=count_cases(recipe),
@@ -322,6 +325,29 @@ def layout_of(recipe: Recipe, channels: tuple[str, ...] = ()) -> Layout:
         shapes=stacks,
     )
     return with_channels(layout, channels, recipe.spec.subject_channels)
+
+
+def intensity_range(recipe: Recipe) -> tuple[float, float]:
+    """Return the least and the greatest intensity that are stored.
+
+    Where the recipe says "auto", they hold the subjects' own images and all that networks paint,
+    in tenths of the unit.
+
+    Raises:
+        SubjectError: Subjects cannot be read.
+    """
+    if recipe.spec.output.range != "auto":
+        return recipe.spec.output.range
+    limits = [
+        RANGE,
+        *(
+            pair
+            for subjects in recipe.spec.catalogue.by_source
+            for pair in subjects.source.image_limits(subjects.section, subjects.records)
+        ),
+    ]
+    low, high = min(pair[0] for pair in limits), max(pair[1] for pair in limits)
+    return math.floor(10 * low) / 10, math.ceil(10 * high) / 10
 
 
 def samples_per_shard(recipe: Recipe, shape: tuple[int, ...]) -> int:

@@ -16,7 +16,7 @@ from factory.case import Case
 from factory.errors import RenderError
 from factory.families.base import StyleEnds
 from factory.families.registry import family_of
-from factory.imaging.intensities import normalise
+from factory.imaging.intensities import intensity_unit, intensity_zero, normalise
 from factory.imaging.label_ranges import outside_training
 from factory.rendering.gate import Gate
 from factory.rendering.lookahead import Lookahead
@@ -168,6 +168,8 @@ class Renderer:
         choice = measure_choice(prepared.case, table)
         measures = measure(edited.label, spacing, table, choice, subject.grid.affine)
         measures |= edited.records | painted.verdict
+        if self.family.carries_edits and edited.image is not None:
+            measures |= intensity_columns(edited.image, subject)
         measures["outside_training"] = outside_training(
             self.painter.card,
             prepared.painter_label,
@@ -185,6 +187,22 @@ def measure_choice(case: Case, table: LabelTable) -> Choice:
         name: None if isinstance(structures, str) else structures
         for name, structures in case.measures.items()
     }
+
+
+def intensity_columns(image: np.ndarray, subject: Subject) -> JsonObject:
+    """Return what turns stored intensities into those of the file: stored × unit + zero.
+
+    Args:
+        image: The subject's image, as the edits moved it.
+        subject: The subject, before the edits.
+    """
+    columns: JsonObject = {}
+    for name, channel in zip(subject.channels or ("",), list_channels(image), strict=True):
+        zero, after = intensity_zero(channel, subject.label), f"_{name}" if name else ""
+        columns[f"intensity_zero{after}"] = zero
+        unit = float(intensity_unit(channel, subject.label > 0))
+        columns[f"intensity_unit{after}"] = unit - zero
+    return columns
 
 
 def edit_image(image: np.ndarray, case: Case, label: np.ndarray, subject: Subject) -> np.ndarray:

@@ -207,9 +207,9 @@ def check_meanings(recipe: RecipeSections) -> None:
 
 
 def check_original_images(recipe: RecipeSections) -> None:
-    """Check that the subjects have images if the recipe stores or paints original images."""
-    paints = recipe.appearance == "original"
-    if not paints and not recipe.output.original:
+    """Check that the subjects have images if the recipe stores, paints or measures them."""
+    paints, measures = recipe.appearance == "original", recipe.output.range == "auto"
+    if not paints and not measures and not recipe.output.original:
         return
     for source, section in recipe.sources:
         if what := source.lacks_images(section):
@@ -217,6 +217,9 @@ def check_original_images(recipe: RecipeSections) -> None:
             if paints:
                 text = "value original; {what} has no image to carry along; allowed: a model"
                 raise problem(text, at=("appearance",), what=where)
+            if measures:
+                text = "value auto; {what} has no image to measure; allowed: [low, high]"
+                raise problem(text, at=("output", "range"), what=where)
             text = "value true; {what} has no image to carry along; allowed: false"
             raise problem(text, at=("output", "original"), what=where)
     _check_same_channels(recipe)

@@ -20,6 +20,13 @@ SamplesPerShard = Annotated[
 ]
 
 
+Range = Annotated[
+    Annotated[tuple[Intensity, Intensity], Tag("<limits>")]
+    | Annotated[Literal["auto"], allowed("auto, or intensities as [low, high]"), Tag("<auto>")],
+    Discriminator(lambda value: "<auto>" if isinstance(value, str) else "<limits>"),
+]
+
+
 class Output(Section):
     """The dataset: its place, its voxel grid and its intensity range.
 
@@ -27,7 +34,8 @@ class Output(Section):
         path: A folder or URL.
         spacing_mm: The voxel spacing. Heads in ultrasound have the spacing of their frame instead.
         shape: Voxels [z, y, x], or "auto" for the smallest grid that holds every subject.
-        range: The intensities that uint16 spans, in units of the brain's 99.5th percentile.
+        range: The intensities that uint16 spans, in units of the brain's 99.5th percentile, or
+            "auto" for those of the subjects' own images.
         uncertainty: Whether the disagreement of the orientations is stored.
         original: Whether the subjects' own images are stored.
         samples_per_shard: Samples in one shard, or "auto".
@@ -36,13 +44,13 @@ class Output(Section):
     path: Text
     spacing_mm: Spacing = 1.0
     shape: Shape = "auto"
-    range: tuple[Intensity, Intensity] = (0.0, 1.2)
+    range: Range = (0.0, 1.2)
     uncertainty: bool = False
     original: bool = False
     samples_per_shard: SamplesPerShard = "auto"
 
     @model_validator(mode="after")
     def _ordered(self) -> "Output":
-        if not self.range[0] < self.range[1]:
+        if self.range != "auto" and not self.range[0] < self.range[1]:
             raise problem("value {value}; allowed: [low, high]", self.range, at=("range",))
         return self

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Discriminator, Tag
 from factory.config.document import KeyPath
 from factory.config.section import Section, problem
 from factory.config.types import ChannelName, LabelName, LabelValue, Text
+from factory.imaging.intensities import normalise
 from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.growth_curves import intracranial_mm
@@ -33,7 +34,7 @@ from factory.storage.subjects.types import (
     LabelTable,
     Subject,
 )
-from factory.subjects.source import Extent, Source
+from factory.subjects.source import Extent, Limits, Source
 from factory.text import count_text
 
 
@@ -106,6 +107,10 @@ class FileSource(Source):
         """Measure the boxes of the subjects' labels; see Source."""
         return [_label_extent_mm(json.dumps(record), to_weeks) for record in records]
 
+    def image_limits(self, section: Section, records: Sequence[Record]) -> Iterable[Limits]:
+        """Measure the subjects' images; see Source."""
+        return [_image_limits(json.dumps(record)) for record in records]
+
     def describe(self, section: JsonObject, total: int) -> str:
         """Say how many subjects there are, and from which folder."""
         return f"{count_text(total, 'subject')} read from {section['path']}."
@@ -151,7 +156,7 @@ class Survey:
     """What a label map holds.
 
     Attributes:
-        box_mm: Size (z, y, x) of the box of its labels.
+        box_mm: Size (z, y, x) of the box of its labels; z is 0 of a single slice.
         names: The labels that occur.
         age_weeks: The subject's gestational age, if it is known.
     """
@@ -172,9 +177,21 @@ def _survey(record_json: str) -> Survey:
         float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
         for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
     )
+    if len(subject.label) == 1:
+        z = 0.0
     counts = np.bincount(subject.label.ravel(), minlength=len(subject.table.names))
     names = tuple(name for name, n in zip(subject.table.names, counts, strict=True) if n)
     return Survey((z, y, x), names, subject.metadata.get("gestational_age_weeks"))
+
+
+@functools.lru_cache(maxsize=4096)
+def _image_limits(record_json: str) -> Limits:
+    """Return the least and the greatest intensity of a subject's image, in the factory's unit."""
+    subject = load_subject(json.loads(record_json), None)
+    if subject.image is None:
+        return 0.0, 0.0
+    image = normalise(subject.image, subject.label)
+    return float(image.min()), float(image.max())
 
 
 def _label_extent_mm(record_json: str, to_weeks: float) -> Extent:

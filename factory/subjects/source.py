@@ -16,7 +16,10 @@ from factory.storage.subjects.records import Record
 from factory.storage.subjects.types import FETA, LabelTable, Subject
 
 Extent = tuple[float, float, float]
-"""Size (z, y, x) in mm."""
+"""Size (z, y, x) in mm; z is 0 of a single slice."""
+
+Limits = tuple[float, float]
+"""The least and the greatest intensity."""
 
 
 class Source:
@@ -148,6 +151,14 @@ class Source:
             section: The source's section.
             records: Its subjects.
             to_weeks: The age that younger subjects are grown to; 0 leaves all as they are.
+
+        Raises:
+            SubjectError: Where a subject cannot be read.
+        """
+        return ()
+
+    def image_limits(self, section: Any, records: Sequence[Record]) -> Iterable[Limits]:
+        """Return the least and the greatest intensity of each subject's image, in our unit.
 
         Raises:
             SubjectError: Where a subject cannot be read.

@@ -14,14 +14,19 @@ from nibabel.spatialimages import HeaderDataError
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonValue
 from factory.storage.subjects import label_mappings as mappings
-from factory.storage.subjects.nifti_header import HEAD_MM, check_size, convert_to_mm
+from factory.storage.subjects.nifti_header import (
+    BODY_PART_MM,
+    HEAD_MM,
+    check_size,
+    convert_to_mm,
+)
 from factory.storage.subjects.records import NiftiRecord
 from factory.storage.subjects.resample import (
     axis_aligned_grid,
     resample_image_onto,
     resample_label_onto,
 )
-from factory.storage.subjects.types import Grid, Subject
+from factory.storage.subjects.types import FETA, FETA_WITH_CALLOSUM, Grid, Subject
 
 ImageFiles = str | Path | Mapping[str, str | Path]
 """The file of an image, or those of its channels by the channels' names."""
@@ -41,7 +46,8 @@ def load_nifti_pair(
 
     Axes are flipped and permuted to the closest RAS+ order. A grid that is turned by more than
     1 degree from the world's axes is resampled onto them at its own spacing: the image linearly,
-    the labels so that their volumes are kept.
+    the labels so that their volumes are kept. A single slice is [1, y, x] whichever way it runs,
+    and keeps its grid.
 
     Args:
         image_path: The image, or its channels by name, or None.
@@ -63,19 +69,45 @@ def load_nifti_pair(
         raise SubjectError(f"{label_path}: the label map is empty: every voxel is background")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     box = [np.ptp(np.flatnonzero(label.any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
-    check_size(label_path, "the labelled head", box * lengths[::-1], HEAD_MM)
+    table = mappings.mapping_table(mapping)
+    is_head = table is FETA or table is FETA_WITH_CALLOSUM
+    what, limits = ("the labelled head", HEAD_MM) if is_head else ("the labels' box", BODY_PART_MM)
+    check_size(label_path, what, box * lengths[::-1], limits)
     image = None if image_path is None else _read_images(image_path, label_path, label, affine)
+    is_slice = 1 in label.shape
+    if is_slice:
+        label, image, affine = _put_slice_first(label, image, affine)
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
     dx, dy, dz = (float(s) for s in lengths.round(4))
     z, y, x = label.shape
     grid = Grid((z, y, x), (dz, dy, dx), affine)
     cosines = np.diag(affine[:3, :3]) / lengths
-    if cosines.min() < np.cos(np.radians(MAX_OBLIQUE_DEGREES)):
+    if not is_slice and cosines.min() < np.cos(np.radians(MAX_OBLIQUE_DEGREES)):
         grid = axis_aligned_grid(label.shape, affine)
         label = resample_label_onto(label, affine, grid)
         image = None if image is None else resample_image_onto(image, affine, grid)
     name = subject_id or label_path.name.split(".")[0]
-    table, channels = mappings.mapping_table(mapping), _channel_names(image_path)
+    channels = _channel_names(image_path)
     return Subject(name, label, grid, table, image, dict(metadata or {}), channels)
+
+
+def _put_slice_first(
+    label: np.ndarray, image: np.ndarray | None, affine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Turn a single slice so that its axes are [1, row, column]; its affine stays true.
+
+    Args:
+        label: [z, y, x], of which one axis has one voxel.
+        image: Of the same shape, or with an axis of channels before it, or None.
+        affine: The affine from (x, y, z) to mm.
+    """
+    axis = label.shape.index(1)
+    order = [axis, *(other for other in range(3) if other != axis)]
+    turned = affine.copy()
+    turned[:, :3] = affine[:, [2 - other for other in reversed(order)]]
+    if image is not None:
+        image = np.ascontiguousarray(np.moveaxis(image, axis - 3, -3))
+    return np.ascontiguousarray(np.moveaxis(label, axis, 0)), image, turned
 
 
 def load_brain(image_path: str | Path, label_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -208,6 +240,10 @@ def read_volume(path: Path, canonical: bool = True) -> tuple[np.ndarray, np.ndar
         shape = image.shape
         if len(shape) > 3 and set(shape[3:]) == {1}:
             image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
+        if len(shape) == 2:
+            image = nib.Nifti1Image(
+                np.asanyarray(image.dataobj)[..., None], image.affine, image.header
+            )
         if len(image.shape) != 3:
             raise SubjectError(f"{path}: the volume needs three dimensions, but has shape {shape}")
         _check_affine(path, image.affine)

@@ -21,6 +21,9 @@ to be in millimetres, as all software does."""
 HEAD_MM = (20.0, 400.0)
 """Limits of a labelled head's longest side: a fetus of twelve weeks; an adult with the neck."""
 
+BODY_PART_MM = (1.0, 2500.0)
+"""Limits of the longest side of labelled structures that may be any."""
+
 HEART_MM = (20.0, 300.0)
 """Limits of a labelled heart's longest side in plane: a fetus; a dilated adult's."""
 

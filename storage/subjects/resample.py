@@ -26,10 +26,12 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     would change volumes; there labels are read by
     factory.storage.subjects.label_resampling.resample_label_map. The field of view keeps its centre
     to half a voxel. Where the spacing is the subject's own, to 0.2 %, the same subject is returned.
+    A single slice keeps its thickness.
     """
     old = np.array(subject.grid.spacing)
+    is_slice = np.array(subject.grid.shape) == 1
     factor = spacing_mm / old
-    is_same = np.abs(factor - 1) <= SAME_SPACING
+    is_same = (np.abs(factor - 1) <= SAME_SPACING) | is_slice
     if is_same.all():
         return subject
     factor[is_same] = 1
@@ -43,9 +45,10 @@ def resample(subject: Subject, spacing_mm: float) -> Subject:
     affine[:3, 3] += affine[:3, :3] @ start[::-1]
     affine[:3, :3] *= factor[::-1]
     z, y, x = (int(n) for n in shape)
-    grid = Grid((z, y, x), (spacing_mm,) * 3, affine)
+    dz, dy, dx = (float(s) for s in np.where(is_slice, old, spacing_mm))
+    grid = Grid((z, y, x), (dz, dy, dx), affine)
     if nearly_whole.any():
-        smoothing = SMOOTHING * np.maximum(factor, 1)
+        smoothing = np.where(is_slice, 0, SMOOTHING * np.maximum(factor, 1))
         label = resample_label_map(subject.label, np.diag(factor), start, grid.shape, smoothing)
     else:
         label = _nearest_neighbour(subject.label, factor, start, shape)

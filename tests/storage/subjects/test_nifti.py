@@ -172,7 +172,6 @@ def broken_pairs(folder: Path) -> dict[str, tuple[Path | None, Path, str]]:
         "unknown": (None, write(folder / "s.nii.gz", strange), "value 9, 300 is not .* 7 brainst"),
         "all zero": (None, write(folder / "zero.nii.gz", values() * 0), "empty"),
         "4D": (None, write(folder / "4d.nii.gz", np.stack([values()] * 2, -1)), "three dimens"),
-        "2D": (None, write(folder / "2d.nii.gz", values()[0]), "three dimensions"),
         "colour": (None, write(folder / "rgb.nii.gz", rgb), "not plain numbers"),
     }
 
@@ -195,7 +194,6 @@ KINDS = (
     "unknown",
     "all zero",
     "4D",
-    "2D",
     "colour",
 )
 

@@ -89,6 +89,19 @@ def test_noise_alone_differs_by_the_noise_stream_alone() -> None:
     np.testing.assert_allclose(lossy.image[present], quiet[present], rtol=1e-6)
 
 
+def test_the_noise_of_an_adult_head_refers_to_its_white_matter_too() -> None:
+    image, label, grid = ball()
+    white = np.argwhere(label == WHITE)
+    halves = label.copy()  # the first half of the white matter becomes a label of its own
+    halves[tuple(white[: len(white) // 2].T)] = len(FETA.names)
+    names = [name.replace("white_matter", "left_cerebral_white_matter") for name in FETA.names]
+    colours = (*FETA.colours, (1, 2, 3))
+    adult = LabelTable((*names, "right_cerebral_white_matter"), colours)
+    noise = {"noise": {"snr": 10}}
+    fetal = acquire_stacks(image, label, grid, FETA, noise, 3)
+    assert same(acquire_stacks(image, halves, grid, adult, noise, 3), fetal)
+
+
 @pytest.mark.parametrize("snr", [5, 20, 60])
 @pytest.mark.parametrize("thick", [True, False])
 def test_the_signal_to_noise_ratio_is_what_was_asked(snr: float, thick: bool) -> None:

@@ -193,6 +193,15 @@ def test_if_all_attempts_miss_the_nearest_is_used(brain: Subject) -> None:
     np.testing.assert_array_equal(image, rng.random(image.shape, dtype=np.float32))
 
 
+def test_the_segmenter_judges_the_channels_of_its_card_or_the_first() -> None:
+    gate, channels = Gate.__new__(Gate), ("flair", "t1w", "t2w")
+    image = np.arange(3.0)[:, None, None, None] * np.ones((3, 2, 2, 2))
+    np.testing.assert_array_equal(gate.judged_image(image, channels), image[0])
+    np.testing.assert_array_equal(gate.judged_image(image[1], ()), image[1])
+    gate.channels = ("t2w", "flair")
+    np.testing.assert_array_equal(gate.judged_image(image, channels), image[[2, 0]])
+
+
 def options(models: dict[str, str], model: str, limits: str, tries: int = 2) -> list[str]:
     gate = f"{{model: {models['judge']}, tries: {tries}, {limits}}}"
     return [*small(models[model]), f"--set=gate={gate}"]

@@ -1,6 +1,7 @@
 """Images of several channels, from NIfTI files to a dataset and what is done with it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -9,13 +10,17 @@ import pytest
 import zarr
 
 import factory
+from factory.case import CaseEdit
 from factory.datasets.inspect import inspect_dataset
 from factory.datasets.montage.montage import draw_montage
 from factory.errors import FactoryError
+from factory.planning.cases import iterate_cases
 from factory.planning.channels import image_channels
+from factory.rendering.renderer import edit_image
 from factory.storage.dataset.open import open_dataset
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.torch import PatchDataset, PatchLoader
 
 RECIPE = """
@@ -158,6 +163,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = write_files(tmp_path_factory.mktemp("made"))
     factory.render(load(place, more=SCAN))
     return str(place / "made.zarr")
+
+
+def test_a_lesion_is_shaded_in_every_channel(folder: Path) -> None:
+    case = next(iter(iterate_cases(load(folder))))
+    edit = CaseEdit("lesion", {"name": "spot", "intensity": 2.0}, "lesion")
+    label = np.zeros((12, 12, 12), np.uint8)
+    label[2:10, 2:10, 2:10] = 1
+    table = LabelTable(("background", "spot"), ((0, 0, 0), (9, 9, 9)))
+    subject = Subject("a", label, Grid.centred(label.shape, (1.0, 1.0, 1.0)), table)
+    image = np.stack([np.ones(label.shape), np.full(label.shape, 3)]).astype(np.float32)
+    shaded = edit_image(image, replace(case, edits=(edit,)), label, subject)
+    np.testing.assert_allclose(shaded[:, 6, 6, 6], [2, 6])
+    np.testing.assert_array_equal(shaded[:, 0], image[:, 0])
 
 
 def test_each_export_has_all_channels_and_is_read_back(made: str, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class CaseAppearance:
         original: Whether the subject's own image is stored, carried along by the edits.
         mixed_precision: Whether the painter computes in bfloat16.
         family: The family that paints without weights, e.g. "original"; None where a model paints.
+        contrast: The filled section `contrast`; None where another family paints.
     """
 
     model: str | None = None
@@ -55,6 +56,7 @@ class CaseAppearance:
     original: bool = False
     mixed_precision: bool = False
     family: str | None = None
+    contrast: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
         """Return the attributes by name, without those that are None or a false mixed_precision."""

@@ -79,8 +79,17 @@ def model_folders() -> list[Path]:
 
 def scanner_files() -> dict[str, Path]:
     """Return the files of the scanners by name. One in recipes/ here replaces an installed one."""
+    return _preset_files("scanners")
+
+
+def contrast_files() -> dict[str, Path]:
+    """Return the files of fitted contrasts by name, as `scanner_files` does for scanners."""
+    return _preset_files("contrasts")
+
+
+def _preset_files(folder: str) -> dict[str, Path]:
     roots = (_installed_folder("recipes"), Path("recipes"))
-    return {file.stem: file for root in roots for file in sorted(root.glob("scanners/*.yaml"))}
+    return {file.stem: file for root in roots for file in sorted(root.glob(f"{folder}/*.yaml"))}
 
 
 def _weight_folders() -> tuple[Path, ...]:

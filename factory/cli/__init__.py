@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from factory.cli.contrast import app as contrast
 from factory.cli.datasets import export, inspect, repair, replay, report, verify
 from factory.cli.evaluate import evaluate
 from factory.cli.exit_codes import explain_error
@@ -212,6 +213,7 @@ app.command(name="import")(import_folder)
 for verb in (inspect, report, verify, repair, replay, export, rate):
     app.command()(verb)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(contrast, name="contrast")
 
 
 @app.command()

@@ -202,6 +202,15 @@ class Family:
         """Return the painter of a family that paints without weights; see untrained_card."""
         raise NotImplementedError
 
+    def drawn_columns(self, case: Case, subject: Subject) -> JsonObject:
+        """Return what the painter draws for a case beside the recipe's parameters, by column.
+
+        Args:
+            case: The parameters of the sample.
+            subject: The case's subject.
+        """
+        return {}
+
     def segmenter(self, folder: Path, device: "torch.device") -> VolumeSegmenter:
         """Load the segmenter of a model folder.
 

@@ -20,6 +20,7 @@ from factory.case import (
 from factory.config.conditions import condition_names, evaluate_condition
 from factory.config.sweep_keywords import SWEEPS
 from factory.errors import RecipeError
+from factory.families.contrast import columns as contrast_columns
 from factory.planning.columns import edit_numbers, is_number, short_names
 from factory.planning.draws import draw_value
 from factory.planning.groups import CaseGroup
@@ -79,6 +80,7 @@ class CaseBuilder:
         swept_values = sorted(short_names(self.variant).items())
         variant = ",".join(f"{name}={_value_text(value)}" for name, value in swept_values)
         style_seed = derive_seed(seed, who, self.replicate, "style")
+        numbers |= contrast_columns.contrast_numbers(filled.appearance.get("contrast"))
         numbers |= acquisition_section.filled_numbers(filled.acquisition)
         gate = self.recipe.spec.gate
         return Case(
@@ -117,9 +119,12 @@ class CaseBuilder:
         """Return the value of a parameter: the swept one, or a draw for its identity."""
         if keyword in SWEEPS:
             return self.variant[name]
-        # a draw for the subject is the same in all its variants and replicates
+        # a draw for the subject is the same in all its variants and replicates, and one for the
+        # appearance in all its variants, as the seed of the style is
         identity: tuple[JsonValue, ...] = (self.who, name)
-        if not name.startswith("subject."):
+        if name.startswith("appearance."):
+            identity = (self.who, self.replicate, name, self.variant.get(name))
+        elif not name.startswith("subject."):
             identity = (self.who, sorted(self.variant.items()), self.replicate, name)
         elif name in self.variant:  # except for the several draws of `count`
             identity = (self.who, name, self.variant[name])

@@ -7,6 +7,7 @@ from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.config.document import KeyPath
 from factory.config.parameters import extremes
 from factory.config.sweep_keywords import parameter_keyword
+from factory.families.contrast import columns as contrast_columns
 from factory.planning.groups import CaseGroup
 from factory.planning.sweeps import fill_template, full_name
 from factory.storage.json_value import JsonObject, JsonValue
@@ -50,6 +51,7 @@ def recipe_columns(groups: Sequence[CaseGroup]) -> dict[str, str]:
         filled = fill_template(group.template, lambda _, __, node: extremes(node)[0])
         for index in range(len(filled.anatomy)):
             names |= edit_numbers(index, filled.anatomy, group.template.anatomy)
+        names |= contrast_columns.contrast_numbers(filled.appearance.get("contrast"))
         names |= acquisition_section.filled_numbers(filled.acquisition)
     return {name: column for column, name in short_names({name: name for name in names}).items()}
 
@@ -61,13 +63,17 @@ def is_number(value: JsonValue) -> bool:
 
 def short_names(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Replace full parameter names by their last word where no other parameter has the same one."""
-    last_words = [
-        acquisition_section.column_of_parameter(name)
-        if name.startswith("acquisition.")
-        else name.rpartition(".")[2]
-        for name in values
-    ]
+    last_words = [_column_of_parameter(name) for name in values]
     return {
         word if last_words.count(word) == 1 else name.replace(".", "_"): value
         for word, (name, value) in zip(last_words, values.items(), strict=True)
     }
+
+
+def _column_of_parameter(name: str) -> str:
+    """Return the column of a parameter, where no other parameter has the same one."""
+    if name.startswith("acquisition."):
+        return acquisition_section.column_of_parameter(name)
+    if name.startswith(contrast_columns.PREFIX):
+        return contrast_columns.contrast_column(name)
+    return name.rpartition(".")[2]

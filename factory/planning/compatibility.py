@@ -2,6 +2,7 @@
 
 from factory.errors import PlanError
 from factory.families.base import Card, card_channels
+from factory.families.contrast.section import Fitted
 from factory.families.registry import family_of
 from factory.imaging.types import Shape
 from factory.planning.grid import holds_slices, needed_shape
@@ -63,6 +64,7 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
             "allowed: as latents.model"
         )
     if family.untrained_card is not None:
+        _check_fitted_labels(recipe)
         return
     if unknown := [name for name in _painted_tissues(recipe) if name not in model_labels]:
         raise PlanError(
@@ -89,6 +91,24 @@ def check_orientations(recipe: Recipe, card: Card, shape: Shape) -> None:
             f"appearance.model: {recipe.spec.model} paints in {join_names(orientations)}; the "
             "samples are single slices; allowed: a model that is axial alone"
         )
+
+
+def _check_fitted_labels(recipe: Recipe) -> None:
+    """Check that a contrast gives every label a brightness.
+
+    Raises:
+        PlanError: A fitted contrast without a preset lacks a label that the subjects have.
+    """
+    contrast = recipe.spec.contrast
+    for channel in contrast.all_channels() if contrast else ():
+        if channel.base is not None or not isinstance(channel.fitted, Fitted):
+            continue
+        names = (*channel.fitted.labels, *(channel.labels or ()))
+        if missing := [name for name in _painted_tissues(recipe) if name not in names]:
+            raise PlanError(
+                f"appearance.contrast: what was fitted has no {join_names(missing)}; allowed: "
+                "beside a preset, or with labels: {NAME: {mean: …, sd: …}}"
+            )
 
 
 def check_precision(recipe: Recipe, card: Card) -> None:

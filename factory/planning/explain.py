@@ -135,6 +135,10 @@ def _appearance_sentence(spec: JsonObject) -> str:
             "The image is each subject's own, moved by the edits; every draw follows from seed "
             f"{spec['seed']}."
         )
+    if "contrast" in look:
+        return (
+            f"{_contrast_sentence(look['contrast'])}; every draw follows from seed {spec['seed']}."
+        )
     how = f"its orientations fused by {value_in_words(look['fuse'])}"
     origins = [SOURCES[name].painted_from for name in spec["subjects"]]
     if origin := next(filter(None, origins), None):
@@ -142,6 +146,19 @@ def _appearance_sentence(spec: JsonObject) -> str:
     if look.get("mixed_precision"):
         how += ", in bfloat16"
     return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
+
+
+def _contrast_sentence(section: JsonObject) -> str:
+    """Return how a contrast paints, in words."""
+    channels = section.get("channels") or {"": section}
+    texts = []
+    for name, channel in channels.items():
+        fitted = channel.get("fitted")
+        text = f"fitted to {fitted['source']}" if fitted else ""
+        preset = channel.get("preset") or ("" if fitted else "random")
+        text = " and ".join(filter(None, (text, f"the preset {preset}" if preset else "")))
+        texts.append(f"{name} {text}".strip())
+    return f"Painted without a network, each label at a brightness of its own: {', '.join(texts)}"
 
 
 def _gate_sentence(recipe: Recipe) -> Iterable[str]:

@@ -9,6 +9,7 @@ from functools import partial
 from factory.case import Case
 from factory.errors import PlanError
 from factory.families.base import Card
+from factory.families.contrast.presets import HOUNSFIELD_RANGE
 from factory.families.registry import family_of
 from factory.imaging.intensities import RANGE
 from factory.planning.append import ordered_cases
@@ -331,11 +332,13 @@ def intensity_range(recipe: Recipe) -> tuple[float, float]:
     """Return the least and the greatest intensity that are stored.
 
     Where the recipe says "auto", they hold the subjects' own images and all that networks paint,
-    in tenths of the unit.
+    in tenths of the unit. A contrast in Hounsfield units has those of a CT.
 
     Raises:
         SubjectError: Subjects cannot be read.
     """
+    if recipe.spec.contrast and recipe.spec.contrast.is_hounsfield:
+        return HOUNSFIELD_RANGE
     if recipe.spec.output.range != "auto":
         return recipe.spec.output.range
     limits = [

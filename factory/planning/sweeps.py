@@ -52,11 +52,15 @@ def case_template(spec: JsonObject, source: str, group: str) -> CaseTemplate:
     section = spec["subjects"].get(source)
     group_edits = spec["groups"][group]["anatomy"] if group else ()
     look = spec.get("appearance", {})
+    if isinstance(look, str):
+        look = {"family": look}
+    elif "contrast" in look:
+        look = {"family": "contrast", **look}
     output = {key: spec["output"][key] for key in ("uncertainty", "original")}
     return CaseTemplate(
         subject=SOURCES[source].parameters(section) if section else {},
         anatomy=(*spec["anatomy"], *group_edits),
-        appearance=({"family": look} if isinstance(look, str) else look) | output,
+        appearance=look | output,
         acquisition=spec.get("acquisition", {}),
     )
 

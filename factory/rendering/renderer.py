@@ -170,6 +170,7 @@ class Renderer:
         measures |= edited.records | painted.verdict
         if self.family.carries_edits and edited.image is not None:
             measures |= intensity_columns(edited.image, subject)
+        measures |= self.family.drawn_columns(prepared.case, subject)
         measures["outside_training"] = outside_training(
             self.painter.card,
             prepared.painter_label,

@@ -1,11 +1,12 @@
 """The section of a recipe that states how its label maps are painted."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Factor, Text
+from factory.families.contrast.section import ContrastAppearance
 
 
 class RejectOutliersValues(Section):
@@ -60,13 +61,23 @@ class Appearance(Section):
         return self.fuse.cnn if isinstance(self.fuse, FuseBy) else None
 
 
+def _appearance_tag(value: Any) -> str:
+    """Return which kind of appearance a value is; without a hint it is that of a model."""
+    if isinstance(value, str):
+        return "<name>"
+    is_contrast = isinstance(value, dict) and "contrast" in value
+    return "<contrast>" if is_contrast or isinstance(value, ContrastAppearance) else "<model>"
+
+
 AppearanceSection = Annotated[
     Annotated[Appearance, Tag("<model>")]
+    | Annotated[ContrastAppearance, Tag("<contrast>")]
     | Annotated[
         Literal["original"],
-        allowed("{model: MODEL}, or original: the subject's own image"),
+        allowed("{model: MODEL}, {contrast: CONTRAST}, or original: the subject's own image"),
         Tag("<name>"),
     ],
-    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<model>"),
+    Discriminator(_appearance_tag),
 ]
-"""A model that paints the label maps, or `original`: the subject's own image, as edits move it."""
+"""A model that paints the label maps; a contrast, without a network; or `original`: the subject's
+own image, as edits move it."""

@@ -96,6 +96,8 @@ def check_labels(recipe: RecipeSections) -> None:
     labels = added_labels(recipe)
     if len(labels) > MOST_LABELS:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
+    if not recipe.regions and not any(recipe.edits.values()):
+        return  # the table may be that of a model, which is read only where it is needed
     names = _possible_names(recipe, labels)
     _check_regions(recipe, names)
     subject_names = names[: len(names) - len(labels)]
@@ -241,6 +243,33 @@ def _check_same_channels(recipe: RecipeSections) -> None:
             raise problem(text, at=(*source.place.split("."), "images"))
 
 
+def check_contrast(recipe: RecipeSections) -> None:
+    """Check that a contrast names labels of the dataset, and what Hounsfield units exclude."""
+    contrast = recipe.contrast
+    if contrast is None:
+        return
+    at: KeyPath = ("appearance", "contrast")
+    names = _possible_names(recipe, added_labels(recipe))
+    for path, label in contrast.named_labels():
+        if label not in (*names, *(contrast.classes or ())):
+            text = "value {value}; allowed: one of {names}{hint}"
+            hint = nearest_name_hint(label, names)
+            raise problem(text, label, at=(*at, *path), names=join_names(names), hint=hint)
+    if contrast.is_hounsfield and recipe.acquisition:
+        text = (
+            "given beside Hounsfield units; allowed: none, since it is that of a magnetic scanner"
+        )
+        raise problem(text, at=("acquisition",))
+    needs_image = [name for name, layers in (contrast.layers or {}).items() if layers.by == "image"]
+    for source, section in recipe.sources if needs_image else ():
+        if what := source.lacks_images(section):
+            text = "value image; {what} has no image; allowed: depth"
+            raise problem(text, at=(*at, "layers", needs_image[0], "by"), what=what)
+    if recipe.output.uncertainty:
+        text = "value true; a contrast has no directions that disagree; allowed: false"
+        raise problem(text, at=("output", "uncertainty"))
+
+
 def check_sources(recipe: RecipeSections) -> None:
     """Check that the sources of subjects support what the recipe uses."""
     for source, _ in recipe.sources:
@@ -308,6 +337,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_measures,
     check_meanings,
     check_original_images,
+    check_contrast,
     check_sources,
     check_interpolation,
 )

@@ -8,6 +8,7 @@ from factory.anatomy.edits.registry import Edit
 from factory.config.document import KeyPath
 from factory.config.section import Section
 from factory.config.types import Count, LabelName, Seed, Text
+from factory.families.contrast.section import Contrast, ContrastAppearance
 from factory.schema.appearance import Appearance, AppearanceSection
 from factory.schema.gate import Gate, GateBase
 from factory.schema.group import Edits, Group, GroupName
@@ -49,6 +50,8 @@ class RecipeSections(Section):
         """The name or folder of the model, or the family without weights, that makes the images."""
         if isinstance(self.appearance, Appearance):
             return self.appearance.model
+        if isinstance(self.appearance, ContrastAppearance):
+            return "contrast"
         if self.appearance is not None:
             return self.appearance
         assert self.latents is not None
@@ -58,6 +61,12 @@ class RecipeSections(Section):
     def fusion(self) -> str | None:
         """The name or folder of the trained fusion network, if there is one."""
         return self.appearance.fusion if isinstance(self.appearance, Appearance) else None
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The contrast that paints the label maps, if one does."""
+        look = self.appearance
+        return look.section if isinstance(look, ContrastAppearance) else None
 
     @property
     def gate_section(self) -> GateBase:

@@ -266,7 +266,8 @@ def test_sources_read_from_files() -> None:
     )
     pattern = refused(TEXT, "subjects={nifti: {path: d, labels: seg.nii.gz}}")
     assert "allowed: a file name with {subject} in it" in pattern
-    assert "no subjects; allowed: phantom, bids, nifti" in refused(TEXT, "subjects.phantom=null")
+    none = refused(TEXT, "subjects.phantom=null")
+    assert "no subjects; allowed: phantom, shapes, bids, nifti" in none
 
 
 def loads_or_is_one_line(text: str, *overrides: str) -> None:

@@ -11,7 +11,7 @@ from support.places import ROOT
 from factory.config.document import read_yaml
 from factory.config.loading import parse_document
 from factory.errors import FactoryError
-from factory.families.registry import load_training
+from factory.families.registry import load_training, untrained_family
 from factory.planning.cases import count_cases, iterate_cases
 from factory.planning.explain import explain_recipe
 from factory.planning.machine import Machine
@@ -56,6 +56,8 @@ def test_a_render_recipe_plans(path: Path, hearts: Path, ultrasounds: Path, tmp_
     if recipe.spec.subjects.ultrasound:
         recipe = load_recipe_file(path, [f"subjects.ultrasound.path={ultrasounds}"])
         card |= {"label_table": {"names": list(HEAD.names)}}
+    if family := untrained_family(recipe.data.get("appearance")):
+        card = dict(family.untrained_card)
     made = make_plan(recipe, card, 15_000_000, MACHINE)
     ids = [case.id for case in iterate_cases(recipe)]
     assert made.layout.samples == count_cases(recipe) == len(set(ids)) == len(ids)

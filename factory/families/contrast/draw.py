@@ -1,0 +1,111 @@
+"""Draw the contrast of one image from a filled section of a recipe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from factory.families.contrast.presets import DrawnContrast, draw_preset
+from factory.families.contrast.tissues import class_names
+from factory.seeding import random_generator
+from factory.storage.json_value import JsonObject
+
+MOST_DEVIATIONS = 2.5
+"""How far a drawn value lies from a fitted mean at most, in standard deviations."""
+
+SHRINKAGE_PEOPLE = 4
+"""The correlation of few people is shrunk as if so many uncorrelated ones were among them."""
+
+
+@dataclass(frozen=True)
+class ChannelContrast:
+    """The drawn contrast of one channel.
+
+    Attributes:
+        name: The channel's name, "" where there is one without a name.
+        contrast: The means and spreads of all labels.
+        is_fitted: Whether they are fitted to real images, and so in the factory's unit already.
+        generator: Gives the further randomness of the channel.
+    """
+
+    name: str
+    contrast: DrawnContrast
+    is_fitted: bool
+    generator: np.random.Generator
+
+
+def draw_channels(
+    section: JsonObject, names: tuple[str, ...], style_seed: int
+) -> list[ChannelContrast]:
+    """Draw the contrast of each channel.
+
+    Args:
+        section: The filled section `appearance.contrast` in plain JSON.
+        names: The names of the label table, the background first.
+        style_seed: The seed of the sample's style.
+    """
+    channels = section.get("channels") or {"": section}
+    classes = class_names(names)
+    for name, members in (section.get("classes") or {}).items():
+        classes = tuple(
+            name if label in members else first for label, first in zip(names, classes, strict=True)
+        )
+    contrasts = []
+    for name, channel in channels.items():
+        generator = random_generator(style_seed, "contrast", name)
+        contrast = _draw(channel, names, classes, generator)
+        contrasts.append(ChannelContrast(name, contrast, bool(channel.get("fitted")), generator))
+    return contrasts
+
+
+def _draw(
+    channel: JsonObject,
+    names: tuple[str, ...],
+    classes: tuple[str, ...],
+    generator: np.random.Generator,
+) -> DrawnContrast:
+    """Draw a preset, then what was fitted, then what the recipe says of single labels."""
+    fitted, preset = channel.get("fitted"), channel.get("preset")
+    base = preset or ("" if fitted else "random")
+    if base:
+        contrast = draw_preset(base, classes, generator)
+        means, sds = contrast.means.copy(), contrast.sds.copy()
+    else:
+        means, sds = np.zeros(len(names)), np.zeros(len(names))
+    if fitted:
+        _put_fitted(fitted, names, means, sds, generator)
+    for label, look in (channel.get("labels") or {}).items():
+        at = [
+            i
+            for i, (label_name, name) in enumerate(zip(names, classes, strict=True))
+            if label in (label_name, name)
+        ]
+        means[at] = look.get("mean", means[at])
+        sds[at] = look.get("sd", sds[at])
+    return DrawnContrast(means, sds)
+
+
+def _put_fitted(
+    fitted: JsonObject,
+    names: tuple[str, ...],
+    means: np.ndarray,
+    sds: np.ndarray,
+    generator: np.random.Generator,
+) -> None:
+    """Draw a person from the fitted population, and write the person's labels into the arrays."""
+    labels: Mapping[str, JsonObject] = fitted["labels"]
+    count = len(labels)
+    correlation = np.eye(count)
+    if fitted.get("correlation"):
+        weight = fitted["people"] / (fitted["people"] + SHRINKAGE_PEOPLE)
+        correlation = weight * np.array(fitted["correlation"]) + (1 - weight) * correlation
+    deviations = np.linalg.cholesky(correlation + 1e-9 * np.eye(count))
+    person = np.clip(
+        deviations @ generator.standard_normal(count), -MOST_DEVIATIONS, MOST_DEVIATIONS
+    )
+    inside = np.clip(generator.standard_normal(count), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    for (label, row), between, within in zip(labels.items(), person, inside, strict=True):
+        if label in names:
+            at = names.index(label)
+            means[at] = row["mean"] + between * row["mean_spread"]
+            sds[at] = max(0.0, row["sd"] + within * row["sd_spread"])

@@ -1,0 +1,103 @@
+"""The painter without a network."""
+
+import numpy as np
+import torch
+
+from factory.case import Case
+from factory.errors import RenderError
+from factory.families.base import StyleEnds
+from factory.families.contrast.draw import ChannelContrast, draw_channels
+from factory.families.contrast.layers import Layered, divide_labels, extend_contrast
+from factory.families.contrast.paint import Look, paint_labels, scale_to_unit
+from factory.storage.json_value import JsonObject
+from factory.storage.subjects.types import Subject
+
+
+class ContrastPainter:
+    """Paints label maps by the contrast that a case holds.
+
+    Attributes:
+        card: It says that the painter takes any label table.
+    """
+
+    def __init__(self, card: JsonObject, device: torch.device) -> None:
+        """Keep the device that paints."""
+        self.card = card
+        self.device = device
+
+    def paint(
+        self,
+        case: Case,
+        label: np.ndarray,
+        subject: Subject,
+        style_ends: StyleEnds | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Paint a case; see `factory.families.base.Painter.paint`.
+
+        Raises:
+            RenderError: Layers by image are asked for, but the subject has no image.
+        """
+        section = case.appearance.contrast or {}
+        names = label_names(case, subject)
+        layers = section.get("layers") or {}
+        image = (
+            subject.image if subject.image is None or subject.image.ndim == 3 else subject.image[0]
+        )
+        try:
+            layered = divide_labels(label, subject.grid.spacing, names, layers, image)
+        except ValueError as error:
+            raise RenderError(f"{case.id}: {error}") from None
+        channels = [
+            self._paint_channel(section, names, layered, subject, channel, label)
+            for channel in draw_channels(section, names, case.appearance.style_seed)
+        ]
+        return (np.stack(channels) if section.get("channels") else channels[0]), None
+
+    def _paint_channel(
+        self,
+        section: JsonObject,
+        names: tuple[str, ...],
+        layered: Layered,
+        subject: Subject,
+        channel: ChannelContrast,
+        label: np.ndarray,
+    ) -> np.ndarray:
+        """Paint one channel, float32 [z, y, x]."""
+        contrast, generator = channel.contrast, channel.generator
+        if layered.parents:
+            contrast = extend_contrast(contrast, names, section["layers"], layered, generator)
+        look = Look(
+            texture_scales_mm=tuple(section["texture_scales_mm"]),
+            partial_volume=section["partial_volume"],
+            blur_mm=section["blur_mm"],
+            slice_mm=section["slice_mm"],
+            plane=section["plane"],
+        )
+        spacing = subject.grid.spacing
+        image = paint_labels(layered.label, spacing, contrast, look, generator, self.device)
+        if case_is_hounsfield(section):
+            return image
+        return scale_to_unit(image, label, section["gamma"], is_scaled=channel.is_fitted)
+
+
+def label_names(case: Case, subject: Subject) -> tuple[str, ...]:
+    """Return the names of the labels that a case's label map is painted from."""
+    return case.table.names if case.table and case.table.names else subject.table.names
+
+
+def case_is_hounsfield(section: JsonObject) -> bool:
+    """Return whether a filled section paints in Hounsfield units."""
+    channels = list((section.get("channels") or {}).values()) or [section]
+    return any(channel.get("preset") == "ct" for channel in channels)
+
+
+def contrast_columns(case: Case, subject: Subject) -> JsonObject:
+    """Return what was drawn for a case: the means and spreads, in the order of the labels."""
+    section = case.appearance.contrast or {}
+    names = label_names(case, subject)
+    columns: JsonObject = {}
+    for channel in draw_channels(section, names, case.appearance.style_seed):
+        suffix = f"_{channel.name}" if channel.name else ""
+        columns[f"contrast_means{suffix}"] = [round(float(v), 5) for v in channel.contrast.means]
+        columns[f"contrast_sds{suffix}"] = [round(float(v), 5) for v in channel.contrast.sds]
+    return columns

@@ -1,8 +1,8 @@
 """Check and evaluate conditions such as `gestational_age_weeks < 28 and not grade == 0`.
 
-A condition consists of numbers, names, + and - signs, comparisons (also chained: 24 <= x < 28),
-`and`, `or`, `not` and parentheses. Python's parser reads it, but its code never runs. Everything
-else is refused, with its column.
+A condition consists of numbers, names, text in quotes (which is compared by == and != alone),
++ and - signs, comparisons (also chained: 24 <= x < 28), `and`, `or`, `not` and parentheses.
+Python's parser reads it, but its code never runs. Everything else is refused, with its column.
 """
 
 import ast
@@ -50,15 +50,16 @@ def condition_names(text: str) -> set[str]:
     return {node.id for node in ast.walk(_parse(text)) if isinstance(node, ast.Name)}
 
 
-def evaluate_condition(text: str, values: Mapping[str, float]) -> bool:
+def evaluate_condition(text: str, values: Mapping[str, float | str]) -> bool:
     """Return whether a checked condition is true.
 
     Args:
         text: The condition.
-        values: The numbers by name.
+        values: The numbers and text by name.
 
     Raises:
         KeyError: A name of the condition has no value.
+        TypeError: Text is compared with a number by < or >.
     """
     return _evaluate_logic(_parse(text), values)
 
@@ -97,10 +98,16 @@ def _check_logic(node: ast.expr, names: Collection[str]) -> None:
         for kind in node.ops:
             if type(kind) not in _COMPARISONS:
                 raise _Refused("allowed: the comparisons < <= > >= == !=", node)
+        equality = all(isinstance(kind, ast.Eq | ast.NotEq) for kind in node.ops)
         for operand in (node.left, *node.comparators):
-            _check_number(operand, names)
+            if not (equality and _is_text(operand)):
+                _check_number(operand, names)
     else:
         raise _Refused("allowed: comparisons, joined by and, or, not", node)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _check_number(node: ast.expr, names: Collection[str]) -> None:
@@ -114,7 +121,7 @@ def _check_number(node: ast.expr, names: Collection[str]) -> None:
         raise _Refused("allowed: numbers and names to compare", node)
 
 
-def _evaluate_logic(node: ast.expr, values: Mapping[str, float]) -> bool:
+def _evaluate_logic(node: ast.expr, values: Mapping[str, float | str]) -> bool:
     if isinstance(node, ast.BoolOp):
         is_and = isinstance(node.op, ast.And)
         return (all if is_and else any)(_evaluate_logic(operand, values) for operand in node.values)
@@ -128,9 +135,11 @@ def _evaluate_logic(node: ast.expr, values: Mapping[str, float]) -> bool:
     )
 
 
-def _evaluate_number(node: ast.expr, values: Mapping[str, float]) -> float:
+def _evaluate_number(node: ast.expr, values: Mapping[str, float | str]) -> float | str:
     if isinstance(node, ast.UnaryOp):
         value = _evaluate_number(node.operand, values)
+        if isinstance(value, str):
+            raise TypeError(f"the sign of {value!r}")
         return -value if isinstance(node.op, ast.USub) else value
     if isinstance(node, ast.Name):
         return values[node.id]

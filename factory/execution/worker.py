@@ -100,6 +100,7 @@ def requested_columns(case: Case) -> JsonObject:
         "variant": case.variant,
         "replicate": case.replicate,
         **metadata,
+        **case.subject.get("covariates", {}),
         **scanner,
         **grade,
         **{f"requested_{name}": value for name, value in case.requested.items()},

@@ -76,7 +76,8 @@ class CaseBuilder:
             subject = subject | filled.subject | {"seed": derive_seed(seed, who, source)}
         age = subject.get("gestational_age_weeks")
         ages = {} if age is None else {"gestational_age_weeks": age}
-        edits, numbers = self.edits(filled.anatomy, ages)
+        covariates = subject.get("covariates", {})
+        edits, numbers = self.edits(filled.anatomy, covariates | ages)
         swept_values = sorted(short_names(self.variant).items())
         variant = ",".join(f"{name}={_value_text(value)}" for name, value in swept_values)
         style_seed = derive_seed(seed, who, self.replicate, "style")
@@ -133,7 +134,7 @@ class CaseBuilder:
         )
 
     def edits(
-        self, anatomy: Sequence[JsonObject], values: dict[str, float]
+        self, anatomy: Sequence[JsonObject], values: dict[str, float | str]
     ) -> tuple[tuple[CaseEdit, ...], dict[str, JsonValue]]:
         """Return the edits that take place, and their numbers by full parameter name.
 
@@ -141,7 +142,7 @@ class CaseBuilder:
 
         Args:
             anatomy: The filled edits of the template.
-            values: The numbers by name that conditions may use before the first edit.
+            values: What conditions may use before the first edit: numbers and covariates by name.
         """
         values = values | {"replicate": self.replicate}
         edits: list[CaseEdit] = []
@@ -164,7 +165,7 @@ class CaseBuilder:
             values |= {key: value for key, value in parameters.items() if is_number(value)}
         return tuple(edits), numbers
 
-    def holds(self, condition: str, values: dict[str, float]) -> bool:
+    def holds(self, condition: str, values: dict[str, float | str]) -> bool:
         """Return whether a condition is true of values.
 
         Raises:
@@ -175,7 +176,13 @@ class CaseBuilder:
                 f"{self.recipe.source}: when: {condition}: "
                 f"{', '.join(missing)} of subject {self.subject['id']} is not known"
             )
-        return evaluate_condition(condition, values)
+        try:
+            return evaluate_condition(condition, values)
+        except TypeError:
+            raise RecipeError(
+                f"{self.recipe.source}: when: {condition}: it compares text with numbers; allowed: "
+                "numbers with numbers, and text by == and !="
+            ) from None
 
 
 def _tuple_as_list(value: JsonValue) -> JsonValue:

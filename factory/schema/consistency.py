@@ -73,6 +73,7 @@ def check_conditions_and_zips(recipe: RecipeSections) -> None:
     for group in recipe.groups or ("",):
         check_zips(plain, group)
         names = {"gestational_age_weeks", "replicate"}
+        names |= {name for source, section in recipe.sources for name in source.covariates(section)}
         _check_conditions(recipe.anatomy, ("anatomy",), names)
         if recipe.groups:
             group_edits = recipe.groups[group].anatomy

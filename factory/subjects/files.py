@@ -10,11 +10,17 @@ import numpy as np
 from pydantic import AfterValidator, Discriminator, Tag
 
 from factory.config.document import KeyPath
-from factory.config.section import Section, problem
+from factory.config.section import Section, allowed, problem
 from factory.config.types import ChannelName, LabelName, LabelValue, Text
 from factory.imaging.intensities import normalise
 from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.covariates import (
+    R,
+    add_covariates,
+    covariate_columns,
+    read_covariates,
+)
 from factory.storage.subjects.growth_curves import intracranial_mm
 from factory.storage.subjects.label_mappings import (
     NAMED_MAPPINGS,
@@ -92,6 +98,30 @@ def full_mapping(
     return full
 
 
+Participants = Annotated[
+    Annotated[tuple[Text, ...], allowed("a list of persons"), Tag("<persons>")]
+    | Annotated[Text, Tag("<table>")],
+    Discriminator(lambda value: "<table>" if isinstance(value, str) else "<persons>"),
+]
+"""The persons that a recipe takes, or a table of the ages and other covariates of all."""
+
+
+def requested_persons(participants: tuple[str, ...] | str | None) -> tuple[str, ...] | None:
+    """Return the persons that a recipe takes; None takes all."""
+    return None if isinstance(participants, str) else participants
+
+
+def add_table(records: Sequence[R], participants: tuple[str, ...] | str | None) -> list[R]:
+    """Return records with the covariates of a recipe's table of participants, if it names one.
+
+    Raises:
+        SubjectError: If the table cannot be used, or a subject has no row.
+    """
+    if not isinstance(participants, str):
+        return list(records)
+    return add_covariates(records, read_covariates(participants), participants)
+
+
 class FileSource(Source):
     """A source whose section has a path, and whose records factory.storage.subjects.load loads."""
 
@@ -110,6 +140,11 @@ class FileSource(Source):
     def image_limits(self, section: Section, records: Sequence[Record]) -> Iterable[Limits]:
         """Measure the subjects' images; see Source."""
         return [_image_limits(json.dumps(record)) for record in records]
+
+    def covariates(self, section: Any) -> tuple[str, ...]:
+        """Return the columns of the section's table of participants."""
+        table = getattr(section, "participants", None)
+        return covariate_columns(table) if isinstance(table, str) else ()
 
     def describe(self, section: JsonObject, total: int) -> str:
         """Say how many subjects there are, and from which folder."""

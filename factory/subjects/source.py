@@ -165,6 +165,10 @@ class Source:
         """
         return ()
 
+    def covariates(self, section: Any) -> tuple[str, ...]:
+        """Return the names of the covariates that its subjects have, beside their age."""
+        return ()
+
     def ages(self, section: Any, records: Sequence[Record]) -> list[float]:
         """Return its subjects' gestational ages (weeks), or the extremes they are drawn from."""
         return [age for r in records if (age := r.get("gestational_age_weeks")) is not None]

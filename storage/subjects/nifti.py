@@ -14,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonValue
 from factory.storage.subjects import label_mappings as mappings
+from factory.storage.subjects.covariates import parse_covariates, with_covariates
 from factory.storage.subjects.nifti_header import (
     BODY_PART_MM,
     HEAD_MM,
@@ -30,6 +31,9 @@ from factory.storage.subjects.types import FETA, FETA_WITH_CALLOSUM, Grid, Subje
 
 ImageFiles = str | Path | Mapping[str, str | Path]
 """The file of an image, or those of its channels by the channels' names."""
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A name in braces in a pattern of file names."""
 
 MAX_OBLIQUE_DEGREES = 1.0
 """A grid turned further from the world's axes is resampled onto them."""
@@ -144,7 +148,8 @@ def list_nifti_subjects(
     Args:
         root: The folder.
         label_pattern: Path from root in which {subject} stands for the subject's id and * for
-            anything: "{subject}/{subject}_seg.nii.gz".
+            anything: "{subject}/{subject}_seg.nii.gz". Other names in braces are covariates:
+            "{subject}_{age_years}y_seg.nii.gz".
         image_pattern: The same for images; for images of several channels one pattern by the name
             of each, which gives the channels in alphabetical order; None where there are none.
         mapping: See factory.storage.subjects.label_mappings.
@@ -164,55 +169,68 @@ def list_nifti_subjects(
     mappings.resolve_mapping(mapping)
     regex = _compile_pattern(label_pattern)
     labels: dict[str, Path] = {}
-    for path in sorted(root.glob(label_pattern.replace("{subject}", "*").lstrip("/"))):
+    named_parts: dict[str, dict[str, str]] = {}
+    for path in sorted(root.glob(PLACEHOLDER.sub("*", label_pattern).lstrip("/"))):
         match = regex.fullmatch(path.relative_to(root).as_posix())
         if match is None:
             continue
-        name = match["subject"]
+        parts = match.groupdict()
+        name = parts.pop("subject")
         if name in labels:
             raise SubjectError(
                 f"{root}: subject {name} has two label files, {labels[name]} and {path}"
             )
-        labels[name] = path
+        labels[name], named_parts[name] = path, parts
     if not labels:
         raise SubjectError(f"{root}: no file matches the label pattern {label_pattern!r}")
+    covariates = parse_covariates(named_parts, {name: str(labels[name]) for name in labels})
     records: list[NiftiRecord] = []
     for name in sorted(labels):
         record: NiftiRecord = {
             "source": "nifti",
             "id": name,
             "label": str(labels[name]),
-            "image": _find_images(root, image_pattern, name),
+            "image": _find_images(root, image_pattern, {"subject": name} | named_parts[name]),
             "mapping": mappings.mapping_to_json(mapping),
         }
         if channels is not None:
             record["channels"] = channels
-        records.append(record)
+        records.append(with_covariates(record, covariates[name]))
     return records
 
 
+def pattern_names(pattern: str) -> tuple[str, ...]:
+    """Return the names in braces of a pattern, without {subject}: parts that are covariates."""
+    return tuple(n for n in dict.fromkeys(PLACEHOLDER.findall(pattern)) if n != "subject")
+
+
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern's paths; its group is the subject."""
-    first, *others = re.split(r"\{subject\}", pattern.lstrip("/"))
-    parts = [
-        re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
-        for part in (first, *others)
-    ]
-    return re.compile(parts[0] + "(?P<subject>[^/]+?)" + "(?P=subject)".join(parts[1:]))
+    """Return the regular expression of a pattern's paths, with a group for each name in braces."""
+    parts, names = PLACEHOLDER.split(pattern.lstrip("/")), set()
+    regex = ""
+    for index, part in enumerate(parts):
+        if index % 2:
+            regex += f"(?P={part})" if part in names else f"(?P<{part}>[^/]+?)"
+            names.add(part)
+        else:
+            regex += re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+    return re.compile(regex)
 
 
 def _find_images(
-    root: Path, pattern: str | Mapping[str, str] | None, name: str
+    root: Path, pattern: str | Mapping[str, str] | None, parts: Mapping[str, str]
 ) -> str | list[str] | None:
     """Return the image of a subject, or its channels in alphabetical order, if there is one."""
     if isinstance(pattern, Mapping):
-        return [_find_image(root, pattern[c], name, f" of channel {c}") for c in sorted(pattern)]
-    return None if pattern is None else _find_image(root, pattern, name)
+        return [_find_image(root, pattern[c], parts, f" of channel {c}") for c in sorted(pattern)]
+    return None if pattern is None else _find_image(root, pattern, parts)
 
 
-def _find_image(root: Path, pattern: str, name: str, which: str = "") -> str:
+def _find_image(root: Path, pattern: str, parts: Mapping[str, str], which: str = "") -> str:
     """Return the one image of a subject. Raises SubjectError where there are none or several."""
-    files = sorted(root.glob(pattern.replace("{subject}", glob.escape(name)).lstrip("/")))
+    name = parts["subject"]
+    filled = PLACEHOLDER.sub(lambda match: glob.escape(parts.get(match[1], match[0])), pattern)
+    files = sorted(root.glob(filled.lstrip("/")))
     if len(files) != 1:
         listed = ": " + ", ".join(p.name for p in files)
         text = f"several images{which}{listed}" if files else f"no image{which}"

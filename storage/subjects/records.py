@@ -42,6 +42,7 @@ class BidsRecord(TypedDict):
     pathology: str | None
     person: NotRequired[str]
     channels: NotRequired[list[str]]
+    covariates: NotRequired[dict[str, float | str]]
 
 
 class NiftiRecord(TypedDict):
@@ -56,6 +57,9 @@ class NiftiRecord(TypedDict):
     image: str | list[str] | None
     mapping: str | dict[str, str]
     channels: NotRequired[list[str]]
+    gestational_age_weeks: NotRequired[float]
+    pathology: NotRequired[str]
+    covariates: NotRequired[dict[str, float | str]]
 
 
 class ShortAxisRecord(TypedDict):

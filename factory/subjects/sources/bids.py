@@ -12,9 +12,12 @@ from factory.storage.subjects.label_mappings import LabelMapping
 from factory.storage.subjects.records import Record
 from factory.subjects.files import (
     MappedSource,
+    Participants,
     RecipeMapping,
+    add_table,
     check_channel_names,
     full_mapping,
+    requested_persons,
 )
 
 
@@ -29,7 +32,7 @@ class Bids(Section):
     rec: Text | None = None
     mapping: RecipeMapping | None = None
     others: LabelName | None = None
-    participants: tuple[Text, ...] | None = None
+    participants: Participants | None = None
     images: tuple[ChannelName, ...] | None = None
 
     @model_validator(mode="after")
@@ -50,9 +53,9 @@ class BidsSource(MappedSource):
         from factory.storage.subjects.bids import list_bids_subjects
 
         mapping = self.mapping(section)
-        return list_bids_subjects(
-            section.path, section.rec, mapping, section.participants, section.images
-        )
+        persons = requested_persons(section.participants)
+        records = list_bids_subjects(section.path, section.rec, mapping, persons, section.images)
+        return add_table(records, section.participants)
 
     def channels(self, section: Bids) -> tuple[str, ...]:
         """Return the names of the images' channels: their suffixes."""
@@ -72,7 +75,7 @@ class BidsSource(MappedSource):
         from factory.storage.subjects.remarks import list_file_remarks
 
         return [
-            *list_bids_remarks(section.path, section.rec, section.participants),
+            *list_bids_remarks(section.path, section.rec, requested_persons(section.participants)),
             *list_file_remarks(records),
         ]
 

@@ -13,6 +13,7 @@ from factory.subjects.files import (
     ImageFiles,
     MappedSource,
     RecipeMapping,
+    add_table,
     check_channel_names,
     full_mapping,
 )
@@ -21,6 +22,8 @@ from factory.subjects.files import (
 class Nifti(Section):
     """Any folder of .nii.gz, by patterns with {subject}.
 
+    Other names in braces in `labels` are covariates, e.g. "{subject}_{age_years}y_seg.nii.gz", and
+    so are the columns of the table `participants`, beside participant_id.
     `images` has one pattern, or of images of several channels one for each by the channel's name.
     """
 
@@ -29,6 +32,7 @@ class Nifti(Section):
     images: ImageFiles | None = None
     mapping: RecipeMapping = "feta"
     others: LabelName | None = None
+    participants: Text | None = None
 
     @model_validator(mode="after")
     def _check_patterns(self) -> "Nifti":
@@ -56,7 +60,14 @@ class NiftiSource(MappedSource):
         from factory.storage.subjects.nifti import list_nifti_subjects
 
         mapping = full_mapping(section.mapping, section.others) or section.mapping
-        return list_nifti_subjects(section.path, section.labels, section.images, mapping)
+        records = list_nifti_subjects(section.path, section.labels, section.images, mapping)
+        return add_table(records, section.participants)
+
+    def covariates(self, section: Nifti) -> tuple[str, ...]:
+        """Return the names in braces of the labels' pattern, and the columns of the table."""
+        from factory.storage.subjects.nifti import pattern_names
+
+        return (*pattern_names(section.labels), *super().covariates(section))
 
     def channels(self, section: Nifti) -> tuple[str, ...]:
         """Return the names of the images' channels, in alphabetical order."""

@@ -1,15 +1,15 @@
 """The source `short_axis`: hearts as short-axis stacks."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from factory.config.section import Section, allowed, problem
+from factory.config.section import Section, problem
 from factory.config.types import Text
 from factory.imaging.types import Shape
 from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART, SIDE, list_short_axis_subjects
 from factory.storage.subjects.types import LabelTable
-from factory.subjects.files import FileSource
+from factory.subjects.files import FileSource, Participants, add_table, requested_persons
 
 
 class ShortAxis(Section):
@@ -19,7 +19,7 @@ class ShortAxis(Section):
     """
 
     path: Text
-    participants: Annotated[tuple[Text, ...], allowed("a list of persons")] | None = None
+    participants: Participants | None = None
 
 
 class ShortAxisSource(FileSource):
@@ -33,7 +33,9 @@ class ShortAxisSource(FileSource):
 
     def records(self, section: ShortAxis) -> Sequence[Record]:
         """List the subjects of the section's folder."""
-        return list_short_axis_subjects(section.path, section.participants)
+        persons = requested_persons(section.participants)
+        records = list_short_axis_subjects(section.path, persons)
+        return add_table(records, section.participants)
 
     def table(self, section: ShortAxis) -> LabelTable:
         """Return HEART."""

@@ -5,6 +5,7 @@ from factory.families.base import Card, card_channels
 from factory.families.contrast.section import Fitted
 from factory.families.registry import family_of
 from factory.imaging.types import Shape
+from factory.planning.channels import image_channels
 from factory.planning.grid import holds_slices, needed_shape
 from factory.schema.appearance import Appearance
 from factory.schema.label_table import added_labels, base_table, case_table
@@ -217,6 +218,12 @@ def gate_warnings(recipe: Recipe, card: Card, generator: Card) -> tuple[str, ...
         lines.append(
             f"gate: {name} has no style noise, it paints a label map in one way alone; what misses "
             "the gate is not tried again"
+        )
+    channels = image_channels(recipe, generator)
+    if len(channels) > 1 and not card_channels(card):
+        lines.append(
+            f"gate: {gate.model} takes one channel without a name; it judges {channels[0]}, the "
+            f"first of {join_names(channels)}"
         )
     generator_subjects = generator.get("training", {}).get("subjects", ())
     gate_subjects = card.get("training", {}).get("subjects", ())

@@ -81,7 +81,9 @@ class BidsFormat(Format):
             for row in rows
         ]
         descriptions = {"participant_id": {"Description": "A sample of the dataset"}}
-        descriptions |= {name: _describe_column(name) for name in columns}
+        descriptions |= {
+            name: _describe_column(name, [row.get(name) for row in rows]) for name in columns
+        }
         readme = f"{summary.description(len(rows))}.\nLicence: {summary.licence}.\n{__doc__}"
         return {
             "README": readme.encode(),
@@ -111,7 +113,7 @@ class BidsFormat(Format):
             acquired = name.removesuffix("_label").replace("_", "")
         elif name not in ("image", "label"):
             description = f"_desc-{name.replace('_', '')}"
-        if standard := next((s for s in _SUFFIXES if s.lower() == channel.lower()), None):
+        if standard := _standard_suffix(channel):
             suffix = standard
         else:
             acquired += channel.replace("_", "")
@@ -123,15 +125,28 @@ class BidsFormat(Format):
         return set(self.summary.layout.table.names) <= set(FETA_WITH_CALLOSUM.names)
 
     def _sidecars(self, index: int) -> list[str]:
-        """List the documents beside the image, one for each of its channels."""
-        channels = self.summary.layout.channels.get("image", ("",))
-        return [f"{self._stem(index)}{self._ending('image', c)}.json" for c in channels]
+        """List the documents beside the image and its channels.
+
+        By the principle of inheritance those of the image hold for stacks too, but not where acq-
+        names a channel.
+        """
+        layout = self.summary.layout
+        endings = [self._ending("image", name) for name in layout.channels.get("image", ("",))]
+        for stack in layout.stacks:
+            names = layout.channels.get(stack, ())
+            endings += [self._ending(stack, n) for n in names if _standard_suffix(n) is None]
+        return [f"{self._stem(index)}{ending}.json" for ending in endings]
 
     def _stem(self, index: int) -> str:
         return f"sub-{index:04d}/anat/sub-{index:04d}"
 
 
 FORMAT = BidsFormat
+
+
+def _standard_suffix(channel: str) -> str | None:
+    """Return the suffix of BIDS that a channel is called after, if there is one."""
+    return next((suffix for suffix in _SUFFIXES if suffix.lower() == channel.lower()), None)
 
 
 def _label_rows(layout: Layout) -> list[list[str]]:
@@ -141,10 +156,11 @@ def _label_rows(layout: Layout) -> list[list[str]]:
     return table + [[str(i), n, "#{:02x}{:02x}{:02x}".format(*c)] for i, (n, c) in enumerate(pairs)]
 
 
-def _describe_column(name: str) -> dict[str, str]:
+def _describe_column(name: str, values: Sequence[JsonValue]) -> dict[str, str]:
     description = {"Description": name.replace("_", " ")}
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
-    return description | ({"Units": unit} if unit else {})
+    is_text = any(isinstance(value, str) for value in values)  # a list, which can have no unit
+    return description | ({"Units": unit} if unit and not is_text else {})
 
 
 def _cell_text(value: JsonValue) -> str:

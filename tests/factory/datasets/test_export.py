@@ -15,9 +15,12 @@ from support.export_checks import TURNED, serial, write
 
 from factory.datasets.export import export_dataset
 from factory.storage.dataset.dataset import Dataset
-from factory.storage.dataset.layout import quantise
+from factory.storage.dataset.layout import Layout, quantise
+from factory.storage.export.formats.bids import BidsFormat
+from factory.storage.export.metadata import DatasetSummary
 from factory.storage.subjects.bids import list_bids_subjects
 from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.types import FETA
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,25 @@ def test_bids_tables_hold_the_columns_of_the_cases(dataset, tmp_path) -> None:
     sidecar = json.loads((tmp_path / "b/sub-0002/anat/sub-0002_T1w.json").read_text())
     assert sidecar["Case"] == {"id": "case-2"}
     assert (tmp_path / "b/sub-0002/anat/sub-0002_T1w.nii.gz").is_file()
+
+
+def test_bids_names_a_channel_by_its_suffix_or_else_by_acq() -> None:
+    names = ("t1w", "arterial_phase")
+    ranges = dict.fromkeys(("image", "original", "stack_0"), (0.0, 1.0))
+    of = Layout(1, (4, 4, 4), FETA, ranges, 1, {"stack_0": (2, 4, 4)}, dict.fromkeys(ranges, names))
+    files = BidsFormat(DatasetSummary("Set", of, {})).files(0)  # type: ignore[typeddict-item]
+    assert [file.removeprefix("sub-0000/anat/sub-0000_") for file in files] == [
+        "T1w.nii.gz",
+        "acq-arterialphase_T2w.nii.gz",
+        "dseg.nii.gz",
+        "desc-original_T1w.nii.gz",
+        "acq-arterialphase_desc-original_T2w.nii.gz",
+        "acq-stack0_T1w.nii.gz",
+        "acq-stack0arterialphase_T2w.nii.gz",
+        "T1w.json",
+        "acq-arterialphase_T2w.json",
+        "acq-stack0arterialphase_T2w.json",
+    ]
 
 
 def test_ome_zarr_groups_are_valid_and_hold_the_sample(dataset, tmp_path) -> None:

@@ -55,5 +55,16 @@ def plan_for_machine(recipe: Recipe, models: ModelSet, options: RunOptions) -> P
     """Plan a recipe for this machine, or for a cluster, whose free memory only Ray knows."""
     machine = UNLIMITED if options.address else Machine.here(recipe.spec.output.path)
     actors = 1 if options.serial else options.actors
-    cards = (models.fusion_card, models.gate_card)
-    return make_plan(recipe, models.card, models.bytes, machine, actors, *cards)
+    cards = models.painting_cards
+    common = cards.get("") or next(iter(cards.values()))
+    groups = {name: (one.painter, one.fusion) for name, one in cards.items() if name}
+    return make_plan(
+        recipe,
+        common.painter,
+        models.bytes,
+        machine,
+        actors,
+        fusion=common.fusion,
+        gate=models.gate_card,
+        groups=groups,
+    )

@@ -119,36 +119,43 @@ def explain_recipe(recipe: Recipe) -> tuple[str, ...]:
             *(_group_sentences(recipe, spec, name, groups) for name in _group_names(groups))
         ),
         *_variant_sentences(recipe, groups),
-        _appearance_sentence(spec),
+        *_appearance_sentences(spec),
         *_gate_sentence(recipe),
         *_measure_sentences(spec),
         *explain_scan(spec.get("acquisition")),
     )
 
 
-def _appearance_sentence(spec: JsonObject) -> str:
-    if "appearance" not in spec:
-        return f"The image is the model's own; every draw follows from seed {spec['seed']}."
-    look = spec["appearance"]
+def _appearance_sentences(spec: JsonObject) -> Iterable[str]:
+    groups = spec.get("groups") or {}
+    for name, group in groups.items():
+        if "appearance" in group:
+            yield f"Group {name}: {_look_text(spec, group['appearance'])}."
+    if "appearance" in spec:
+        look = _look_text(spec, spec["appearance"])
+        yield f"{look[0].upper()}{look[1:]}; every draw follows from seed {spec['seed']}."
+    elif groups:
+        yield f"Every draw follows from seed {spec['seed']}."
+    else:
+        yield f"The image is the model's own; every draw follows from seed {spec['seed']}."
+
+
+def _look_text(spec: JsonObject, look: JsonValue) -> str:
+    """Return how the images of an appearance are made, in words without a capital or a stop."""
     if isinstance(look, str):
-        return (
-            "The image is each subject's own, moved by the edits; every draw follows from seed "
-            f"{spec['seed']}."
-        )
+        return "the image is each subject's own, moved by the edits"
     if "contrast" in look:
-        return (
-            f"{_contrast_sentence(look['contrast'])}; every draw follows from seed {spec['seed']}."
-        )
+        return _contrast_text(look["contrast"])
     how = f"its orientations fused by {value_in_words(look['fuse'])}"
     origins = [SOURCES[name].painted_from for name in spec["subjects"]]
     if origin := next(filter(None, origins), None):
         how = f"from {origin}"
     if look.get("mixed_precision"):
         how += ", in bfloat16"
-    return f"Painted by {look['model']}, {how}; every draw follows from seed {spec['seed']}."
+    return f"painted by {look['model']}, {how}"
 
 
-def _contrast_sentence(section: JsonObject) -> str:
+def _contrast_text(section: JsonObject) -> str:
     """Return how a contrast paints, in words."""
     channels = section.get("channels") or {"": section}
     texts = []
@@ -158,7 +165,7 @@ def _contrast_sentence(section: JsonObject) -> str:
         preset = channel.get("preset") or ("" if fitted else "random")
         text = " and ".join(filter(None, (text, f"the preset {preset}" if preset else "")))
         texts.append(f"{name} {text}".strip())
-    return f"Painted without a network, each label at a brightness of its own: {', '.join(texts)}"
+    return f"painted without a network, each label at a brightness of its own: {', '.join(texts)}"
 
 
 def _gate_sentence(recipe: Recipe) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,7 +10,6 @@ from factory.case import Case
 from factory.errors import PlanError
 from factory.families.base import Card
 from factory.families.contrast.presets import HOUNSFIELD_RANGE
-from factory.families.registry import family_of
 from factory.imaging.intensities import RANGE
 from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
@@ -18,22 +17,20 @@ from factory.planning.channels import image_channels, with_channels
 from factory.planning.compatibility import (
     check_gate,
     check_histogram,
-    check_model_labels,
     check_orientations,
-    check_precision,
     check_shape,
-    gate_warnings,
     has_styles,
     subject_warnings,
-    training_range_warnings,
 )
 from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
 from factory.planning.grid import grid_shape, label_table
 from factory.planning.machine import Machine
+from factory.planning.paintings import Painting, list_paintings
 from factory.planning.stack_shapes import megavoxels, scanned_images, stack_shapes
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import describe_channels
 
 THREADS = 1
 """Threads of a renderer. One is fastest if there are as many renderers as cores."""
@@ -225,48 +222,45 @@ def make_plan(
     actors: int | None = None,
     fusion: Card | None = None,
     gate: Card | None = None,
+    groups: Mapping[str, tuple[Card, Card | None]] | None = None,
 ) -> Plan:
     """Plan what a recipe makes with a model on a machine.
 
     Args:
         recipe: The recipe.
-        card: The card of the model.
+        card: The card of the model; of a recipe without an appearance that of its first group.
         weights_bytes: The size of all weight files.
         machine: The machine, which limits memory and cores.
         actors: The number of renderers; by default as many as cores and memory allow.
         fusion: The card of a trained fusion network.
         gate: The card of the gate's segmenter.
+        groups: The cards of painter and fusion of each group with an appearance of its own.
 
     Raises:
         PlanError: The memory is too small, a subject does not fit output.shape, or a model does not
             know a label.
         SubjectError: Subjects cannot be read.
     """
-    check_model_labels(recipe, card)
-    check_precision(recipe, card)
-    family = family_of(card)
-    if fusion is not None:
-        family.check_fusion(str(recipe.spec.fusion), fusion, card)
-    layout = layout_of(recipe, image_channels(recipe, card))
+    paintings = list_paintings(recipe, (card, fusion), groups or {})
+    layout = _common_layout(paintings)
     check_shape(recipe, layout.shape)
     check_histogram(recipe, layout)
-    check_orientations(recipe, card, layout.shape)
     if gate is not None:
         check_gate(recipe, gate, layout)
-    cards = [network for network in (card, fusion, gate) if network is not None]
-    costs = [family_of(network).cost(network, layout.shape) for network in cards]
-    per_actor = memory_per_actor(layout, card, weights_bytes) + sum(cost.bytes for cost in costs)
+    costs = [painting.cost(gate, layout.shape) for painting in paintings]
+    per_actor = memory_per_actor(layout, card, weights_bytes) + max(cost.bytes for cost in costs)
     actors = _count_actors(actors, per_actor, layout, machine)
-    network_seconds = sum(cost.seconds for cost in costs)
+    network_seconds = max(cost.seconds for cost in costs)
     retry_seconds = 0.0
-    if gate is not None and has_styles(recipe, card):
+    if gate is not None and any(has_styles(p.recipe, p.card) for p in paintings):
         retry_seconds = (recipe.spec.gate_section.tries - 1) * network_seconds
     scanned_megavoxels = megavoxels(layout, scanned_images(recipe, layout))
     seconds = network_seconds + SCAN_SECONDS_PER_MEGAVOXEL * scanned_megavoxels
     seconds += edit_seconds(recipe)
-    lines = subject_warnings(recipe) + training_range_warnings(recipe, card)
-    lines += family.fusion_warnings(fusion, card) if fusion else ()
-    lines += gate_warnings(recipe, gate, card) if gate else ()
+    lines = subject_warnings(recipe)
+    for painting in paintings:
+        lines += painting.warnings(gate)
+    lines = tuple(dict.fromkeys(lines))
     plan = Plan(
         recipe, layout, THREADS, actors, per_actor, seconds, lines, retry_seconds=retry_seconds
     )
@@ -278,6 +272,25 @@ def make_plan(
         disk = f"disk: about {_gb(plan.stored_bytes)} are needed in all, {_gb(free)} are free"
         return replace(plan, warnings=(*plan.warnings, disk))
     return plan
+
+
+def _common_layout(paintings: Sequence[Painting]) -> Layout:
+    """Return the layout of the dataset, the same for all appearances.
+
+    Raises:
+        PlanError: Two appearances paint different channels.
+    """
+    first = image_channels(paintings[0].recipe, paintings[0].card)
+    layout = layout_of(paintings[0].recipe, first)
+    for painting in paintings:
+        check_orientations(painting.recipe, painting.card, layout.shape)
+        channels = image_channels(painting.recipe, painting.card)
+        if channels != first:
+            raise PlanError(
+                f"groups: one paints {describe_channels(channels)}, another "
+                f"{describe_channels(first)}; allowed: the same channels in all groups"
+            )
+    return layout
 
 
 def _count_actors(requested: int | None, per_actor: int, layout: Layout, machine: Machine) -> int:

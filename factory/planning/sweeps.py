@@ -50,8 +50,9 @@ def case_template(spec: JsonObject, source: str, group: str) -> CaseTemplate:
         group: The name of the group, "" in a recipe without groups.
     """
     section = spec["subjects"].get(source)
-    group_edits = spec["groups"][group]["anatomy"] if group else ()
-    look = spec.get("appearance", {})
+    section_of_group: JsonObject = spec["groups"][group] if group else {}
+    group_edits = section_of_group.get("anatomy", ())
+    look = section_of_group.get("appearance") or spec.get("appearance", {})
     if isinstance(look, str):
         look = {"family": look}
     elif "contrast" in look:
@@ -61,7 +62,7 @@ def case_template(spec: JsonObject, source: str, group: str) -> CaseTemplate:
         subject=SOURCES[source].parameters(section) if section else {},
         anatomy=(*spec["anatomy"], *group_edits),
         appearance=look | output,
-        acquisition=spec.get("acquisition", {}),
+        acquisition=section_of_group.get("acquisition") or spec.get("acquisition", {}),
     )
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from factory.families.registry import untrained_family
 from factory.lookup import find_model
+from factory.rendering.painting import PaintingCards, PaintingFiles
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.errors import DatasetError
-from factory.storage.json_value import JsonObject
+from factory.storage.json_value import JsonObject, JsonValue
 from factory.subjects.registry import SOURCES
 
 if TYPE_CHECKING:
@@ -49,11 +50,10 @@ def list_roles(recipe: JsonObject) -> Iterator[Role]:
         recipe: The recipe in plain JSON, as in `Recipe.data` or in a dataset's record.
     """
     look = recipe.get("appearance") or {}
-    if "model" in look and isinstance(look, Mapping):
-        yield Role(MAIN, "appearance.model", "paints the images", look["model"])
-    fuse = look.get("fuse") if isinstance(look, Mapping) else None
-    if isinstance(fuse, Mapping) and fuse.get("cnn"):
-        yield Role(FUSION, "appearance.fuse.cnn", "fuses the three directions", fuse["cnn"])
+    yield from _painting_roles(look, "", "", "the images")
+    for name, group_look in group_appearances(recipe).items():
+        place = f"groups.{name}."
+        yield from _painting_roles(group_look, group_prefix(name), place, f"the images of {name}")
     for name, source in SOURCES.items():
         parent = recipe if source.key else recipe.get("subjects") or {}
         section = parent.get(source.key or name) or {}
@@ -67,17 +67,45 @@ def list_roles(recipe: JsonObject) -> Iterator[Role]:
         yield Role(GATE, "gate.model", "judges the images", gate["model"])
 
 
+def _painting_roles(look: JsonValue, prefix: str, place: str, what: str) -> Iterator[Role]:
+    """Yield the models of one appearance in plain JSON; place: where it stands in the recipe."""
+    if not isinstance(look, Mapping):
+        return
+    if "model" in look:
+        yield Role(prefix + MAIN, f"{place}appearance.model", f"paints {what}", look["model"])
+    fuse = look.get("fuse")
+    if isinstance(fuse, Mapping) and fuse.get("cnn"):
+        key = f"{place}appearance.fuse.cnn"
+        yield Role(prefix + FUSION, key, "fuses the three directions", fuse["cnn"])
+
+
+def group_appearances(recipe: JsonObject) -> dict[str, JsonValue]:
+    """Return the appearances of the groups that have one of their own, in plain JSON."""
+    groups = recipe.get("groups") or {}
+    return {name: g["appearance"] for name, g in sorted(groups.items()) if g.get("appearance")}
+
+
+def group_prefix(group: str) -> str:
+    """Return the prefix of a group's own models; "" for those of the recipe itself."""
+    return f"groups/{group}/" if group else ""
+
+
 @dataclass(frozen=True)
 class ModelSet:
     """The models of a recipe.
 
     Attributes:
         folders: Their folders, by the prefix of their role.
-        untrained: The name of the family that paints without weights, if the recipe names one.
+        untrained: The names of families that paint without weights, by the group whose appearance
+            names one; "" is the recipe itself.
+        groups: The groups with an appearance of their own.
+        has_common: Whether the recipe has an appearance (or latents) for all other groups.
     """
 
     folders: dict[str, Path]
-    untrained: str | None = None
+    untrained: Mapping[str, str]
+    groups: tuple[str, ...] = ()
+    has_common: bool = True
 
     @staticmethod
     def of(recipe: Recipe) -> "ModelSet":
@@ -88,20 +116,37 @@ class ModelSet:
         """
         roles = list_roles(recipe.data)
         folders = {role.prefix: find_model(role.name, role.key) for role in roles}
-        family = untrained_family(recipe.data.get("appearance"))
-        return ModelSet(folders, family.name if family else None)
+        own_looks = group_appearances(recipe.data)
+        looks = {"": recipe.data.get("appearance"), **own_looks}
+        families = {group: untrained_family(look) for group, look in looks.items()}
+        untrained = {group: family.name for group, family in families.items() if family}
+        has_common = recipe.spec.appearance is not None or recipe.spec.latents is not None
+        return ModelSet(folders, untrained, tuple(own_looks), has_common)
 
     @property
     def card(self) -> JsonObject:
         """The card of the model that makes the images, or of the family without weights."""
-        if family := untrained_family(self.untrained):
-            return dict(family.untrained_card or {})
-        return _read_card(self.folders[MAIN])
+        return self.painting_cards[self._first].painter
 
     @property
-    def fusion_card(self) -> JsonObject | None:
-        """The card of the model that fuses the orientations, if there is one."""
-        return _read_card(self.folders[FUSION]) if FUSION in self.folders else None
+    def _first(self) -> str:
+        """The group whose models stand for all where the recipe itself has no appearance."""
+        return "" if self.has_common else self.groups[0]
+
+    @property
+    def painting_cards(self) -> dict[str, PaintingCards]:
+        """The cards by group: "" for the recipe itself, then groups with their own appearance."""
+        names = (*([""] if self.has_common else []), *self.groups)
+        return {name: self._painting_cards(name) for name in names}
+
+    def _painting_cards(self, group: str) -> PaintingCards:
+        prefix = group_prefix(group)
+        fusion = self.folders.get(prefix + FUSION)
+        family = untrained_family(self.untrained.get(group))
+        card = (
+            dict(family.untrained_card or {}) if family else _read_card(self.folders[prefix + MAIN])
+        )
+        return PaintingCards(card, _read_card(fusion) if fusion else None)
 
     @property
     def gate_card(self) -> JsonObject | None:
@@ -141,27 +186,33 @@ class ModelSet:
         Args:
             device: "cpu" or "cuda".
         """
-        fusion, gate = self.folders.get(FUSION), self.folders.get(GATE)
+        gate = self.folders.get(GATE)
         return functools.partial(
             load_renderer,
-            self.untrained or self.folders[MAIN].resolve(),
+            self._painting_files(self._first),
             device,
-            fusion=fusion.resolve() if fusion else None,
             gate=gate.resolve() if gate else None,
+            groups={group: self._painting_files(group) for group in self.groups},
         )
+
+    def _painting_files(self, group: str) -> PaintingFiles:
+        prefix = group_prefix(group)
+        fusion = self.folders.get(prefix + FUSION)
+        model = self.untrained.get(group) or self.folders[prefix + MAIN].resolve()
+        return PaintingFiles(model, fusion.resolve() if fusion else None)
 
 
 def load_renderer(
-    model: Path | str,
+    painting: PaintingFiles,
     device: str,
     threads: int,
-    fusion: Path | None = None,
     gate: Path | None = None,
+    groups: Mapping[str, PaintingFiles] | None = None,
 ) -> "Renderer":
     """Load a renderer; see `factory.rendering.renderer.Renderer`. Torch is imported here."""
     from factory.rendering.renderer import Renderer
 
-    return Renderer(model, threads, device, fusion, gate)
+    return Renderer(painting.model, threads, device, painting.fusion, gate, groups)
 
 
 def _read_card(folder: Path) -> JsonObject:

@@ -1,6 +1,6 @@
 """Render one case into one sample. This module knows neither Ray nor Zarr."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,14 @@ from factory.anatomy.measure_names import Choice, default_choice
 from factory.anatomy.measures import measure
 from factory.case import Case
 from factory.errors import RenderError
-from factory.families.base import StyleEnds
+from factory.families.base import Family, Painter, StyleEnds
 from factory.families.registry import family_of
 from factory.imaging.intensities import intensity_unit, intensity_zero, normalise
 from factory.imaging.label_ranges import outside_training
 from factory.rendering.gate import Gate
 from factory.rendering.lookahead import Lookahead
 from factory.rendering.painters import load_painter
+from factory.rendering.painting import PaintingFiles
 from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import EditedSubject, SubjectEditor
 from factory.schema.label_table import base_table, map_by_name, map_to_base_labels
@@ -75,6 +76,7 @@ class Renderer:
         device: str = "cpu",
         fusion: Path | None = None,
         gate: Path | None = None,
+        groups: Mapping[str, PaintingFiles] | None = None,
     ) -> None:
         """Load the networks.
 
@@ -86,14 +88,15 @@ class Renderer:
             device: "cpu" or "cuda".
             fusion: The folder of a trained fusion, if the cases name one.
             gate: The folder of a segmenter, if the cases name one.
+            groups: What paints the groups that have an appearance of their own.
 
         Raises:
             WeightsError: If the weights of a model cannot be used.
             FactoryError: If the models do not go together.
         """
         torch.set_num_threads(threads)
-        self.painter = load_painter(model, torch.device(device), fusion)
-        self.family = family_of(self.painter.card)
+        files = {"": PaintingFiles(model, fusion), **(groups or {})}
+        self.painters = _load_painters(files, torch.device(device))
         self.gate = Gate(gate, torch.device(device)) if gate else None
         self.editor = SubjectEditor()
         # torch has a thread count for each thread of Python
@@ -127,17 +130,23 @@ class Renderer:
     def paint(self, prepared: Prepared) -> Painted:
         """Paint a prepared case; with a gate, until an image passes or the tries are used up."""
         case = prepared.case
+        painter, family = self._painter_of(case)
         table, label = base_table(prepared.subject.table, case.table), prepared.painter_label
-        if self.family.untrained_card is None:
-            model_labels = self.painter.card.get("label_table", {}).get("names", FETA.names)
+        if family.untrained_card is None:
+            model_labels = painter.card.get("label_table", {}).get("names", FETA.names)
             label = map_by_name(label, table, tuple(model_labels))
         subject = prepared.subject
-        if self.family.carries_edits:
+        if family.carries_edits:
             subject = replace(subject, image=prepared.edited.image)
         inputs = label, subject, prepared.style_ends
         if case.gate and self.gate:
-            return Painted(prepared, *self.gate.paint_until_accepted(self.painter, case, *inputs))
-        return Painted(prepared, *self.painter.paint(case, *inputs), {})
+            return Painted(prepared, *self.gate.paint_until_accepted(painter, case, *inputs))
+        return Painted(prepared, *painter.paint(case, *inputs), {})
+
+    def _painter_of(self, case: Case) -> tuple[Painter, Family]:
+        """Return what paints a case: its group's own painter, or the common one."""
+        painter = self.painters.get(case.group, self.painters[""])
+        return painter, family_of(painter.card)
 
     def finish(self, painted: Painted) -> Sample:
         """Shade lesions, measure the label map, and scan the image."""
@@ -145,7 +154,7 @@ class Renderer:
         case, subject, edited = prepared.case, prepared.subject, prepared.edited
         grid, table, label = subject.grid, subject.table, edited.label
         image = painted.image
-        if not self.family.carries_edits:
+        if not self._painter_of(case)[1].carries_edits:
             image = edit_image(image, case, label, subject)
         measures = self._measure(painted)
         extra = {}
@@ -164,20 +173,32 @@ class Renderer:
         """Return the measures of the label map, the edits' records and the gate's verdict."""
         prepared = painted.prepared
         subject, edited = prepared.subject, prepared.edited
+        painter, family = self._painter_of(prepared.case)
         spacing, table = subject.grid.spacing, subject.table
         choice = measure_choice(prepared.case, table)
         measures = measure(edited.label, spacing, table, choice, subject.grid.affine)
         measures |= edited.records | painted.verdict
-        if self.family.carries_edits and edited.image is not None:
+        if family.carries_edits and edited.image is not None:
             measures |= intensity_columns(edited.image, subject)
-        measures |= self.family.drawn_columns(prepared.case, subject)
+        if len(self.painters) > 1:
+            measures["appearance"] = prepared.case.appearance.model or family.name
+        measures |= family.drawn_columns(prepared.case, subject)
         measures["outside_training"] = outside_training(
-            self.painter.card,
+            painter.card,
             prepared.painter_label,
             spacing,
             base_table(table, prepared.case.table),
         )
         return measures
+
+
+def _load_painters(files: Mapping[str, PaintingFiles], device: torch.device) -> dict[str, Painter]:
+    """Load what paints each group; groups with the same files share a painter."""
+    loaded: dict[PaintingFiles, Painter] = {}
+    for painting in files.values():
+        if painting not in loaded:
+            loaded[painting] = load_painter(painting.model, device, painting.fusion)
+    return {group: loaded[painting] for group, painting in files.items()}
 
 
 def measure_choice(case: Case, table: LabelTable) -> Choice:

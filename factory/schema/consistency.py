@@ -10,6 +10,7 @@ from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
 from factory.config.section import problem
 from factory.config.sweep_keywords import parameter_keyword
+from factory.families.contrast.section import Contrast, ContrastAppearance
 from factory.schema.group import Edits
 from factory.schema.label_table import Labels, added_labels, dataset_table
 from factory.schema.measures import chosen_measures
@@ -28,7 +29,9 @@ MOST_LABELS = 32
 def check_subjects_or_latents(recipe: RecipeSections) -> None:
     """Check that a recipe has either subjects or latents, and only keys that go with them."""
     subjects = any(not source.key for source, _ in recipe.sources)
-    required = {"subjects": subjects, "appearance": recipe.appearance is not None}
+    groups = list((recipe.groups or {}).values())
+    looks = recipe.appearance is not None or (groups and all(g.appearance for g in groups))
+    required = {"subjects": subjects, "appearance": bool(looks)}
     if recipe.latents is None:
         for key, is_present in required.items():
             if not is_present:
@@ -211,7 +214,8 @@ def check_meanings(recipe: RecipeSections) -> None:
 
 def check_original_images(recipe: RecipeSections) -> None:
     """Check that the subjects have images if the recipe stores, paints or measures them."""
-    paints, measures = recipe.appearance == "original", recipe.output.range == "auto"
+    originals = [path for path, look in recipe.appearances.items() if look == "original"]
+    paints, measures = bool(originals), recipe.output.range == "auto"
     if not paints and not measures and not recipe.output.original:
         return
     for source, section in recipe.sources:
@@ -219,7 +223,7 @@ def check_original_images(recipe: RecipeSections) -> None:
             where = f"{'' if source.key else 'subjects.'}{what}"
             if paints:
                 text = "value original; {what} has no image to carry along; allowed: a model"
-                raise problem(text, at=("appearance",), what=where)
+                raise problem(text, at=originals[0], what=where)
             if measures:
                 text = "value auto; {what} has no image to measure; allowed: [low, high]"
                 raise problem(text, at=("output", "range"), what=where)
@@ -246,17 +250,24 @@ def _check_same_channels(recipe: RecipeSections) -> None:
 
 def check_contrast(recipe: RecipeSections) -> None:
     """Check that a contrast names labels of the dataset, and what Hounsfield units exclude."""
-    contrast = recipe.contrast
-    if contrast is None:
-        return
-    at: KeyPath = ("appearance", "contrast")
+    for path, look in recipe.appearances.items():
+        if isinstance(look, ContrastAppearance):
+            _check_contrast(recipe, look.section, (*path, "contrast"))
+
+
+def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> None:
+    """Check one of a recipe's contrasts; at: where it stands."""
     names = _possible_names(recipe, added_labels(recipe))
-    for path, label in contrast.named_labels():
+    for key, label in contrast.named_labels():
         if label not in (*names, *(contrast.classes or ())):
             text = "value {value}; allowed: one of {names}{hint}"
             hint = nearest_name_hint(label, names)
-            raise problem(text, label, at=(*at, *path), names=join_names(names), hint=hint)
-    if contrast.is_hounsfield and recipe.acquisition:
+            raise problem(text, label, at=(*at, *key), names=join_names(names), hint=hint)
+    groups = list((recipe.groups or {}).values())
+    scans = recipe.acquisition or any(group.acquisition for group in groups)
+    if contrast.is_hounsfield and groups and len(recipe.appearances) > 1:
+        raise problem("value ct in one of the groups; allowed: in all of the dataset", at=at)
+    if contrast.is_hounsfield and scans:
         text = (
             "given beside Hounsfield units; allowed: none, since it is that of a magnetic scanner"
         )
@@ -269,6 +280,21 @@ def check_contrast(recipe: RecipeSections) -> None:
     if recipe.output.uncertainty:
         text = "value true; a contrast has no directions that disagree; allowed: false"
         raise problem(text, at=("output", "uncertainty"))
+
+
+def check_group_scans(recipe: RecipeSections) -> None:
+    """Check that no group has stacks of its own, since a dataset has one set of stacks."""
+    for name, group in (recipe.groups or {}).items():
+        if group.acquisition is None:
+            continue
+        at = ("groups", name, "acquisition")
+        if group.acquisition.stacks:
+            text = "stacks of a group; allowed: in the recipe's own acquisition, for all groups"
+            raise problem(text, at=(*at, "stacks"))
+        if recipe.acquisition and recipe.acquisition.stacks:
+            raise problem(
+                "without the stacks of the recipe's own acquisition; allowed: none", at=at
+            )
 
 
 def check_sources(recipe: RecipeSections) -> None:
@@ -339,6 +365,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_meanings,
     check_original_images,
     check_contrast,
+    check_group_scans,
     check_sources,
     check_interpolation,
 )

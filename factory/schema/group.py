@@ -1,11 +1,13 @@
-"""The section of a recipe for a group: its share of the subjects, and its edits."""
+"""The section of a recipe for a group: its share of the subjects, its edits and its look."""
 
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit, EditBase
 from factory.config.section import Section, allowed
+from factory.schema.appearance import AppearanceSection
 
 
 def _parse_percent(value: float | str) -> float:
@@ -29,10 +31,19 @@ GroupName = Annotated[
 
 
 class Group(Section):
-    """A share of the subjects, and the edits that follow the edits of the recipe itself."""
+    """A share of the subjects, and what is different about them.
+
+    Attributes:
+        share: Their share.
+        anatomy: Edits, which follow those of the recipe itself.
+        appearance: How they are painted, instead of the recipe's own appearance.
+        acquisition: How they are scanned, instead of the recipe's own acquisition.
+    """
 
     share: Share
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
+    appearance: AppearanceSection | None = None
+    acquisition: Acquisition | None = None
 
 
 Edits = tuple[EditBase, ...]

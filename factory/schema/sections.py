@@ -1,7 +1,7 @@
 """The sections of a render recipe, before they are checked against one another."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit
@@ -61,6 +61,25 @@ class RecipeSections(Section):
     def fusion(self) -> str | None:
         """The name or folder of the trained fusion network, if there is one."""
         return self.appearance.fusion if isinstance(self.appearance, Appearance) else None
+
+    @property
+    def appearances(self) -> dict[KeyPath, Appearance | ContrastAppearance | str]:
+        """The appearances by their path in the recipe: its own first, then those of groups."""
+        groups = sorted((self.groups or {}).items())
+        paths: dict[KeyPath, Appearance | ContrastAppearance | str | None] = {
+            ("appearance",): self.appearance,
+            **{("groups", name, "appearance"): group.appearance for name, group in groups},
+        }
+        return {path: look for path, look in paths.items() if look is not None}
+
+    def of_group(self, name: str) -> Self:
+        """Return the recipe with a group's own appearance and acquisition, where it has them."""
+        group = (self.groups or {}).get(name)
+        if group is None:
+            return self
+        own_keys = ("appearance", "acquisition")
+        changes = {key: getattr(group, key) for key in own_keys if getattr(group, key) is not None}
+        return self.model_copy(update=changes)
 
     @property
     def contrast(self) -> Contrast | None:

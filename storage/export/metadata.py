@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.documents import DatasetRecord
 from factory.storage.dataset.layout import Layout
-from factory.storage.errors import ExportError
+from factory.storage.errors import ExportError, SubjectError
+from factory.storage.subjects.label_mappings import resolve_mapping
 
 UNSTATED = "not stated"
 """The licence of a dataset whose user states none."""
@@ -55,6 +56,26 @@ class DatasetSummary:
     def recipe_digest(self) -> str:
         """The digest of the dataset's recipe."""
         return self.record["recipe_digest"]
+
+    def source_values(self) -> dict[str, list[int]]:
+        """Return the values that each label had in the subjects' files, where the recipe says it.
+
+        A table of labels that the recipe names is read again, if it is still there.
+        """
+        sections = self.record.get("recipe", {}).get("resolved", {}).get("subjects", {})
+        values: dict[str, list[int]] = {}
+        for section in sections.values():
+            mapping = section.get("mapping") if isinstance(section, dict) else None
+            if mapping is None:
+                continue
+            try:
+                resolved = resolve_mapping(mapping)
+            except SubjectError:
+                continue
+            for value, name in sorted(resolved.items()):
+                if name in self.layout.table.names and value not in values.get(name, []):
+                    values.setdefault(name, []).append(value)
+        return values
 
     def description(self, samples: int) -> str:
         """Return one sentence about an export of so many samples."""

@@ -110,25 +110,32 @@ def _parse_bids_colour(row: dict[str, str | None]) -> Colour | None:
 
 def _parse_nnunet(path: Path, text: str) -> LabelFile:
     try:
-        labels = json.loads(text)["labels"]
-        pairs = list(labels.items())
+        content = json.loads(text)
+        pairs = list(content["labels"].items())
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SubjectError(f'{path}: needs {{"labels": {{name: value}}}}, as nnU-Net has') from None
     table = LabelFile({})
-    for key, content in pairs:
+    for key, value in pairs:
         where = f"{path}: labels: {key}"
-        if str(key).isdecimal() and isinstance(
-            content, str
-        ):  # nnU-Net's first version: value: name
-            _add(table, _parse_value(key, where), content, where)
-        elif isinstance(content, list):  # a region of several values
+        if str(key).isdecimal() and isinstance(value, str):  # nnU-Net's first version: value: name
+            _add(table, _parse_value(key, where), value, where)
+        elif isinstance(value, list):  # a region of several values
             raise SubjectError(
-                f"{where}: value {content}; allowed: one value for each name (give regions as "
+                f"{where}: value {value}; allowed: one value for each name (give regions as "
                 "regions: in the recipe)"
             )
         else:
-            _add(table, _parse_value(str(content), where), str(key), where)
+            _add(table, _parse_value(str(value), where), str(key), where)
+    _add_own_colours(table, content.get("label_colours"))
     return table
+
+
+def _add_own_colours(table: LabelFile, colours: object) -> None:
+    """Add the colours (r, g, b) by name that our own exports record, where they are valid."""
+    for value, name in table.names.items():
+        colour = colours.get(name) if isinstance(colours, dict) else None
+        if isinstance(colour, list) and len(colour) == 3 and all(c in range(256) for c in colour):
+            table.colours[value] = (int(colour[0]), int(colour[1]), int(colour[2]))
 
 
 def _parse_lines(path: Path, text: str) -> LabelFile:

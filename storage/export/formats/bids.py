@@ -15,7 +15,7 @@ Several samples may share one subject, so training and test sets must be split b
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ class BidsFormat(Format):
         readme = f"{summary.description(len(rows))}.\nLicence: {summary.licence}.\n{__doc__}"
         return {
             "README": readme.encode(),
-            "dseg.tsv": _tsv_bytes(_label_rows(summary.layout)),
+            "dseg.tsv": _tsv_bytes(_label_rows(summary.layout, summary.source_values())),
             "participants.json": _json_bytes(descriptions),
             "participants.tsv": _tsv_bytes(table),
             "dataset_description.json": _json_bytes(description),
@@ -149,11 +149,20 @@ def _standard_suffix(channel: str) -> str | None:
     return next((suffix for suffix in _SUFFIXES if suffix.lower() == channel.lower()), None)
 
 
-def _label_rows(layout: Layout) -> list[list[str]]:
-    """Return the rows of dseg.tsv: index, name and colour of each label."""
-    table = [["index", "name", "color"]]
-    pairs = zip(layout.table.names, layout.table.colours, strict=True)
-    return table + [[str(i), n, "#{:02x}{:02x}{:02x}".format(*c)] for i, (n, c) in enumerate(pairs)]
+def _label_rows(layout: Layout, sources: Mapping[str, Sequence[int]]) -> list[list[str]]:
+    """Return the rows of dseg.tsv: index, name and colour of each label.
+
+    Args:
+        layout: The layout of the dataset.
+        sources: The values of each label in the subjects' files, a column where they are known.
+    """
+    table = layout.table
+    rows = [["index", "name", "color", *(["source_value"] if sources else [])]]
+    for value, (name, colour) in enumerate(zip(table.names, table.colours, strict=True)):
+        before = ", ".join(map(str, sources.get(name, ()))) or "n/a"
+        hexadecimal = "#{:02x}{:02x}{:02x}".format(*colour)
+        rows.append([str(value), name, hexadecimal, *([before] if sources else [])])
+    return rows
 
 
 def _describe_column(name: str, values: Sequence[JsonValue]) -> dict[str, str]:

@@ -6,7 +6,8 @@
       imagesTr/sample_0000_0001.nii.gz    its second channel, which dataset.json names
       labelsTr/sample_0000.nii.gz
 
-The labels are those of the dataset, whose values are 0, 1, 2, ... as nnU-Net requires. Further
+The labels are those of the dataset, whose values are 0, 1, 2, ... as nnU-Net requires. Which
+values they had in the subjects' files, their colours, sides and regions are recorded too. Further
 images (original, uncertainty) are omitted, since they would reveal the labels to a training; stacks
 are omitted, since they have other grids.
 """
@@ -25,6 +26,7 @@ from factory.storage.export.nifti_file import save_image, save_label
 from factory.storage.export.target import MARKER
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.channels import list_channels
+from factory.storage.subjects.label_names import left_right_pairs
 
 FIRST = 501
 """The first number of our datasets; published datasets have lower ones."""
@@ -71,8 +73,23 @@ class NnUnet(Format):
             "description": self.summary.description(len(rows)),
             "licence": self.summary.licence,
             "recipe_digest": self.summary.recipe_digest,
+            **self._label_notes(),
         }
         return {"dataset.json": json.dumps(document, indent=2).encode()}
+
+    def _label_notes(self) -> JsonObject:
+        """Return what nnU-Net does not need of the labels, but other readers may."""
+        table = self.summary.layout.table
+        pairs = left_right_pairs(table.names)
+        sources = self.summary.source_values()
+        return {
+            "label_colours": {
+                name: list(colour) for name, colour in zip(table.names, table.colours, strict=True)
+            },
+            **({"left_right_pairs": [list(pair) for pair in pairs]} if pairs else {}),
+            **({"label_regions": {n: list(r) for n, r in table.regions}} if table.regions else {}),
+            **({"source_values": sources} if sources else {}),
+        }
 
     @property
     def _channel_names(self) -> tuple[str, ...]:

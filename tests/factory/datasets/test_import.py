@@ -1,5 +1,6 @@
 """Folders of real images become datasets: as slices, as volumes, with Hounsfield units, oblique."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -167,3 +168,29 @@ def test_a_folder_that_is_not_understood_is_one_line(
     with pytest.raises((FactoryError, SubjectError), match=message) as error:
         make_import_recipe(str(folder), "o.zarr", ImportOptions(**files))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("to", ["bids", "nnunet"])
+def test_an_export_is_imported_again_as_it_was(folder: Path, to: str) -> None:
+    table = MAPPING.replace("liver", "left_kidney").replace("5\tspine", "500\tright_kidney")
+    (folder / "dseg.tsv").write_text(table)
+    label, image = phantom_ct(np.random.default_rng(5))
+    values = np.where(label == 5, np.uint16(500), label)
+    write_pair(folder, "p1", values, image, np.diag([2.0, 2, 2, 1]))
+    first = import_folder(folder, labels=LABELS, images=IMAGES)
+    place = factory.export(str(folder / "real.zarr"), to, str(folder / "out")).folder
+    again = str(folder / "again.zarr")
+    factory.import_dataset(place, again, options=SERIAL)
+    second = factory.open(again)
+    assert second.table == first.table
+    np.testing.assert_array_equal(second[0].arrays["label"], first[0].arrays["label"])
+    np.testing.assert_allclose(second[0].affine, first[0].affine, atol=1e-5)
+    before, after = first[0].arrays["image"], second[0].arrays["image"]
+    np.testing.assert_allclose(after, before, atol=2e-3)
+    if to == "bids":
+        lines = (Path(place) / "dseg.tsv").read_text().splitlines()
+        assert lines[3] == "2\tright_kidney\t#ffffee\t500"
+    else:
+        notes = json.loads((Path(place) / "dataset.json").read_text())
+        assert notes["source_values"]["right_kidney"] == [500]
+        assert notes["left_right_pairs"] == [["left_kidney", "right_kidney"]]

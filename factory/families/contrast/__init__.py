@@ -38,9 +38,9 @@ class ContrastFamily(Family):
     def image_channels(
         self, card: Card, appearance: JsonObject, subject_channels: tuple[str, ...]
     ) -> tuple[str, ...]:
-        """Return the names of the channels that the contrast names."""
+        """Return the names of the channels that the contrast names, in alphabetical order."""
         section = appearance.get("contrast") or {}
-        return tuple(section.get("channels") or ())
+        return tuple(sorted(section.get("channels") or ()))
 
     def has_styles(self, card: Card) -> bool:
         """Return True: another style seed draws another contrast."""

@@ -37,7 +37,7 @@ class ChannelContrast:
 def draw_channels(
     section: JsonObject, names: tuple[str, ...], style_seed: int
 ) -> list[ChannelContrast]:
-    """Draw the contrast of each channel.
+    """Draw the contrast of each channel, in alphabetical order, which JSON keeps.
 
     Args:
         section: The filled section `appearance.contrast` in plain JSON.
@@ -51,7 +51,7 @@ def draw_channels(
             name if label in members else first for label, first in zip(names, classes, strict=True)
         )
     contrasts = []
-    for name, channel in channels.items():
+    for name, channel in sorted(channels.items()):
         generator = random_generator(style_seed, "contrast", name)
         contrast = _draw(channel, names, classes, generator)
         contrasts.append(ChannelContrast(name, contrast, bool(channel.get("fitted")), generator))

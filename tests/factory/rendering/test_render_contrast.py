@@ -70,7 +70,7 @@ def test_another_variant_of_the_anatomy_keeps_the_look(tmp_path):
 
 
 def test_channels_show_one_anatomy_at_contrasts_of_their_own(tmp_path):
-    channels = "{t1w: {preset: t1w}, t2w: {preset: t2w}}"
+    channels = "{t2w: {preset: t2w}, t1w: {preset: t1w}}"
     group = _render(tmp_path, f"appearance: {{contrast: {{channels: {channels}}}}}")
     image, label = group["image"][0], group["label"][0]
     assert group["image"].attrs["channels"] == ["t1w", "t2w"]
@@ -80,6 +80,9 @@ def test_channels_show_one_anatomy_at_contrasts_of_their_own(tmp_path):
     assert {"contrast_means_t1w", "contrast_sds_t2w"} <= set(
         factory.open(str(tmp_path / "made.zarr")).cases
     )
+    # the keys of the stored case are sorted
+    again = factory.replay(str(tmp_path / "made.zarr"), 0, str(tmp_path / "again.zarr"))
+    assert again.to_json()["equal"]
 
 
 def test_hounsfield_units_are_stored_as_such(tmp_path):

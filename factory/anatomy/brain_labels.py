@@ -94,3 +94,10 @@ def brain_names(names: Sequence[str]) -> list[str]:
 def names_within_skull(names: Sequence[str]) -> list[str]:
     """List the labels that lie within the skull; in a table without a skull, all of them."""
     return [name for name in names[1:] if name not in OUTSIDE_SKULL]
+
+
+def counterpart(tissue: str, names: Sequence[str]) -> str:
+    """Return the label that a table has for a tissue of FeTA; the tissue if it has it, or none."""
+    if tissue not in names and tissue == "white_matter":
+        return next(iter(white_matter_names(names)), tissue)
+    return tissue

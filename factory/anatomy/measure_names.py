@@ -36,6 +36,7 @@ Datasets of built-in tables always have their columns, empty where the labels ar
 
 ORGAN_MEASURES: Mapping[str, Needs] = {
     "heart_checks": (("lv_pool", "myocardium", "rv"),),
+    "evans_index": (("left_lateral_ventricle", "right_lateral_ventricle"),),
 }
 """Other measures of a whole label map, with the labels that they need."""
 

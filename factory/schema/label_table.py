@@ -11,6 +11,7 @@ each of them has another one that it is painted as.
 
 import numpy as np
 
+from factory.anatomy.brain_labels import counterpart
 from factory.case import AddedLabel, CaseTable
 from factory.schema.sections import RecipeSections
 from factory.storage.errors import SubjectError
@@ -37,7 +38,9 @@ def added_labels(recipe: RecipeSections) -> Labels:
                 looks.setdefault(*added)
     regions = recipe.regions or {}
     return tuple(
-        AddedLabel(name, next(iter(regions.get(tissue, ())), tissue))
+        AddedLabel(
+            name, counterpart(next(iter(regions.get(tissue, ())), tissue), recipe.table.names)
+        )
         for name, tissue in looks.items()
     )
 

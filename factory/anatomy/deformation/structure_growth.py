@@ -13,7 +13,7 @@ import cc3d
 import numpy as np
 
 from factory.anatomy.deformation.course import Course
-from factory.anatomy.deformation.flow import Flow
+from factory.anatomy.deformation.flow import FLOW_MM, Flow
 from factory.anatomy.deformation.invariants import check_invariants
 from factory.anatomy.deformation.root_finding import solve
 from factory.errors import AnatomyError
@@ -31,6 +31,8 @@ STILL_RIM = 2
 """Voxels at the sides of the box that never change."""
 YIELD_MIN_SHARE = 0.3
 """The share of its volume that what yields keeps at every place."""
+MOST_NODES = 250_000
+"""Of the lattice of the flow, which is coarser in larger boxes."""
 MOST_MOVING = 64
 """How many labels can move together."""
 FEWEST_VOXELS = 100
@@ -45,11 +47,13 @@ class Surroundings:
         fixed: Labels that do not move.
         yields: Labels that make room; of none, all do so alike.
         loss_max: The share of its volume that any other neighbour may lose.
+        together: Whether loss_max is that of all other neighbours together instead.
     """
 
     fixed: tuple[int, ...]
     yields: tuple[int, ...]
     loss_max: float
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,10 @@ class Displaced:
     def losses(self) -> dict[int, float]:
         """Return the share of its volume that each solid neighbour has lost."""
         return _losses(self.course, self.label[self.box], self.solid, self.voxels_before)
+
+    def loss_of_all(self) -> float:
+        """Return the share that all solid neighbours have lost; no gain offsets a loss."""
+        return _loss_of_all(self.losses(), self.voxels_before)
 
     def check(self, table: LabelTable, name: str) -> None:
         """Raise AnatomyError if the map folds or the topology of a label changed."""
@@ -163,7 +171,10 @@ def displace_structures(
 
     def change(time: float) -> tuple[float, str | None]:
         new, _ = label_at(time)
-        loss = max(_losses(course, new[box], solid, voxels).values(), default=0.0)
+        losses = _losses(course, new[box], solid, voxels)
+        loss = max(losses.values(), default=0.0)
+        if surroundings.together:
+            loss = _loss_of_all(losses, voxels)
         violated = loss > surroundings.loss_max
         violations.append(f"loss_max is {surroundings.loss_max:g}" if violated else None)
         value = measure(new)
@@ -198,10 +209,13 @@ def _set_out(
     mask = np.logical_or.reduce(list(sources.values()))
     box = _box_around(mask, spacing, request.volume_ratio)
     old = np.ascontiguousarray(label[box])
+    finest_mm = min(s for s, n in zip(spacing, label.shape, strict=True) if n > 1)
+    size_mm = [n * s for n, s in zip(old.shape, spacing, strict=True) if n > 1]
+    unit = max(finest_mm, float(np.prod(size_mm) / MOST_NODES) ** (1 / len(size_mm)) / FLOW_MM)
     inner = np.ones(old.shape, bool)
     still = np.ones(old.shape, bool)
     for axis, (side, length) in enumerate(zip(box, label.shape, strict=True)):
-        for rim, free in ((RIM, inner), (STILL_RIM, still)):
+        for rim, free in ((round(RIM * unit / finest_mm), inner), (STILL_RIM, still)):
             ends = np.moveaxis(free, axis, 0)
             ends[: rim if side.start > 0 else 0] = False
             ends[len(ends) - (rim if side.stop < length else 0) :] = False
@@ -214,7 +228,6 @@ def _set_out(
     yields = surroundings.yields or tuple(v for v in moving if v == 0)
     structure = {int(v) for v in np.unique(old[mask[box]])}
     solid = tuple(v for v in moving if v not in (0, *yields, *structure))
-    unit = min(s for s, n in zip(spacing, label.shape, strict=True) if n > 1)
     in_voxels = (spacing[0] / unit, spacing[1] / unit, spacing[2] / unit)
     sign = 1 if request.target >= request.present else -1
     boxed = {key: source[box] for key, source in sources.items()}
@@ -253,3 +266,9 @@ def _losses(
         for value in solid
         if voxels[value] >= FEWEST_VOXELS
     }
+
+
+def _loss_of_all(losses: Mapping[int, float], voxels: np.ndarray) -> float:
+    """Return the share of their voxels that labels have lost together."""
+    lost = sum(loss * int(voxels[value]) for value, loss in losses.items())
+    return float(lost / max(1, sum(int(voxels[value]) for value in losses)))

@@ -25,6 +25,8 @@ REACH_VOXELS = 4
 BIAS_MAX = 0.3
 """How far a tissue's share may be raised to correct its volume: its surface moves 0.15 voxels."""
 BIAS_ROUNDS = 3
+FAR = -1.0
+"""The share of a tissue that is not near."""
 SAMPLE = 100_000
 """About as many border points are used to find the corrections of volumes."""
 
@@ -33,6 +35,14 @@ SAMPLE = 100_000
 class _Tissue:
     value: int
     box: tuple[slice, ...]
+    share: np.ndarray
+
+
+@dataclass(frozen=True)
+class _NearPoints:
+    """The points that a tissue is near to, as indices, and its share at each of them."""
+
+    points: np.ndarray
     share: np.ndarray
 
 
@@ -75,31 +85,41 @@ class Surfaces:
         at = np.flatnonzero(within & self.border.ravel()[index])
         shares = self._shares(places.reshape(3, -1)[:, at], self.near.ravel()[index.ravel()[at]])
         values = np.array([t.value for t in self.tissues], self.label.dtype)
-        new.ravel()[at] = values[_largest_row(shares)]
-        counts = np.bincount(new.ravel(), minlength=int(values.max()) + 1)
+        new.ravel()[at] = values[_largest_row(shares, len(at))]
+        counts = np.bincount(new.ravel(), minlength=256)
         missing = {row: volumes[v] - counts[v] for row, v in enumerate(values) if v in volumes}
-        shares += _raise_shares(shares, missing)[:, None]
-        new.ravel()[at] = values[_largest_row(shares)]
+        if missing:
+            raised = _raise_shares(shares, len(at), missing)
+            new.ravel()[at] = values[_largest_row(shares, len(at), raised)]
         return new
 
-    def _shares(self, points: np.ndarray, near: np.ndarray) -> np.ndarray:
-        """Return each tissue's share, float32 [tissues, points]; -1 where it is not near."""
-        shares = np.full((len(self.tissues), points.shape[1]), -1, np.float32)
+    def _shares(self, points: np.ndarray, near: np.ndarray) -> list[_NearPoints]:
+        """Return each tissue's share at the points that it is near to."""
+        shares = []
         for bit, tissue in enumerate(self.tissues):
             here = np.flatnonzero(near & self.bits(1 << bit))
             start = np.array([s.start for s in tissue.box], np.float32)[:, None]
-            shares[bit, here] = ndimage.map_coordinates(
+            share = ndimage.map_coordinates(
                 tissue.share, points[:, here] - start, np.float32, order=1, mode="nearest"
             )
+            shares.append(_NearPoints(here, share))
         return shares
 
 
-def _largest_row(shares: np.ndarray) -> np.ndarray:
-    """Return shares.argmax(0), uint8 [points]; row by row, which is several times as fast."""
-    largest, row_of = shares[0].copy(), np.zeros(shares.shape[1], np.uint8)
-    for row, share in enumerate(shares[1:], 1):
-        np.putmask(row_of, share > largest, np.uint8(row))
-        np.maximum(largest, share, out=largest)
+def _largest_row(
+    shares: list[_NearPoints], count: int, raised: np.ndarray | None = None
+) -> np.ndarray:
+    """Return at each of the points the first tissue with the largest share, uint8 [points].
+
+    raised: What is added to each tissue's shares, float32 [tissues].
+    """
+    largest, row_of = np.full(count, FAR, np.float32), np.zeros(count, np.uint8)
+    for row, near in enumerate(shares):
+        share = near.share if raised is None else near.share + raised[row]
+        better = share > largest[near.points]
+        points = near.points[better]
+        row_of[points] = row
+        largest[points] = share[better]
     return row_of
 
 
@@ -137,33 +157,40 @@ def _tissue_box(label: np.ndarray, value: int) -> tuple[slice, ...]:
     )
 
 
-def _raise_shares(shares: np.ndarray, missing: Mapping[int, float]) -> np.ndarray:
-    """Return what to add to each row of shares so that tissues win the points they are missing.
+def _raise_shares(
+    shares: list[_NearPoints], points: int, missing: Mapping[int, float]
+) -> np.ndarray:
+    """Return what to add to each tissue's shares so that it wins the points it is missing.
 
     It is found on a sample of the points.
 
     Args:
-        shares: float32 [tissues, points].
-        missing: row -> number of further points at which it must be the largest; may be negative.
+        shares: The shares of each tissue.
+        points: The number of points.
+        missing: tissue -> number of further points at which it must be the largest; may be
+            negative.
 
     Returns:
         float32 [tissues].
     """
-    stride = max(1, shares.shape[1] // SAMPLE)
-    sample = shares[:, ::stride].copy()
-    counts = np.bincount(_largest_row(sample), minlength=len(sample))
+    stride = max(1, points // SAMPLE)
+    sample = np.full((len(shares), len(range(0, points, stride))), FAR, np.float32)
+    for row, near in enumerate(shares):
+        sampled = near.points % stride == 0
+        sample[row, near.points[sampled] // stride] = near.share[sampled]
+    counts = np.bincount(sample.argmax(0), minlength=len(sample))
     raised = np.zeros(len(sample), np.float32)
     for _ in range(BIAS_ROUNDS):
-        for row, points in missing.items():
-            near = np.flatnonzero(sample[row] > -0.5)
-            if len(near) < 3:
+        for row, more in missing.items():
+            near_points = np.flatnonzero(sample[row] > -0.5)
+            if len(near_points) < 3:
                 continue
-            share, sample[row] = sample[row].copy(), -2
-            behind = sample.max(0)[near] - share[near]
-            count = int(np.clip(counts[row] + round(points / stride), 1, len(near) - 1))
+            share = sample[row, near_points]
+            sample[row, near_points] = 2 * FAR
+            behind = sample[:, near_points].max(0) - share
+            count = int(np.clip(counts[row] + round(more / stride), 1, len(behind) - 1))
             need = np.partition(behind, (count - 1, count))[count - 1 : count + 1].mean()
             step = np.clip(raised[row] + need, -BIAS_MAX, BIAS_MAX) - raised[row]
             raised[row] += step
-            share[near] += step
-            sample[row] = share
+            sample[row, near_points] = share + np.float32(step)
     return raised

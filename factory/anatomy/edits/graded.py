@@ -26,6 +26,8 @@ class Graded(Operator):
 
     @model_validator(mode="after")
     def _check_size(self) -> "Graded":
+        if self.has_another_size():
+            return self
         if (getattr(self, self.size) is None) == (self.grade is None):
             both = self.grade is not None
             text = (
@@ -42,6 +44,10 @@ class Graded(Operator):
                 text = "value {value}; allowed: {words}"
                 raise problem(text, grade, at=("grade", *at), words=words)
         return self
+
+    def has_another_size(self) -> bool:
+        """Return whether a parameter of the edit's own says its size."""
+        return False
 
     @classmethod
     def resolve_parameters(cls, values: JsonObject) -> JsonObject:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from factory.anatomy.deformation.repaint import smooth_distance_mm
 from factory.anatomy.edits.operator import Operator
 from factory.config.types import LabelName
 from factory.errors import AnatomyError
@@ -19,6 +20,9 @@ from factory.storage.subjects.types import LabelTable
 
 FIRST_MARGIN_MM = 6.0
 """How far around a structure its new voxels are looked for at first."""
+
+BLUR_REACH = 5
+"""Voxels around a mask that its smooth distance depends on."""
 
 
 class StructureEdit(Operator):
@@ -102,7 +106,8 @@ def grow_mask(mask: np.ndarray, allowed: np.ndarray, spacing: Spacing, count: in
     tight = bounding_box(mask)
     margin_mm = FIRST_MARGIN_MM
     while True:
-        box = widen_box(tight, [int(margin_mm / s) + 1 for s in spacing], mask.shape)
+        margin = [int(margin_mm / s) + 1 + BLUR_REACH for s in spacing]
+        box = widen_box(tight, margin, mask.shape)
         distance_mm = ndimage.distance_transform_edt(~mask[box], sampling=spacing)
         candidates = np.flatnonzero(allowed[box] & ~mask[box])
         distances_mm = distance_mm.ravel()[candidates]
@@ -111,7 +116,9 @@ def grow_mask(mask: np.ndarray, allowed: np.ndarray, spacing: Spacing, count: in
         if is_all or np.count_nonzero(distances_mm <= margin_mm) >= count:
             break
         margin_mm *= 2
-    order = np.argsort(distances_mm, kind="stable")
+    # Equal distances are in the order of smooth ones, not in that of the raster.
+    smooth_mm = smooth_distance_mm(mask[box], spacing).ravel()[candidates]
+    order = np.lexsort((smooth_mm, distances_mm))
     gained = np.zeros(distance_mm.shape, bool)
     gained.ravel()[candidates[order[:count]]] = True
     grown = mask.copy()
@@ -130,7 +137,12 @@ def shrink_mask(mask: np.ndarray, spacing: Spacing, count: int) -> np.ndarray:
     box = bounding_box(mask)
     inside = mask[box]
     voxels = np.flatnonzero(inside)
-    order = np.argsort(depth_mm(inside, spacing).ravel()[voxels], kind="stable")
+    # Equal depths are in the order of smooth ones, not in that of the raster.
+    rim = [(0, 0) if length == 1 else (BLUR_REACH, BLUR_REACH) for length in mask.shape]
+    smooth_mm = smooth_distance_mm(np.pad(inside, rim), spacing)
+    smooth_mm = smooth_mm[tuple(slice(n, -n or None) for n, _ in rim)]
+    depths_mm = depth_mm(inside, spacing).ravel()[voxels]
+    order = np.lexsort((-smooth_mm.ravel()[voxels], depths_mm))
     lost = np.zeros(inside.shape, bool)
     lost.ravel()[voxels[order[:count]]] = True
     shrunk = mask.copy()

@@ -23,6 +23,7 @@ from factory.anatomy.measures.diameters import (
     occipito_frontal_mm,
     transcerebellar_mm,
 )
+from factory.anatomy.measures.evans_index import evans_index
 from factory.anatomy.measures.gyrification import gyrification
 from factory.anatomy.measures.heart import heart_checks
 from factory.anatomy.measures.structures import Structures
@@ -38,6 +39,7 @@ __all__ = [
     "components",
     "cortical_thickness_mm",
     "euler_number",
+    "evans_index",
     "gyrification",
     "measure",
     "occipito_frontal_mm",
@@ -65,7 +67,8 @@ def measure(
       atrial_width_right_mm, atrial_width_mm (the wider of the two) and ventricle_brain_ratio;
     - for the head: biparietal_mm, occipito_frontal_mm, transcerebellar_mm, cortical_thickness_mm
       (its mean), cortical_thickness_p5_mm (its 5th percentile) and gyrification_index;
-    - for the heart: its checks.
+    - for the heart: its checks;
+    - for adult heads: evans_index.
 
     Args:
         label: The label map.
@@ -177,5 +180,6 @@ _WHOLE: Mapping[str, Callable[[np.ndarray, Spacing, LabelTable], JsonObject]] = 
     "cortical_thickness_mm": _thickness,
     "gyrification_index": _as_column("gyrification_index", gyrification),
     "heart_checks": _checks,
+    "evans_index": _as_column("evans_index", evans_index),
 }
 """The columns of each measure of a whole head or heart."""

@@ -5,17 +5,30 @@ from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from factory.anatomy.brain_labels import SIDES
 from factory.anatomy.edits.graded import Graded, check_into
 from factory.anatomy.edits.operator import Edited, Example, list_options
 from factory.config.parameters import Number, Option
-from factory.config.section import one_of, problem
+from factory.config.section import allowed, one_of, problem
 from factory.config.types import Millimetres, Share, Tissue
 from factory.imaging.types import Spacing
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
+EvansIndex = Annotated[float, Field(ge=0.15, le=0.6), allowed("0.15 to 0.6")]
+NOT_WITH_INDEX = (
+    "atrial_width_mm",
+    "grade",
+    "grades_mm",
+    "side",
+    "ratio",
+    "into",
+    "mantle_min_mm",
+    "csf_min_share",
+    "head_growth",
+)
 Mode = Annotated[Literal["dilate", "displace"], one_of(("dilate", "displace"))]
 Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "right"))]
 
@@ -27,6 +40,10 @@ class Ventriculomegaly(Graded):
     mode dilate they grow into the tissues of `into`. In the mode displace their wall pushes the
     brain outwards, within the limits mantle_min_mm, csf_min_share and parenchyma_loss_max; the
     skull makes room for the share head_growth of what they gain.
+
+    In adult heads, whose two lateral ventricles have labels of their own, evans_index says the size
+    instead. The ventricles then grow or shrink in a fixed skull and move the brain, which loses at
+    most the share parenchyma_loss_max.
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.15
@@ -58,6 +75,7 @@ class Ventriculomegaly(Graded):
     )
 
     atrial_width_mm: Number[Millimetres] | None = None
+    evans_index: Number[EvansIndex] | None = None
     mode: Option[Mode] = "dilate"
     side: Option[Side] = "both"
     ratio: Number[Share] | None = None
@@ -76,8 +94,18 @@ class Ventriculomegaly(Graded):
         }
         return megavoxels * fmean(rates[mode] for _, mode in list_options(values["mode"]))
 
+    def has_another_size(self) -> bool:
+        """Return whether Evans' index says the size."""
+        return self.evans_index is not None
+
     @model_validator(mode="after")
     def _check_mode(self) -> "Ventriculomegaly":
+        if self.evans_index is not None:
+            for name in NOT_WITH_INDEX:
+                if getattr(self, name) not in (None, "both"):
+                    text = "value {value} beside evans_index; allowed: parenchyma_loss_max"
+                    raise problem(text, getattr(self, name), at=(name,))
+            return self
         for name, mode in self.mode_of_parameter.items():
             others = [other for _, other in list_options(self.mode) if other != mode]
             if getattr(self, name) is not None and others:
@@ -90,11 +118,20 @@ class Ventriculomegaly(Graded):
 
     def missing_labels(self, names: Collection[str]) -> tuple[str, ...]:
         """Return the labels that the edit needs and that a table with these names lacks."""
+        if self.evans_index is not None:
+            sided = [f"{side}_lateral_ventricle" for side in SIDES]
+            return tuple(name for name in (*sided, "csf") if name not in names)
         return tuple(name for name in (*self.needs, *(self.into or ())) if name not in names)
 
     @staticmethod
     def apply(label: np.ndarray, spacing: Spacing, table: LabelTable, **values: Any) -> Edited:
-        """Apply the edit; see `Operator.apply` and `edit.ventriculomegaly`."""
+        """Apply the edit; see `Operator.apply`, `edit.ventriculomegaly` and `evans`."""
+        if values.get("evans_index") is not None:
+            from factory.anatomy.edits.ventriculomegaly.evans import reach_evans_index
+
+            names = ("evans_index", "parenchyma_loss_max", "image")
+            index_values = {name: values[name] for name in names if name in values}
+            return reach_evans_index(label, spacing, table, **index_values)
         from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
 
         return ventriculomegaly(label, spacing, table, **values)

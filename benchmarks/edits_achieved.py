@@ -1,0 +1,247 @@
+"""Do edits of any structure and of adult heads give what they are asked for, over many cases?
+
+    OMP_NUM_THREADS=1 python benchmarks/edits_achieved.py OUTPUT [--data FOLDER] [--count 200]
+        [--edits displace_volume thin_share …] [--seconds 540]
+
+Two organs in a body, of random shapes and one of three voxel sizes, are edited to random sizes;
+where FOLDER (../shared/data/adult-heads) exists, its heads are edited at 2 mm. Rows are written to
+OUTPUT/cases.csv one by one; run again, it continues where it stopped, as it does after --seconds.
+In the end it writes OUTPUT/table.md and OUTPUT/scatter.png.
+"""
+
+import argparse
+import csv
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from factory.anatomy.edits.atrophy.edit import atrophy
+from factory.anatomy.edits.displace.edit import displace
+from factory.anatomy.edits.thin.edit import thin
+from factory.anatomy.edits.ventriculomegaly.evans import reach_evans_index
+from factory.anatomy.edits.white_matter_lesions.edit import white_matter_lesions
+from factory.anatomy.measures import components, euler_number, evans_index
+from factory.errors import AnatomyError
+from factory.imaging.types import Spacing
+from factory.storage.subjects.label_mappings import apply_mapping, mapping_table
+from factory.storage.subjects.nifti import read_volume, to_whole_numbers
+from factory.storage.subjects.types import LabelTable
+
+COLUMNS = (
+    "edit",
+    "case",
+    "requested",
+    "achieved",
+    "jacobian_min",
+    "topology",
+    "seconds",
+    "refused",
+)
+SPACINGS = ((1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (0.4, 0.4, 0.4))
+ORGANS = LabelTable(("background", "body", "shell", "kidney", "spleen"), ((0, 0, 0),) * 5)
+LESION = "white_matter_lesion"
+Rng = np.random.Generator
+Row = dict[str, Any]
+
+
+def organs(rng: Rng) -> tuple[np.ndarray, Spacing]:
+    """Return a body with a kidney and a spleen in a shell, and its spacing."""
+    shape = (32, 44, 48)
+    where = np.indices(shape)
+    label = np.zeros(shape, np.uint8)
+
+    def fill(value: int, centre: np.ndarray, half: np.ndarray) -> None:
+        squares = [((w - c) / h) ** 2 for w, c, h in zip(where, centre, half, strict=True)]
+        label[sum(squares) < 1] = value
+
+    fill(1, np.array([15.5, 21.5, 23.5]), np.array([15.0, 20.0, 22.0]))
+    fill(3, np.array([15.5, 21.5, 15.0]) + rng.uniform(-1, 1, 3), rng.uniform(5, 7.5, 3))
+    middle = np.array([15.5, 21.5, 33.0]) + rng.uniform(-1, 1, 3)
+    inner = rng.uniform(3, 4, 3)
+    fill(2, middle, inner + rng.uniform(3, 4))
+    fill(4, middle, inner)
+    return label, SPACINGS[int(rng.integers(len(SPACINGS)))]
+
+
+def topology(old: np.ndarray, new: np.ndarray, table: LabelTable) -> str:
+    """Return whether each label has the components and Euler number that it had."""
+    same = components(old, table) == components(new, table)
+    return "same" if same and euler_number(old, table) == euler_number(new, table) else "changed"
+
+
+def of_displaced(rng: Rng, key: str, low: float, high: float) -> Row:
+    """Return a row of displace."""
+    label, spacing = organs(rng)
+    size = float(rng.uniform(low, high))
+    scale = spacing[1] if key in ("mm", "width_mm") else 1.0
+    values: dict[str, Any] = {key: size * scale}
+    new, _, record = displace(label, spacing, ORGANS, "kidney", **values)
+    names = ("width_mm", "width_mm") if key == "width_mm" else ("volume_ml", "volume_ml")
+    return {
+        "requested": record[f"requested_{names[0]}"],
+        "achieved": record[f"achieved_{names[1]}"],
+        "jacobian_min": record["jacobian_min"],
+        "topology": topology(label, new, ORGANS),
+    }
+
+
+def of_thinned(rng: Rng, key: str, low: float, high: float) -> Row:
+    """Return a row of thin."""
+    label, spacing = organs(rng)
+    size = float(rng.uniform(low, high)) * (spacing[1] if key == "thickness_mm" else 1.0)
+    into = str(rng.choice(["body", "spleen"]))
+    values: dict[str, Any] = {key: size}
+    _, _, record = thin(label, spacing, ORGANS, "shell", into, **values)
+    return {"requested": record[f"requested_{key}"], "achieved": record[f"achieved_{key}"]}
+
+
+@functools.lru_cache(maxsize=2)
+def adult_head(path: Path) -> tuple[np.ndarray, LabelTable]:
+    """Return an adult head at 2 mm, [z, y, x], with a label for lesions."""
+    mapping = "synthseg-heads"
+    names = (*mapping_table(mapping).names, LESION)
+    label = apply_mapping(to_whole_numbers(read_volume(path)[0], path), mapping, path)[
+        ::2, ::2, ::2
+    ]
+    return np.ascontiguousarray(label), LabelTable(names, ((0, 0, 0),) * len(names))
+
+
+def head_of(rng: Rng, folder: Path) -> tuple[np.ndarray, LabelTable]:
+    """Return one of the heads of a folder."""
+    paths = sorted(folder.glob("*.nii.gz"))
+    return adult_head(paths[int(rng.integers(len(paths)))])
+
+
+def of_index(rng: Rng, folder: Path) -> Row:
+    """Return a row of ventriculomegaly by Evans' index."""
+    label, table = head_of(rng, folder)
+    present = evans_index(label, (2.0, 2.0, 2.0), table) or 0.0
+    target = present + float(rng.uniform(-0.04, 0.1))
+    new, _, record = reach_evans_index(label, (2.0, 2.0, 2.0), table, target)
+    return {
+        "requested": target,
+        "achieved": record["achieved_evans_index"],
+        "jacobian_min": record["jacobian_min"],
+        "topology": topology(label, new, table),
+    }
+
+
+def of_atrophy(rng: Rng, folder: Path) -> Row:
+    """Return a row of atrophy of a hippocampus, thalamus or putamen."""
+    label, table = head_of(rng, folder)
+    side = rng.choice(["left", "right"])
+    name = f"{side}_{rng.choice(['hippocampus', 'thalamus', 'putamen'])}"
+    share, into = float(rng.uniform(0.4, 1)), [None, "csf"][int(rng.integers(2))]
+    _, _, record = atrophy(label, (2.0, 2.0, 2.0), table, name, share, into)
+    return {"requested": record["requested_volume_ml"], "achieved": record["achieved_volume_ml"]}
+
+
+def of_lesions(rng: Rng, folder: Path) -> Row:
+    """Return a row of white-matter lesions."""
+    label, table = head_of(rng, folder)
+    place = str(rng.choice(["anywhere", "periventricular", "deep"]))
+    ml, number, seed = float(rng.uniform(0.5, 20)), int(rng.integers(1, 30)), int(rng.integers(99))
+    arguments = (label, (2.0, 2.0, 2.0), table, seed, ml, number, place)
+    _, _, record = white_matter_lesions(*arguments)
+    counted = "same" if record["achieved_number"] == number else "changed"
+    return {"requested": ml, "achieved": record["achieved_volume_ml"], "topology": counted}
+
+
+ORGAN_EDITS: dict[str, Callable[[Rng], Row]] = {
+    "displace_volume": functools.partial(of_displaced, key="share", low=0.4, high=2.2),
+    "displace_mm": functools.partial(of_displaced, key="mm", low=-1.5, high=2.0),
+    "displace_width": functools.partial(of_displaced, key="width_mm", low=7, high=15),
+    "thin_share": functools.partial(of_thinned, key="share", low=0.05, high=0.5),
+    "thin_thickness": functools.partial(of_thinned, key="thickness_mm", low=1.5, high=3),
+}
+HEAD_EDITS: dict[str, Callable[[Rng, Path], Row]] = {
+    "evans_index": of_index,
+    "atrophy": of_atrophy,
+    "white_matter_lesions": of_lesions,
+}
+
+
+def main() -> None:
+    """Make the rows that are missing, the table and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/adult-heads"))
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=540)
+    parser.add_argument("--edits", nargs="*", default=[*ORGAN_EDITS, *HEAD_EDITS])
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    path, end = options.output / "cases.csv", time.monotonic() + options.seconds
+    if not path.exists():
+        path.write_text(",".join(COLUMNS) + "\n")
+    done = {(row["edit"], int(row["case"])) for row in read(path)}
+    edits = [e for e in options.edits if e in ORGAN_EDITS or options.data.is_dir()]
+    with path.open("a") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        for number in range(options.count):
+            for edit in edits:
+                if (edit, number) not in done and time.monotonic() < end:
+                    writer.writerow(make_row(edit, number, options.data))
+                    file.flush()
+    write_table(read(path), options.output)
+
+
+def make_row(edit: str, number: int, folder: Path) -> Row:
+    """Return one row; the random choices depend only on the edit and the case's number."""
+    rng = np.random.Generator(np.random.Philox(key=[sum(map(ord, edit)), number]))
+    start = time.perf_counter()
+    try:
+        row = ORGAN_EDITS[edit](rng) if edit in ORGAN_EDITS else HEAD_EDITS[edit](rng, folder)
+    except AnatomyError as error:
+        row = {"refused": str(error)}
+    seconds = round(time.perf_counter() - start, 3)
+    return {"edit": edit, "case": number, "seconds": seconds, **row}
+
+
+def read(path: Path) -> list[Row]:
+    """Return the rows of a file."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(rows: list[Row], output: Path) -> None:
+    """Write and print the table, and draw requested against achieved values."""
+    names = list(dict.fromkeys(row["edit"] for row in rows))
+    lines = [
+        "| edit | cases | refused | median error | largest error | topology changed "
+        "| least Jacobian | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    figure, axes = plt.subplots(2, 4, figsize=(14, 7), squeeze=False)
+    for name, axis in zip(names, axes.flat, strict=False):
+        mine = [row for row in rows if row["edit"] == name]
+        reached = [row for row in mine if not row["refused"]]
+        asked, came = (np.array([float(row[k]) for row in reached]) for k in COLUMNS[2:4])
+        error = np.abs(came - asked) if len(asked) else np.array([np.nan])
+        least = min(
+            (float(row["jacobian_min"]) for row in reached if row["jacobian_min"]), default=0
+        )
+        changed = sum(row["topology"] == "changed" for row in reached)
+        seconds = float(np.median([float(row["seconds"]) for row in mine]))
+        lines.append(
+            f"| {name} | {len(mine)} | {len(mine) - len(reached)} | {np.median(error):.3g} "
+            f"| {error.max():.3g} | {changed} | {least:.3g} | {seconds:.2g} |"
+        )
+        axis.plot(asked, came, ".", markersize=3)
+        axis.set(title=name, xlabel="requested", ylabel="achieved")
+    figure.tight_layout()
+    figure.savefig(output / "scatter.png", dpi=110)
+    (output / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

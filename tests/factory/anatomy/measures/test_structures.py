@@ -116,6 +116,6 @@ def test_a_table_of_its_own_has_the_measures_of_heads_whose_labels_it_has() -> N
     fetal = default_choice((*FETA.names, "tumour"), has_own_table=True)
     assert {"atrial_width_mm", "gyrification_index"} < set(fetal)
     adult = default_choice(mapping_table("synthseg-heads").names, has_own_table=True)
-    assert [*adult][3:] == ["cortical_thickness_mm"]
+    assert [*adult][3:] == ["cortical_thickness_mm", "evans_index"]
     heart = default_choice(("background", "aorta", "myocardium", "rv", "lv_pool"), True)
     assert list(heart) == ["volume_ml", "extent_mm", "components", "heart_checks"]

@@ -4,7 +4,7 @@ Slices of all directions share its weights; a volume is segmented by the mean ov
 The first scale folds 2×2 pixels into channels and the last unfolds them (Shi et al. 2016), so that
 no convolution runs at full size, where a plain U-Net spends most of its time.
 
-Shape suffixes: B batch, K labels, C channels, H height, W width.
+Shape suffixes: B batch, K labels, C channels, I channels of images, H height, W width.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,12 @@ class SegmenterConfig:
     Attributes:
         labels: K, including the background.
         width: Channels at half the resolution; doubled at each of the next two scales.
+        channels: Channels of the images.
     """
 
     labels: int
     width: int = 16
+    channels: int = 1
 
 
 def convolution_block(inputs: int, outputs: int) -> nn.Sequential:
@@ -41,13 +43,13 @@ def convolution_block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Segmenter(nn.Module):
-    """The U-Net: images (B, 1, H, W) to logits of labels (B, K, H, W)."""
+    """The U-Net: images (B, I, H, W) to logits of labels (B, K, H, W)."""
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.width * n for n in (1, 2, 4, 4)]
-        inputs = [4, *widths[:-1]]
+        inputs = [4 * config.channels, *widths[:-1]]
         self.down = nn.ModuleList(
             nn.Sequential(convolution_block(i, o), convolution_block(o, o))
             for i, o in zip(inputs, widths, strict=True)
@@ -58,29 +60,29 @@ class Segmenter(nn.Module):
         )
         self.to_logits = nn.Conv2d(config.width, 4 * config.labels, 3, padding=1)
 
-    def forward(self, image_B1HW: Tensor) -> Tensor:
+    def forward(self, image_BIHW: Tensor) -> Tensor:
         """Return logits (B, K, H, W) of images in [-1, 1] whose sides are multiples of STRIDE."""
-        sides = self.scales(image_B1HW)
+        sides = self.scales(image_BIHW)
         x = sides[-1]
         for stage, side in zip(self.up, sides[-2::-1], strict=True):
             x = stage(torch.cat([F.interpolate(x, scale_factor=2.0), side], 1))
         return F.pixel_shuffle(self.to_logits(x), 2)
 
-    def scales(self, image_B1HW: Tensor) -> list[Tensor]:
+    def scales(self, image_BIHW: Tensor) -> list[Tensor]:
         """Return the encoder's features at each scale, the finest first."""
-        x = F.pixel_unshuffle(image_B1HW, 2)
+        x = F.pixel_unshuffle(image_BIHW, 2)
         sides: list[Tensor] = []
         for stage in self.down:
             x = stage(F.max_pool2d(x, 2) if sides else x)
             sides.append(x)
         return sides
 
-    def pooled(self, image_B1HW: Tensor) -> Tensor:
+    def pooled(self, image_BIHW: Tensor) -> Tensor:
         """Return features (B, 11 × width) by which sets of images are compared.
 
         They are the encoder's features at each scale, averaged over space.
         """
-        return torch.cat([side.mean((2, 3)) for side in self.scales(image_B1HW)], dim=1)
+        return torch.cat([side.mean((2, 3)) for side in self.scales(image_BIHW)], dim=1)
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

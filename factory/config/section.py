@@ -47,10 +47,9 @@ class Section(BaseModel):
             raise problem(
                 "value {value}; allowed: a mapping with {keys}", data, keys=join_names(keys)
             )
-        for key in data:
+        for key in data if cls.model_config.get("extra") != "allow" else ():
             if key not in cls.model_fields:
-                hint = key_hint(key, keys) or nearest_name_hint(key, keys)
-                raise problem(f"{UNKNOWN}; allowed: {join_names(keys)}{hint}", at=(key,))
+                raise unknown_key(key, keys)
         return data
 
 
@@ -68,6 +67,18 @@ def problem(
     """
     text = text.format(value=yaml_excerpt(value), **words) if words or "{value}" in text else text
     return PydanticCustomError("recipe", "{text}", {"text": text, "at": at, "column": column})
+
+
+def unknown_key(key: str, keys: Sequence[str], at: KeyPath = ()) -> PydanticCustomError:
+    """Return the error of a key that is none of the allowed ones, with the nearest of them.
+
+    Args:
+        key: The key.
+        keys: The allowed keys.
+        at: Where the mapping with the key stands, relative to the key of the validator.
+    """
+    hint = key_hint(key, keys) or nearest_name_hint(key, keys)
+    return problem(f"{UNKNOWN}; allowed: {join_names(keys)}{hint}", at=(*at, key))
 
 
 class Check(WrapValidator):

@@ -30,7 +30,8 @@ from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.text import join_names
 from factory.training.data import held_out_subjects, training_subjects
 from factory.training.run import Run
-from factory.training.slices import SliceSampler
+from factory.training.slices import SliceSampler, count_channels
+from factory.training.tables import map_subject
 
 WAYS = ("real", "synthetic", "both")
 """What a segmenter is trained on."""
@@ -105,7 +106,7 @@ def score_trainings(
     for seed in range(recipe.seed, recipe.seed + seeds):
         for way, of_way in samplers.items():
             folder = output / f"{way}-{seed}"
-            seeded = [SliceSampler(s.stacks, s.crop, s.mirror, seed) for s in of_way]
+            seeded = [SliceSampler(s.stacks, s.crop, s.mirror, seed, s.mirrored) for s in of_way]
             table = held_out[0].table
             segmenter = train_segmenter(recipe, seed, seeded, (label, image), table, folder)
             for subject in held_out:
@@ -136,11 +137,11 @@ def training_samples(
         channels: The names of the channels of their images; () takes the first of the dataset's.
 
     Raises:
-        RecipeError: If the dataset's labels are not those of `table`, its images lack a channel, or
-            no sample is left.
+        RecipeError: If the dataset has a label that `table` lacks, its images lack a channel, or no
+            sample is left.
     """
     names = dataset.layout.table.names
-    if names != table.names:
+    if not set(names) <= set(table.names):
         raise RecipeError(
             f"{dataset.path}: labels {join_names(names)}; the training recipe's are "
             f"{join_names(table.names)}"
@@ -159,7 +160,8 @@ def training_samples(
     indices = cases["sample"][is_accepted & ~is_held_out]
     if indices.empty:
         raise RecipeError(f"{dataset.path}: no sample to learn from; {'; '.join(remarks)}")
-    return [_read_subject(dataset, int(index), channels) for index in indices], remarks
+    samples = [_read_subject(dataset, int(index), channels) for index in indices]
+    return [map_subject(sample, table) for sample in samples], remarks
 
 
 def _read_subject(dataset: Dataset, index: int, channels: tuple[str, ...]) -> Subject:
@@ -194,12 +196,17 @@ def train_segmenter(
     """
     seeded = recipe.model_copy(update={"seed": seed, "name": folder.name})
     train(seeded, samplers, logged, len(table.names), Run(folder))
-    model = build_network(seeded, len(table.names))
+    channels = count_channels(logged[1])
+    model = build_network(seeded, len(table.names), channels)
     load_state(folder / "checkpoint.safetensors", {"segmenter": model}, {})
     card = {
         "name": folder.name,
         "family": "segmenter",
-        "config": {"labels": len(table.names), **recipe.model.model_dump()},
+        "config": {
+            "labels": len(table.names),
+            "channels": channels,
+            **recipe.model.model_dump(),
+        },
         "orientations": list(recipe.orientations),
         "label_table": {"names": list(table.names)},
     }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from factory.errors import FactoryError
 from factory.evaluation.image_set import ImageSet, Volume
-from factory.imaging.intensities import intensity_unit
+from factory.imaging.intensities import intensity_span, intensity_zero
 from factory.lookup import find_model
 from factory.models.checkpoint import WeightsError, read_card
 from factory.storage.dataset.dataset import Dataset
@@ -135,11 +135,14 @@ class GeneratedImages:
 def normalise_brightness(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Return the image divided by its 99.5th percentile inside, clipped to 0 to 1.2, float32.
 
-    An image that is dark inside becomes 0 everywhere.
+    Of a signed image the darkest intensity becomes 0. An image that is dark inside becomes 0
+    everywhere.
     """
-    unit = float(intensity_unit(image, inside)) if inside.any() else 0.0
-    scaled = np.clip(image / unit, 0, BRIGHTEST) if unit > 0 else np.zeros_like(image)
-    return scaled.astype(np.float32)
+    span = float(intensity_span(image, inside)) if inside.any() else 0.0
+    if span <= 0:
+        return np.zeros(image.shape, np.float32)
+    zero = intensity_zero(image, inside)
+    return np.clip((image - zero) / span, 0, BRIGHTEST).astype(np.float32)
 
 
 def volumes_of_planes(planes: list[Plane]) -> list[Volume]:

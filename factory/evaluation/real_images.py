@@ -193,7 +193,7 @@ def subject_remarks(root: str, rec: str | None, subjects: Sequence[Record]) -> t
         subjects: The records of its subjects.
     """
     left_out = list_bids_remarks(root, rec) if subjects[0]["source"] == "bids" else []
-    from_files = [record for record in subjects if record["source"] in ("bids", "file")]
+    from_files = [r for r in subjects if r["source"] in ("bids", "nifti", "file")]
     return (*left_out, *list_file_remarks(from_files))
 
 
@@ -225,7 +225,7 @@ def images_of_records(
     def make_source(record: Record) -> Callable[[], list[Volume]]:
         def read() -> list[Volume]:
             subject = load_real_subject(record, spacing_mm)
-            if remark := _label_remark(subject.table, dataset_labels):
+            if remark := _label_remark(subject, dataset_labels):
                 images.remarks[remark] = None
             inside = subject.label > 0
             image = normalise_brightness(_comparable_channel(subject, channels), inside)
@@ -252,9 +252,11 @@ def _comparable_channel(subject: Subject, channels: tuple[str, ...]) -> np.ndarr
     return first_channel(image)
 
 
-def _label_remark(table: LabelTable, dataset_labels: set[str]) -> str | None:
-    """Return a remark if real images have labels that the dataset does not have."""
-    names = set(table.names)
+def _label_remark(subject: Subject, dataset_labels: set[str]) -> str | None:
+    """Return a remark if a real image has labels that the dataset does not have."""
+    table = subject.table
+    present = {0, *np.unique(subject.label).tolist()}
+    names = {name for value, name in enumerate(table.names) if value in present}
     unknown = ", ".join(sorted(names - dataset_labels))
     # with two labels or fewer, one of them is an outline and not an anatomy
     several = min(len(names), len(dataset_labels)) > 2

@@ -41,6 +41,12 @@ def intensity_zero(image: np.ndarray, label: np.ndarray) -> float:
     return max(least, AIR_HU)
 
 
+def intensity_span(image: np.ndarray, label: np.ndarray) -> np.floating:
+    """Return the unit of an image above its zero: what counts as 1, minus what counts as 0."""
+    span: np.floating = intensity_unit(image, label > 0) - intensity_zero(image, label)
+    return span
+
+
 def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Convert an image from scanner units to the factory's unit, without clipping.
 
@@ -57,7 +63,7 @@ def normalise(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     if image.ndim > label.ndim:
         return np.stack([normalise(channel, label) for channel in image])
     zero = intensity_zero(image, label)
-    unit = intensity_unit(image, label > 0) - zero
+    unit = intensity_span(image, label)
     normalised: np.ndarray = ((image - zero if zero else image) / unit).astype(np.float32)
     return normalised
 

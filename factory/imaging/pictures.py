@@ -40,11 +40,14 @@ def draw_sample_grid(
     Args:
         path: The file to write.
         label: Label maps [image, y, x].
-        real: The real images of these label maps, [image, y, x] in [-1, 1].
-        synthetic: The synthetic images of these label maps, [image, y, x] in [-1, 1].
+        real: The real images of these label maps, [image, y, x] in [-1, 1], or [image, channel, y,
+            x].
+        synthetic: The synthetic images of these label maps, of the same shape.
     """
     rows = [("label", label, "nipy_spectral", 0.0, float(label.max()))]
-    rows += [("real", real, "gray", -1.0, 1.0), ("drawn", synthetic, "gray", -1.0, 1.0)]
+    for name, images in (("real", real), ("drawn", synthetic)):
+        channels = [images] if images.ndim == 3 else list(np.moveaxis(images, 1, 0))
+        rows += [(name, channel, "gray", -1.0, 1.0) for channel in channels]
     draw_image_rows(path, rows)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from factory.errors import FactoryError
-from factory.imaging.intensities import intensity_unit, normalise
+from factory.imaging.intensities import intensity_span, intensity_zero, normalise
 from factory.imaging.orientations import AXES
 
 WINDOW = 11
@@ -35,7 +35,7 @@ def comparable_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
         label: Its label map; the unit is measured where it is above 0. If the image is dark
             there, the result is 0 everywhere.
     """
-    if not (label > 0).any() or intensity_unit(image, label > 0) <= 0:
+    if not (label > 0).any() or intensity_span(image, label) <= 0:
         return np.zeros(image.shape, np.float32)
     clipped: np.ndarray = np.clip(normalise(image, label), 0, 1)
     return clipped
@@ -120,9 +120,10 @@ def comparable_pair(
         )
     comparable_real = comparable_image(real, label)
     if not in_real_units:
-        return comparable_image(synthetic, label), comparable_real
-    unit = intensity_unit(real, label > 0)
-    return np.clip(synthetic / unit, 0, 1).astype(np.float32), comparable_real
+        # Whatever is below 0 in a synthetic image is noise: its 0 is dark already.
+        return comparable_image(np.maximum(synthetic, 0), label), comparable_real
+    zero, span = intensity_zero(real, label), intensity_span(real, label)
+    return np.clip((synthetic - zero) / span, 0, 1).astype(np.float32), comparable_real
 
 
 def image_scores(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -179,6 +180,20 @@ def class_means(images: list[np.ndarray], label_maps: list[np.ndarray], labels: 
         counts += np.bincount(label.ravel(), minlength=labels)
     means: np.ndarray = np.divide(sums, counts, out=np.full(labels, np.nan), where=counts > 0)
     return means
+
+
+def flicker_ratios(image: np.ndarray, real: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Return an image's flicker along z, y and x relative to the real image's: 1 is as smooth.
+
+    Returns:
+        flicker_z, flicker_y and flicker_x; NaN where the real image does not change, or the volume
+        has fewer than three slices.
+    """
+    ratios = {}
+    for axis, name in enumerate("zyx"):
+        below = 0.0 if label.shape[axis] < 3 else flicker(real, label, axis)
+        ratios[f"flicker_{name}"] = flicker(image, label, axis) / below if below else math.nan
+    return ratios
 
 
 def flicker(image: np.ndarray, label: np.ndarray, axis: int) -> float:

@@ -184,14 +184,15 @@ def check_gate(recipe: Recipe, card: Card, layout: Layout) -> None:
             f"{describe_channels(channels)}"
         )
     model_labels = card["label_table"]["names"]
-    names = base_table(recipe.spec.table, case_table(recipe.spec)).names
+    table = base_table(recipe.spec.table, case_table(recipe.spec))
+    names, regions = table.names, dict(table.regions)
     for name in gate.structures:
-        if name not in names:
+        if name not in names and name not in regions:
             raise PlanError(
                 f"gate: {name}; the labels are {join_names(names[1:])}"
                 f"{nearest_name_hint(name, names)}"
             )
-    if tuple(model_labels) != tuple(names):
+    if not set(names) <= set(model_labels):
         raise PlanError(
             f"gate.model: {gate.model} segments {join_names(model_labels[1:])}; the labels are "
             f"{join_names(names[1:])}"

@@ -20,7 +20,9 @@ from factory.schema.label_table import base_table
 from factory.seeding import derive_seed
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.channels import first_channel, select_channels
+from factory.storage.subjects.label_mappings import map_by_name
 from factory.storage.subjects.types import LabelTable, Subject
+from factory.training.tables import card_table
 
 Limits = Mapping[str, Mapping[str, float]]
 """By structure: the least dice, the greatest volume_error, the greatest surface_mm."""
@@ -39,15 +41,15 @@ def agreement_by_structure(
     """Measure how well a segmentation agrees with a label map.
 
     Args:
-        segmented: uint8 [z, y, x].
-        label: uint8 of the same shape.
-        table: The names of the labels of both.
+        segmented: [z, y, x].
+        label: Of the same shape.
+        table: The labels and regions of both.
         spacing: mm (z, y, x).
-        structures: The structures to be measured are its keys.
+        structures: The structures to be measured, labels or regions, are its keys.
     """
     agreement = {}
     for name in structures:
-        a, b = segmented == table.index(name), label == table.index(name)
+        a, b = (np.isin(array, table.values_of(name)) for array in (segmented, label))
         agreement[name] = {
             "dice": dice(a, b),
             "volume_error": volume_error(a, b),
@@ -137,6 +139,7 @@ class Gate:
             raise WeightsError(f"{folder}: family {card['family']!r}; expected 'segmenter'")
         self.segmenter = family.segmenter(folder, device)
         self.channels = card_channels(card)
+        self.table = card_table(card)
 
     def paint_until_accepted(
         self,
@@ -156,7 +159,7 @@ class Gate:
         Args:
             painter: Paints the attempts. A model without styles has one attempt only.
             case: A case with a gate.
-            label: uint8 [z, y, x], in the labels that the painter knows.
+            label: [z, y, x], in the labels that the painter knows.
             subject: The case's subject.
             style_ends: The real subjects that lend the case their style, if any.
 
@@ -218,5 +221,9 @@ class Gate:
         )
         segmented = self.segmenter.segment(self.judged_image(image, channels), label)
         limits, table = case.gate.structures, base_table(subject.table, case.table)
+        # the segmenter and the painter have tables of their own
+        segmented = map_by_name(segmented, self.table, table.names)
+        if "label_table" in painter.card:
+            label = map_by_name(label, card_table(painter.card), table.names)
         agreement = agreement_by_structure(segmented, label, table, subject.grid.spacing, limits)
         return Attempt(number, image, disagreement, agreement, missed_limits(agreement, limits))

@@ -24,9 +24,10 @@ from factory.rendering.painters import load_painter
 from factory.rendering.painting import PaintingFiles
 from factory.rendering.sample import Sample
 from factory.rendering.subject_editor import EditedSubject, SubjectEditor
-from factory.schema.label_table import base_table, map_by_name, map_to_base_labels
+from factory.schema.label_table import base_table, map_to_base_labels
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.channels import list_channels
+from factory.storage.subjects.label_mappings import map_by_name
 from factory.storage.subjects.types import FETA, LabelTable, Subject
 
 

@@ -8,8 +8,9 @@ from factory.anatomy.edits.registry import OPERATORS
 from factory.case import AddedLabel, Case, CaseGrid, CaseTable
 from factory.errors import AnatomyError
 from factory.families.base import StyleEnds
-from factory.schema.label_table import dataset_table, map_by_name
+from factory.schema.label_table import dataset_table
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.label_mappings import map_by_name
 from factory.storage.subjects.resample import crop_to_shape
 from factory.storage.subjects.types import Subject
 from factory.subjects.registry import source_of

@@ -8,9 +8,10 @@ from factory.anatomy.measure_names import WHOLE_MEASURES, missing_labels
 from factory.case import CaseTable
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
-from factory.config.section import problem
+from factory.config.section import problem, unknown_key
 from factory.config.sweep_keywords import parameter_keyword
 from factory.families.contrast.section import Contrast, ContrastAppearance
+from factory.schema.gate import TISSUES, GateBase
 from factory.schema.group import Edits
 from factory.schema.label_table import Labels, added_labels, dataset_table
 from factory.schema.measures import chosen_measures
@@ -18,6 +19,7 @@ from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.channels import describe_channels
+from factory.storage.subjects.types import FETA
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -150,7 +152,8 @@ def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
     """Return the names of the labels that the dataset may have, without reading label maps."""
     if recipe.has_own_table:
         return dataset_table(recipe.table, labels, CaseTable(recipe.table.names)).names
-    return dataset_table(recipe.table, labels).names
+    table = FETA if recipe.latents else recipe.table  # the card of a latent model is read later
+    return dataset_table(table, labels).names
 
 
 def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
@@ -196,6 +199,17 @@ def check_measures(recipe: RecipeSections) -> None:
                 hint = nearest_name_hint(name, possible)
                 words = join_names(possible)
                 raise problem(text, name, at=(*at, index), names=words, hint=hint)
+
+
+def check_gate_names(recipe: RecipeSections) -> None:
+    """Check that a gate has limits of labels and regions alone."""
+    if recipe.gate is None or recipe.latents is not None:  # a latent model's card has the names
+        return
+    names = (*_possible_names(recipe, ())[1:], *(recipe.regions or ()))
+    for name in recipe.gate_section.structures:
+        if name not in names and name not in TISSUES:
+            keys = dict.fromkeys((*GateBase.model_fields, *names))
+            raise unknown_key(name, tuple(keys), at=("gate",))
 
 
 def check_meanings(recipe: RecipeSections) -> None:
@@ -362,6 +376,7 @@ CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_conditions_and_zips,
     check_labels,
     check_measures,
+    check_gate_names,
     check_meanings,
     check_original_images,
     check_contrast,

@@ -1,11 +1,10 @@
 """The section of a recipe that states how well an image must match its label map."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 
-from factory.config.section import Section, allowed, problem
+from factory.config.section import Section, allowed, problem, unknown_key
 from factory.config.types import Text
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import FETA
@@ -45,15 +44,28 @@ class GateLimits(Section):
 class GateBase(Section):
     """A test of every image: it is segmented, and the result is compared with the label map.
 
-    An image that misses a limit is painted again in another style.
+    An image that misses a limit is painted again in another style. Beside the keys below, every
+    label and region of the dataset may have limits.
 
     Attributes:
         model: A segmenter, by its name or folder.
         tries: How often an image is painted, at most.
     """
 
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, GateLimits]
+
     model: Text = "fetal-segmenter"
     tries: Tries = 3
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_other_keys(cls, data: Any) -> Any:
+        """Refuse a key that is neither one of the gate's own nor has limits, as a label has."""
+        for key, value in data.items() if isinstance(data, dict) else ():
+            if key not in cls.model_fields and not isinstance(value, dict):
+                raise unknown_key(key, tuple(cls.model_fields))
+        return data
 
     @model_validator(mode="after")
     def _not_empty(self) -> "GateBase":
@@ -63,8 +75,9 @@ class GateBase(Section):
 
     @property
     def structures(self) -> dict[str, dict[str, float]]:
-        """The limits by structure and measure, in the order of the label tables."""
-        limits: Mapping[str, GateLimits | None] = {name: getattr(self, name) for name in TISSUES}
+        """The limits by structure and measure: those of tissues and hearts first."""
+        limits: dict[str, GateLimits | None] = {name: getattr(self, name) for name in TISSUES}
+        limits |= self.__pydantic_extra__
         return {name: limit.by_measure for name, limit in limits.items() if limit is not None}
 
 

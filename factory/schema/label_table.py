@@ -112,19 +112,3 @@ def map_to_base_labels(label: np.ndarray, labels: Labels, base: LabelTable) -> n
     values = [*range(len(base.names)), *(base.index(more.looks_like) for more in labels)]
     mapped: np.ndarray = np.array(values, label.dtype)[label]
     return mapped
-
-
-def map_by_name(label: np.ndarray, subject_table: LabelTable, other: tuple[str, ...]) -> np.ndarray:
-    """Return a label map with the values that another table gives to the same names.
-
-    Args:
-        label: [z, y, x], in the labels of `subject_table`.
-        subject_table: Its table.
-        other: The names of the other table, in order of their values. A label that it lacks must
-            not occur.
-    """
-    if subject_table.names == other[: len(subject_table.names)]:
-        return label
-    values = [other.index(name) if name in other else 0 for name in subject_table.names]
-    mapped: np.ndarray = np.array(values, np.uint8 if len(other) <= 256 else np.uint16)[label]
-    return mapped

@@ -3,18 +3,15 @@
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
-from pydantic import AfterValidator, Discriminator, Tag
+from pydantic import Discriminator, Tag
 
-from factory.config.document import KeyPath
-from factory.config.section import Section, allowed, problem
-from factory.config.types import ChannelName, LabelName, LabelValue, Text
+from factory.config.section import Section, allowed
+from factory.config.subject_files import full_mapping
+from factory.config.types import Text
 from factory.imaging.intensities import normalise
 from factory.storage.json_value import JsonObject
-from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.covariates import (
     R,
     add_covariates,
@@ -23,16 +20,14 @@ from factory.storage.subjects.covariates import (
 )
 from factory.storage.subjects.growth_curves import intracranial_mm
 from factory.storage.subjects.label_mappings import (
-    NAMED_MAPPINGS,
-    OTHERS,
     LabelMapping,
-    is_file_name,
     mapping_table,
     resolve_mapping,
 )
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.named_label_tables import MEANINGS
 from factory.storage.subjects.records import Record
+from factory.storage.subjects.survey import survey_subject
 from factory.storage.subjects.types import (
     CALLOSUM,
     FETA,
@@ -42,61 +37,6 @@ from factory.storage.subjects.types import (
 )
 from factory.subjects.source import Extent, Limits, Source
 from factory.text import count_text
-
-
-def _check_mapping_name(name: str) -> str:
-    """Refuse what is neither a named mapping nor looks like a file."""
-    if name not in NAMED_MAPPINGS and not is_file_name(name):
-        text = "value {value}; allowed: {names}, a table of labels (.tsv, .json, .txt), or "
-        hint = nearest_name_hint(name, NAMED_MAPPINGS)
-        names = ", ".join(NAMED_MAPPINGS)
-        raise problem(text + "{{value: name, ...}}{hint}", name, names=names, hint=hint)
-    return name
-
-
-RecipeMapping = Annotated[
-    Annotated[dict[LabelValue, LabelName], Tag("<values>")]
-    | Annotated[str, AfterValidator(_check_mapping_name), Tag("<name>")],
-    Discriminator(lambda value: "<values>" if isinstance(value, dict) else "<name>"),
-]
-"""A label mapping in a recipe: its name, a file with a table of labels, or {value: name}."""
-
-
-ImageFiles = Annotated[
-    Annotated[dict[ChannelName, Text], Tag("<channels>")] | Annotated[Text, Tag("<one>")],
-    Discriminator(lambda value: "<channels>" if isinstance(value, dict) else "<one>"),
-]
-"""The pattern of the images' files in a recipe, or one for each channel by its name."""
-
-
-def check_channel_names(names: Iterable[str], at: KeyPath) -> None:
-    """Raise the error of a validator where there are no channels, or two have nearly one name.
-
-    Capitals and _ do not make two names different, because not all file systems and formats tell
-    them apart.
-
-    Args:
-        names: The names of the channels of one source.
-        at: Where the recipe has them.
-    """
-    lower = [name.lower().replace("_", "") for name in names]
-    if not lower:
-        raise problem("no channels; allowed: one or more", at=at)
-    for name in lower:
-        if lower.count(name) > 1:
-            raise problem("two channels are {name}; allowed: each once", at=at, name=name)
-
-
-def full_mapping(
-    mapping: str | LabelMapping | None, others: str | None
-) -> str | LabelMapping | None:
-    """Return a recipe's mapping as readers take it: with `others` as one of its keys."""
-    if others is None or mapping is None:
-        return mapping
-    full: dict[int | str, str] = dict(resolve_mapping(mapping).items())
-    full[OTHERS] = others
-    return full
-
 
 Participants = Annotated[
     Annotated[tuple[Text, ...], allowed("a list of persons"), Tag("<persons>")]
@@ -154,6 +94,8 @@ class FileSource(Source):
 class MappedSource(FileSource):
     """A source of files whose section has a `mapping` of label values, and `others`."""
 
+    can_interpolate: ClassVar[bool] = True
+
     def mapping(self, section: Any) -> str | LabelMapping | None:
         """Return the section's mapping as readers take it."""
         return full_mapping(section.mapping, section.others)
@@ -179,44 +121,11 @@ class MappedSource(FileSource):
 
     def present_labels(self, section: Any, records: Sequence[Record]) -> set[str]:
         """Return the names of the labels that occur in the label maps."""
-        return {name for record in records for name in _survey(json.dumps(record)).names}
+        return {name for record in records for name in survey_subject(json.dumps(record)).names}
 
     def meanings(self, section: Any) -> dict[str, str]:
         """Return what names of a named mapping mean, where that is not plain."""
         return MEANINGS.get(section.mapping, {}) if isinstance(section.mapping, str) else {}
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a label map holds.
-
-    Attributes:
-        box_mm: Size (z, y, x) of the box of its labels; z is 0 of a single slice.
-        names: The labels that occur.
-        age_weeks: The subject's gestational age, if it is known.
-    """
-
-    box_mm: Extent
-    names: tuple[str, ...]
-    age_weeks: float | None
-
-
-@functools.lru_cache(maxsize=4096)
-def _survey(record_json: str) -> Survey:
-    """Read a subject once, to know what its label map holds.
-
-    The image is read too: a subject that cannot be used is refused before anything is rendered.
-    """
-    subject = load_subject(json.loads(record_json), None)
-    z, y, x = (
-        float(np.ptp(np.flatnonzero(subject.label.any(axis=others))) + 1) * spacing
-        for others, spacing in zip(((1, 2), (0, 2), (0, 1)), subject.grid.spacing, strict=True)
-    )
-    if len(subject.label) == 1:
-        z = 0.0
-    counts = np.bincount(subject.label.ravel(), minlength=len(subject.table.names))
-    names = tuple(name for name, n in zip(subject.table.names, counts, strict=True) if n)
-    return Survey((z, y, x), names, subject.metadata.get("gestational_age_weeks"))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -234,7 +143,7 @@ def _label_extent_mm(record_json: str, to_weeks: float) -> Extent:
 
     `to_weeks` 0 means no growth.
     """
-    survey = _survey(record_json)
+    survey = survey_subject(record_json)
     z, y, x = survey.box_mm
     age = survey.age_weeks
     if to_weeks and age and to_weeks > age:

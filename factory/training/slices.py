@@ -10,7 +10,9 @@ import numpy as np
 
 from factory.imaging.intensities import normalise, to_network
 from factory.imaging.orientations import cut, to_stack
-from factory.storage.subjects.types import Subject
+from factory.storage.subjects.channels import list_channels, map_channels
+from factory.storage.subjects.types import FETA, LabelTable, Subject
+from factory.training.recipe import TrainingSubjects
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class SliceStack:
     """One volume cut in one orientation.
 
     Attributes:
-        label: uint8 [slice, row, column].
-        image: float32 [slice, row, column], in [-1, 1].
+        label: [slice, row, column].
+        image: float32 in [-1, 1], [slice, row, column], or [slice, channel, row, column] if the
+            subject's channels have names.
         filled: Indices of the slices that contain tissue.
     """
 
@@ -36,12 +39,47 @@ def cut_stack(subject: Subject, orientation: str) -> SliceStack:
     """
     if subject.image is None:
         raise ValueError(f"{subject.id}: no image to learn from")
-    image = to_network(normalise(subject.image, subject.label))
+    image = scale_for_network(subject.image, subject.label)
     label = to_stack(subject.label, orientation)
     filled = np.flatnonzero(label.any(axis=(1, 2)))
-    return SliceStack(
-        np.ascontiguousarray(label), np.ascontiguousarray(to_stack(image, orientation)), filled
-    )
+    stacks = [to_stack(channel, orientation) for channel in list_channels(image)]
+    stack = np.stack(stacks, axis=1) if subject.channels else stacks[0]
+    return SliceStack(np.ascontiguousarray(label), np.ascontiguousarray(stack), filled)
+
+
+def scale_for_network(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return an image in [-1, 1] as the networks learn it, each channel by its own unit.
+
+    Args:
+        image: In scanner units, [z, y, x] or [channel, z, y, x].
+        label: The label map [z, y, x]; the units are measured where it is above 0.
+    """
+    return map_channels(lambda channel: to_network(normalise(channel, label)), image)
+
+
+def count_channels(images: np.ndarray) -> int:
+    """Return the number of channels of slices (B, H, W) or (B, I, H, W)."""
+    return 1 if images.ndim == 3 else images.shape[1]
+
+
+def add_channel_axis(images: np.ndarray) -> np.ndarray:
+    """Return slices (B, H, W) or (B, I, H, W) with an axis of channels, (B, I, H, W)."""
+    return images[:, None] if images.ndim == 3 else images
+
+
+def is_mirrored(section: TrainingSubjects, orientation: str, table: LabelTable) -> bool:
+    """Return whether half of the slices of an orientation are mirrored.
+
+    Sagittal slices and hearts never are: that would swap front and back, or the ventricles.
+
+    Args:
+        section: The recipe's `subjects`.
+        orientation: The orientation of the slices.
+        table: The label table of the training.
+    """
+    if orientation == "sagittal" or section.layout == "short_axis":
+        return False
+    return table.names == FETA.names if section.mirror is None else section.mirror
 
 
 class SliceSampler:
@@ -50,16 +88,26 @@ class SliceSampler:
     Each slice with tissue, of any stack, is equally likely.
     """
 
-    def __init__(self, stacks: list[SliceStack], crop: int, mirror: bool, seed: int) -> None:
+    def __init__(
+        self,
+        stacks: list[SliceStack],
+        crop: int,
+        mirror: bool,
+        seed: int,
+        mirrored: np.ndarray | None = None,
+    ) -> None:
         """Keep the stacks and list their slices.
 
         Args:
             stacks: Stacks of one orientation.
             crop: Side of the crops in pixels.
-            mirror: Mirror half of the crops left to right. Do so only where no label has a side.
+            mirror: Mirror half of the crops left to right.
             seed: Seed of the stream.
+            mirrored: The label that each value becomes in a mirror image, as from
+                `LabelTable.mirrored_values`; None if no label has a side.
         """
         self.stacks, self.crop, self.mirror, self.seed = stacks, crop, mirror, seed
+        self.mirrored = mirrored
         self.positions = [(s, int(i)) for s, stack in enumerate(stacks) for i in stack.filled]
 
     def __len__(self) -> int:
@@ -70,7 +118,8 @@ class SliceSampler:
         """Draw the global batch of a step.
 
         Returns:
-            Labels uint8 and images float32, each [size, crop, crop].
+            Labels [size, crop, crop], and images float32 of the same shape, or [size, channel,
+            crop, crop].
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         crops = [
@@ -89,7 +138,7 @@ class SliceSampler:
             rng: Source of the random numbers.
 
         Returns:
-            The label and the image, each [crop, crop].
+            The label [crop, crop], and the image [crop, crop] or [channel, crop, crop].
         """
         stack_index, slice_index = position
         stack = self.stacks[stack_index]
@@ -98,9 +147,11 @@ class SliceSampler:
             self.random_window(label.any(axis=1), rng),
             self.random_window(label.any(axis=0), rng),
         )
-        label, image = cut(label, box), cut(image, box, fill=-1.0)
+        channels = tuple(slice(0, n) for n in image.shape[:-2])
+        label, image = cut(label, box), cut(image, (*channels, *box), fill=-1.0)
         if self.mirror and rng.random() < 0.5:
-            label, image = label[:, ::-1], image[:, ::-1]
+            label, image = label[:, ::-1], image[..., ::-1]
+            label = label if self.mirrored is None else self.mirrored[label]
         return label, image
 
     def random_window(self, filled: np.ndarray, rng: np.random.Generator) -> slice:

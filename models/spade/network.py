@@ -2,8 +2,8 @@
 
 Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Normalization".
 
-Shape suffixes: B batch, C channels, K labels (one-hot), H height, W width, Z latent. Images lie in
-[-1, 1]. Heights and widths are multiples of STRIDE.
+Shape suffixes: B batch, C channels, I channels of images, K labels (one-hot), H height, W width, Z
+latent. Images lie in [-1, 1]. Heights and widths are multiples of STRIDE.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ class SpadeConfig:
         hidden: Channels of the modulation's shared layer (in the paper: 128 with nf = 64).
         latent: Z, the length of a style code; with 0 the generator sees only the label map.
         norm: The normalisation that γ and β modulate.
+        channels: Channels of the images.
     """
 
     labels: int
@@ -46,6 +47,7 @@ class SpadeConfig:
     hidden: int = 128
     latent: int = 0
     norm: Literal["batch", "instance"] = "batch"
+    channels: int = 1
 
 
 def check_sides(maps: Tensor) -> None:
@@ -181,7 +183,7 @@ class SpadeBlock(nn.Module):
 class SpadeGenerator(nn.Module):
     """Maps one-hot labels (B, K, H, W) and, with a latent, style codes (B, Z) to images.
 
-    The images (B, 1, H, W) lie in [-1, 1].
+    The images (B, I, H, W), I channels, lie in [-1, 1].
     """
 
     def __init__(self, config: SpadeConfig) -> None:
@@ -193,7 +195,7 @@ class SpadeGenerator(nn.Module):
         self.head_labels = nn.Conv2d(config.labels, 16 * nf, 3, padding=1)
         widths = [(16, 16), (16, 16), (16, 16), (16, 8), (8, 4), (4, 2), (2, 1)]
         self.blocks = nn.ModuleList(SpadeBlock(a * nf, b * nf, config) for a, b in widths)
-        self.to_image = nn.Conv2d(nf, 1, 3, padding=1)
+        self.to_image = nn.Conv2d(nf, config.channels, 3, padding=1)
 
     def forward(self, labels_BKHW: Tensor, style_BZ: Tensor | None = None) -> Tensor:
         """Draw images of label maps.
@@ -256,14 +258,14 @@ class SpadeGenerator(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """The paper's image encoder: maps images (B, 1, H, W) to μ and log σ² of their style codes.
+    """The paper's image encoder: maps images (B, I, H, W) to μ and log σ² of their style codes.
 
     The last features are averaged over space, so images may have any size.
     """
 
-    def __init__(self, latent: int, width: int) -> None:
+    def __init__(self, latent: int, width: int, channels: int = 1) -> None:
         super().__init__()
-        widths = [1, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
+        widths = [channels, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
             conv = spectral_norm(nn.Conv2d(a, b, 3, stride=2, padding=1))
@@ -272,16 +274,16 @@ class StyleEncoder(nn.Module):
         self.to_mu = nn.Linear(8 * width, latent)
         self.to_logvar = nn.Linear(8 * width, latent)
 
-    def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image_BIHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return μ and log σ², each (B, Z)."""
-        features = self.layers(image_B1HW).mean((2, 3))
+        features = self.layers(image_BIHW).mean((2, 3))
         return self.to_mu(features), self.to_logvar(features)
 
 
 class PatchDiscriminator(nn.Module):
     """The discriminator of one scale.
 
-    It maps one-hot labels and image (B, K + 1, H, W) to the features of all layers. The last,
+    It maps one-hot labels and image (B, K + I, H, W) to the features of all layers. The last,
     (B, 1, h, w), are the scores of the patches.
     """
 
@@ -308,13 +310,14 @@ class PatchDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """Patch discriminators on the image and on images of half the resolution, and so on."""
 
-    def __init__(self, labels: int, width: int = 64, scales: int = 2) -> None:
+    def __init__(self, labels: int, width: int = 64, scales: int = 2, channels: int = 1) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(PatchDiscriminator(labels + 1, width) for _ in range(scales))
+        inputs = labels + channels
+        self.scales = nn.ModuleList(PatchDiscriminator(inputs, width) for _ in range(scales))
 
-    def forward(self, labels_BKHW: Tensor, image_B1HW: Tensor) -> list[list[Tensor]]:
+    def forward(self, labels_BKHW: Tensor, image_BIHW: Tensor) -> list[list[Tensor]]:
         """Return the features by scale and layer."""
-        x = torch.cat([labels_BKHW, image_B1HW], dim=1)
+        x = torch.cat([labels_BKHW, image_BIHW], dim=1)
         outputs = []
         for scale in self.scales:
             outputs.append(scale(x))

@@ -1,6 +1,6 @@
 """From a stack of label maps to a stack of images, by one SPADE generator on one device.
 
-Shape suffixes: N slices, B slices at a time, H height, W width, Z latent.
+Shape suffixes: N slices, B slices at a time, I channels, H height, W width, Z latent.
 """
 
 from collections.abc import Iterable
@@ -61,12 +61,14 @@ class SpadeStack:
             mixed_precision: Whether all but the last layer compute in bfloat16.
 
         Returns:
-            float32 (N, H, W) in [-1, 1].
+            float32 (N, H, W) in [-1, 1], or (N, I, H, W) if the generator draws I channels.
 
         Raises:
             ValueError: A side is no multiple of STRIDE, or the generator does not know a label.
         """
         dtype = torch.bfloat16 if mixed_precision else torch.float32
+        if label_NHW.dtype == np.uint16:  # torch has hardly any operations for it
+            label_NHW = label_NHW.astype(np.int32)
         if style_NZ is not None:
             style_NZ = style_NZ.to(self.device)
         if self.device.type != "cpu":
@@ -79,8 +81,12 @@ class SpadeStack:
                     batch = [entry[first : first + BATCH] for entry in labels]
                     rows = slice(run * RUN + first, min(first + BATCH, RUN) + run * RUN)
                     styles = None if style_NZ is None else style_NZ[rows]
-                    images.append(self.generator.draw(batch, styles)[:, 0])
-        return torch.cat(images).numpy()
+                    images.append(self.generator.draw(batch, styles))
+        return self._without_channel(torch.cat(images)).numpy()
+
+    def _without_channel(self, image_NIHW: Tensor) -> Tensor:
+        """Return images without the axis of channels if the generator draws one."""
+        return image_NIHW[:, 0] if self.generator.config.channels == 1 else image_NIHW
 
     def _label_maps(self, label_NHW: np.ndarray) -> Iterable[LabelMaps]:
         """Return runs of label maps; with styles, those of the last stack are cached."""
@@ -121,18 +127,20 @@ class SpadeStack:
         if dtype not in self.recorded:
             fast, plain = (partial(self._forward, dtype, fused) for fused in (True, False))
             self.recorded[dtype] = CudaGraph(fast, plain, TOLERANCE[dtype])
-        label, image_NHW = torch.from_numpy(label_NHW), torch.empty(label_NHW.shape)
+        label = torch.from_numpy(label_NHW)
+        count, height, width = label.shape
+        image_NIHW = torch.empty(count, self.generator.config.channels, height, width)
         with suppress(RuntimeError):  # no GPU, or no more memory that can be pinned
-            label, image_NHW = label.pin_memory(), image_NHW.pin_memory()
+            label, image_NIHW = label.pin_memory(), image_NIHW.pin_memory()
         for start in range(0, len(label), ON_GPU):
-            target = image_NHW[start : start + ON_GPU]
+            target = image_NIHW[start : start + ON_GPU]
             inputs = [self._fill_batch(label[start : start + ON_GPU])]
             if style_NZ is not None:
                 inputs.append(self._fill_batch(style_NZ[start : start + ON_GPU]))
-            target.copy_(self.recorded[dtype](*inputs)[: len(target), 0], non_blocking=True)
+            target.copy_(self.recorded[dtype](*inputs)[: len(target)], non_blocking=True)
         if self.device.type == "cuda":
             torch.cuda.current_stream().synchronize()
-        return image_NHW.numpy()
+        return self._without_channel(image_NIHW).numpy()
 
     def _fill_batch(self, rows: Tensor) -> Tensor:
         """Move rows to the device, and repeat the last until there are ON_GPU rows."""
@@ -159,8 +167,8 @@ class SpadeStack:
             spade.fused = fused
         try:
             with self._autocast(dtype):
-                image_B1HW: Tensor = self.generator(hot_BKHW, style_BZ)
-                return image_B1HW
+                image_BIHW: Tensor = self.generator(hot_BKHW, style_BZ)
+                return image_BIHW
         finally:
             for spade in spades:
                 spade.fused = False

@@ -274,12 +274,13 @@ def image_and_label(output_BCHW: Tensor, config: StyleGanConfig) -> tuple[Tensor
     """Split a generator's output into images and label maps.
 
     Returns:
-        Images (B, c, H, W) in [-1, 1]; and labels uint8 (B, H, W), None without label channels.
+        Images (B, c, H, W) in [-1, 1]; and labels (B, H, W), None without label channels.
     """
     image = output_BCHW[:, : config.image_channels].clamp(-1, 1)
     if not config.labels:
         return image, None
-    return image, output_BCHW[:, config.image_channels :].argmax(1).to(torch.uint8)
+    kind = torch.uint8 if config.labels <= 256 else torch.int32
+    return image, output_BCHW[:, config.image_channels :].argmax(1).to(kind)
 
 
 def soft_labels(label_BHW: Tensor, labels: int, sigma: float) -> Tensor:

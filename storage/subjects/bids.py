@@ -75,7 +75,7 @@ def list_bids_subjects(
     """
     root = Path(root)
     visits = _list_visits(root, participants)
-    json_mapping = mappings.mapping_to_json(_read_mapping(root, mapping))
+    json_mapping = mappings.mapping_to_json(find_mapping(root, mapping))
     labels = {visit: _find_labels(visit, rec) for visit in visits}
     if participants is not None:
         _check_labels_exist(participants, labels, rec)
@@ -210,10 +210,14 @@ def _find_channels(label: Path, suffixes: Sequence[str]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _read_mapping(
+def find_mapping(
     root: Path, mapping: str | mappings.LabelMapping | None
 ) -> str | mappings.LabelMapping:
-    """Return a mapping that is valid, or that of the dataset's dseg.tsv where it is None."""
+    """Return a mapping that is valid, or that of the dataset's dseg.tsv where it is None.
+
+    Raises:
+        SubjectError: The mapping is invalid, or it is None and there is no dseg.tsv.
+    """
     if mapping is not None:
         mappings.resolve_mapping(mapping)
         return mapping

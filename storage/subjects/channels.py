@@ -5,8 +5,11 @@ An image has an axis of channels exactly where its channels have names.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
+
+from factory.storage.subjects.types import Subject
 
 CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """What a channel may be called."""
@@ -44,3 +47,17 @@ def describe_channels(channels: Iterable[str]) -> str:
     """Return channels in words: "the channels t1w, t2w", or "one channel without a name"."""
     names = ", ".join(channels)
     return f"the channels {names}" if names else "one channel without a name"
+
+
+def split_channels(subject: Subject) -> dict[str, Subject]:
+    """Return a subject once for each channel of its image, each with that channel alone.
+
+    Returns:
+        The subjects by the names of the channels; "" for an image of one channel without a name.
+    """
+    if subject.image is None or not subject.channels:
+        return {"": subject}
+    return {
+        name: replace(subject, image=channel, channels=())
+        for name, channel in zip(subject.channels, subject.image, strict=True)
+    }

@@ -24,7 +24,7 @@ from factory.storage.subjects.label_names import (
     normalise_label_name,
 )
 from factory.storage.subjects.named_label_tables import NAMED_MAPPINGS as NAMED_MAPPINGS
-from factory.storage.subjects.types import FETA, FETA_WITH_CALLOSUM, LabelTable
+from factory.storage.subjects.types import FETA, FETA_WITH_CALLOSUM, LabelTable, label_dtype
 
 LabelMapping = Mapping[int, str] | Mapping[str, str] | Mapping[int | str, str]
 
@@ -203,6 +203,22 @@ def apply_mapping(values: np.ndarray, mapping: str | LabelMapping, path: Path) -
     lookup[present] = indices
     label: np.ndarray = lookup[values]
     return label
+
+
+def map_by_name(label: np.ndarray, subject_table: LabelTable, other: tuple[str, ...]) -> np.ndarray:
+    """Return a label map with the values that another table gives to the same names.
+
+    Args:
+        label: [z, y, x], in the labels of `subject_table`.
+        subject_table: Its table.
+        other: The names of the other table, in order of their values. A label that it lacks must
+            not occur.
+    """
+    if subject_table.names == other[: len(subject_table.names)]:
+        return label
+    values = [other.index(name) if name in other else 0 for name in subject_table.names]
+    mapped: np.ndarray = np.array(values, label_dtype(len(other)))[label]
+    return mapped
 
 
 def _unknown_values(path: Path, unknown: list[int], resolved: Mapping[int, str]) -> str:

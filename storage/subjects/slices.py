@@ -14,6 +14,7 @@ import numpy as np
 from skimage.transform import resize
 
 from factory.storage.errors import SubjectError
+from factory.storage.subjects.channels import list_channels
 from factory.storage.subjects.chaos_pairs import pair_label_maps, sort_by_number
 from factory.storage.subjects.label_resampling import (
     SMOOTHING,
@@ -48,7 +49,7 @@ class Plane:
     Attributes:
         subject: The subject that it is from.
         image: float32 [C, H, W] in [-1, 1].
-        label: uint8 [H, W]; None where there is no label map.
+        label: [H, W]; None where there is no label map.
     """
 
     subject: str
@@ -192,13 +193,14 @@ def cut_planes(subject: str, image: np.ndarray, label: np.ndarray, resolution: i
 
     Args:
         subject: The subject's name.
-        image: [z, y, x], 1 at its 99.5th percentile.
+        image: [z, y, x] or [channel, z, y, x], 1 at its 99.5th percentile.
         label: [z, y, x].
         resolution: Pixels along a side of each plane.
     """
     filled = label.any(axis=(1, 2))
     selected = np.flatnonzero(filled if filled.any() else ~filled)
-    return [_make_plane(subject, image[z][None], label[z], resolution) for z in selected]
+    channels = np.stack(list_channels(image))
+    return [_make_plane(subject, channels[:, z], label[z], resolution) for z in selected]
 
 
 def read_chaos_planes(root: str | Path, resolution: int, contrast: str = "InPhase") -> list[Plane]:
@@ -306,7 +308,7 @@ def _resize_labels(label: np.ndarray, resolution: int) -> np.ndarray:
         return np.asarray(resample_label_map(label[None], matrix, offset, shape, smoothing)[0])
     size = (resolution, resolution)
     shares = [_resize(label == value, size) for value in range(int(label.max()) + 1)]
-    return np.asarray(np.argmax(shares, axis=0).astype(np.uint8))
+    return np.asarray(np.argmax(shares, axis=0).astype(label.dtype))
 
 
 def _pad_to_square(plane: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
 from factory.storage.nearest_name import nearest_name_hint
+from factory.storage.subjects.label_names import left_right_pairs
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Grid:
         return Grid(shape, self.spacing, affine)
 
 
+def label_dtype(labels: int) -> type[np.unsignedinteger]:
+    """Return the type that holds so many labels: uint8, or uint16 for more than 256."""
+    return np.uint8 if labels <= 256 else np.uint16
+
+
 @dataclass(frozen=True)
 class LabelTable:
     """Names and colours of label values; value 0 is always background.
@@ -62,7 +68,16 @@ class LabelTable:
     @property
     def dtype(self) -> type[np.unsignedinteger]:
         """The type that holds every value: uint8, or uint16 of more than 256 labels."""
-        return np.uint8 if len(self.names) <= 256 else np.uint16
+        return label_dtype(len(self.names))
+
+    @property
+    def mirrored_values(self) -> np.ndarray:
+        """The label that each value becomes in a mirror image: left and right are swapped."""
+        values = np.arange(len(self.names), dtype=self.dtype)
+        for left, right in left_right_pairs(self.names):
+            a, b = self.names.index(left), self.names.index(right)
+            values[a], values[b] = b, a
+        return values
 
     def values_of(self, name: str) -> list[int]:
         """Return the values of a label, or of those labels of a region that the table has.

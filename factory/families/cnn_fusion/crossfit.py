@@ -27,9 +27,11 @@ from factory.imaging.intensities import RANGE, normalise
 from factory.imaging.orientations import cut, grow_side
 from factory.lookup import find_recipe
 from factory.models.checkpoint import write_atomically
-from factory.storage.subjects.load import load_subject
+from factory.storage.subjects.channels import list_channels, map_channels
 from factory.storage.subjects.records import Record
-from factory.training.data import person_id, subject_records
+from factory.training.cards import match_subjects
+from factory.training.data import load_subjects, person_id, subject_records
+from factory.training.recipe import TrainingSubjects
 from factory.training.run import Run
 
 
@@ -57,14 +59,24 @@ def fold_recipe(
     """
     block = [person_id(record) for record in block_records(recipe, fold)]
     subjects = recipe.subjects.model_dump(mode="json", exclude_none=True)
+    if isinstance(recipe.subjects.mapping, dict):
+        del subjects["mapping"]
     subjects["hold_out"] = [*recipe.subjects.hold_out, *block]
     changes = {"subjects": subjects, "output": str(output), "workers": recipe.workers}
     overrides = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    if isinstance(mapping := recipe.subjects.mapping, dict):  # JSON has no numbers as keys
+        names = ", ".join(f"{value}: {json.dumps(name)}" for value, name in mapping.items())
+        overrides.append(f"subjects.mapping={{{names}}}")
     return load_document(find_recipe(recipe.spade.recipe), SpadeTraining, overrides)
 
 
 def paint_pair(
-    painter: SpadePainter, record: Record, spacing_mm: float, patch: int, folder: Path
+    painter: SpadePainter,
+    section: TrainingSubjects,
+    record: Record,
+    spacing_mm: float,
+    patch: int,
+    folder: Path,
 ) -> Path:
     """Write the volumes that a model paints of a subject, and the subject's own image.
 
@@ -73,6 +85,7 @@ def paint_pair(
 
     Args:
         painter: The model.
+        section: The recipe's `subjects`.
         record: The subject's record.
         spacing_mm: Voxel size.
         patch: Side of the training patches in voxels.
@@ -82,22 +95,26 @@ def paint_pair(
         The file.
 
     Raises:
-        FactoryError: The subject has no image.
+        FactoryError: The subject has no image, or labels that the model does not know.
     """
     path = folder / f"{record['id']}_{spacing_mm:g}mm.safetensors"
     origin = json.dumps({"patch": patch, "weights": painter.card["sha256"]}, sort_keys=True)
     if path.exists() and read_origin(path) == origin:
         return path
-    subject = load_subject(record, spacing_mm)
+    subjects = load_subjects(section, [record], spacing_mm)
+    [subject] = match_subjects(painter.card, subjects, "spade.model")
     if subject.image is None:
         raise FactoryError(f"{record['id']}: no image to learn from")
     half = patch // 2
     box = tuple(grow_side(side, half, half) for side in bounding_box(subject.label))
-    image = np.clip(normalise(subject.image, subject.label), *RANGE)
+    image = map_channels(
+        lambda channel: cut(np.clip(normalise(channel, subject.label), *RANGE), box), subject.image
+    )
     volumes = painter.paint_all(subject.label, style_seed=0).numpy()
+    painted = np.stack([map_channels(lambda channel: cut(channel, box), v) for v in volumes])
     tensors = {
-        "volumes": torch.from_numpy(np.stack([cut(v, box) for v in volumes])).half(),
-        "image": torch.from_numpy(cut(image, box)).half(),
+        "volumes": torch.from_numpy(painted).half(),
+        "image": torch.from_numpy(image).half(),
         "inside": torch.from_numpy(cut(subject.label > 0, box)),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,8 +129,8 @@ def read_origin(path: Path) -> str:
     return origin
 
 
-def read_pair(path: Path, tone_voxels: float) -> PaintedPair:
-    """Read a pair that `paint_pair` wrote.
+def read_pairs(path: Path, tone_voxels: float) -> list[PaintedPair]:
+    """Read what `paint_pair` wrote: a pair for each channel of the image.
 
     Args:
         path: The file.
@@ -124,11 +141,14 @@ def read_pair(path: Path, tone_voxels: float) -> PaintedPair:
         volumes, image, inside = (
             file.get_tensor(key).numpy() for key in ("volumes", "image", "inside")
         )
-    if tone_voxels:
-        painted = volumes.mean(0, dtype=np.float32)
-        image = match_tone(image.astype(np.float32), painted, inside, tone_voxels)
-        image = image.astype(np.float16)
-    return PaintedPair(volumes, image, inside)
+    pairs = []
+    by_channel = [volumes] if volumes.ndim == 4 else np.moveaxis(volumes, 1, 0)
+    for painted, real in zip(by_channel, list_channels(image), strict=True):
+        if tone_voxels:
+            mean = painted.mean(0, dtype=np.float32)
+            real = match_tone(real.astype(np.float32), mean, inside, tone_voxels)
+        pairs.append(PaintedPair(painted, real.astype(np.float16), inside))
+    return pairs
 
 
 def match_tone(
@@ -175,10 +195,10 @@ def load_pairs(
         )
     tasks = [(record, spacing) for record in records for spacing in recipe.subjects.spacing_mm]
     for record, spacing in tasks[run.rank :: run.world]:
-        paint_pair(painter, record, spacing, recipe.model.patch, folder)
+        paint_pair(painter, recipe.subjects, record, spacing, recipe.model.patch, folder)
     run.wait()
     pairs = []
     for record, spacing in tasks:  # by now all of them are painted
-        path = paint_pair(painter, record, spacing, recipe.model.patch, folder)
-        pairs.append(read_pair(path, recipe.tone_mm / spacing))
+        path = paint_pair(painter, recipe.subjects, record, spacing, recipe.model.patch, folder)
+        pairs += read_pairs(path, recipe.tone_mm / spacing)
     return pairs

@@ -6,6 +6,7 @@ import pandas as pd
 
 from factory.config.loading import CheckedDocument
 from factory.errors import RecipeError
+from factory.families.base import Card
 from factory.families.cnn_fusion.crossfit import (
     block_records,
     fold_recipe,
@@ -18,11 +19,25 @@ from factory.families.cnn_fusion.train import Patches, build_network, train
 from factory.families.spade import job as spade_job
 from factory.lookup import find_model
 from factory.models.checkpoint import read_card, save_model
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.records import Record
-from factory.training.cards import curve_summary, origin_entry
-from factory.training.data import held_out_subjects, person_id, subject_records, training_subjects
+from factory.text import join_names
+from factory.training.cards import (
+    channels_entry,
+    curve_summary,
+    match_subjects,
+    origin_entry,
+)
+from factory.training.data import (
+    held_out_subjects,
+    person_id,
+    subject_records,
+    training_subjects,
+    training_table,
+)
 from factory.training.loop import load_checkpoint
 from factory.training.run import Run
+from factory.training.tables import card_table
 
 HELD_OUT_PATCHES = 48
 """Held-out patches that are scored during the training."""
@@ -47,6 +62,7 @@ def check(recipe: CnnFusionTraining) -> None:
             "subjects.hold_out keeps from it"
         )
     records = training_records(recipe)
+    check_spade_labels(recipe, card)
     if len(records) < recipe.spade.folds:
         raise RecipeError(
             f"spade.folds: {recipe.spade.folds} blocks of {len(records)} subjects; "
@@ -60,6 +76,21 @@ def check(recipe: CnnFusionTraining) -> None:
                 f"{recipe.spade.recipe}: batch {spade.batch} cannot be shared evenly by "
                 f"{recipe.workers} workers"
             )
+
+
+def check_spade_labels(recipe: CnnFusionTraining, card: Card) -> None:
+    """Check that the SPADE model of a recipe knows the labels of the recipe's subjects.
+
+    Raises:
+        RecipeError: It does not.
+    """
+    table, known_names = training_table(recipe.subjects), card_table(card).names
+    if unknown := [name for name in table.names if name not in known_names]:
+        hint = nearest_name_hint(unknown[0], known_names)
+        raise RecipeError(
+            f"spade.model: {recipe.spade.model} does not know the labels {', '.join(unknown)} of "
+            f"the subjects; it was trained on {join_names(known_names)}{hint}"
+        )
 
 
 def fold_numbers(recipe: CnnFusionTraining) -> range:
@@ -148,6 +179,8 @@ def export(loaded: CheckedDocument[CnnFusionTraining], output: Path) -> Path:
         "config": {"volumes": len(spade["orientations"]), **recipe.model.model_dump()},
         "spade": {"name": spade["name"], "sha256": spade["sha256"]},
         "orientations": spade["orientations"],
+        "label_table": spade["label_table"],
+        **channels_entry(spade.get("channels", ())),
         "licence": recipe.licence,
         "training": {
             "subjects": [r["id"] for r in training_records(recipe)],
@@ -183,6 +216,7 @@ def score(folder: Path, recipe: CnnFusionTraining, output: Path) -> pd.DataFrame
         subjects = training_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
         title = ", same subject"
     model = find_model(recipe.spade.model, "spade.model")
+    subjects = match_subjects(read_card(model), subjects, "spade.model")
     return evaluate(model, folder, subjects, output, title) if subjects else None
 
 

@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 
 from factory.families.spade.volume_painter import SpadePainter
-from factory.imaging.intensities import intensity_unit
-from factory.metrics.paired import flicker, paired_scores
+from factory.imaging.intensities import intensity_span, intensity_zero
+from factory.metrics.paired import flicker_ratios, paired_scores
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import list_channels, split_channels
 from factory.storage.subjects.types import Subject
 
 matplotlib.use("Agg")
@@ -49,18 +50,15 @@ def score_versions(subject: Subject, versions: dict[str, np.ndarray]) -> list[Js
         learnt. flicker_z, _y and _x are relative to the real image's.
     """
     assert subject.image is not None
-    unit = intensity_unit(subject.image, subject.label > 0)
-    real = {axis: flicker(subject.image, subject.label, i) for i, axis in enumerate("zyx")}
+    zero = intensity_zero(subject.image, subject.label)
+    span = intensity_span(subject.image, subject.label)
     rows = []
     for name, image in versions.items():
         paired = paired_scores(image, subject.image, subject.label)
-        ratios = {
-            f"flicker_{axis}": flicker(image, subject.label, i) / real[axis]
-            for i, axis in enumerate("zyx")
-        }
+        ratios = flicker_ratios(image, subject.image, subject.label)
         inside = {key: paired[key] for key in INSIDE}
         in_real_units = paired_scores(
-            image * unit, subject.image, subject.label, in_real_units=True
+            image * span + zero, subject.image, subject.label, in_real_units=True
         )
         as_is = {f"as_is_{key}": in_real_units[key] for key in ("ssim", "mse", "psnr")}
         rows.append({"subject": subject.id, "version": name, **inside, **as_is, **ratios})
@@ -85,9 +83,13 @@ def evaluate(
     output.mkdir(parents=True, exist_ok=True)
     rows = []
     for subject in subjects:
-        versions = fuse_by_rules(painter, subject)
-        rows += score_versions(subject, versions)
-        draw_intensity_profiles(subject, versions, output / f"profiles-{subject.id}.png", title)
+        fused = fuse_by_rules(painter, subject)
+        for index, (channel, real) in enumerate(split_channels(subject).items()):
+            versions = {name: list_channels(image)[index] for name, image in fused.items()}
+            scores = score_versions(real, versions)
+            rows += [{**row, **({"channel": channel} if channel else {})} for row in scores]
+            name = f"{subject.id}-{channel}" if channel else subject.id
+            draw_intensity_profiles(real, versions, output / f"profiles-{name}.png", title)
     table = pd.DataFrame(rows)
     table.to_csv(output / "fusion.csv", index=False)
     (output / "fusion.md").write_text(markdown(table), encoding="utf-8")
@@ -96,10 +98,11 @@ def evaluate(
 
 def markdown(table: pd.DataFrame) -> str:
     """Return a table of scores as Markdown."""
-    columns = [c for c in table.columns if c not in ("subject", "version")]
-    lines = ["| subject | version | " + " | ".join(columns) + " |"]
-    lines.append("|---" * (len(columns) + 2) + "|")
+    names = [c for c in ("subject", "channel", "version") if c in table.columns]
+    columns = [c for c in table.columns if c not in names]
+    lines = ["| " + " | ".join([*names, *columns]) + " |"]
+    lines.append("|---" * (len(columns) + len(names)) + "|")
     for _, row in table.iterrows():
         figures = (f"{row[c]:.5f}" if c.endswith("mse") else f"{row[c]:.3f}" for c in columns)
-        lines.append(f"| {row['subject']} | {row['version']} | " + " | ".join(figures) + " |")
+        lines.append("| " + " | ".join([*(str(row[n]) for n in names), *figures]) + " |")
     return "\n".join([*lines, ""])

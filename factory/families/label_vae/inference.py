@@ -15,7 +15,7 @@ from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.label_vae import PATHS, LabelVae, LabelVaeConfig, path, prior
 from factory.models.spade.network import one_hot
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.types import Grid, Subject
+from factory.storage.subjects.types import Grid, Subject, label_dtype
 
 BATCH = 32
 """Label maps of a forward pass. It is fixed, since convolutions of other batch sizes differ in the
@@ -66,12 +66,12 @@ class LabelVaeCodec:
 
     @torch.inference_mode()
     def decode(self, codes_NZ: Tensor) -> np.ndarray:
-        """Return the label maps uint8 (N, *shape) of codes."""
+        """Return the label maps (N, *shape) of codes."""
         label_maps = [
             self.vae.decode(batch.to(self.device)).argmax(1).cpu().numpy()
             for batch in torch.split(codes_NZ, BATCH)
         ]
-        return np.concatenate(label_maps).astype(np.uint8)
+        return np.concatenate(label_maps).astype(label_dtype(self.config.labels))
 
     def draw_from_prior(self, count: int, seed: int) -> np.ndarray:
         """Return label maps uint8 (count, *shape) of codes sampled from N(0, 1)."""

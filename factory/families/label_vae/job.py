@@ -10,9 +10,15 @@ from factory.families.label_vae.data import MapSampler
 from factory.families.label_vae.label_maps import subject_maps
 from factory.families.label_vae.recipe import LabelVaeTraining
 from factory.families.label_vae.train import BEST, build_network, train
-from factory.models.checkpoint import load_state, save_model
+from factory.models.checkpoint import load_state, read_card, save_model
 from factory.storage.subjects.types import Subject
-from factory.training.cards import curve_summary, label_table_entry, origin_entry, subjects_entry
+from factory.training.cards import (
+    curve_summary,
+    label_table_entry,
+    match_labels,
+    origin_entry,
+    subjects_entry,
+)
 from factory.training.data import (
     held_out_subjects,
     subject_records,
@@ -91,6 +97,7 @@ def score(folder: Path, recipe: LabelVaeTraining, output: Path) -> pd.DataFrame 
     from factory.families.label_vae.scoring import evaluate
 
     subjects = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
+    subjects = match_labels(read_card(folder), subjects, "subjects")
     return evaluate(folder, subjects, output) if subjects else None
 
 

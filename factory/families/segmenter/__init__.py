@@ -18,6 +18,9 @@ VOXEL_BYTES = 110
 """Memory of a voxel: probabilities of eight labels as float32, for one orientation and summed over
 all, and a copy."""
 
+LABEL_BYTES = 12
+"""Memory of a voxel, besides, for each label after the eighth."""
+
 
 class SegmenterFamily(Family):
     """The segmenter as a model family; see factory.families.base.Family."""
@@ -47,7 +50,9 @@ class SegmenterFamily(Family):
 
     def cost(self, card: Card, shape: Shape) -> Cost:
         """Estimate the time and the memory of segmenting a sample."""
-        return Cost(super().cost(card, shape).seconds, VOXEL_BYTES * math.prod(shape))
+        more_labels = max(0, int(card["config"].get("labels", 8)) - 8)
+        each = VOXEL_BYTES + LABEL_BYTES * more_labels
+        return Cost(super().cost(card, shape).seconds, each * math.prod(shape))
 
     def headline(self, rows: Sequence[Mapping[str, JsonValue]]) -> str | None:
         """Return the mean held-out Dice of the structures."""

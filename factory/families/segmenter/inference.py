@@ -12,6 +12,8 @@ from factory.imaging.intensities import normalise, to_network
 from factory.imaging.orientations import AXES, cut, grow_side, paste, to_stack
 from factory.models.checkpoint import WeightsError, load_weights, read_card
 from factory.models.segmenter import STRIDE, Segmenter, SegmenterConfig
+from factory.storage.subjects.channels import list_channels, map_channels
+from factory.storage.subjects.types import label_dtype
 
 FAMILY = "segmenter"
 
@@ -51,26 +53,28 @@ class VolumeSegmenter:
         """Segment an image by the mean of the network's probabilities over the orientations.
 
         Args:
-            image: float32 [z, y, x].
+            image: float32 [z, y, x], or [channel, z, y, x] with the channels of the card.
             label: The expected label map, [z, y, x]. As in training, its outline determines the box
                 that is segmented and the voxels by which intensities are scaled; nothing else of
                 it is used.
 
         Returns:
-            Labels uint8 [z, y, x]; 0 outside the box.
+            Labels [z, y, x] in the model's own table; 0 outside the box.
 
         Raises:
             ValueError: The label map is empty.
         """
         box = tuple(grow_side(side, MARGIN, STRIDE) for side in bounding_box(label))
-        scaled = cut(to_network(normalise(image, label)), box, fill=-1.0)
-        sums = torch.zeros(self.network.config.labels, *scaled.shape)
+        scaled = map_channels(
+            lambda channel: cut(to_network(normalise(channel, label)), box, fill=-1.0), image
+        )
+        sums = torch.zeros(self.network.config.labels, *scaled.shape[-3:])
         for orientation in self.card["orientations"]:
             probabilities = self.label_probabilities(scaled, orientation)
             for total, probability in zip(sums, probabilities, strict=True):
                 total += probability
-        segmented = np.zeros(label.shape, np.uint8)
-        paste(segmented, box, sums.argmax(0).numpy().astype(np.uint8))
+        segmented = np.zeros(label.shape, label_dtype(len(sums)))
+        paste(segmented, box, sums.argmax(0).numpy().astype(segmented.dtype))
         return segmented
 
     def features(self, grey_N1HW: torch.Tensor) -> torch.Tensor:
@@ -80,11 +84,17 @@ class VolumeSegmenter:
         """
         height, width = grey_N1HW.shape[-2:]
         padded = F.pad(grey_N1HW, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
-        return self.network.pooled(padded)
+        channels = self.network.config.channels
+        return self.network.pooled(padded.expand(-1, channels, -1, -1))
 
     def label_probabilities(self, scaled: np.ndarray, orientation: str) -> torch.Tensor:
-        """Return the softmax (K, z, y, x) of a volume in [-1, 1] from slices of one orientation."""
-        image = torch.from_numpy(np.ascontiguousarray(to_stack(scaled, orientation)))[:, None]
-        batches = image.split(BATCH)
+        """Return the softmax (K, z, y, x) of a volume from slices of one orientation.
+
+        Args:
+            scaled: [z, y, x] or [channel, z, y, x], in [-1, 1].
+            orientation: The orientation.
+        """
+        stacks = [to_stack(channel, orientation) for channel in list_channels(scaled)]
+        batches = torch.from_numpy(np.stack(stacks, axis=1)).split(BATCH)
         probabilities = [self.network(b.to(self.device)).softmax(1).cpu() for b in batches]
         return torch.cat(probabilities).transpose(0, 1).movedim(1, 1 + AXES[orientation])

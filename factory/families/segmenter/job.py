@@ -6,15 +6,23 @@ import numpy as np
 import pandas as pd
 
 from factory.config.loading import CheckedDocument
-from factory.errors import RecipeError
 from factory.families.scores import plain_text_lines
 from factory.families.segmenter.recipe import SegmenterTraining
 from factory.families.segmenter.train import Slices, build_network, train
 from factory.lookup import find_model
 from factory.models.checkpoint import read_card, save_model
 from factory.storage.subjects.types import Subject
-from factory.training.cards import label_table_entry, origin_entry, subjects_entry
+from factory.training.cards import (
+    channels_entry,
+    config_channels_entry,
+    label_table_entry,
+    match_subjects,
+    origin_entry,
+    subjects_entry,
+)
 from factory.training.data import (
+    check_images,
+    check_slice_orientations,
     held_out_subjects,
     scoring_spacing_mm,
     subject_records,
@@ -23,7 +31,7 @@ from factory.training.data import (
 )
 from factory.training.loop import load_checkpoint
 from factory.training.run import Run
-from factory.training.slices import SliceSampler, cut_stack
+from factory.training.slices import SliceSampler, cut_stack, is_mirrored
 
 PART = "segmenter"
 
@@ -33,12 +41,9 @@ HELD_OUT_SLICES = 12
 
 def check(recipe: SegmenterTraining) -> None:
     """Check that a recipe can be trained. See factory.families.base.Job."""
+    check_images(recipe.subjects)
     subject_records(recipe.subjects)
-    if recipe.subjects.layout == "short_axis" and recipe.orientations != ("axial",):
-        raise RecipeError(
-            f"orientations: {', '.join(recipe.orientations)}; allowed for stacks: axial, the only "
-            "direction in which their slices are thin enough to be segmented"
-        )
+    check_slice_orientations(recipe.subjects, recipe.orientations)
     if recipe.judges:
         find_model(recipe.judges, "judges")
 
@@ -49,17 +54,15 @@ def parts(recipe: SegmenterTraining) -> tuple[str, ...]:
 
 
 def slice_samplers(recipe: SegmenterTraining, subjects: list[Subject]) -> list[SliceSampler]:
-    """Build a sampler of the subjects' slices for each orientation of the recipe.
-
-    Sagittal slices and hearts are not mirrored: that would swap front and back, or the ventricles.
-    """
-    hearts = recipe.subjects.layout == "short_axis"
+    """Build a sampler of the subjects' slices for each orientation of the recipe."""
+    table = subjects[0].table
     return [
         SliceSampler(
             [cut_stack(s, orientation) for s in subjects],
             recipe.crop,
-            mirror=orientation != "sagittal" and not hearts,
-            seed=recipe.seed,
+            is_mirrored(recipe.subjects, orientation, table),
+            recipe.seed,
+            table.mirrored_values,
         )
         for orientation in recipe.orientations
     ]
@@ -89,16 +92,21 @@ def export(loaded: CheckedDocument[SegmenterTraining], output: Path) -> Path:
     """Write the model folder from the checkpoint, and return it."""
     recipe = loaded.spec
     subjects = training_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
-    table = subjects[0].table
-    network = build_network(recipe, len(table.names))
+    table, channels = subjects[0].table, subjects[0].channels
+    network = build_network(recipe, len(table.names), len(channels) or 1)
     folder = output / PART
     state = load_checkpoint(folder, {PART: network})
     card = {
         "name": recipe.name,
         "family": "segmenter",
-        "config": {"labels": len(table.names), **recipe.model.model_dump()},
+        "config": {
+            "labels": len(table.names),
+            **recipe.model.model_dump(),
+            **config_channels_entry(channels),
+        },
         "orientations": list(recipe.orientations),
         "label_table": label_table_entry(table),
+        **channels_entry(channels),
         "licence": recipe.licence,
         "training": {
             **subjects_entry(recipe.subjects, subjects),
@@ -139,6 +147,7 @@ def score(folder: Path, recipe: SegmenterTraining, output: Path) -> pd.DataFrame
     from factory.families.segmenter.scoring import evaluate
 
     subjects = held_out_subjects(recipe.subjects, scoring_spacing_mm(recipe.subjects))
+    subjects = match_subjects(read_card(folder), subjects, "subjects")
     return evaluate(folder, subjects, output) if subjects else None
 
 

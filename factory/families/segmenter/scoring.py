@@ -9,6 +9,7 @@ import torch
 from factory.families.segmenter.inference import VolumeSegmenter
 from factory.imaging.pictures import draw_image_rows
 from factory.metrics.overlap import dice, hausdorff_95_mm, mean_surface_mm, volume_error
+from factory.storage.subjects.channels import first_channel
 from factory.storage.subjects.types import Subject
 
 
@@ -76,7 +77,7 @@ def draw_picture(path: Path, pairs: list[tuple[Subject, np.ndarray]]) -> None:
     for subject, segmented in pairs:
         assert subject.image is not None
         z = round(float(np.flatnonzero(subject.label.any(axis=(1, 2))).mean()))
-        volumes = (subject.image, subject.label, segmented)
+        volumes = (first_channel(subject.image), subject.label, segmented)
         columns.append([pad_to_square(volume[z], side) for volume in volumes])
     image, label, labelled = (np.stack(planes) for planes in zip(*columns, strict=True))
     image = image / image.max(axis=(1, 2), keepdims=True)

@@ -15,7 +15,7 @@ from factory.training.augmentation import transform_in_plane
 from factory.training.loop import TrainingLoop
 from factory.training.run import Run
 from factory.training.schedules import cosine_after_half, set_learning_rate
-from factory.training.slices import SliceSampler
+from factory.training.slices import SliceSampler, add_channel_axis, count_channels
 
 BATCH = 8
 """Slices of a forward pass without gradients."""
@@ -24,17 +24,20 @@ GRID_COLUMNS = 9
 """Held-out slices in a sample grid."""
 
 Slices = tuple[np.ndarray, np.ndarray]
-"""Labels uint8 and images float32 in [-1, 1], each [slice, row, column]."""
+"""Labels [slice, row, column], and images float32 in [-1, 1] of the same shape, or with an axis of
+channels after that of slices."""
 
 
-def build_network(recipe: SegmenterTraining, labels: int) -> Segmenter:
+def build_network(recipe: SegmenterTraining, labels: int, channels: int = 1) -> Segmenter:
     """Build the network with its initial weights, the same on every worker.
 
     Args:
         recipe: Width and seed of the network.
         labels: Number of labels, including the background.
+        channels: Number of channels of the images.
     """
-    network = Segmenter(SegmenterConfig(labels, **recipe.model.model_dump()))
+    config = SegmenterConfig(labels, channels=channels, **recipe.model.model_dump())
+    network = Segmenter(config)
     initialise(network, torch.Generator().manual_seed(recipe.seed))
     return network
 
@@ -61,8 +64,8 @@ def augment_slice(
     """Transform a label map and its image alike, and change the image's intensities.
 
     Args:
-        label: uint8 [row, column].
-        image: float32 [row, column], in [-1, 1].
+        label: [row, column].
+        image: float32 [row, column] or [channel, row, column], in [-1, 1].
         augment: How strong the changes are.
         key: Seed of the random numbers.
     """
@@ -100,7 +103,8 @@ def train(
     Raises:
         TrainingDiverged: A loss is not finite.
     """
-    model = build_network(recipe, labels).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = build_network(recipe, labels, count_channels(held_out[1])).to(run.device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), recipe.learning_rate)
     optimisers = {"optimiser": optimiser}
     loop = TrainingLoop(recipe, run, {"segmenter": model}, optimisers, recipe.steps)
@@ -111,9 +115,9 @@ def train(
         set_learning_rate(optimiser, recipe.learning_rate * cosine_after_half(step, recipe.steps))
         label, image = draw_batch(samplers, step, recipe)
         label_BHW = torch.from_numpy(label[share]).to(run.device)
-        image_B1HW = torch.from_numpy(image[share])[:, None].to(run.device)
+        image_BIHW = torch.from_numpy(add_channel_axis(image[share])).to(run.device)
         with autocast:
-            logits_BKHW = forward(image_B1HW)
+            logits_BKHW = forward(image_BIHW)
         losses = {
             "cross_entropy": F.cross_entropy(logits_BKHW.float(), label_BHW.long()),
             "dice": dice_loss(logits_BKHW.float(), label_BHW),
@@ -132,13 +136,13 @@ def train(
 
 
 @torch.no_grad()
-def segment_slices(model: nn.Module, image_BHW: np.ndarray, device: torch.device) -> np.ndarray:
-    """Segment images float32 (B, H, W) with the current weights; returns labels uint8 (B, H, W)."""
+def segment_slices(model: nn.Module, images: np.ndarray, device: torch.device) -> np.ndarray:
+    """Segment images (B, H, W) or (B, I, H, W) with the current weights; returns (B, H, W)."""
     model.eval()
-    batches = torch.from_numpy(image_BHW)[:, None].split(BATCH)
+    batches = torch.from_numpy(add_channel_axis(images)).split(BATCH)
     label_BHW = torch.cat([model(batch.to(device)).argmax(1).cpu() for batch in batches])
     model.train()
-    return label_BHW.numpy().astype(np.uint8)
+    return label_BHW.numpy().astype(np.int32)
 
 
 def held_out_dice(model: nn.Module, held_out: Slices, run: Run) -> float:
@@ -156,7 +160,7 @@ def draw_samples(model: nn.Module, held_out: Slices, run: Run, step: int) -> Non
     label, image = label[columns], image[columns]
     segmented, highest = segment_slices(model, image, run.device), float(label.max())
     rows = [
-        ("image, held out", image, "gray", -1.0, 1.0),
+        ("image, held out", add_channel_axis(image)[:, 0], "gray", -1.0, 1.0),
         ("label", label, "nipy_spectral", 0.0, highest),
         ("segmented", segmented, "nipy_spectral", 0.0, highest),
     ]

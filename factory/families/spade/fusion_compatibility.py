@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from factory.errors import FactoryError
 from factory.storage.json_value import JsonValue
+from factory.storage.subjects.channels import describe_channels
+from factory.text import join_names
 
 
 def check_fusion(name: str, card: Mapping[str, JsonValue], spade: Mapping[str, JsonValue]) -> None:
@@ -26,6 +28,18 @@ def check_fusion(name: str, card: Mapping[str, JsonValue], spade: Mapping[str, J
         raise FactoryError(
             f"appearance.fuse.cnn: {name}: fuses what {fused_model} paints; appearance.model is "
             f"{spade.get('name')}"
+        )
+    fused_labels = card.get("label_table", {}).get("names")
+    labels = spade.get("label_table", {}).get("names")
+    if fused_labels and labels and fused_labels != labels:
+        raise FactoryError(
+            f"appearance.fuse.cnn: {name}: fuses what a model of {join_names(fused_labels[1:])} "
+            f"paints; appearance.model is one of {join_names(labels[1:])}"
+        )
+    if card.get("channels", []) != spade.get("channels", []):
+        raise FactoryError(
+            f"appearance.fuse.cnn: {name}: fuses {describe_channels(card.get('channels', []))}; "
+            f"the model paints {describe_channels(spade.get('channels', []))}"
         )
     if set(card["orientations"]) != set(spade["orientations"]):
         raise FactoryError(

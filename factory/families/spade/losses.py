@@ -25,21 +25,21 @@ class GeneratorStep(nn.Module):
         self.generator, self.encoder = generator, encoder
 
     def forward(
-        self, labels_BKHW: Tensor, real_B1HW: Tensor, noise_BZ: Tensor | None
+        self, labels_BKHW: Tensor, real_BIHW: Tensor, noise_BZ: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Draw images of label maps, in the style of real images if there is an encoder.
 
         Args:
             labels_BKHW: One-hot label maps.
-            real_B1HW: Real images of the same slices.
+            real_BIHW: Real images of the same slices.
             noise_BZ: Noise of the reparametrisation; None without an encoder.
 
         Returns:
-            The images (B, 1, H, W), and μ and log σ² of their style codes (B, Z), or None and None.
+            The images (B, I, H, W), and μ and log σ² of their style codes (B, Z), or None and None.
         """
         if self.encoder is None or noise_BZ is None:
             return self.generator(labels_BKHW), None, None
-        mu_BZ, logvar_BZ = self.encoder(real_B1HW)
+        mu_BZ, logvar_BZ = self.encoder(real_BIHW)
         style_BZ = mu_BZ + noise_BZ * torch.exp(0.5 * logvar_BZ)
         return self.generator(labels_BKHW, style_BZ), mu_BZ, logvar_BZ
 
@@ -55,8 +55,8 @@ class SpadeLosses:
         self,
         discriminator: nn.Module,
         labels_BKHW: Tensor,
-        real_B1HW: Tensor,
-        fake_B1HW: Tensor,
+        real_BIHW: Tensor,
+        fake_BIHW: Tensor,
         style: Sequence[Tensor | None],
     ) -> dict[str, Tensor]:
         """Return what the generator minimises, as the terms of a sum.
@@ -66,21 +66,23 @@ class SpadeLosses:
         Args:
             discriminator: The discriminator, whose weights are frozen.
             labels_BKHW: One-hot label maps.
-            real_B1HW: Real images of the same slices.
-            fake_B1HW: The generator's images.
+            real_BIHW: Real images of the same slices.
+            fake_BIHW: The generator's images.
             style: μ and log σ² of the style codes; None and None without an encoder.
         """
         weights = self.weights
-        of_fake, of_real = compared_features(discriminator, labels_BKHW, fake_B1HW, real_B1HW)
+        of_fake, of_real = compared_features(discriminator, labels_BKHW, fake_BIHW, real_BIHW)
         losses = {
             "adversarial": hinge_generator(of_fake),
             "features": weights.feature_matching * feature_matching(of_real, of_fake),
         }
         if weights.reconstruction:
-            distance = (fake_B1HW.float() - real_B1HW).abs().mean()
+            distance = (fake_BIHW.float() - real_BIHW).abs().mean()
             losses["reconstruction"] = weights.reconstruction * distance
         if self.vgg is not None:
-            losses["perceptual"] = weights.perceptual * perceptual(self.vgg, fake_B1HW, real_B1HW)
+            losses["perceptual"] = weights.perceptual * perceptual(
+                self.vgg, grey_images(fake_BIHW), grey_images(real_BIHW)
+            )
         mu_BZ, logvar_BZ = style
         if mu_BZ is not None and logvar_BZ is not None:
             # The KL divergence is a sum over the global batch; DDP averages, hence the factor.
@@ -88,25 +90,30 @@ class SpadeLosses:
         return losses
 
     def of_discriminator(
-        self, discriminator: nn.Module, labels_BKHW: Tensor, real_B1HW: Tensor, fake_B1HW: Tensor
+        self, discriminator: nn.Module, labels_BKHW: Tensor, real_BIHW: Tensor, fake_BIHW: Tensor
     ) -> dict[str, Tensor]:
         """Return the hinge loss of the discriminator; no gradient reaches the generator."""
-        fake_B1HW = fake_B1HW.detach()
-        of_fake, of_real = compared_features(discriminator, labels_BKHW, fake_B1HW, real_B1HW)
+        fake_BIHW = fake_BIHW.detach()
+        of_fake, of_real = compared_features(discriminator, labels_BKHW, fake_BIHW, real_BIHW)
         return {"discriminator": hinge_discriminator(of_real, of_fake)}
 
 
 def compared_features(
-    discriminator: nn.Module, labels_BKHW: Tensor, fake_B1HW: Tensor, real_B1HW: Tensor
+    discriminator: nn.Module, labels_BKHW: Tensor, fake_BIHW: Tensor, real_BIHW: Tensor
 ) -> tuple[Features, Features]:
     """Return the discriminator's features of fake and of real images, judged as one batch."""
     features = discriminator(
-        torch.cat([labels_BKHW, labels_BKHW]), torch.cat([fake_B1HW, real_B1HW])
+        torch.cat([labels_BKHW, labels_BKHW]), torch.cat([fake_BIHW, real_BIHW])
     )
-    size = len(real_B1HW)
+    size = len(real_BIHW)
     fake = [[f[:size] for f in scale] for scale in features]
     real = [[f[size:] for f in scale] for scale in features]
     return fake, real
+
+
+def grey_images(image_BIHW: Tensor) -> Tensor:
+    """Return each channel as an image of its own, (B · I, 1, H, W)."""
+    return image_BIHW.flatten(0, 1)[:, None]
 
 
 def descend(optimiser: torch.optim.Optimizer, losses: Mapping[str, Tensor], run: Run) -> None:

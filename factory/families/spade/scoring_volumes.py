@@ -13,12 +13,13 @@ import pandas as pd
 import torch
 
 from factory.families.spade.volume_painter import SpadePainter
-from factory.imaging.intensities import intensity_unit
+from factory.imaging.intensities import intensity_span, intensity_zero
 from factory.imaging.orientations import AXES
 from factory.metrics.box_plots import draw_box_plots
-from factory.metrics.paired import comparable_image, flicker, paired_scores
+from factory.metrics.paired import comparable_image, flicker_ratios, paired_scores
 from factory.models import fusion_rules as fusion
 from factory.storage.json_value import JsonObject
+from factory.storage.subjects.channels import first_channel, list_channels, split_channels
 from factory.storage.subjects.types import Subject
 
 matplotlib.use("Agg")
@@ -40,50 +41,77 @@ def paint_versions(painter: SpadePainter, subject: Subject) -> dict[str, np.ndar
     """Paint a subject's labels in every way: class means, each orientation, and each fusion.
 
     Returns:
-        Images float32 [z, y, x] by the name of the version.
+        Images float32 [channel, z, y, x] by the name of the version; of an image without named
+        channels there is one.
     """
     versions = {}
     means = painter.card.get("class_means")
     if means is not None:
         assert subject.image is not None
-        unit = intensity_unit(subject.image, subject.label > 0)
-        versions[CLASS_MEANS] = (np.asarray(means) * unit)[subject.label].astype(np.float32)
+        by_channel = means if subject.channels else [means]
+        versions[CLASS_MEANS] = np.stack(
+            [
+                class_mean_image(channel, subject.label, values)
+                for channel, values in zip(list_channels(subject.image), by_channel, strict=True)
+            ]
+        )
     volumes = painter.paint_all(subject.label, style_seed=0)
     names = [orientation for orientation in AXES if orientation in painter.networks]
     versions |= {name: v.numpy() for name, v in zip(names, volumes, strict=True)}
     if len(volumes) == 3:
         versions |= {name: rule(volumes).numpy() for name, rule in FUSIONS.items()}
-    return versions
+    return {
+        name: image[None] if image.ndim == subject.label.ndim else image
+        for name, image in versions.items()
+    }
+
+
+def class_mean_image(image: np.ndarray, label: np.ndarray, means: list[float]) -> np.ndarray:
+    """Return the image of class means, float32 [z, y, x], in the units of a real image.
+
+    Args:
+        image: The real image [z, y, x].
+        label: Its label map.
+        means: The mean of each label, in the factory's unit.
+    """
+    zero, span = intensity_zero(image, label), intensity_span(image, label)
+    painted: np.ndarray = (np.asarray(means) * span + zero)[label].astype(np.float32)
+    return painted
 
 
 def held_out_scores(painter: SpadePainter, subjects: list[Subject]) -> pd.DataFrame:
     """Score each version of each subject.
 
     Returns:
-        A row for each subject and version: scores inside the brain and over the whole volume, and
-        the flicker along z, y and x relative to the real volume's (1 is as smooth as real).
+        A row for each subject, named channel and version: scores inside the brain and over the
+        whole volume, and the flicker along z, y and x relative to the real volume's (1 is as smooth
+        as real).
     """
     rows: list[JsonObject] = []
     for subject in subjects:
-        assert subject.image is not None
-        for name, image in paint_versions(painter, subject).items():
-            ratios = {
-                f"flicker_{axis}": flicker(image, subject.label, i)
-                / flicker(subject.image, subject.label, i)
-                for i, axis in enumerate("zyx")
-            }
-            scores = paired_scores(
-                image, subject.image, subject.label, in_real_units=name == CLASS_MEANS
-            )
-            rows.append({"subject": subject.id, "version": name, **scores, **ratios})
+        versions = paint_versions(painter, subject)
+        for index, (channel, real) in enumerate(split_channels(subject).items()):
+            key = {"subject": subject.id, **({"channel": channel} if channel else {})}
+            for name, image in versions.items():
+                scores = version_scores(image[index], real, in_real_units=name == CLASS_MEANS)
+                rows.append({**key, "version": name, **scores})
     return pd.DataFrame(rows)
+
+
+def version_scores(image: np.ndarray, real: Subject, in_real_units: bool) -> dict[str, float]:
+    """Score one image [z, y, x] of a subject; see `held_out_scores`."""
+    assert real.image is not None
+    scores = paired_scores(image, real.image, real.label, in_real_units)
+    return {**scores, **flicker_ratios(image, real.image, real.label)}
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return a table of scores as Markdown, one table for each subject."""
     columns = ["ssim", "mse", "corr", "score", "whole_ssim", "whole_corr", "flicker_z", "flicker_x"]
     lines = []
-    for subject, rows in table.groupby("subject", sort=True):
+    keys = [key for key in ("subject", "channel") if key in table]
+    for values, rows in table.groupby(keys, sort=True):
+        subject = " ".join(map(str, values))
         lines += [f"**{subject}**", "", "| version | " + " | ".join(columns) + " |"]
         lines.append("|---" * (len(columns) + 1) + "|")
         for _, row in rows.iterrows():
@@ -99,8 +127,8 @@ def draw_picture(painter: SpadePainter, subjects: list[Subject], path: Path) -> 
     for rows, subject in zip(axes.reshape(len(subjects), 3, 3), subjects, strict=True):
         assert subject.image is not None
         versions = paint_versions(painter, subject)
-        images = {"real": subject.image, "mean of three": versions["mean"]}
-        images[CLASS_MEANS] = versions[CLASS_MEANS]
+        images = {"real": first_channel(subject.image), "mean of three": versions["mean"][0]}
+        images[CLASS_MEANS] = versions[CLASS_MEANS][0]
         centre = [int(np.median(v)) for v in np.nonzero(subject.label)]
         for row, (orientation, axis) in zip(rows, AXES.items(), strict=True):
             for cell, (name, image) in zip(row, images.items(), strict=True):

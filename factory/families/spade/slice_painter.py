@@ -51,7 +51,7 @@ class SlicePainter:
         config = self.config = SpadeConfig(**self.card["config"])
         if not config.latent or f"{ENCODER}.safetensors" not in self.card["sha256"]:
             raise WeightsError(f"{folder}: no style encoder; train it with model.latent above 0")
-        encoder = StyleEncoder(config.latent, config.width)
+        encoder = StyleEncoder(config.latent, config.width, config.channels)
         generator = SpadeGenerator(config)
         self.encoder = load_weights(folder, ENCODER, encoder, self.card).to(device)
         load_weights(folder, "axial", generator, self.card)

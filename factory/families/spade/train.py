@@ -18,27 +18,32 @@ from factory.models.spade.network import (
 from factory.training.loop import TrainingLoop
 from factory.training.run import Run
 from factory.training.schedules import constant_then_linear, set_learning_rate
-from factory.training.slices import SliceSampler
+from factory.training.slices import SliceSampler, add_channel_axis, count_channels
 
 Slices = tuple[np.ndarray, np.ndarray]
-"""Labels uint8 and images float32 in [-1, 1], each [slice, row, column]."""
+"""Labels [slice, row, column], and images float32 in [-1, 1] of the same shape, or with an axis of
+channels after that of slices."""
 
 
-def build_networks(recipe: SpadeTraining, labels: int, seed: int) -> dict[str, nn.Module]:
+def build_networks(
+    recipe: SpadeTraining, labels: int, seed: int, channels: int = 1
+) -> dict[str, nn.Module]:
     """Build generator, discriminator and, with a latent, encoder, with their initial weights.
 
     Args:
         recipe: Widths and other options of the networks.
         labels: Number of labels, including the background.
         seed: Seed of the weights, the same on every worker.
+        channels: Number of channels of the images.
     """
-    config = SpadeConfig(labels=labels, **recipe.model.model_dump())
+    config = SpadeConfig(labels=labels, channels=channels, **recipe.model.model_dump())
+    discriminator = recipe.discriminator.model_dump()
     modules: dict[str, nn.Module] = {
         "generator": SpadeGenerator(config),
-        "discriminator": MultiScaleDiscriminator(labels, **recipe.discriminator.model_dump()),
+        "discriminator": MultiScaleDiscriminator(labels, **discriminator, channels=channels),
     }
     if config.latent:
-        modules["encoder"] = StyleEncoder(config.latent, recipe.model.width)
+        modules["encoder"] = StyleEncoder(config.latent, recipe.model.width, channels)
     rng = torch.Generator().manual_seed(seed)
     for module in modules.values():
         initialise(module, rng)
@@ -83,7 +88,7 @@ def train(
     Raises:
         TrainingDiverged: A loss is not finite.
     """
-    modules = build_networks(recipe, labels, recipe.seed)
+    modules = build_networks(recipe, labels, recipe.seed, count_channels(held_out[1]))
     for module in modules.values():
         module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator, discriminator = modules["generator"], modules["discriminator"]
@@ -97,17 +102,17 @@ def train(
 
     for step in loop.steps():
         set_learning_rates(optimisers, recipe, constant_then_linear(step, constant, decay))
-        labels_BKHW, real_B1HW = load_batch(sampler, step, recipe, labels, run)
+        labels_BKHW, real_BIHW = load_batch(sampler, step, recipe, labels, run)
 
         discriminator.requires_grad_(False)
         with autocast:
-            fake_B1HW, *style = forward_g(labels_BKHW, real_B1HW, style_noise(step, recipe, run))
-            losses = criterion.of_generator(discriminator, labels_BKHW, real_B1HW, fake_B1HW, style)
+            fake_BIHW, *style = forward_g(labels_BKHW, real_BIHW, style_noise(step, recipe, run))
+            losses = criterion.of_generator(discriminator, labels_BKHW, real_BIHW, fake_BIHW, style)
         descend(optimisers["optimiser_g"], losses, run)
 
         discriminator.requires_grad_(True)
         with autocast:
-            judging = criterion.of_discriminator(forward_d, labels_BKHW, real_B1HW, fake_B1HW)
+            judging = criterion.of_discriminator(forward_d, labels_BKHW, real_BIHW, fake_BIHW)
         descend(optimisers["optimiser_d"], judging, run)
         losses |= judging
 
@@ -140,13 +145,13 @@ def load_batch(
     """Return this worker's share of a step's batch, on its device.
 
     Returns:
-        One-hot label maps (B, K, H, W), and images (B, 1, H, W).
+        One-hot label maps (B, K, H, W), and images (B, I, H, W).
     """
     share = run.share(recipe.batch)
-    label_BHW, image_BHW = sampler.batch(step, recipe.batch)
+    label_BHW, image = sampler.batch(step, recipe.batch)
     labels_BKHW = one_hot(torch.from_numpy(label_BHW[share]).to(run.device), labels)
-    real_B1HW = torch.from_numpy(image_BHW[share])[:, None].to(run.device)
-    return labels_BKHW.to(memory_format=torch.channels_last), real_B1HW
+    real_BIHW = torch.from_numpy(add_channel_axis(image[share])).to(run.device)
+    return labels_BKHW.to(memory_format=torch.channels_last), real_BIHW
 
 
 def style_noise(step: int, recipe: SpadeTraining, run: Run) -> Tensor | None:
@@ -162,19 +167,25 @@ def style_noise(step: int, recipe: SpadeTraining, run: Run) -> Tensor | None:
 def draw_images(
     generator: nn.Module, label_BHW: np.ndarray, labels: int, device: torch.device
 ) -> np.ndarray:
-    """Draw images (B, H, W) of label slices with the current weights, at a style code of zero."""
+    """Draw images of label slices with the current weights, at a style code of zero.
+
+    Returns:
+        (B, H, W), or (B, I, H, W) of several channels.
+    """
     generator.eval()
     one_hot_BKHW = one_hot(torch.from_numpy(label_BHW).to(device), labels)
     assert isinstance(generator, SpadeGenerator)
     latent = generator.config.latent
     style_BZ = torch.zeros(len(label_BHW), latent, device=device) if latent else None
-    image_B1HW: Tensor = generator(one_hot_BKHW, style_BZ)
+    image_BIHW: Tensor = generator(one_hot_BKHW, style_BZ)
     generator.train()
-    return image_B1HW[:, 0].float().cpu().numpy()
+    image = image_BIHW[:, 0] if generator.config.channels == 1 else image_BIHW
+    return image.float().cpu().numpy()
 
 
 def held_out_l1(generator: nn.Module, held_out: Slices, labels: int, run: Run) -> float:
     """Return the mean |fake − real| inside the labels of held-out slices, in units of [-1, 1]."""
     label, image = held_out
     fake = draw_images(generator, label, labels, run.device)
-    return float(np.abs(fake - image)[label > 0].mean())
+    error = np.abs(add_channel_axis(fake) - add_channel_axis(image)).mean(1)
+    return float(error[label > 0].mean())

@@ -19,6 +19,7 @@ from factory.models.spade.network import STRIDE, SpadeConfig, SpadeGenerator
 from factory.models.spade.stack import SpadeStack
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
+from factory.training.slices import add_channel_axis
 
 MARGIN = 2
 """Background voxels around the brain's box that are painted too."""
@@ -74,33 +75,45 @@ class SpadePainter:
     ) -> np.ndarray:
         """Paint a volume slice by slice in one orientation.
 
-        The planes are cropped to the brain's box and padded to the network's stride. Slices without
-        tissue are not painted. Voxels outside the box are 0.
+        The planes are cropped to the brain's box and padded to the network's stride, unless the
+        card says that the model paints the surroundings of the labels. Slices without tissue are
+        not painted. Voxels outside the box are 0.
 
         Args:
-            label: uint8 [z, y, x].
+            label: [z, y, x].
             orientation: Whose network paints.
             style_seed: Seed of the style code, if the model has a latent.
             mixed_precision: Whether convolutions compute in bfloat16.
 
         Returns:
-            float32 [z, y, x], in units of the brain's 99.5th percentile.
+            float32 [z, y, x], or [channel, z, y, x] if the card names channels, in units of the
+            brain's 99.5th percentile.
         """
         stack = to_stack(label, orientation)
-        _, rows, columns = (grow_side(side, MARGIN, STRIDE) for side in bounding_box(stack))
+        painted_box, margin = bounding_box(stack), MARGIN
+        if self.card.get("paints_surroundings"):
+            painted_box, margin = tuple(slice(0, n) for n in stack.shape), 0
+        _, rows, columns = (grow_side(side, margin, STRIDE) for side in painted_box)
         filled = np.flatnonzero(stack.any(axis=(1, 2)))
-        image = np.full(stack.shape, -1.0, np.float32)
         box = (slice(0, len(filled)), rows, columns)
-        planes = image[filled]
         painted = self.draw(cut(stack[filled], box), orientation, style_seed, mixed_precision)
-        paste(planes, box, painted)
-        image[filled] = planes
-        return to_volume(from_network(image), orientation)
+        volumes = []
+        for channel in np.moveaxis(add_channel_axis(painted), 1, 0):
+            image = np.full(stack.shape, -1.0, np.float32)
+            planes = image[filled]
+            paste(planes, box, channel)
+            image[filled] = planes
+            volumes.append(to_volume(from_network(image), orientation))
+        return np.stack(volumes) if self.card.get("channels") else volumes[0]
 
     def draw(
         self, label: np.ndarray, orientation: str, style_seed: int, mixed_precision: bool = False
     ) -> np.ndarray:
-        """Draw the images in [-1, 1] of label maps by one network, both [slice, row, column]."""
+        """Draw the images in [-1, 1] of label maps [slice, row, column] by one network.
+
+        Returns:
+            [slice, row, column], or [slice, channel, row, column] of several channels.
+        """
         style = self.style_from(style_seed)
         styles = None if style is None else style.expand(len(label), -1)
         return self.networks[orientation].draw(label, styles, mixed_precision)
@@ -111,7 +124,7 @@ class SpadePainter:
         """Paint a volume in all orientations; see `paint_volume`.
 
         Returns:
-            float32 [orientation, z, y, x].
+            float32 [orientation, z, y, x], or [orientation, channel, z, y, x].
         """
         names = [name for name in AXES if name in self.networks]
         volumes = [self.paint_volume(label, name, style_seed, mixed_precision) for name in names]
@@ -127,7 +140,8 @@ class SpadePainter:
             appearance: Style, fusion and precision.
 
         Returns:
-            The image and, if requested, the disagreement of the orientations; float32 [z, y, x].
+            The image and, if requested, the disagreement of the orientations; float32 [z, y, x]
+            or [channel, z, y, x].
         """
         volumes = self.paint_all(label, appearance.style_seed, appearance.mixed_precision)
         fused = self.fuse(volumes, label, appearance.fuse)
@@ -146,8 +160,9 @@ class SpadePainter:
         """Fuse volumes by a rule, or by the trained network within the brain's box.
 
         Args:
-            volumes: [orientation, z, y, x].
-            label: uint8 [z, y, x].
+            volumes: [orientation, z, y, x], or [orientation, channel, z, y, x], of which each
+                channel is fused by itself.
+            label: [z, y, x].
             rule: A rule of factory.models.fusion_rules, or {"cnn": name} for the network.
 
         Raises:
@@ -155,6 +170,8 @@ class SpadePainter:
         """
         if not (isinstance(rule, dict) and "cnn" in rule):
             return fusion.fuse(volumes, rule)
+        if volumes.ndim > 4:
+            return torch.stack([self.fuse(channel, label, rule) for channel in volumes.unbind(1)])
         if self.cnn is None:
             raise WeightsError(f"fuse {rule}: no fusion is loaded")
         fused = fusion.mean(volumes)

@@ -1,6 +1,7 @@
 """Slices for the training of 2D generators: read, split by subject, and drawn in batches."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,16 +9,28 @@ from torch import Tensor
 
 from factory.errors import RecipeError
 from factory.families.stylegan2.recipe import Slices
+from factory.imaging.intensities import normalise
 from factory.models.stylegan2.network import soft_labels
+from factory.storage.subjects.channels import map_channels
 from factory.storage.subjects.slices import (
     TABLES,
     Plane,
+    cut_planes,
     read_chaos_planes,
     read_nifti_planes,
     read_png_planes,
     read_short_axis_planes,
 )
-from factory.storage.subjects.types import LabelTable
+from factory.storage.subjects.types import LabelTable, label_dtype
+from factory.training.data import (
+    check_images,
+    load_subjects,
+    person_id,
+    subject_channels,
+    subject_records,
+    training_table,
+)
+from factory.training.recipe import TrainingSubjects
 
 COLOURS = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
            (0, 114, 178), (213, 94, 0), (204, 121, 167))  # fmt: skip
@@ -50,10 +63,52 @@ def _read_source(section: Slices, resolution: int) -> list[Plane]:
         return read_short_axis_planes(stacks.path, resolution, stacks.spacing_mm, participants)
     if section.png:
         return read_png_planes(section.png.path, resolution, section.png.labels)
+    if subjects := section.subjects:
+        return read_subject_planes(subjects, resolution)
     if volumes := section.nifti:
         return read_nifti_planes(volumes.path, volumes.images, volumes.labels, resolution)
     assert section.chaos is not None
     return read_chaos_planes(section.chaos.path, resolution, section.chaos.contrast)
+
+
+def read_subject_planes(section: TrainingSubjects, resolution: int) -> list[Plane]:
+    """Read the axial slices with a label of all subjects, at each spacing of the recipe.
+
+    Args:
+        section: The recipe's `slices.subjects`.
+        resolution: Pixels along a side of each slice.
+
+    Raises:
+        SubjectError: A subject cannot be read.
+        RecipeError: The recipe names no images.
+    """
+    check_images(section)
+    planes = []
+    for record in subject_records(section):
+        for spacing_mm in section.spacing_mm:
+            [subject] = load_subjects(section, [record], spacing_mm)
+            assert subject.image is not None
+            label = subject.label
+            image = map_channels(partial(normalise, label=label), subject.image)
+            planes += cut_planes(person_id(record), image, label, resolution)
+    return planes
+
+
+def list_image_channels(section: Slices, planes: list[Plane]) -> tuple[str, ...]:
+    """Return the names of the channels of the slices' images; () for one without a name.
+
+    Args:
+        section: The recipe's `slices`.
+        planes: The slices.
+    """
+    if not section.image:
+        return ()
+    count = len(planes[0].image)
+    if section.subjects and (names := subject_channels(section.subjects)):
+        return names
+    if count == 3:
+        return ("red", "green", "blue")
+    return tuple(f"channel_{number}" for number in range(1, count + 1)) if count > 1 else ()
 
 
 def find_label_table(section: Slices, planes: list[Plane]) -> LabelTable | None:
@@ -68,6 +123,8 @@ def find_label_table(section: Slices, planes: list[Plane]) -> LabelTable | None:
     """
     if not section.paired or all(plane.label is None for plane in planes):
         return None
+    if section.subjects:
+        return training_table(section.subjects)
     for name, table in TABLES.items():
         if getattr(section, name):
             return table
@@ -137,7 +194,7 @@ class PlaneSampler:
         images = images if section.image else images[:, :0]
         is_labelled = torch.tensor([plane.label is not None for plane in planes])
         if labels:
-            blank = np.zeros(images.shape[-2:], np.uint8)
+            blank = np.zeros(images.shape[-2:], label_dtype(labels))
             maps = np.stack([blank if plane.label is None else plane.label for plane in planes])
             soft = soft_labels(torch.from_numpy(maps), labels, section.label_blur_pixels)
             soft = soft * (section.label_scale * is_labelled[:, None, None, None])

@@ -42,7 +42,7 @@ class LatentSampler:
 
         Raises:
             FactoryError: There is no such model.
-            WeightsError: It is not a StyleGAN2, or its images have several channels.
+            WeightsError: It is not a StyleGAN2, or its images have channels without names.
         """
         folder = find_model(model, KEY)
         self.card = read_drawing_card(model)
@@ -62,8 +62,9 @@ class LatentSampler:
             replicate: Replicates of a record differ only in their noise.
 
         Returns:
-            The image float32 [y, x], where 1 is the 99.5th percentile, and 0 everywhere if the
-            model draws labels alone; and the labels uint8 [y, x].
+            The image float32 [y, x], or [channel, y, x] if the card names channels, where 1 is the
+            99.5th percentile, and 0 everywhere if the model draws labels alone; and the labels
+            [y, x].
 
         Raises:
             SubjectError: Styles are mixed from a resolution above the model's.
@@ -73,9 +74,11 @@ class LatentSampler:
         output = self.generator(w_BLZ, self.generator.noise(1, rng))
         image, label = image_and_label(output, self.config)
         shape = (self.config.resolution,) * 2
-        pixels = (image[0, 0].numpy() + 1) / 2 if self.config.image_channels else np.zeros(shape)
-        label_map = np.zeros(shape, np.uint8) if label is None else label[0].numpy()
-        return pixels.astype(np.float32), label_map
+        pixels = (image[0].numpy() + 1) / 2 if self.config.image_channels else np.zeros((1, *shape))
+        kind = self.table.dtype
+        label_map = np.zeros(shape, kind) if label is None else label[0].numpy().astype(kind)
+        named = pixels if self.card.get("channels") else pixels[0]
+        return named.astype(np.float32), label_map
 
     def _record_styles(self, record: Mapping[str, JsonValue]) -> Tensor:
         """Return the styles (1, L, Z) of a record: of one latent, between two, or mixed of two."""
@@ -118,15 +121,16 @@ def read_drawing_card(model: str) -> JsonObject:
 
     Raises:
         FactoryError: There is no such model.
-        WeightsError: It is not a StyleGAN2, its images have several channels, for which a dataset
-            has no place, or its labels have no table.
+        WeightsError: It is not a StyleGAN2, its images have several channels without names, or its
+            labels have no table.
     """
     folder = find_model(model, KEY)
     card = read_card(folder)
     if card["family"] != "stylegan2":
         raise WeightsError(f"{folder}: family {card['family']!r}; expected 'stylegan2'")
-    if (channels := card["config"].get("image_channels", 1)) > 1:
-        raise WeightsError(f"{folder}: {channels} image channels; a dataset's image has one")
+    channels = card["config"].get("image_channels", 1)
+    if channels > 1 and len(card.get("channels", ())) != channels:
+        raise WeightsError(f"{folder}: {channels} image channels; its card has to name them")
     if card["config"].get("labels") and not card.get("label_table"):
         raise WeightsError(f"{folder}: its card lacks a label_table, and the model draws labels")
     return card

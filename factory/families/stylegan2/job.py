@@ -14,6 +14,7 @@ from factory.families.feature_extractors import find_extractor
 from factory.families.stylegan2.data import (
     PlaneSampler,
     find_label_table,
+    list_image_channels,
     read_recipe_planes,
     split_by_subject,
 )
@@ -32,6 +33,7 @@ from factory.models.checkpoint import load_weights, read_card, save_model
 from factory.models.stylegan2.network import Generator, StyleGanConfig
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import TABLES, Plane
+from factory.training.data import training_table
 from factory.training.loop import load_checkpoint
 from factory.training.run import Run
 
@@ -52,6 +54,8 @@ def check(recipe: StyleGanTraining) -> None:
     source = recipe.slices
     names = list(getattr(source.png or source.nifti, "label_names", None) or ())
     names += [n for key, table in TABLES.items() if getattr(source, key) for n in table.names]
+    if source.subjects:
+        names += training_table(source.subjects).names
     sided = [name for name in names if SIDED.search(name)]
     if source.mirror and source.paired and sided:
         raise RecipeError(
@@ -146,7 +150,7 @@ def export(loaded: CheckedDocument[StyleGanTraining], output: Path) -> Path:
     rows = read_snapshot_scores(folder)
     card: JsonObject = {
         "name": recipe.name,
-        **generator_entries(recipe, config, table),
+        **generator_entries(recipe, config, table, list_image_channels(recipe.slices, planes)),
         "training": {
             **spacing_entry(recipe),
             "kimg": kimg,

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Rate, Text, Weight, Whole
-from factory.training.recipe import Count, Millimetres, Training
+from factory.training.recipe import Count, Millimetres, Training, TrainingSubjects
 
 GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
 """Groups of augmentations; see factory.models.stylegan2.ada."""
@@ -18,7 +18,7 @@ TRANSFORMS = (
 )  # fmt: skip
 """The augmentations; see factory.models.stylegan2.ada."""
 
-SOURCES = ("short_axis", "png", "nifti", "chaos")
+SOURCES = ("short_axis", "png", "nifti", "chaos", "subjects")
 """The sources of slices."""
 
 Share = Annotated[float, Field(ge=0, le=1), allowed("a number from 0 to 1")]
@@ -90,6 +90,8 @@ class Slices(Section):
         png: PNGs.
         nifti: NIfTI volumes.
         chaos: DICOM of the CHAOS challenge.
+        subjects: Subjects as other families have them, of any label table, cut into axial slices.
+            Channels of their images are channels of the slices.
         hold_out: Ids of subjects that are not trained on.
         paired: Whether the labels are trained on.
         image: Whether the image is trained on. If not, another model has to paint the label maps.
@@ -104,6 +106,7 @@ class Slices(Section):
     png: Pngs | None = None
     nifti: NiftiSlices | None = None
     chaos: ChaosSlices | None = None
+    subjects: TrainingSubjects | None = None
     hold_out: tuple[Text, ...] = ()
     paired: bool = True
     image: bool = True
@@ -117,6 +120,9 @@ class Slices(Section):
         count = sum(getattr(self, name) is not None for name in SOURCES)
         if count != 1:
             raise problem(f"{count} sources; allowed: one of {', '.join(SOURCES)}")
+        if self.subjects and self.subjects.hold_out:
+            text = "value given; allowed: slices.hold_out instead"
+            raise problem(text, at=("subjects", "hold_out"))
         if not (self.image or self.paired):
             raise problem("value false; nothing would be learnt; allowed: true", at=("image",))
         return self

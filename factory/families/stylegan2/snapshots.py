@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from factory.families.feature_extractors import find_extractor, images_to_compare
+from factory.families.stylegan2.data import list_image_channels
 from factory.families.stylegan2.pictures import (
     Samples,
     draw_curves,
@@ -23,7 +24,7 @@ from factory.models.stylegan2.network import Generator, StyleGanConfig, image_an
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import Plane
 from factory.storage.subjects.types import LabelTable
-from factory.training.cards import label_table_entry
+from factory.training.cards import channels_entry, label_table_entry
 
 BEST = {"precision": max, "recall": max, "fid": min, "kid": min}
 """For each score, whether the best snapshot has the largest or the smallest value."""
@@ -124,6 +125,7 @@ class Snapshots:
     Attributes:
         recipe: The training recipe.
         table: The label table; None if only images are trained on.
+        channels: The names of the images' channels; () for one without a name.
         folder: The run's folder.
         judge: Compares samples with the training slices.
         half_scores: The scores of one half of the training subjects against the other.
@@ -134,6 +136,7 @@ class Snapshots:
     ) -> None:
         """Prepare the comparison with the training slices `planes`."""
         self.recipe, self.table, self.folder = recipe, table, folder
+        self.channels = list_image_channels(recipe.slices, planes)
         self.judge = SampleJudge(recipe, planes, table)
         self.half_scores = self.judge.split_half_scores()
 
@@ -155,7 +158,7 @@ class Snapshots:
         pd.DataFrame(rows).to_csv(self.folder / SCORES_FILE, index=False)
         card = {
             "name": f"{self.recipe.name}, {kimg:g} kimg",
-            **generator_entries(self.recipe, generator.config, self.table),
+            **generator_entries(self.recipe, generator.config, self.table, self.channels),
             "training": {**spacing_entry(self.recipe), "kimg": kimg},
             "metrics": scores,
         }
@@ -217,13 +220,16 @@ def read_snapshot_scores(folder: Path) -> list[JsonObject]:
 
 
 def generator_entries(
-    recipe: StyleGanTraining, config: StyleGanConfig, table: LabelTable | None
+    recipe: StyleGanTraining,
+    config: StyleGanConfig,
+    table: LabelTable | None,
+    channels: tuple[str, ...],
 ) -> JsonObject:
     """Return the entries of a card that are needed to draw from its generator."""
     card: JsonObject = {"family": "stylegan2", "config": asdict(config)}
     if table:
         card["label_table"] = label_table_entry(table)
-    return {**card, "licence": recipe.licence}
+    return {**card, **channels_entry(channels), "licence": recipe.licence}
 
 
 def spacing_entry(recipe: StyleGanTraining) -> JsonObject:

@@ -7,16 +7,14 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from factory.config.section import Section
+from factory.config.subject_files import RecipeMapping, check_channel_names, full_mapping
 from factory.config.types import ChannelName, LabelName, Text
 from factory.storage.subjects.label_mappings import LabelMapping
 from factory.storage.subjects.records import Record
 from factory.subjects.files import (
     MappedSource,
     Participants,
-    RecipeMapping,
     add_table,
-    check_channel_names,
-    full_mapping,
     requested_persons,
 )
 

@@ -9,11 +9,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict, cast
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import Text
-from factory.errors import RecipeError
+from factory.errors import FactoryError, RecipeError
 from factory.families.base import StyleEnds
 from factory.imaging.types import Shape
 from factory.lookup import find_model
@@ -23,9 +24,10 @@ from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART, SIDE
-from factory.storage.subjects.types import LabelTable, Subject
+from factory.storage.subjects.types import FETA, LabelTable, Subject
 from factory.subjects.source import Source
 from factory.text import count_text, join_names
+from factory.training.tables import card_table, map_subject
 
 if TYPE_CHECKING:
     from factory.families.label_vae.inference import LabelVaeCodec
@@ -91,7 +93,7 @@ class InterpolatedRecord(TypedDict):
 
 
 class InterpolatedSource(Source):
-    """Hearts interpolated between others by a label VAE."""
+    """Hearts, or other stacks, interpolated between others by a label VAE."""
 
     name: ClassVar[str] = "interpolated"
     Section: ClassVar[type[Section]] = Interpolate
@@ -107,20 +109,23 @@ class InterpolatedSource(Source):
         assert spacing_mm is not None
         heart = cast(InterpolatedRecord, record)
         codec = load_codec(heart["model"])
-        first = _load_end(heart["first"], spacing_mm)
+        first = _load_end_in_table(heart["first"], spacing_mm, heart["model"])
         slices, method = heart["slices"], heart["method"]
         if heart["last"] is None:
             return interpolate_within(codec, first, slices, method)
-        last = _load_end(heart["last"], spacing_mm)
+        last = _load_end_in_table(heart["last"], spacing_mm, heart["model"])
         return interpolate_at(codec, first, last, heart["t"], slices, method)
 
     def table(self, section: Interpolate) -> LabelTable:
-        """Return HEART."""
-        return HEART
+        """Return the label table of the section's model."""
+        return vae_table(section.model)
 
     def shape(self, section: Interpolate, records: Sequence[Record], spacing_mm: float) -> Shape:
-        """Return the section's number of slices, each a square around the heart."""
-        return section.slices, SIDE, SIDE
+        """Return the section's number of slices; of hearts each is a square around the heart."""
+        if vae_table(section.model) is HEART:
+            return section.slices, SIDE, SIDE
+        y, x = load_codec(section.model).config.shape[-2:]
+        return section.slices, y, x
 
     def style_ends(self, record: Record, spacing_mm: float) -> StyleEnds:
         """Return its two ends, so that appearance changes along with the anatomy."""
@@ -144,8 +149,9 @@ class InterpolatedSource(Source):
         elif "pairs" in section:
             [(which, count)] = section["pairs"].items()
             ways = f"{section['steps']} on the way of each of the {count} {which} pairs"
+        what = "new heart" if vae_table(section["model"]) is HEART else "new stack"
         return (
-            f"{count_text(total, 'new heart')} of {section['slices']} slices by "
+            f"{count_text(total, what)} of {section['slices']} slices by "
             f"{section['model']}, its codes interpolated by a {section['method']} path: {ways}. "
             "Appearance goes with them."
         )
@@ -228,12 +234,46 @@ def code_distances(
     """
     codes = {}
     for end in ends:
-        subject = _load_end(end, spacing_mm)
+        subject = _load_end_in_table(end, spacing_mm, section.model)
         codes[subject.id] = load_codec(section.model).codes(subject, section.slices, section.method)
     return {
         (a, b): float((codes[a] - codes[b]).square().mean().sqrt())
         for a, b in itertools.combinations(codes, 2)
     }
+
+
+def vae_table(model: str) -> LabelTable:
+    """Return the label table of a label VAE by its card; HEART if the model does not say.
+
+    Args:
+        model: The name or the folder of the model.
+    """
+    try:
+        card = json.loads((find_model(model) / "card.json").read_text("utf-8"))
+    except (FactoryError, OSError, ValueError):  # told where the model is loaded
+        return HEART
+    table = card_table(card) if card.get("label_table") else HEART
+    return next((built_in for built_in in (HEART, FETA) if built_in.names == table.names), table)
+
+
+def _load_end_in_table(record: Record, spacing_mm: float, model: str) -> Subject:
+    """Load an end of a path in the labels of a label VAE.
+
+    Raises:
+        FactoryError: It has a label that the model does not know.
+    """
+    subject = _load_end(record, spacing_mm)
+    table = vae_table(model)
+    if subject.table.names == table.names:
+        return subject
+    present = [subject.table.names[value] for value in np.unique(subject.label)]
+    if unknown := [name for name in present if name not in table.names]:
+        hint = nearest_name_hint(unknown[0], table.names)
+        raise RecipeError(
+            f"interpolate.model: {model} does not know the label {unknown[0]} of {subject.id}; it "
+            f"was trained on {join_names(table.names)}{hint}"
+        )
+    return map_subject(subject, table)
 
 
 def _load_end(record: Record, spacing_mm: float) -> Subject:

@@ -131,7 +131,9 @@ class LatentsSource(Source):
         image, label = sampler.draw(latent, replicate)
         grid = Grid.centred((1, *label.shape), (spacing_mm,) * 3)
         metadata = {"truncation": latent["truncation"], "latent_seed": latent["seed"]}
-        return Subject(latent["id"], label[None], grid, sampler.table, image[None], metadata)
+        channels = tuple(sampler.card.get("channels", ()))
+        image = image[..., None, :, :]
+        return Subject(latent["id"], label[None], grid, sampler.table, image, metadata, channels)
 
     def table(self, section: DrawnLatents) -> LabelTable:
         """Return the label table of the section's model."""

@@ -5,18 +5,16 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from factory.config.document import KeyPath
-from factory.config.section import Section, problem
-from factory.config.types import LabelName, Text
-from factory.storage.subjects.records import Record
-from factory.subjects.files import (
+from factory.config.section import Section
+from factory.config.subject_files import (
     ImageFiles,
-    MappedSource,
     RecipeMapping,
-    add_table,
-    check_channel_names,
+    check_patterns,
     full_mapping,
 )
+from factory.config.types import LabelName, Text
+from factory.storage.subjects.records import Record
+from factory.subjects.files import MappedSource, add_table
 
 
 class Nifti(Section):
@@ -36,16 +34,7 @@ class Nifti(Section):
 
     @model_validator(mode="after")
     def _check_patterns(self) -> "Nifti":
-        patterns: dict[KeyPath, str] = {("labels",): self.labels}
-        if isinstance(self.images, dict):
-            check_channel_names(self.images, ("images",))
-            patterns |= {("images", name): pattern for name, pattern in self.images.items()}
-        elif self.images is not None:
-            patterns["images",] = self.images
-        for path, pattern in patterns.items():
-            if "{subject}" not in pattern:
-                words = "a file name with {subject} in it"
-                raise problem("value {value}; allowed: {words}", pattern, at=path, words=words)
+        check_patterns(self.labels, self.images)
         return self
 
 

@@ -138,7 +138,11 @@ def test_limits_are_compared_with_the_agreement(brain: Subject) -> None:
 class NoisePainter:
     """Paints noise by the style seed, and records the seeds."""
 
-    card = {"family": "spade", "config": {"latent": 4}}  # noqa: RUF012
+    card = {  # noqa: RUF012
+        "family": "spade",
+        "config": {"latent": 4},
+        "label_table": {"names": list(FETA.names)},
+    }
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
@@ -169,6 +173,7 @@ def judged(
     [case, *_] = iterate_cases(recipe(f"gate={{ventricles: {{dice: 0.9}}, tries: {tries}}}"))
     painter, gate = NoisePainter(), Gate.__new__(Gate)
     gate.segmenter = LossySegmenter(shares)  # type: ignore[assignment]
+    gate.table = FETA
     image, _, verdict = gate.paint_until_accepted(painter, case, subject.label, subject)
     return painter, image, verdict
 

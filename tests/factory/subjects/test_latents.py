@@ -173,7 +173,7 @@ def test_options_without_meaning_for_latents_are_refused_in_one_line(
 
 
 def test_models_without_latents_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="3 image channels; a dataset's image has one"):
+    with pytest.raises(WeightsError, match="3 image channels; its card has to name them"):
         LatentSampler(str(gan(tmp_path / "rgb", image_channels=3)))
     save_model(tmp_path / "vae", {}, {"family": "label_vae", "config": {}})
     with pytest.raises(WeightsError, match="family 'label_vae'; expected 'stylegan2'"):

@@ -28,7 +28,6 @@ from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Shape, Spacing
 from factory.storage.json_value import JsonObject
-from factory.storage.subjects.label_names import left_right_pairs
 from factory.storage.subjects.types import LabelTable
 
 LATTICE_MM = 3.5
@@ -79,7 +78,7 @@ def deform(  # noqa: PLR0913
     _check_parameters(warp_mm, smoothness_mm, rotation_degrees, scale, shear)
     old, painted = label, None if image is None else image.astype(np.float32)
     if flip:
-        old = mirrored_values(table)[label[:, :, ::-1]]
+        old = table.mirrored_values[label[:, :, ::-1]]
         painted = None if painted is None else painted[..., ::-1].copy()
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
@@ -191,15 +190,6 @@ def affine_velocity(
     middle = [(b.start + b.stop - 1) / 2 * s for b, s in zip(box, spacing, strict=True)]
     offset = nodes - np.array(middle, np.float32)[:, None, None, None]
     return np.asarray(np.einsum("ij,jzyx->izyx", generator, offset), np.float32)
-
-
-def mirrored_values(table: LabelTable) -> np.ndarray:
-    """Return the label of each tissue after left and right are swapped, of the table's dtype."""
-    values = np.arange(len(table.names), dtype=table.dtype)
-    for left, right in left_right_pairs(table.names):
-        one, other = table.names.index(left), table.names.index(right)
-        values[one], values[other] = other, one
-    return values
 
 
 def _shape_of(array: np.ndarray) -> Shape:

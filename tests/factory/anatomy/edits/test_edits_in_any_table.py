@@ -7,7 +7,7 @@ import pytest
 
 import factory
 from factory.anatomy.edits.asymmetry.edit import asymmetry
-from factory.anatomy.edits.deform.edit import deform, mirrored_values
+from factory.anatomy.edits.deform.edit import deform
 from factory.anatomy.edits.lesion.edit import lesion
 from factory.errors import RecipeError
 from factory.storage.subjects.types import FETA, LabelTable
@@ -106,7 +106,7 @@ def test_a_flip_keeps_the_sides_of_any_table() -> None:
     flipped, _, _ = deform(label, (2.0, 2.0, 2.0), TABLE, seed=0, flip=True)
     np.testing.assert_array_equal(flipped, label)  # it is symmetric
     table = LabelTable(("background", "ctx_lh_cuneus", "spleen", "ctx_rh_cuneus"), FETA.colours[:4])
-    np.testing.assert_array_equal(mirrored_values(table), [0, 3, 2, 1])
+    np.testing.assert_array_equal(table.mirrored_values, [0, 3, 2, 1])
 
 
 def test_a_lesion_grows_inside_a_region() -> None:

@@ -263,7 +263,7 @@ def planned(models: dict[str, str], model: str, *more: str):
     gated = recipe(f"appearance.model={models[model]}", "output.spacing_mm=1", *more)
     networks = ModelSet.of(gated)
     card, size = networks.card, networks.bytes
-    return make_plan(gated, card, size, LARGE, 1, networks.fusion_card, networks.gate_card)
+    return make_plan(gated, card, size, LARGE, 1, gate=networks.gate_card)
 
 
 def test_a_plan_counts_the_gate_and_warns_of_its_limits(models: dict[str, str]) -> None:

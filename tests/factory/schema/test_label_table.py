@@ -159,7 +159,7 @@ def test_a_lesion_is_painted_as_it_looks_and_as_bright_as_asked() -> None:
     assert row["requested_volume_ml"] == 2
     assert row["lesion_looks_like"] == "white_matter"
     assert "lesion" not in row["outside_training"]
-    as_white, _ = renderer.painter.render(
+    as_white, _ = renderer.painters[""].render(
         map_to_base_labels(sample.label, case.labels, FETA), case.appearance
     )
     mask = sample.label == sample.table.index("lesion")

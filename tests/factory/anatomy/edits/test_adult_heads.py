@@ -179,3 +179,14 @@ def test_the_cortex_of_both_sides_becomes_thinner(gains: str) -> None:
     assert set(np.unique(new[lost])) == expected
     if gains == "white_matter":
         assert (new[lost & (HEAD == 2)] == 1).mean() > 0.99  # each side its own
+
+
+def test_a_slice_is_edited_like_a_volume() -> None:
+    plane, spacing = np.ascontiguousarray(HEAD[33:34]), (5.0, 2.0, 2.0)
+    wide, _, _ = reach_evans_index(plane, spacing, TABLE, 0.36)
+    assert evans_index(wide, spacing, TABLE) == pytest.approx(0.36, abs=0.02)
+    _, _, record = white_matter_lesions(plane, spacing, TABLE, 1, 2.0, 6, "deep")
+    assert record["achieved_number"] == 6
+    low = np.ascontiguousarray(HEAD[22:23])
+    small, _, _ = atrophy(low, spacing, TABLE, "hippocampi", 0.7, "csf")
+    assert count(small, "hippocampi") == pytest.approx(0.7 * count(low, "hippocampi"), abs=1)

@@ -28,11 +28,14 @@ def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
         card: The card of the model that paints.
 
     Returns:
-        One line for each case that leaves the range, or whose edits cannot be made.
+        One line for each case that leaves the range, or whose edits cannot be made; none for a
+        painter that no training limits.
 
     Raises:
         SubjectError: If a subject cannot be read, as in rendering.
     """
+    if "labels" not in card.get("training", {}):
+        return ()  # nothing to compare with, and the edits of large label maps take long
     editor = SubjectEditor()
     lines = []
     for case in find_extremes(list(_list_first_cases(recipe))):

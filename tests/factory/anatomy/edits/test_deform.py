@@ -55,6 +55,16 @@ def test_topology_stays_and_nothing_folds(
         assert ratio == pytest.approx(np.prod(scale), rel=0.03)
 
 
+def test_without_keeping_topology_the_same_map_is_applied_in_one_step() -> None:
+    more = {"warp_mm": 1.5, "rotation_degrees": (4, 0, 6)}
+    exact, _, exact_record = deformed(**more)
+    quick, _, quick_record = deformed(**more, keep_topology=False)
+    for value in range(1, len(FETA.names)):
+        assert overlap(exact == value, quick == value) > 0.9, FETA.names[value]
+    assert quick_record["jacobian_min"] == pytest.approx(exact_record["jacobian_min"], abs=0.05)
+    assert quick_record["voxels_held_by_topology"] == 0
+
+
 def test_a_strength_of_zero_changes_nothing() -> None:
     image = LABEL.astype(np.float32)
     label, painted, _ = deformed(image=image)

@@ -1,0 +1,1 @@
+"""What rendered datasets teach a segmenter: protocols that anyone can repeat."""

@@ -273,10 +273,12 @@ def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> 
     """Check one of a recipe's contrasts; at: where it stands."""
     names = _possible_names(recipe, added_labels(recipe))
     for key, label in contrast.named_labels():
-        if label not in (*names, *(contrast.classes or ())):
+        unions = (*(recipe.regions or ()), *(contrast.classes or ()))
+        usable = names if key[0] == "layers" else (*names, *unions)
+        if label not in usable:
             text = "value {value}; allowed: one of {names}{hint}"
-            hint = nearest_name_hint(label, names)
-            raise problem(text, label, at=(*at, *key), names=join_names(names), hint=hint)
+            hint = nearest_name_hint(label, usable)
+            raise problem(text, label, at=(*at, *key), names=join_names(usable), hint=hint)
     groups = list((recipe.groups or {}).values())
     scans = recipe.acquisition or any(group.acquisition for group in groups)
     if contrast.is_hounsfield and groups and len(recipe.appearances) > 1:

@@ -1,7 +1,8 @@
 """Draw the contrast of one image from a filled section of a recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -35,7 +36,10 @@ class ChannelContrast:
 
 
 def draw_channels(
-    section: JsonObject, names: tuple[str, ...], style_seed: int
+    section: JsonObject,
+    names: tuple[str, ...],
+    style_seed: int,
+    regions: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[ChannelContrast]:
     """Draw the contrast of each channel, in alphabetical order, which JSON keeps.
 
@@ -43,17 +47,20 @@ def draw_channels(
         section: The filled section `appearance.contrast` in plain JSON.
         names: The names of the label table, the background first.
         style_seed: The seed of the sample's style.
+        regions: Names of unions of labels, with the names of their labels.
     """
     channels = section.get("channels") or {"": section}
+    unions: dict[str, list[str]] = {name: list(labels) for name, labels in regions.items()}
     classes = class_names(names)
     for name, members in (section.get("classes") or {}).items():
-        classes = tuple(
-            name if label in members else first for label, first in zip(names, classes, strict=True)
-        )
+        unions[name] = [label for member in members for label in unions.get(member, [member])]
+        first = next((label for label in names if label in unions[name]), name)
+        pairs = zip(names, classes, strict=True)
+        classes = tuple(first if label in unions[name] else other for label, other in pairs)
     contrasts = []
     for name, channel in sorted(channels.items()):
         generator = random_generator(style_seed, "contrast", name)
-        contrast = _draw(channel, names, classes, generator)
+        contrast = _draw(channel, names, classes, unions, generator)
         contrasts.append(ChannelContrast(name, contrast, bool(channel.get("fitted")), generator))
     return contrasts
 
@@ -62,9 +69,10 @@ def _draw(
     channel: JsonObject,
     names: tuple[str, ...],
     classes: tuple[str, ...],
+    unions: Mapping[str, Sequence[str]],
     generator: np.random.Generator,
 ) -> DrawnContrast:
-    """Draw a preset, then what was fitted, then what the recipe says of single labels."""
+    """Draw a preset, then what was fitted, then what the recipe says of labels and unions."""
     fitted, preset = channel.get("fitted"), channel.get("preset")
     base = preset or ("" if fitted else "random")
     if base:
@@ -75,11 +83,7 @@ def _draw(
     if fitted:
         _put_fitted(fitted, names, means, sds, generator)
     for label, look in (channel.get("labels") or {}).items():
-        at = [
-            i
-            for i, (label_name, name) in enumerate(zip(names, classes, strict=True))
-            if label in (label_name, name)
-        ]
+        at = [i for i, name in enumerate(names) if name in unions.get(label, (label,))]
         means[at] = look.get("mean", means[at])
         sds[at] = look.get("sd", sds[at])
     return DrawnContrast(means, sds)

@@ -49,7 +49,7 @@ class ContrastPainter:
             raise RenderError(f"{case.id}: {error}") from None
         channels = [
             self._paint_channel(section, names, layered, subject, channel, label)
-            for channel in draw_channels(section, names, case.appearance.style_seed)
+            for channel in draw_channels(section, names, *_seed_and_regions(case))
         ]
         return (np.stack(channels) if section.get("channels") else channels[0]), None
 
@@ -80,6 +80,11 @@ class ContrastPainter:
         return scale_to_unit(image, label, section["gamma"], is_scaled=channel.is_fitted)
 
 
+def _seed_and_regions(case: Case) -> tuple[int, dict[str, tuple[str, ...]]]:
+    """Return the seed of a case's style, and the regions of its dataset."""
+    return case.appearance.style_seed, dict(case.table.regions) if case.table else {}
+
+
 def label_names(case: Case, subject: Subject) -> tuple[str, ...]:
     """Return the names of the labels that a case's label map is painted from."""
     return case.table.names if case.table and case.table.names else subject.table.names
@@ -96,7 +101,7 @@ def contrast_columns(case: Case, subject: Subject) -> JsonObject:
     section = case.appearance.contrast or {}
     names = label_names(case, subject)
     columns: JsonObject = {}
-    for channel in draw_channels(section, names, case.appearance.style_seed):
+    for channel in draw_channels(section, names, *_seed_and_regions(case)):
         suffix = f"_{channel.name}" if channel.name else ""
         columns[f"contrast_means{suffix}"] = [round(float(v), 5) for v in channel.contrast.means]
         columns[f"contrast_sds{suffix}"] = [round(float(v), 5) for v in channel.contrast.sds]

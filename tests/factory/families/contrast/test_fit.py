@@ -19,6 +19,7 @@ def _write_people(folder: Path, count: int = 8) -> None:
     for person in range(count):
         liver = 600 + 40 * rng.standard_normal()
         image = rng.normal(0, 20, label.shape) + np.array([0, liver, liver / 2])[label]
+        image = np.maximum(image, 0)  # magnitudes, as a magnetic scanner gives them
         image[14, 14, 14:20] = 1000  # what brightness 1 is, in every image
         image[3:5, 3:27, 3:27] = np.where(
             rng.random((2, 24, 24)) < 0.2, 1000, image[3:5, 3:27, 3:27]

@@ -157,6 +157,19 @@ def test_what_the_recipe_says_of_a_label_or_a_class_counts():
     assert contrast.sds[1] == contrast.sds[3] > 0 == contrast.sds[4]
 
 
+def test_a_region_of_the_recipe_may_be_given_a_brightness_and_one_side_alone_too():
+    section = {"labels": {"kidneys": {"mean": 0.4}, "left_kidney": {"mean": 0.2}}}
+    regions = {"kidneys": ("left_kidney", "right_kidney")}
+    contrast = draw_channels(section, NAMES, 3, regions)[0].contrast
+    assert contrast.means[1:3].tolist() == [0.2, 0.4]
+
+
+def test_a_class_looks_like_the_tissue_of_its_first_label():
+    section = {"preset": "t2w", "classes": {"parts": ["liver", "skull"]}}
+    contrast = draw_channels(section, NAMES, 3)[0].contrast
+    assert contrast.means[3] == contrast.means[4] > 0.02
+
+
 def test_a_fitted_population_is_drawn_with_its_means_spreads_and_correlation():
     row = {"mean": 0.5, "mean_spread": 0.1, "sd": 0.02, "sd_spread": 0.0}
     fitted = {

@@ -72,17 +72,21 @@ def extend_contrast(
 ) -> DrawnContrast:
     """Return a contrast with the layers' own brightness after that of the labels.
 
-    From the first to the last layer the mean changes steadily, by an amount that is drawn, and each
-    layer deviates from this by a third as much.
+    By depth, the mean changes steadily from the first to the last layer, by an amount that is
+    drawn, and each layer deviates from this by a third as much. By image, each layer's mean is
+    drawn by itself, since other contrasts have other orders of brightness.
     """
     means, sds = list(contrast.means), list(contrast.sds)
     slopes: dict[int, float] = {}
     for value, position in layered.parents:
         spread = layers[names[value]]["spread"] * max(abs(contrast.means[value]), 1e-3)
         slope = slopes.setdefault(value, float(generator.normal(0, spread)))
-        deviation = float(generator.normal(0, spread / 3))
+        by_image = layers[names[value]]["by"] == "image"
+        deviation = float(generator.normal(0, spread if by_image else spread / 3))
+        slope = 0.0 if by_image else slope
         means.append(contrast.means[value] + slope * (2 * position - 1) + deviation)
-        sds.append(contrast.sds[value])
+        count = layers[names[value]]["count"]  # a component of a mixture spreads less than all
+        sds.append(contrast.sds[value] / (count if by_image else 1))
     return DrawnContrast(np.array(means), np.array(sds))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.storage.subjects.shapes import draw_shapes, largest_extent_mm
@@ -22,6 +22,7 @@ def test_without_variation_a_shape_is_its_ellipsoid():
     assert subject.table.names == ("background", "body", "liver")
 
 
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 10**6), variation=st.sampled_from([0.5, 1.0, 2.0]))
 def test_individuals_differ_stay_in_their_box_and_come_again(seed, variation):
     subject = draw_shapes(SHAPES, variation, seed, 2.0, "a")

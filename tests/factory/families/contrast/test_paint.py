@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.families.contrast.draw import draw_channels
@@ -51,6 +51,7 @@ def test_the_words_of_a_name_decide_its_tissue(name, tissue):
     assert tissue_of(name) == tissue
 
 
+@settings(deadline=None, max_examples=20)
 @given(preset=st.sampled_from(PRESETS), seed=st.integers(0, 1000))
 def test_a_class_has_one_contrast_and_a_seed_gives_it_again(preset, seed):
     classes = class_names(NAMES)
@@ -76,6 +77,7 @@ def test_tissues_have_the_order_of_brightness_that_radiologists_know(preset, ord
         assert (np.diff(contrast.means) > 0).all(), (seed, contrast.means)
 
 
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 100), blur_mm=st.sampled_from([0.0, 1.0]))
 def test_a_label_has_the_mean_and_spread_that_were_drawn(seed, blur_mm):
     label = np.repeat(np.arange(2, dtype=np.uint8), 20)[:, None, None] * np.ones(

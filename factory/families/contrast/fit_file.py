@@ -101,7 +101,7 @@ def write_fit(
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         draw_fit(measured, [painted], picture)
         yaml: Any = YAML(typ="safe", pure=True)  # its attributes have no types
-        yaml.default_flow_style = None
+        yaml.default_flow_style, yaml.width = None, 2000  # a label or a row of numbers a line
         yaml.sort_base_mapping_type_on_output = False
         with Path(output).open("w", encoding="utf-8") as stream:
             stream.write("# Units: the 99.5th percentile of an image's labelled voxels is 1.\n")

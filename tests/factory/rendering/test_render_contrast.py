@@ -126,6 +126,19 @@ def test_a_fitted_contrast_must_know_every_label_or_have_a_preset(tmp_path):
     assert np.median(image[group["label"][0] == 1]) == pytest.approx(0.5, abs=0.3)
 
 
+def test_the_shipped_contrast_of_fetal_brains_paints_them(tmp_path):
+    fetal = "{phantom: {count: 1, gestational_age_weeks: 24}}"
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        f"seed: 1\nsubjects: {fetal}\nappearance: {{contrast: fetal-t2w}}\n"
+        f"output: {{path: {tmp_path}/made.zarr, spacing_mm: 3}}\n"
+    )
+    factory.render(factory.load_recipe(file), options=SERIAL)
+    sample = factory.open(str(tmp_path / "made.zarr"))[0].arrays
+    ventricles, grey = (np.median(sample["image"][sample["label"] == v]) for v in (4, 2))
+    assert ventricles > grey + 0.15
+
+
 def test_a_scanner_after_hounsfield_units_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="acquisition: given beside Hounsfield units"):
         _load(tmp_path, "appearance: {contrast: ct}\nacquisition: {noise: {snr: 10}}")

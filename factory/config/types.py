@@ -52,7 +52,7 @@ Grade = Annotated[int, Field(ge=0, le=99), allowed("a whole number from 0 to 99"
 Tissue = Annotated[str, one_of(TISSUES)]
 LabelName = Annotated[str, AfterValidator(_check_label_name)]
 ChannelName = Annotated[str, AfterValidator(_check_channel_name)]
-LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a label's whole number")]
+LabelValue = Annotated[int, Field(ge=0, le=65535), allowed("a whole number from 0 to 65535")]
 Voxels = Annotated[int, Field(ge=16, le=1024), allowed("16 to 1024 voxels")]
 Factor = Annotated[float, Field(gt=0, le=100), allowed("a number above 0, at most 100")]
 Intensity = Annotated[float, Field(ge=-1000, le=1000), allowed("a number from -1000 to 1000")]

@@ -28,11 +28,13 @@ class PartConfig(TypedDict):
 
     Attributes:
         recipe: The training recipe.
+        folder: The folder from which the recipe's relative paths start.
         output: The folder of the training.
         part: The part of the model.
     """
 
     recipe: JsonObject
+    folder: str
     output: str
     part: str
 
@@ -54,6 +56,7 @@ def train(loaded: CheckedDocument[Any], options: RunOptions = RunOptions()) -> P
     recipe: Training = loaded.spec
     job = FAMILIES[recipe.family].job
     output = Path(recipe.output).resolve()
+    here = str(Path.cwd())
     check_batch(recipe)
     job.check(recipe)
     session = contextlib.nullcontext() if options.serial else ray_session(options.address, None)
@@ -61,7 +64,7 @@ def train(loaded: CheckedDocument[Any], options: RunOptions = RunOptions()) -> P
         launch = train_here if options.serial else ray_launcher(recipe)
         for part in job.parts(recipe):
             with follow_log(output / part / PROGRESS):
-                launch(PartConfig(recipe=loaded.data, output=str(output), part=part))
+                launch(PartConfig(recipe=loaded.data, folder=here, output=str(output), part=part))
     folder = job.export(loaded, output)
     table = job.score(folder, recipe, output)
     if table is not None:
@@ -142,6 +145,9 @@ def ray_worker(config: JsonObject) -> None:
     import ray.train
     from ray.train.torch import get_device
 
+    # Ray Train starts workers in a folder of its own, where no relative path leads to the data.
+    with contextlib.suppress(OSError):
+        os.chdir(config["folder"])
     context = ray.train.get_context()
     folder = Path(config["output"]) / config["part"]
     run = Run(folder, context.get_world_rank(), context.get_world_size(), get_device())

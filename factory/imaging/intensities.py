@@ -6,6 +6,8 @@ Of signed images such as CT, 0 is the darkest intensity, which is air.
 
 import numpy as np
 
+from factory.storage.subjects.resample import AIR_HU
+
 UNIT_PERCENTILE = 99.5
 """The percentile of the intensities inside the tissue that counts as 1."""
 
@@ -21,9 +23,6 @@ def intensity_unit(image: np.ndarray, mask: np.ndarray) -> np.floating:
 
 UNDERSHOOT = 0.05
 """The share of the unit by which interpolation alone takes an unsigned image below 0."""
-
-AIR_HU = -1024.0
-"""The least intensity of CT. Files mark what lies outside the scanner by lower ones."""
 
 
 def intensity_zero(image: np.ndarray, label: np.ndarray) -> float:

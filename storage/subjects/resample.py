@@ -16,6 +16,9 @@ from factory.storage.subjects.label_resampling import (
 )
 from factory.storage.subjects.types import Grid, Subject
 
+AIR_HU = -1024.0
+"""The least intensity of CT. Files mark what lies outside the scanner by lower ones."""
+
 
 def resample(subject: Subject, spacing_mm: float) -> Subject:
     """Return the subject at an isotropic spacing.
@@ -105,7 +108,7 @@ def crop_to_shape(subject: Subject, shape: tuple[int, int, int]) -> Subject:
         label=_crop(subject.label, start, shape),
         image=None
         if subject.image is None
-        else map_channels(lambda channel: _crop(channel, start, shape), subject.image),
+        else map_channels(lambda c: _crop(c, start, shape, intensity_outside(c)), subject.image),
         grid=subject.grid.moved((z, y, x), shape),
     )
 
@@ -131,11 +134,15 @@ def axis_aligned_grid(shape: tuple[int, ...], affine: np.ndarray) -> Grid:
 
 
 def resample_image_onto(image: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
-    """Sample an image [z, y, x] or [channel, z, y, x] linearly on a grid; 0 beyond its edges."""
+    """Sample an image [z, y, x] or [channel, z, y, x] linearly on a grid; dark beyond its edges."""
     matrix, offset = _relative_transform(affine, grid)
 
     def sample_channel(channel: np.ndarray) -> np.ndarray:
-        return np.asarray(ndimage.affine_transform(channel, matrix, offset, grid.shape, order=1))
+        return np.asarray(
+            ndimage.affine_transform(
+                channel, matrix, offset, grid.shape, order=1, cval=intensity_outside(channel)
+            )
+        )
 
     return map_channels(sample_channel, image)
 
@@ -152,9 +159,22 @@ def _relative_transform(affine: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.
     return voxel[:3, :3][::-1, ::-1], voxel[:3, 3][::-1]
 
 
-def _crop(array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return array[start : start + shape], with zeros where that lies outside."""
-    window = np.zeros(shape, array.dtype)
+def intensity_outside(channel: np.ndarray) -> float:
+    """Return the intensity beyond an image's edges: 0, or of signed images such as CT that of air.
+
+    Args:
+        channel: An image of one channel, in the units of its file.
+    """
+    least = float(channel.min())
+    # Interpolation and noise take unsigned images a little below 0.
+    return max(least, AIR_HU) if least < -0.05 * float(channel.max()) else 0.0
+
+
+def _crop(
+    array: np.ndarray, start: np.ndarray, shape: tuple[int, int, int], fill: float = 0
+) -> np.ndarray:
+    """Return array[start : start + shape], filled where that lies outside."""
+    window = np.full(shape, fill, array.dtype)
     source, target = [], []
     for first, n, length in zip(start, shape, array.shape, strict=True):
         a, b = max(0, first), min(length, first + n)

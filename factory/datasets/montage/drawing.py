@@ -98,7 +98,7 @@ def legend_columns(names: Sequence[str], width: float) -> int:
 def draw_edges(
     axes: "Axes", label: np.ndarray, colours: tuple[tuple[int, int, int], ...], width: float = 0.7
 ) -> None:
-    """Draw the edges of labels over an image.
+    """Draw the edges of labels over an image, those of small labels over those of large ones.
 
     Args:
         axes: The axes with the image.
@@ -106,7 +106,8 @@ def draw_edges(
         colours: The colour of each label, (r, g, b) in 0 to 255.
         width: The width of the lines in points.
     """
-    for value in np.unique(label):
+    values, counts = np.unique(label, return_counts=True)
+    for value in values[np.argsort(-counts, kind="stable")]:
         if value and min(label.shape) > 1:  # a contour needs two rows and columns
             axes.contour(
                 label == value, levels=[0.5], colors=[unit_rgb(colours[value])], linewidths=width

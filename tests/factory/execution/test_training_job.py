@@ -26,9 +26,14 @@ def own_ray() -> Iterator[None]:
 
 @pytest.mark.usefixtures("own_ray")
 def test_two_ray_workers_train_a_model_and_show_progress(
-    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Recipe,
+    bids: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = launch.train(recipe("workers=2"), RunOptions())
+    monkeypatch.chdir(bids.parent)  # Ray starts its workers in another folder
+    folder = launch.train(recipe("workers=2", f"subjects.path={bids.name}"), RunOptions())
     card = read_card(folder)
     assert card["training"]["steps"]["axial"] > 0
     assert (folder / "axial.safetensors").exists()

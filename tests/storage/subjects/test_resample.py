@@ -4,7 +4,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory.storage.errors import SubjectError
-from factory.storage.subjects.resample import crop_to_shape, resample
+from factory.storage.subjects.resample import (
+    axis_aligned_grid,
+    crop_to_shape,
+    resample,
+    resample_image_onto,
+)
 from factory.storage.subjects.types import FETA, Grid, Subject
 
 
@@ -113,6 +118,23 @@ def test_cropping_centres_the_brain_and_moves_nothing_in_the_world(
     assert np.abs(margins[0] - margins[1]).max() <= 1
     inside = after.label > 0
     np.testing.assert_array_equal(after.image[inside], before.image[before.label > 0])
+
+
+@pytest.mark.parametrize("dark", [-1000, 0])
+def test_what_lies_beyond_an_image_is_dark(dark: float) -> None:
+    """Of CT that is air, not the 0 HU of water, where an image is padded or straightened."""
+    label = np.zeros((6, 6, 6), np.uint8)
+    label[2:4, 2:4, 2:4] = 1
+    image = np.where(label, 60, dark).astype(np.float32)
+    turn = np.diag([2.0, 2, 2, 1])
+    turn[:2, :2] = 2 * np.array([[0.8, -0.6], [0.6, 0.8]])
+    ct = Subject("ct", label, Grid((6, 6, 6), (2, 2, 2), turn), FETA, image)
+    padded = crop_to_shape(ct, (9, 9, 9)).image
+    straight = resample_image_onto(image, turn, axis_aligned_grid((6, 6, 6), turn))
+    assert padded is not None
+    for changed in (padded, straight):
+        assert changed[:, 0, 0] == pytest.approx(dark)
+        assert changed.max() > dark
 
 
 def test_a_brain_that_does_not_fit_says_what_would() -> None:

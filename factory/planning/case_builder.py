@@ -174,7 +174,8 @@ class CaseBuilder:
         if missing := sorted(condition_names(condition) - values.keys()):
             raise RecipeError(
                 f"{self.recipe.source}: when: {condition}: "
-                f"{', '.join(missing)} of subject {self.subject['id']} is not known"
+                f"{', '.join(missing)} of subject {self.subject['id']} is not known; allowed: a "
+                "value for every subject, in the table of participants or the names of the files"
             )
         try:
             return evaluate_condition(condition, values)

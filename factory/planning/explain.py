@@ -217,10 +217,18 @@ def _edit_sentences(who: str, edits: Iterable[JsonObject]) -> Iterable[str]:
     for edit in edits:
         operator, values = split_edit(edit)
         parameters = "; ".join(
-            f"{_key_text(key)} {parameter_text(v, unit_of(key))}" for key, v in values.items()
+            f"{_key_text(key)} {parameter_text(v, _unit_beyond_key(key))}"
+            for key, v in values.items()
+            if v not in ((), [])
         )
         when = f", only when {edit['when']} (the case stays)" if "when" in edit else ""
         yield f"{who}: {operator.replace('_', ' ')}, {parameters}{when}."
+
+
+def _unit_beyond_key(key: str) -> str | None:
+    """Return the unit that follows a value; None where it is the key itself, as `degrees` is."""
+    unit = unit_of(key)
+    return None if unit == key else unit
 
 
 def _key_text(key: str) -> str:

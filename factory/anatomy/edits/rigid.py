@@ -41,6 +41,11 @@ def move_structure(
     Raises:
         AnatomyError: The structure would leave the array.
     """
+    if label.shape[0] == 1 and (shift_mm[0] or rotation[0, 0] < 1 - 1e-9):
+        raise AnatomyError(
+            "move and rotate stay within a single slice; allowed: right_mm, anterior_mm and axis: "
+            "superior"
+        )
     middle = centre_mm(mask, spacing)
     box = _swept_box(mask, spacing, rotation, shift_mm, middle)
     start_mm = np.array([side.start for side in box]) * spacing

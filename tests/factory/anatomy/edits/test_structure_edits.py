@@ -222,3 +222,15 @@ def test_a_plane_is_edited_like_a_volume() -> None:
         new = edit(plane, spacing, TABLE, structure="left_kidney", **values)[0]  # type: ignore
         assert new.shape == plane.shape
         assert not np.array_equal(new, plane)
+
+
+def test_a_structure_stays_in_its_single_slice() -> None:
+    label = organs((1.0, 1.0, 1.0))[SHAPE[0] // 2][None]
+    for edit, how in (
+        (move, {"superior_mm": 2.0}),
+        (rotate, {"axis": "anterior", "degrees": 20.0}),
+    ):
+        with pytest.raises(AnatomyError, match="single slice"):
+            edit(label, (5.0, 1.0, 1.0), TABLE, "left_kidney", **how)
+    turned, _, _ = rotate(label, (5.0, 1.0, 1.0), TABLE, "left_kidney", "superior", 20.0)
+    assert count(turned, 2) == count(label, 2)

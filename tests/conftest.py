@@ -24,8 +24,9 @@ from factory.storage.subjects.phantom import phantom
 if not torch.cuda.is_available():  # read once, where a kernel is defined
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-settings.register_profile("steady", derandomize=True)
-"""The same examples at every run, for continuous integration; without it, new ones each time."""
+settings.register_profile("steady", derandomize=True, deadline=None)
+"""The same examples at every run, for continuous integration, however long one takes; without it,
+new ones each time."""
 
 
 @pytest.fixture(scope="session")

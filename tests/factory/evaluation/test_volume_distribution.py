@@ -164,7 +164,7 @@ def test_other_labels_serve_as_an_outline(
     (tmp_path / "bids" / "dseg.tsv").write_text("index\tname\n0\tbackground\n4\tventricles\n")
     dataset(tmp_path / "d.zarr", [person(50, SHAPE)], table=HEART)
     report = run_evaluation(tmp_path / "d.zarr", tmp_path / "bids", capsys, "--slices", "2")
-    [remark] = [line for line in report["remarks"] if line.startswith("another anatomy")]
+    [remark] = [line for line in report["remarks"] if line.startswith("other labels")]
     assert "ventricles" in remark
 
 

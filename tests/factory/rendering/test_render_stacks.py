@@ -20,6 +20,7 @@ from factory.planning.cases import iterate_cases
 from factory.planning.machine import UNLIMITED
 from factory.planning.plan import Plan, Shard, make_plan
 from factory.rendering.model_set import load_renderer
+from factory.rendering.painting import PaintingFiles
 from factory.schema.render_recipe import RenderRecipe
 from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.open import create_dataset, open_dataset
@@ -47,7 +48,7 @@ def render(made: Plan, path: Path, shards: list[Shard] | None = None) -> Dataset
     dataset = create_dataset(str(path), made.layout, {"recipe_digest": made.recipe.digest}, "")
     standing = dataset.finished_shards(made.shards())
     todo = [s for s in made.shards() if s.index not in standing] if shards is None else shards
-    load = partial(load_renderer, WEIGHTS, "cpu")
+    load = partial(load_renderer, PaintingFiles(WEIGHTS), "cpu")
     execute(
         iter(todo),
         partial(RenderWorker, dataset, load, 1),

@@ -77,7 +77,7 @@ def test_the_same_bytes_again(recipe: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
-        ("anatomy: [{ventriculomegaly: {atrial_width_mm: 12}}]", "one plane without tissues"),
+        ("anatomy: [{deform: {warp_mm: 1}}]", "one plane without tissues"),
         ("subjects.phantom={count: 1, gestational_age_weeks: 25}", "allowed: ultrasound alone"),
         ("output.uncertainty=true", "one image only"),
         ("subjects.ultrasound.circumference_mm=[1, 2]", "no head of 1 to 2 mm"),

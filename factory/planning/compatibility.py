@@ -105,7 +105,8 @@ def _check_fitted_labels(recipe: Recipe) -> None:
         if channel.base is not None or not isinstance(channel.fitted, Fitted):
             continue
         names = (*channel.fitted.labels, *(channel.labels or ()))
-        if missing := [name for name in _painted_tissues(recipe) if name not in names]:
+        needed = [*_painted_tissues(recipe), *(label.name for label in added_labels(recipe.spec))]
+        if missing := [name for name in needed if name not in names]:
             raise PlanError(
                 f"appearance.contrast: what was fitted has no {join_names(missing)}; allowed: "
                 "beside a preset, or with labels: {NAME: {mean: …, sd: …}}"

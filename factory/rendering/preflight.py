@@ -8,6 +8,7 @@ from factory.case import Case
 from factory.errors import AnatomyError
 from factory.imaging.label_ranges import outside_training
 from factory.planning.cases import cases_per_subject, iterate_cases
+from factory.planning.cost import edit_seconds
 from factory.planning.groups import case_groups
 from factory.rendering.subject_editor import SubjectEditor
 from factory.schema.label_table import base_table, map_to_base_labels
@@ -16,6 +17,10 @@ from factory.storage.json_value import JsonObject
 
 MAX_CASES_PER_GROUP = 1000
 """The extremes are searched among so many cases of a group, so that huge plans stay quick."""
+
+
+MIN_CASES, MAX_SECONDS = 2, 20
+"""Where no training limits a painter, at least so many cases are made, and about so long."""
 
 
 def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
@@ -28,17 +33,17 @@ def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
         card: The card of the model that paints.
 
     Returns:
-        One line for each case that leaves the range, or whose edits cannot be made; none for a
-        painter that no training limits.
+        One line for each case that leaves the range, or whose edits cannot be made.
 
     Raises:
         SubjectError: If a subject cannot be read, as in rendering.
     """
-    if "labels" not in card.get("training", {}):
-        return ()  # nothing to compare with, and the edits of large label maps take long
     editor = SubjectEditor()
     lines = []
-    for case in find_extremes(list(_list_first_cases(recipe))):
+    cases = find_extremes(list(_list_first_cases(recipe)))
+    if "labels" not in card.get("training", {}):  # only the edits can fail, and they may take long
+        cases = cases[: max(MIN_CASES, int(MAX_SECONDS / max(edit_seconds(recipe), 1e-3)))]
+    for case in cases:
         subject = editor.subject(case)
         try:
             edited = editor.load_and_edit(case)

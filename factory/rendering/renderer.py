@@ -133,7 +133,9 @@ class Renderer:
         case = prepared.case
         painter, family = self._painter_of(case)
         table, label = base_table(prepared.subject.table, case.table), prepared.painter_label
-        if family.untrained_card is None:
+        if family.untrained_card is not None:  # it knows every label, also those of lesions
+            label = prepared.edited.label
+        else:
             model_labels = painter.card.get("label_table", {}).get("names", FETA.names)
             label = map_by_name(label, table, tuple(model_labels))
         subject = prepared.subject

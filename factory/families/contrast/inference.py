@@ -38,7 +38,7 @@ class ContrastPainter:
             RenderError: Layers by image are asked for, but the subject has no image.
         """
         section = case.appearance.contrast or {}
-        names = label_names(case, subject)
+        names = label_names(subject)
         layers = section.get("layers") or {}
         image = (
             subject.image if subject.image is None or subject.image.ndim == 3 else subject.image[0]
@@ -85,9 +85,9 @@ def _seed_and_regions(case: Case) -> tuple[int, dict[str, tuple[str, ...]]]:
     return case.appearance.style_seed, dict(case.table.regions) if case.table else {}
 
 
-def label_names(case: Case, subject: Subject) -> tuple[str, ...]:
-    """Return the names of the labels that a case's label map is painted from."""
-    return case.table.names if case.table and case.table.names else subject.table.names
+def label_names(subject: Subject) -> tuple[str, ...]:
+    """Return the names of the labels that a case's label map is painted from, lesions too."""
+    return subject.table.names
 
 
 def case_is_hounsfield(section: JsonObject) -> bool:
@@ -99,7 +99,7 @@ def case_is_hounsfield(section: JsonObject) -> bool:
 def contrast_columns(case: Case, subject: Subject) -> JsonObject:
     """Return what was drawn for a case: the means and spreads, in the order of the labels."""
     section = case.appearance.contrast or {}
-    names = label_names(case, subject)
+    names = label_names(subject)
     columns: JsonObject = {}
     for channel in draw_channels(section, names, *_seed_and_regions(case)):
         suffix = f"_{channel.name}" if channel.name else ""

@@ -82,7 +82,9 @@ def paint_labels(
 def scale_to_unit(
     image: np.ndarray, label: np.ndarray, gamma: float, is_scaled: bool = False
 ) -> np.ndarray:
-    """Return an image whose labelled voxels reach brightness 1, raised to a power.
+    """Return an image that reaches brightness 1, raised to a power.
+
+    Brightness 1 is that of the labelled voxels, unless a drawn background is brighter.
 
     Args:
         image: float32 [z, y, x]; values below 0 become 0.
@@ -91,13 +93,21 @@ def scale_to_unit(
         is_scaled: Whether brightness 1 is right already.
 
     Returns:
-        float32, in units of the 99.5th percentile of the labelled voxels.
+        float32, in units of the 99.5th percentile of the labelled voxels, or of the background's.
     """
     scaled: np.ndarray = np.maximum(image, 0)
     if not is_scaled:
-        inside = image[label > 0] if label.any() else image.ravel()
-        rank = min(inside.size - 1, int(BRIGHT_QUANTILE * inside.size))
-        scaled /= np.float32(max(float(np.partition(inside, rank)[rank]), 1e-6))
+        labelled = label > 0
+        bright = max(_bright_value(image[labelled]), _bright_value(image[~labelled]), 1e-6)
+        scaled /= np.float32(bright)
     if gamma != 1:
         scaled **= np.float32(gamma)
     return scaled
+
+
+def _bright_value(values: np.ndarray) -> float:
+    """Return the brightness that all but the brightest values stay below; 0 of none."""
+    if not values.size:
+        return 0.0
+    rank = min(values.size - 1, int(BRIGHT_QUANTILE * values.size))
+    return float(np.partition(values, rank)[rank])

@@ -33,6 +33,9 @@ _AIR_HU = -1000.0
 IMAGE_VARIATION, TISSUE_VARIATION = 0.15, 0.04
 """How far the relaxation times of an image, and of one tissue, lie from the reported ones."""
 
+FLOW_VOID = (0.05, 0.4)
+"""What is left of the signal of moving blood in a spin echo, as a share."""
+
 FREE_WATER = ("fluid",)
 """Tissues whose times do not depend on the field strength."""
 
@@ -176,7 +179,10 @@ def _draw_magnetic(
         off = generator.uniform(-TISSUE_VARIATION, TISSUE_VARIATION, 2)
         off += 1.0 if tissue in FREE_WATER else common
         varied = Relaxation(times.density, times.t1_ms * off[0], times.t2_ms * off[1])
-        signals[name] = sequence.signal(varied)
+        signal = sequence.signal(varied)
+        if tissue == "vessel" and sequence.kind != "gradient":
+            signal *= generator.uniform(*FLOW_VOID)  # moving blood misses the second pulse
+        signals[name] = signal
     brightest = max(signals.values()) or 1.0
     means = np.array([signals[name] for name in classes]) / brightest
     noise = generator.uniform(0.02, 0.06)

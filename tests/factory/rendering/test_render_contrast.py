@@ -85,6 +85,17 @@ def test_channels_show_one_anatomy_at_contrasts_of_their_own(tmp_path):
     assert again.to_json()["equal"]
 
 
+def test_a_lesion_has_a_brightness_of_its_own(tmp_path):
+    lesion = "anatomy: [{lesion: {inside: [body], volume_ml: 3, name: tumour}}]"
+    labels = "{preset: t1w, labels: {tumour: {mean: 0.05, sd: 0.0}, body: {mean: 0.9, sd: 0.0}}}"
+    group = _render(tmp_path, f"{lesion}\nappearance: {{contrast: {labels}}}")
+    image, label = group["image"][0], group["label"][0]
+    assert group["label"].attrs["flag_meanings"].split()[5] == "tumour"
+    assert np.median(image[label == 5]) < 0.5 * np.median(image[label == 1])
+    table = factory.open(str(tmp_path / "made.zarr")).cases
+    assert len(json.loads(table["contrast_means"][0])) == 6
+
+
 def test_hounsfield_units_are_stored_as_such(tmp_path):
     group = _render(tmp_path, "appearance: {contrast: ct}")
     attributes = group["image"].attrs

@@ -148,6 +148,14 @@ def test_brightness_1_is_the_bright_part_of_the_labelled_voxels():
     np.testing.assert_allclose(scale_to_unit(image, label, 2.0), scaled**2, rtol=1e-6)
 
 
+def test_a_bright_background_is_not_clipped():
+    label = _blocks()
+    image = np.where(label > 0, 0.3, 0.9).astype(np.float32)
+    scaled = scale_to_unit(image, label, 1.0)
+    assert scaled.max() == pytest.approx(1)
+    assert scaled[label > 0].max() == pytest.approx(1 / 3)
+
+
 def test_what_the_recipe_says_of_a_label_or_a_class_counts():
     section = {
         "preset": "random",

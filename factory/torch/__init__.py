@@ -7,7 +7,8 @@ for batch in loader:                        # an epoch; the next loop is the nex
 """
 
 from factory.torch.flip import FlipLeftRight
+from factory.torch.label_tables import union_table
 from factory.torch.loader import PatchLoader, PatchSampler
 from factory.torch.patches import PatchDataset
 
-__all__ = ["FlipLeftRight", "PatchDataset", "PatchLoader", "PatchSampler"]
+__all__ = ["FlipLeftRight", "PatchDataset", "PatchLoader", "PatchSampler", "union_table"]

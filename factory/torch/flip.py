@@ -22,11 +22,13 @@ class FlipLeftRight:
         """Find the labels of the two sides.
 
         Args:
-            table: The label table of the dataset: `factory.open(path).table`.
+            table: The label table of the dataset: `factory.open(path).table`. Of several datasets
+                `union_table(one.table, other.table)`.
             probability: Of an item to be mirrored. It is drawn from torch's global generator, which
                 a PatchDataset seeds for each item.
         """
         self.probability = probability
+        self.names = table.names
         self.mirrored = torch.arange(len(table.names))
         for left, right in left_right_pairs(table.names):
             one, other = table.index(left), table.index(right)

@@ -5,7 +5,7 @@ has no state, and it does not matter dataset rank, worker or resumed run request
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any  # items: tensors, numbers and text
 
 import numpy as np
@@ -14,12 +14,13 @@ from torch.utils.data import Dataset, get_worker_info
 
 from factory.datasets.open import OpenedDataset, open_samples
 from factory.datasets.query import require_column
-from factory.storage.dataset.window_reader import WindowReader
 from factory.storage.errors import DatasetError
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.channels import describe_channels
+from factory.storage.subjects.types import LabelTable
 from factory.text import join_names
 from factory.torch.foreground import ForegroundCache, draw_label_voxels
+from factory.torch.label_tables import check_flip, common_table, label_lookup
 from factory.torch.order import combine_in_shares, epoch_order, sampling_weights
 from factory.torch.randomness import seed_transform
 
@@ -34,10 +35,16 @@ class PatchDataset(Dataset[dict[str, Any]]):
     more than 256 labels),
     "dataset" and "sample" (index in the stored dataset), and the `columns` of the table.
 
+    Labels of several datasets are matched by name: label maps have the values of `labels`, the
+    names of the first dataset in their order and then those that the others add.
+
     Item i of epoch e, and its transform, depend on (seed, e, i) only, whatever the process.
     A PatchLoader requests the items of one epoch after the other. A plain DataLoader requests those
     of the first epoch again and again, unless it has a PatchSampler or `set_epoch` is called.
     An item of a missing or damaged sample raises DatasetError.
+
+    Attributes:
+        table: The label table of the items: the dataset's, or the union of all datasets' tables.
     """
 
     def __init__(  # noqa: PLR0913
@@ -65,7 +72,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
 
         Args:
             datasets: Paths, or datasets that factory.open returned, filtered or not. All must have
-                the same label table, and the same channels.
+                the same channels, and the same name of label 0. Other labels are matched by name.
             patch: Voxels along (z, y, x), or one number for all three. A smaller volume is padded
                 with zeros, evenly on both sides.
             seed: The seed of everything random.
@@ -95,8 +102,12 @@ class PatchDataset(Dataset[dict[str, Any]]):
             raise DatasetError("no datasets given")
         self.patch = _patch_shape(patch)
         self.arrays = tuple(arrays)
-        self.foreground_values = _foreground_values(opened, self.arrays, labels)
-        _check_same_channels(opened, self.arrays)
+        _check_arrays(opened, self.arrays)
+        self.table: LabelTable = common_table(opened)
+        self._lookups = [label_lookup(d.table, self.table) for d in opened]
+        if any(d.table.names != self.table.names for d in opened):
+            check_flip(transform, self.table)
+        self.foreground_values = _foreground_values(self.labels, labels)
         if not 0 <= foreground <= 1:
             raise DatasetError(f"foreground {foreground}; allowed: a share from 0 to 1")
         tables = [sampling_weights(d.cases, weights, balance) for d in opened]
@@ -117,6 +128,11 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self._first_epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._voxels = ForegroundCache()
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The value of each label in the items, by name, the background first."""
+        return {name: value for value, name in enumerate(self.table.names)}
 
     def __len__(self) -> int:
         return self.length
@@ -178,7 +194,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         """Return voxels of each foreground label of a sample, int16 [label, voxel, 3]."""
         voxels = self._voxels.get((dataset, sample))
         if voxels is None:
-            label = self._open_windows(dataset).read("label", sample)
+            label = self._read(dataset, "label", sample)
             voxels = draw_label_voxels(
                 label, self.foreground_values, _random_stream(self.seed, dataset, sample)
             )
@@ -187,11 +203,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
 
     def _read_patch(self, dataset: int, sample: int, name: str, corner: list[int]) -> np.ndarray:
         """Read an array's patch [channel, z, y, x], padded with zeros outside the volume."""
-        windows = self._open_windows(dataset)
-        shape = windows.layout.shape
+        shape = self.windows[dataset].layout.shape
         bounds = zip(corner, self.patch, shape, strict=True)
         window = tuple(slice(max(c, 0), min(c + p, n)) for c, p, n in bounds)
-        values = windows.read(name, sample, window)
+        values = self._read(dataset, name, sample, window)
         padding = [
             (max(-c, 0), max(c + p - n, 0))
             for c, p, n in zip(corner, self.patch, shape, strict=True)
@@ -199,11 +214,16 @@ class PatchDataset(Dataset[dict[str, Any]]):
         values = values if values.ndim > 3 else values[None]
         return np.pad(values, [(0, 0), *padding]) if np.any(padding) else values
 
-    def _open_windows(self, dataset: int) -> WindowReader:
+    def _read(
+        self, dataset: int, name: str, sample: int, window: tuple[slice, ...] = ()
+    ) -> np.ndarray:
+        """Read a window of an array; labels have the values of `self.labels`."""
         windows = self.windows[dataset]
         if get_worker_info() is not None:
             windows.threads = self.threads
-        return windows
+        values = windows.read(name, sample, window)
+        lookup = self._lookups[dataset] if windows.layout.is_label(name) else None
+        return values if lookup is None else lookup[values]
 
 
 def _random_stream(*key: int) -> np.random.Generator:
@@ -218,30 +238,12 @@ def _patch_shape(patch: int | Sequence[int]) -> tuple[int, int, int]:
     return sides[0], sides[1], sides[2]
 
 
-def _foreground_values(
-    datasets: Sequence[OpenedDataset],
-    arrays: Sequence[str],
-    labels: Sequence[str] | None,
-) -> np.ndarray:
+def _foreground_values(table: Mapping[str, int], labels: Sequence[str] | None) -> np.ndarray:
     """Return the values of the foreground labels.
 
     Raises:
-        DatasetError: If the datasets do not fit together, or an array or a label is missing.
+        DatasetError: If a label is missing.
     """
-    table = datasets[0].labels
-    for dataset in datasets:
-        if dict(dataset.labels) != dict(table):
-            raise DatasetError(
-                f"{dataset.path}: its labels are {join_names(dataset.labels)}, those of "
-                f"{datasets[0].path} {join_names(table)}; patches need one table"
-            )
-        volumes = [name for name in dataset.arrays if name not in dataset.layout.shapes]
-        for name in arrays:
-            if name not in volumes:
-                hint = nearest_name_hint(name, volumes)
-                raise DatasetError(
-                    f"{dataset.path}: no array {name!r}; {join_names(volumes)}{hint}"
-                )
     for name in labels or ():
         if name not in table:
             raise DatasetError(
@@ -251,9 +253,21 @@ def _foreground_values(
     return np.array([table[name] for name in names], np.int64)
 
 
-def _check_same_channels(datasets: Sequence[OpenedDataset], arrays: Sequence[str]) -> None:
-    """Raise DatasetError if an array has other channels in one dataset than in another."""
+def _check_arrays(datasets: Sequence[OpenedDataset], arrays: Sequence[str]) -> None:
+    """Check that every dataset has the arrays, with the same channels.
+
+    Raises:
+        DatasetError: If an array is missing, or has other channels than in the first dataset.
+    """
     first = datasets[0]
+    for dataset in datasets:
+        volumes = [name for name in dataset.arrays if name not in dataset.layout.shapes]
+        for name in arrays:
+            if name not in volumes:
+                hint = nearest_name_hint(name, volumes)
+                raise DatasetError(
+                    f"{dataset.path}: no array {name!r}; {join_names(volumes)}{hint}"
+                )
     for dataset, name in itertools.product(datasets[1:], arrays):
         channels, expected = (d.channels.get(name, ()) for d in (dataset, first))
         if channels != expected:

@@ -1,6 +1,8 @@
 """The position and content of patches, which depend on seed, epoch and index only."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from factory.storage.dataset.layout import Layout, quantise
 from factory.storage.dataset.open import create_dataset
 from factory.storage.errors import DatasetError
 from factory.storage.subjects.types import FETA, LabelTable
-from factory.torch import PatchDataset
+from factory.torch import FlipLeftRight, PatchDataset, union_table
 from factory.torch.foreground import VOXELS, draw_label_voxels
 
 
@@ -135,15 +137,61 @@ def test_arguments_that_do_not_fit_are_refused_in_one_line(path, how, message):
     assert "\n" not in str(caught.value)
 
 
-def test_two_label_tables_are_refused(path, tmp_path):
-    table = LabelTable(FETA.names[:-1], FETA.colours[:-1])
-    other = create_dataset(str(tmp_path / "d"), Layout(1, SHAPE, table), RECORD, "seed: 3\n")
+def write_table(folder: Path, names: Sequence[str]) -> str:
+    """Write sample 0 with the labels of other names; a label without a name is background."""
+    table = LabelTable(tuple(names), tuple((i % 256, i // 256, 0) for i in range(len(names))))
+    other = create_dataset(str(folder), Layout(1, SHAPE, table), RECORD, "seed: 3\n")
     original = sample(0)
-    label = original.arrays["label"] % 7
+    values = [names.index(name) if name in names else 0 for name in FETA.names]
+    label = np.array(values, table.dtype)[original.arrays["label"]]
     other.write_shard(0, 0, [replace(original, arrays={**original.arrays, "label": label})])
     other.seal()
-    with pytest.raises(DatasetError, match="patches need one table"):
-        PatchDataset([path, other.path], 8, seed=1)
+    return str(folder)
+
+
+def test_labels_of_several_datasets_are_matched_by_name(path, tmp_path):
+    few = [name for name in FETA.names if name != "grey_matter"]  # later values are less by one
+    other = write_table(tmp_path / "d", [*few, "tumour"])
+    first = factory.open(path).where("sample == 0")
+    how = {"seed": 1, "shares": (1, 1), "arrays": ("label",), "foreground": 0.0}
+    patches = PatchDataset([first, other], SHAPE, **how)
+    assert patches.labels == {**first.labels, "tumour": 8}
+    by_dataset = {item["dataset"]: item["label"][0].numpy() for item in patches}
+    label = sample(0).arrays["label"]
+    assert np.array_equal(by_dataset[0], label)
+    assert np.array_equal(by_dataset[1], np.where(label == FETA.index("grey_matter"), 0, label))
+    reversed_order = PatchDataset([other, first], SHAPE, **how)
+    assert list(reversed_order.labels) == [*few, "tumour", "grey_matter"]
+    named = PatchDataset([first, other], 1, **how | {"foreground": 1.0}, labels=["cerebellum"])
+    assert {(i["dataset"], int(i["label"])) for i in named} == {(0, 5), (1, 5)}
+
+
+def test_a_union_of_many_labels_is_int32_in_every_item(path, tmp_path):
+    other = write_table(tmp_path / "d", ["background", *(f"part_{i}" for i in range(250))])
+    patches = PatchDataset([path, other], 8, seed=1, length=12, shares=(1, 1))
+    assert {item["dataset"] for item in patches} == {0, 1}
+    assert {item["label"].dtype for item in patches} == {torch.int32}
+    assert len(patches.labels) == 258
+
+
+def test_equal_tables_need_no_mapping(path, tmp_path):
+    write(tmp_path / "d", layout(1))
+    patches = PatchDataset([path, str(tmp_path / "d")], 8, seed=1)
+    assert patches._lookups == [None, None]
+    assert patches.table is patches.windows[0].layout.table
+
+
+def test_what_does_not_fit_a_union_is_refused_in_one_line(path, tmp_path):
+    air = write_table(tmp_path / "air", ["air", "ventricles"])
+    with pytest.raises(DatasetError, match=r"air: label 0 is air, and background in the first"):
+        PatchDataset([path, air], 8, seed=1)
+    other = write_table(tmp_path / "d", ["background", "left_kidney", "right_kidney"])
+    one, two = factory.open(path), factory.open(other)
+    with pytest.raises(DatasetError, match="FlipLeftRight has the label table of one dataset"):
+        PatchDataset([one, two], 8, seed=1, transform=FlipLeftRight(one.table))
+    flip = FlipLeftRight(union_table(one.table, two.table), probability=1)
+    assert PatchDataset([one, two], 8, seed=1, transform=flip)[0]["label"].shape == (1, 8, 8, 8)
+    assert flip.mirrored.tolist() == [*range(8), 9, 8]
 
 
 def test_other_channels_are_refused(path, tmp_path):

@@ -439,7 +439,8 @@ def _resolve_recipe(recipe: Recipe | str, output: str | None) -> Recipe:
         return recipe
     path = recipe.spec.output.model_copy(update={"path": output})
     overrides = (*recipe.overrides, *_override("output.path", output))
-    return Recipe(recipe.spec.model_copy(update={"output": path}), recipe.source, overrides)
+    spec = recipe.spec.model_copy(update={"output": path})
+    return Recipe(spec, recipe.source, overrides, recipe.places)
 
 
 def _overrides(changes: Changes) -> list[str]:

@@ -53,6 +53,8 @@ def condition_names(text: str) -> set[str]:
 def evaluate_condition(text: str, values: Mapping[str, float | str]) -> bool:
     """Return whether a checked condition is true.
 
+    All of its parts are evaluated, so that whether it raises does not depend on the numbers.
+
     Args:
         text: The condition.
         values: The numbers and text by name.
@@ -124,15 +126,15 @@ def _check_number(node: ast.expr, names: Collection[str]) -> None:
 def _evaluate_logic(node: ast.expr, values: Mapping[str, float | str]) -> bool:
     if isinstance(node, ast.BoolOp):
         is_and = isinstance(node.op, ast.And)
-        return (all if is_and else any)(_evaluate_logic(operand, values) for operand in node.values)
+        parts = [_evaluate_logic(operand, values) for operand in node.values]
+        return all(parts) if is_and else any(parts)
     if isinstance(node, ast.UnaryOp):
         return not _evaluate_logic(node.operand, values)
     assert isinstance(node, ast.Compare)
     numbers = [_evaluate_number(operand, values) for operand in (node.left, *node.comparators)]
-    return all(
-        _COMPARISONS[type(kind)](a, b)
-        for kind, a, b in zip(node.ops, numbers, numbers[1:], strict=False)
-    )
+    pairs = zip(node.ops, numbers, numbers[1:], strict=False)
+    outcomes = [_COMPARISONS[type(kind)](a, b) for kind, a, b in pairs]
+    return all(outcomes)
 
 
 def _evaluate_number(node: ast.expr, values: Mapping[str, float | str]) -> float | str:

@@ -11,8 +11,8 @@ Schemas derive from `Section`, which checks the names of the keys. They annotate
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from factory.config.document import Document, dotted_key, read_yaml, yaml_excerpt
+from factory.config.document import Document, KeyPath, dotted_key, read_yaml, yaml_excerpt
 from factory.config.merge import apply_override, merge_includes, read_text
 from factory.config.section import UNKNOWN, Section
 from factory.config.units import value_hint
@@ -50,11 +50,13 @@ class CheckedDocument(Generic[M]):
         spec: The content as a model.
         source: The name of the file.
         overrides: The "KEY=VALUE" lines of --set.
+        places: "file:line:column" of each value by its path, for messages.
     """
 
     spec: M
     source: str
     overrides: tuple[str, ...] = ()
+    places: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def data(self) -> JsonObject:
@@ -133,9 +135,10 @@ def parse_document(
         document = apply_override(document, override, name)
     document = schema.prepare(document, Path(name).parent)
     try:
-        return CheckedDocument(schema.model_validate(document.data), name, tuple(overrides))
+        spec = schema.model_validate(document.data)
     except ValidationError as error:
         raise RecipeError(_error_line(error.errors(include_url=False)[0], document)) from None
+    return CheckedDocument(spec, name, tuple(overrides), document.places)
 
 
 def _error_line(error: ErrorDetails, document: Document) -> str:

@@ -18,6 +18,7 @@ from factory.case import (
     CaseTable,
 )
 from factory.config.conditions import condition_names, evaluate_condition
+from factory.config.document import KeyPath, dotted_key
 from factory.config.sweep_keywords import SWEEPS
 from factory.errors import RecipeError
 from factory.families.contrast import columns as contrast_columns
@@ -76,8 +77,7 @@ class CaseBuilder:
             subject = subject | filled.subject | {"seed": derive_seed(seed, who, source)}
         age = subject.get("gestational_age_weeks")
         ages = {} if age is None else {"gestational_age_weeks": age}
-        covariates = subject.get("covariates", {})
-        edits, numbers = self.edits(filled.anatomy, covariates | ages)
+        edits, numbers = self.edits(filled.anatomy, known_values(subject))
         swept_values = sorted(short_names(self.variant).items())
         variant = ",".join(f"{name}={_value_text(value)}" for name, value in swept_values)
         style_seed = derive_seed(seed, who, self.replicate, "style")
@@ -150,7 +150,7 @@ class CaseBuilder:
         for index, edit in enumerate(anatomy):
             name, parameters = split_edit(edit)
             operator = OPERATORS[name]
-            if "when" not in edit or self.holds(edit["when"], values):
+            if "when" not in edit or self.holds(index, edit["when"], values):
                 applied = operator.resolve_parameters(parameters)
                 numbers |= edit_numbers(index, anatomy, self.group.template.anatomy)
                 if operator.random:
@@ -165,15 +165,15 @@ class CaseBuilder:
             values |= {key: value for key, value in parameters.items() if is_number(value)}
         return tuple(edits), numbers
 
-    def holds(self, condition: str, values: dict[str, float | str]) -> bool:
-        """Return whether a condition is true of values.
+    def holds(self, index: int, condition: str, values: dict[str, float | str]) -> bool:
+        """Return whether the condition of an edit, by its index in the template, is true of values.
 
         Raises:
             RecipeError: The condition uses a value that the subject does not have.
         """
         if missing := sorted(condition_names(condition) - values.keys()):
             raise RecipeError(
-                f"{self.recipe.source}: when: {condition}: "
+                f"{self._condition_place(index)}: value {condition}; "
                 f"{', '.join(missing)} of subject {self.subject['id']} is not known; allowed: a "
                 "value for every subject, in the table of participants or the names of the files"
             )
@@ -181,9 +181,25 @@ class CaseBuilder:
             return evaluate_condition(condition, values)
         except TypeError:
             raise RecipeError(
-                f"{self.recipe.source}: when: {condition}: it compares text with numbers; allowed: "
-                "numbers with numbers, and text by == and !="
+                f"{self._condition_place(index)}: value {condition}; of subject "
+                f"{self.subject['id']} it compares text with numbers; allowed: numbers with "
+                "numbers, and text by == and !="
             ) from None
+
+    def _condition_place(self, index: int) -> str:
+        """Return file, line, column and key of the condition of an edit of the template."""
+        common = len(self.recipe.spec.anatomy)
+        path: KeyPath = ("anatomy", index, "when")
+        if index >= common:
+            path = ("groups", self.group.group, "anatomy", index - common, "when")
+        return f"{self.recipe.places.get(path, self.recipe.source)}: {dotted_key(path)}"
+
+
+def known_values(subject: JsonObject) -> dict[str, float | str]:
+    """Return what conditions may use of a subject's record: its covariates and its age."""
+    age = subject.get("gestational_age_weeks")
+    ages = {} if age is None else {"gestational_age_weeks": age}
+    return {**subject.get("covariates", {}), **ages}
 
 
 def _tuple_as_list(value: JsonValue) -> JsonValue:

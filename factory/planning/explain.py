@@ -12,6 +12,7 @@ from factory.config.phrases import parameter_text, value_in_words
 from factory.config.units import unit_of
 from factory.lookup import find_recipe
 from factory.planning.cases import cases_per_subject, count_cases, iterate_cases
+from factory.planning.conditions import check_condition_values
 from factory.planning.explain_scanner import explain_scan
 from factory.planning.grid import grid_shape, voxel_text
 from factory.planning.groups import CaseGroup, case_groups
@@ -94,6 +95,7 @@ def describe_recipe(
     """
     changes = [*overrides, *([] if output is None else [f"output.path={json.dumps(output)}"])]
     recipe = load_recipe_file(find_recipe(name), changes)
+    check_condition_values(recipe)
     return Description(
         count_cases(recipe),
         explain_recipe(recipe) if explain else None,

@@ -22,6 +22,7 @@ from factory.planning.compatibility import (
     has_styles,
     subject_warnings,
 )
+from factory.planning.conditions import check_condition_values
 from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
 from factory.planning.grid import grid_shape, label_table
 from factory.planning.machine import Machine
@@ -240,7 +241,9 @@ def make_plan(
         PlanError: The memory is too small, a subject does not fit output.shape, or a model does not
             know a label.
         SubjectError: Subjects cannot be read.
+        RecipeError: A condition uses a value that a subject does not have.
     """
+    check_condition_values(recipe)
     paintings = list_paintings(recipe, (card, fusion), groups or {})
     layout = _common_layout(paintings)
     check_shape(recipe, layout.shape)

@@ -68,4 +68,4 @@ def parse_recipe(text: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: Something is wrong. The message is one line.
     """
     document = parse_document(text, name, RenderRecipe, overrides)
-    return Recipe(document.spec, document.source, document.overrides)
+    return Recipe(document.spec, document.source, document.overrides, document.places)

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from factory.cli import main
 from factory.config.loading import parse_document
 from factory.errors import FactoryError
 from factory.execution.worker import requested_columns
@@ -53,7 +54,7 @@ def recipe(
         images=f"{name}_mr.nii.gz".replace("{{", "{").replace("}}", "}"),
     )
     document = parse_document(text, "r.yaml", RenderRecipe)
-    return Recipe(document.spec, document.source, document.overrides)
+    return Recipe(document.spec, document.source, document.overrides, document.places)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_names_of_files_give_columns_and_the_age_at_birth(tmp_path: Path) -> Non
         ("participant_id\tage_years\na\t1\na\t1\n", "age_years > 5", "line 3: a has an earlier"),
         ("id\tage_years\na\t1\nb\t1\n", "age_years > 5", "needs the column participant_id, has id"),
         ("participant_id\tage\na\t1\nb\t1\n", "aeg > 5", "no such name aeg; allowed: age, gest"),
-        ("participant_id\tsex\na\tF\nb\tM\n", "sex > 5", "it compares text with numbers; allowed"),
+        ("participant_id\tsex\na\tF\nb\tM\n", "sex > 5", "of subject a it compares text with"),
         ("participant_id\tsex\na\tF\nb\tM\n", "sex > 'F'", "allowed: numbers and names to compare"),
         ("participant_id\tage\tAge\na\t1\t1\n", "age > 5", "age and Age are both age; allowed"),
         ("participant_id\tage\na\t1\nb\tn/a\n", "age > 5", "age of subject b is not known"),
@@ -109,3 +110,34 @@ def test_a_table_that_does_not_fit_is_one_line(
     with pytest.raises((FactoryError, StorageError), match=message) as error:
         list(iterate_cases(recipe(folder, table="p.tsv", when=when)))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("age > 5", "age of subject b is not known; allowed: a value for every subject"),
+        ("mm > 9 and sex > 5", "of subject a it compares text with numbers; allowed: numbers"),
+    ],
+)
+def test_a_condition_without_a_value_is_refused_before_anything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], when: str, message: str
+) -> None:
+    (folder / "p.tsv").write_text("participant_id\tage\tsex\na\t9\tF\nb\tn/a\tM\n")
+    file = folder / "r.yaml"
+    text = RECIPE.format(
+        folder=folder,
+        table=f"participants: {folder}/p.tsv",
+        when="replicate == 0",
+        labels="{subject}_seg.nii.gz",
+        images="{subject}_mr.nii.gz",
+    )
+    edit = f"  - erode: {{structure: liver, mm: 1}}\n    when: {when}\n"
+    file.write_text(text.replace("appearance:", f"{edit}appearance:"))
+    line = 1 + file.read_text().splitlines().index(f"    when: {when}")
+    for command in (["plan"], ["plan", "--explain"], ["plan", "--cases"], ["render"]):
+        assert main([*command, str(file)]) == 2
+        error = capsys.readouterr().err
+        assert f"{file}:{line}:11: anatomy[1].when: value {when}; " in error
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (folder / "o.zarr").exists()

@@ -25,6 +25,9 @@ import numpy as np
 
 from factory.anatomy.edits.atrophy.edit import atrophy
 from factory.anatomy.edits.displace.edit import displace
+from factory.anatomy.edits.move.edit import move
+from factory.anatomy.edits.resize.edit import resize
+from factory.anatomy.edits.rotate.edit import rotate
 from factory.anatomy.edits.thin.edit import thin
 from factory.anatomy.edits.ventriculomegaly.evans import reach_evans_index
 from factory.anatomy.edits.white_matter_lesions.edit import white_matter_lesions
@@ -103,6 +106,35 @@ def of_thinned(rng: Rng, key: str, low: float, high: float) -> Row:
     return {"requested": record[f"requested_{key}"], "achieved": record[f"achieved_{key}"]}
 
 
+def of_resized(rng: Rng) -> Row:
+    """Return a row of resize."""
+    label, spacing = organs(rng)
+    share = float(rng.uniform(0.4, 1.8))
+    _, _, record = resize(label, spacing, ORGANS, "kidney", share=share, into=["body"])
+    return {"requested": record["requested_volume_ml"], "achieved": record["achieved_volume_ml"]}
+
+
+def of_moved(rng: Rng) -> Row:
+    """Return a row of move: the length of the way that the centre of mass goes."""
+    label, spacing = organs(rng)
+    way = rng.uniform(-3, 3, 3) * spacing[1]  # right, anterior, superior
+    new, _, _ = move(label, spacing, ORGANS, "kidney", *map(float, way))
+    centres = [np.argwhere(values == 3).mean(0) * spacing for values in (label, new)]
+    return {
+        "requested": float(np.linalg.norm(way)),
+        "achieved": float(np.linalg.norm(centres[1] - centres[0])),
+    }
+
+
+def of_rotated(rng: Rng) -> Row:
+    """Return a row of rotate: the volume, which a turn should keep."""
+    label, spacing = organs(rng)
+    axis, degrees = str(rng.choice(["right", "anterior", "superior"])), float(rng.uniform(-60, 60))
+    new, _, record = rotate(label, spacing, ORGANS, "kidney", axis, degrees)
+    after_ml = float((new == 3).sum() * np.prod(spacing) / 1000)
+    return {"requested": record["before_volume_ml"], "achieved": after_ml}
+
+
 @functools.lru_cache(maxsize=2)
 def adult_head(path: Path) -> tuple[np.ndarray, LabelTable]:
     """Return an adult head at 2 mm, [z, y, x], with a label for lesions."""
@@ -159,6 +191,9 @@ ORGAN_EDITS: dict[str, Callable[[Rng], Row]] = {
     "displace_volume": functools.partial(of_displaced, key="share", low=0.4, high=2.2),
     "displace_mm": functools.partial(of_displaced, key="mm", low=-1.5, high=2.0),
     "displace_width": functools.partial(of_displaced, key="width_mm", low=7, high=15),
+    "resize": of_resized,
+    "move": of_moved,
+    "rotate": of_rotated,
     "thin_share": functools.partial(of_thinned, key="share", low=0.05, high=0.5),
     "thin_thickness": functools.partial(of_thinned, key="thickness_mm", low=1.5, high=3),
 }
@@ -220,7 +255,11 @@ def write_table(rows: list[Row], output: Path) -> None:
         "| least Jacobian | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    figure, axes = plt.subplots(2, 4, figsize=(14, 7), squeeze=False)
+    lines_of_panels = -(-len(names) // 4)
+    size = (14, 3.5 * lines_of_panels)
+    figure, axes = plt.subplots(lines_of_panels, 4, figsize=size, squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
     for name, axis in zip(names, axes.flat, strict=False):
         mine = [row for row in rows if row["edit"] == name]
         reached = [row for row in mine if not row["refused"]]

@@ -243,8 +243,8 @@ def make_plan(
         SubjectError: Subjects cannot be read.
         RecipeError: A condition uses a value that a subject does not have.
     """
-    check_condition_values(recipe)
     paintings = list_paintings(recipe, (card, fusion), groups or {})
+    check_condition_values(recipe)
     layout = _common_layout(paintings)
     check_shape(recipe, layout.shape)
     check_histogram(recipe, layout)

@@ -40,6 +40,15 @@ def intensity_zero(image: np.ndarray, label: np.ndarray) -> float:
     return max(least, AIR_HU)
 
 
+HOUNSFIELD_AIR = -500.0
+"""An image with intensities below this has air in Hounsfield units; no magnitude is so low."""
+
+
+def has_hounsfield_units(image: np.ndarray) -> bool:
+    """Return whether an image [z, y, x] in scanner units is a CT in Hounsfield units, with air."""
+    return float(image.min()) < HOUNSFIELD_AIR
+
+
 def intensity_span(image: np.ndarray, label: np.ndarray) -> np.floating:
     """Return the unit of an image above its zero: what counts as 1, minus what counts as 0."""
     span: np.floating = intensity_unit(image, label > 0) - intensity_zero(image, label)

@@ -282,7 +282,9 @@ def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> 
     groups = list((recipe.groups or {}).values())
     scans = recipe.acquisition or any(group.acquisition for group in groups)
     if contrast.is_hounsfield and groups and len(recipe.appearances) > 1:
-        raise problem("value ct in one of the groups; allowed: in all of the dataset", at=at)
+        raise problem(
+            "Hounsfield units in one of the groups; allowed: in all of the dataset", at=at
+        )
     if contrast.is_hounsfield and scans:
         text = (
             "given beside Hounsfield units; allowed: none, since it is that of a magnetic scanner"

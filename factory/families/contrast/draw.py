@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from factory.families.contrast.presets import DrawnContrast, draw_preset
+from factory.families.contrast.presets import DrawnContrast, draw_preset, is_hounsfield
 from factory.families.contrast.tissues import class_names
 from factory.seeding import random_generator
 from factory.storage.json_value import JsonObject
@@ -26,12 +26,14 @@ class ChannelContrast:
         name: The channel's name, "" where there is one without a name.
         contrast: The means and spreads of all labels.
         is_fitted: Whether they are fitted to real images, and so in the factory's unit already.
+        is_hounsfield: Whether they are in Hounsfield units.
         generator: Gives the further randomness of the channel.
     """
 
     name: str
     contrast: DrawnContrast
     is_fitted: bool
+    is_hounsfield: bool
     generator: np.random.Generator
 
 
@@ -61,7 +63,9 @@ def draw_channels(
     for name, channel in sorted(channels.items()):
         generator = random_generator(style_seed, "contrast", name)
         contrast = _draw(channel, names, classes, unions, generator)
-        contrasts.append(ChannelContrast(name, contrast, bool(channel.get("fitted")), generator))
+        fitted = channel.get("fitted") or {}
+        hounsfield = is_hounsfield(channel.get("preset"), fitted.get("units"))
+        contrasts.append(ChannelContrast(name, contrast, bool(fitted), hounsfield, generator))
     return contrasts
 
 

@@ -1,12 +1,14 @@
 """Fit a contrast to real images with label maps, label by label."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from factory.imaging.intensities import normalise
+from factory.families.contrast.presets import HOUNSFIELD_RANGE, HOUNSFIELD_UNITS
+from factory.imaging.intensities import has_hounsfield_units, normalise
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.label_mappings import OTHERS, LabelMapping, resolve_mapping
@@ -19,28 +21,37 @@ FEWEST_VOXELS = 20
 NORMAL_QUARTILES = 1.349
 """The distance between the quartiles of a normal distribution, in standard deviations."""
 
-BIN_WIDTH = 0.02
-"""The width of a bin of the histograms, in units of brightness."""
+HISTOGRAM = np.arange(0, 76) * 0.02
+"""The edges of the histograms of brightness."""
 
-HISTOGRAM = np.arange(0, 76) * BIN_WIDTH
-"""The edges of the histograms that pictures show."""
+HOUNSFIELD_HISTOGRAM = np.arange(HOUNSFIELD_RANGE[0], HOUNSFIELD_RANGE[1] + 8, 8.0)
+"""The edges of the histograms of Hounsfield units."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The brightness of each label in each of some images, in units of the 99.5th percentile.
+    """The brightness of each label in each of some images.
+
+    Brightness is in units of the 99.5th percentile, or in Hounsfield units.
 
     Attributes:
         names: The labels.
         means: [subject, label], the median brightness; NaN where the label is absent.
         sds: [subject, label], the spread inside the label, from the distance of its quartiles.
         histograms: [label, bin], the share of the label's voxels, all subjects together.
+        is_hounsfield: Whether the images are in Hounsfield units.
     """
 
     names: tuple[str, ...]
     means: np.ndarray
     sds: np.ndarray
     histograms: np.ndarray
+    is_hounsfield: bool = False
+
+    @property
+    def edges(self) -> np.ndarray:
+        """The edges of the bins of the histograms."""
+        return HOUNSFIELD_HISTOGRAM if self.is_hounsfield else HISTOGRAM
 
 
 def load_pairs(
@@ -90,29 +101,65 @@ def fit_folder(
 _FITTED: dict[tuple[str, str, str, str, str], JsonObject] = {}
 
 
-def measure_brightness(
-    subjects: Iterable[Subject], channel: int = 0, scanner_units: bool = True
-) -> Measured:
-    """Measure the brightness of every label in the images of subjects.
+def measure_brightness(subjects: Iterable[Subject], channel: int = 0) -> Measured:
+    """Measure the brightness of every label in the images of subjects, in scanner units.
+
+    Args:
+        subjects: Subjects with images; they share a table.
+        channel: Which channel, where images have several.
+
+    Raises:
+        SubjectError: There is no subject, one has no image, or only some are in Hounsfield units.
+    """
+    images = ((subject, _image_of(subject, channel)) for subject in subjects)
+    first = next(images, None)
+    if first is None:
+        raise SubjectError("no subject to fit a contrast to")
+    hounsfield = has_hounsfield_units(first[1])
+    return measure_images(_convert(itertools.chain([first], images), hounsfield), hounsfield)
+
+
+def _image_of(subject: Subject, channel: int) -> np.ndarray:
+    """Return the image [z, y, x] of a subject."""
+    if subject.image is None:
+        raise SubjectError(f"{subject.id}: it has no image to fit a contrast to")
+    image: np.ndarray = subject.image if subject.image.ndim == 3 else subject.image[channel]
+    return image
+
+
+def _convert(
+    images: Iterable[tuple[Subject, np.ndarray]], hounsfield: bool
+) -> Iterator[tuple[Subject, np.ndarray]]:
+    """Yield subjects with images in Hounsfield units as they are, others in units of brightness."""
+    first = ""
+    for subject, image in images:
+        first = first or subject.id
+        if has_hounsfield_units(image) != hounsfield:
+            signed, unsigned = (first, subject.id) if hounsfield else (subject.id, first)
+            raise SubjectError(
+                f"{signed}: its image is in Hounsfield units, that of {unsigned} is not; "
+                "allowed: one of both in all subjects"
+            )
+        if hounsfield:
+            yield subject, np.clip(image, *HOUNSFIELD_RANGE)
+        else:
+            yield subject, normalise(image, subject.label)
+
+
+def measure_images(images: Iterable[tuple[Subject, np.ndarray]], hounsfield: bool) -> Measured:
+    """Measure the brightness of every label in images.
 
     The median and the quartiles are hardly moved by the mixed voxels at borders, which a painter
     adds by itself.
 
     Args:
-        subjects: Subjects with images; they share a table.
-        channel: Which channel, where images have several.
-        scanner_units: Whether the images have the units of a scanner, and not the factory's.
-
-    Raises:
-        SubjectError: There is no subject, or one has no image.
+        images: Subjects, which share a table, with images [z, y, x].
+        hounsfield: Whether the images are in Hounsfield units, and not in units of brightness.
     """
     rows: list[dict[str, tuple[float, float]]] = []
     counts: dict[str, np.ndarray] = {}
-    for subject in subjects:
-        if subject.image is None:
-            raise SubjectError(f"{subject.id}: it has no image to fit a contrast to")
-        values = subject.image if subject.image.ndim == 3 else subject.image[channel]
-        image = normalise(values, subject.label) if scanner_units else values
+    edges = HOUNSFIELD_HISTOGRAM if hounsfield else HISTOGRAM
+    for subject, image in images:
         row = {}
         for value, name in enumerate(subject.table.names):
             voxels = image[subject.label == value]
@@ -120,16 +167,14 @@ def measure_brightness(
                 continue
             low, median, high = np.percentile(voxels, (25, 50, 75))
             row[name] = float(median), float(high - low) / NORMAL_QUARTILES
-            histogram, _ = np.histogram(voxels, HISTOGRAM)
+            histogram, _ = np.histogram(voxels, edges)
             counts[name] = counts.get(name, 0) + histogram
         rows.append(row)
-    if not rows:
-        raise SubjectError("no subject to fit a contrast to")
     names = tuple(counts)
     missing = (np.nan, np.nan)
     table = np.array([[row.get(name, missing) for name in names] for row in rows])
     histograms = np.array([counts[name] / max(1, counts[name].sum()) for name in names])
-    return Measured(names, table[..., 0], table[..., 1], histograms)
+    return Measured(names, table[..., 0], table[..., 1], histograms, hounsfield)
 
 
 def fit_population(measured: Measured, source: str) -> JsonObject:
@@ -149,7 +194,8 @@ def fit_population(measured: Measured, source: str) -> JsonObject:
         }
         for index, name in enumerate(measured.names)
     }
-    fitted: JsonObject = {"source": source, "people": len(means), "labels": labels}
+    units = {"units": HOUNSFIELD_UNITS} if measured.is_hounsfield else {}
+    fitted: JsonObject = {"source": source, "people": len(means), **units, "labels": labels}
     if len(means) > 2:
         rows = _correlate(means)
         fitted["correlation"] = tuple(tuple(_rounded(value) for value in row) for row in rows)
@@ -193,7 +239,7 @@ def draw_fit(measured: Measured, painted: Sequence[Measured], path: str) -> None
     figure, axes = plt.subplots(
         rows, columns, figsize=(3.2 * columns, 2.2 * rows), squeeze=False, layout="constrained"
     )
-    centres = (HISTOGRAM[1:] + HISTOGRAM[:-1]) / 2
+    centres = (measured.edges[1:] + measured.edges[:-1]) / 2
     for axis in axes.ravel():
         axis.set_axis_off()
     for index, (axis, name) in enumerate(zip(axes.ravel(), names, strict=False)):
@@ -203,9 +249,19 @@ def draw_fit(measured: Measured, painted: Sequence[Measured], path: str) -> None
             if name in one.names:
                 line = one.histograms[one.names.index(name)]
                 axis.step(centres, line, where="mid", color="tab:red", label="painted")
+        if measured.is_hounsfield:  # air to metal: only the part with voxels shows anything
+            axis.set_xlim(*_shown_range(centres, measured.histograms[index]))
+            axis.locator_params(axis="x", nbins=4)
         axis.set_title(name.replace("_", " "), fontsize=9)
         axis.set_yticks([])
         if index == 0:
             axis.legend(fontsize=7)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _shown_range(centres: np.ndarray, histogram: np.ndarray) -> tuple[float, float]:
+    """Return where the middle 98 % of a histogram lie, with a margin of half of that."""
+    low, high = np.interp((0.01, 0.99), np.cumsum(histogram), centres)
+    margin = max(40.0, (high - low) / 2)
+    return float(low - margin), float(high + margin)

@@ -1,7 +1,7 @@
 """Write a contrast that is fitted to real images as a YAML file, with a picture of the fit."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from ruamel.yaml import YAML
 from factory.errors import FactoryError
 from factory.families.contrast.draw import draw_channels
 from factory.families.contrast.fit import (
-    BIN_WIDTH,
     Measured,
     draw_fit,
     fit_population,
     load_pairs,
     measure_brightness,
+    measure_images,
 )
+from factory.families.contrast.presets import HOUNSFIELD_RANGE
 from factory.families.contrast.section import Fitted
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.label_mappings import LabelMapping
@@ -36,7 +37,7 @@ class FitReport:
         picture: The picture of the fit.
         fitted: Its content, in plain JSON.
         distances: By label, the distance between the real and the painted histogram, in units of
-            brightness (Wasserstein-1).
+            brightness, or in Hounsfield units (Wasserstein-1).
     """
 
     file: str
@@ -48,10 +49,11 @@ class FitReport:
         """Return the report as lines of text."""
         labels = self.fitted["labels"]
         width = max(map(len, labels))
-        head = f"{'label':{width}}   mean  between people   inside   real to painted"
+        head = f"{'label':{width}}    mean  between people   inside   real to painted"
+        digits = 1 if self.fitted.get("units") else 3
         rows = [
-            f"{name:{width}}  {row['mean']:5.3f}  {row['mean_spread']:14.3f}   {row['sd']:6.3f}"
-            f"   {self.distances.get(name, float('nan')):15.3f}"
+            f"{name:{width}}  {row['mean']:6.{digits}f}  {row['mean_spread']:14.{digits}f}   "
+            f"{row['sd']:6.{digits}f}   {self.distances.get(name, float('nan')):15.{digits}f}"
             for name, row in labels.items()
         ]
         people = f"fitted to {self.fitted['people']} subjects; {self.file}; picture {self.picture}"
@@ -95,7 +97,7 @@ def write_fit(
     measured = measure_brightness(subjects)
     fitted = Fitted.model_validate(fit_population(measured, f"{path}: {images}"))
     content = fitted.model_dump(mode="json", exclude_none=True)
-    painted = measure_brightness(_paint(subjects, content), scanner_units=False)
+    painted = measure_images(_paint(subjects, content), measured.is_hounsfield)
     picture = str(Path(output).with_suffix(".png"))
     try:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
@@ -104,14 +106,16 @@ def write_fit(
         yaml.default_flow_style, yaml.width = None, 2000  # a label or a row of numbers a line
         yaml.sort_base_mapping_type_on_output = False
         with Path(output).open("w", encoding="utf-8") as stream:
-            stream.write("# Units: the 99.5th percentile of an image's labelled voxels is 1.\n")
+            brightness = "the 99.5th percentile of an image's labelled voxels is 1"
+            units = "Hounsfield units" if measured.is_hounsfield else brightness
+            stream.write(f"# Units: {units}.\n")
             yaml.dump(content, stream)
     except OSError as error:
         raise FactoryError(f"{output}: cannot be written: {error.strerror or error}") from None
     return FitReport(output, picture, content, _distances(measured, painted))
 
 
-def _paint(subjects: Iterable[Subject], fitted: JsonObject) -> Iterable[Subject]:
+def _paint(subjects: Iterable[Subject], fitted: JsonObject) -> Iterable[tuple[Subject, np.ndarray]]:
     """Yield every subject PAINTINGS times, with an image painted by a fitted contrast."""
     import torch
 
@@ -127,7 +131,8 @@ def _paint(subjects: Iterable[Subject], fitted: JsonObject) -> Iterable[Subject]
             image = paint_labels(
                 subject.label, spacing, channel.contrast, Look(), channel.generator, cpu
             )
-            yield replace(subject, image=np.maximum(image, 0))
+            limits = HOUNSFIELD_RANGE if channel.is_hounsfield else (0, None)
+            yield subject, np.clip(image, *limits)
 
 
 def _distances(measured: Measured, painted: Measured) -> dict[str, float]:
@@ -137,5 +142,6 @@ def _distances(measured: Measured, painted: Measured) -> dict[str, float]:
         if name in painted.names:
             other = painted.histograms[painted.names.index(name)]
             gaps = np.cumsum(measured.histograms[index] - other)
-            distances[name] = round(float(np.abs(gaps).sum()) * BIN_WIDTH, 4)
+            width = float(measured.edges[1] - measured.edges[0])
+            distances[name] = round(float(np.abs(gaps).sum()) * width, 4)
     return distances

@@ -75,7 +75,7 @@ class ContrastPainter:
         )
         spacing = subject.grid.spacing
         image = paint_labels(layered.label, spacing, contrast, look, generator, self.device)
-        if case_is_hounsfield(section):
+        if channel.is_hounsfield:
             return image
         return scale_to_unit(image, label, section["gamma"], is_scaled=channel.is_fitted)
 
@@ -88,12 +88,6 @@ def _seed_and_regions(case: Case) -> tuple[int, dict[str, tuple[str, ...]]]:
 def label_names(subject: Subject) -> tuple[str, ...]:
     """Return the names of the labels that a case's label map is painted from, lesions too."""
     return subject.table.names
-
-
-def case_is_hounsfield(section: JsonObject) -> bool:
-    """Return whether a filled section paints in Hounsfield units."""
-    channels = list((section.get("channels") or {}).values()) or [section]
-    return any(channel.get("preset") == "ct" for channel in channels)
 
 
 def contrast_columns(case: Case, subject: Subject) -> JsonObject:

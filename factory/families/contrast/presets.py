@@ -117,9 +117,18 @@ class DrawnContrast:
     sds: np.ndarray
 
 
-def is_hounsfield(preset: str) -> bool:
-    """Return whether a preset gives Hounsfield units; others give 0 for dark, 1 for bright."""
-    return preset == "ct"
+HOUNSFIELD_UNITS = "hounsfield"
+"""What `fitted` says of its units where they are Hounsfield units."""
+
+
+def is_hounsfield(preset: str | None, fitted_units: str | None) -> bool:
+    """Return whether a contrast is in Hounsfield units; others have 0 for dark, 1 for bright.
+
+    Args:
+        preset: Its preset, if it has one.
+        fitted_units: The units of what was fitted, if there is something.
+    """
+    return preset == "ct" or fitted_units == HOUNSFIELD_UNITS
 
 
 def draw_preset(

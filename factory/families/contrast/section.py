@@ -11,7 +11,7 @@ from factory.config.parameters import Number, Option
 from factory.config.section import Section, allowed, one_of, problem
 from factory.config.types import LabelName, LabelValue, Share, Text
 from factory.errors import RecipeError
-from factory.families.contrast.presets import PRESETS, is_hounsfield
+from factory.families.contrast.presets import HOUNSFIELD_UNITS, PRESETS, is_hounsfield
 from factory.lookup import contrast_files
 from factory.storage.errors import SubjectError
 from factory.storage.nearest_name import nearest_name_hint
@@ -101,12 +101,14 @@ class Fitted(Section):
     Attributes:
         source: The images that it was fitted to, in words.
         people: Their number.
+        units: "hounsfield" for Hounsfield units; None for brightness, 0 dark to 1 bright.
         labels: What was measured of each label.
         correlation: Between the means of the labels, in their order; None for independent ones.
     """
 
     source: Text = "a file"
     people: Annotated[int, Field(ge=1)] = 1
+    units: Annotated[str, one_of((HOUNSFIELD_UNITS,))] | None = None
     labels: dict[LabelName, FittedLabel]
     correlation: tuple[tuple[float, ...], ...] | None = None
 
@@ -168,16 +170,26 @@ class Channel(Section):
         """Replace the name of a file, or `like`, by what was fitted."""
         if self.like and self.fitted:
             raise problem("allowed: one of fitted, like", at=("like",))
+        fitted: RecipeFitted | None = self.fitted
         if self.like:
-            return self.model_copy(update={"fitted": _fit_like(self.like), "like": None})
-        if isinstance(self.fitted, str):
-            return self.model_copy(update={"fitted": _read_fitted_file(self.fitted)})
-        return self
+            fitted = _fit_like(self.like)
+        elif isinstance(fitted, str):
+            fitted = _read_fitted_file(fitted)
+        if isinstance(fitted, Fitted) and self.preset:
+            _check_preset_beside(self.preset, fitted)
+        if fitted is self.fitted:
+            return self
+        return self.model_copy(update={"fitted": fitted, "like": None})
 
     @property
     def base(self) -> str | None:
         """The preset of the labels that neither `fitted` nor `labels` gives; None for none."""
         return self.preset or (None if self.fitted else "random")
+
+    @property
+    def fitted_units(self) -> str | None:
+        """The units of what was fitted; None for brightness, or where nothing was fitted."""
+        return self.fitted.units if isinstance(self.fitted, Fitted) else None
 
 
 class Contrast(Channel):
@@ -215,27 +227,31 @@ class Contrast(Channel):
     @model_validator(mode="after")
     def _check_channels(self) -> "Contrast":
         if self.channels is None:
-            return self._check_units([("preset",)], [self])
+            return self._check_units([()], [self])
         if not self.channels:
             raise problem("value {{}}; allowed: a name and a contrast each", at=("channels",))
         for key in ("preset", "fitted", "like", "labels"):
             if getattr(self, key) is not None:
                 raise problem("allowed: in each of the channels, where there are some", at=(key,))
-        places = [("channels", name, "preset") for name in self.channels]
+        places = [("channels", name) for name in self.channels]
         return self._check_units(places, list(self.channels.values()))
 
     def _check_units(
         self, places: Sequence[tuple[str, ...]], channels: Sequence[Channel]
     ) -> "Contrast":
         """Check that Hounsfield units stand alone: no power of them, no other units beside."""
-        hounsfield = [is_hounsfield(channel.base or "") for channel in channels]
+        hounsfield = [is_hounsfield(channel.base, channel.fitted_units) for channel in channels]
         if any(hounsfield) and self.gamma != 1:
             raise problem("allowed with Hounsfield units: 1", at=("gamma",))
         if any(hounsfield) and not all(hounsfield):
-            others = join_names(name for name in PRESETS if not is_hounsfield(name))
-            at = places[hounsfield.index(True)]
+            index = hounsfield.index(True)
+            key = "fitted" if channels[index].fitted else "preset"
+            what = "Hounsfield units" if channels[index].fitted else "value ct"
             raise problem(
-                "value ct; allowed beside {others}: in a dataset alone", at=at, others=others
+                "{what}; allowed beside {others}: in a dataset alone",
+                at=(*places[index], key),
+                what=what,
+                others=_brightness_presets(),
             )
         return self
 
@@ -257,7 +273,8 @@ class Contrast(Channel):
     @property
     def is_hounsfield(self) -> bool:
         """Whether images are in Hounsfield units."""
-        return any(is_hounsfield(channel.base or "") for channel in self.all_channels())
+        channels = self.all_channels()
+        return any(is_hounsfield(channel.base, channel.fitted_units) for channel in channels)
 
     def all_channels(self) -> Sequence[Channel]:
         """Return the contrasts of the channels; of an image without channels the section itself."""
@@ -274,6 +291,21 @@ def _is_random(data: Mapping[str, Any]) -> bool:
     if data.get("channels") or data.get("fitted") or data.get("like"):
         return False
     return bool(data.get("preset", "random") == "random")
+
+
+def _brightness_presets() -> str:
+    """Return the presets that are not in Hounsfield units, in words."""
+    return join_names(name for name in PRESETS if not is_hounsfield(name, None))
+
+
+def _check_preset_beside(preset: str, fitted: Fitted) -> None:
+    """Check that a preset has the units of what was fitted."""
+    in_hounsfield = is_hounsfield(None, fitted.units)
+    if is_hounsfield(preset, None) != in_hounsfield:
+        text = "value {preset}; allowed beside a contrast that is fitted in {units}: {presets}"
+        units = "Hounsfield units" if in_hounsfield else "brightness"
+        presets = "ct" if in_hounsfield else _brightness_presets()
+        raise problem(text, at=("preset",), preset=preset, units=units, presets=presets)
 
 
 def _fit_like(like: Like) -> Fitted:

@@ -1,0 +1,44 @@
+"""SPADE networks that are trained on a protocol's own training people."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import factory
+
+
+def link_people(source: Path, target: Path, people: Iterable[str]) -> Path:
+    """Make a folder with links to the folders of some people and to the files beside them.
+
+    Args:
+        source: A dataset's folder, with one folder for each person.
+        target: The folder to make.
+        people: The names of the people's folders.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    files = [path for path in source.iterdir() if path.is_file()]
+    for path in [*files, *(source / person for person in people)]:
+        link = target / path.name
+        if not link.is_symlink():
+            link.symlink_to(path)
+    return target
+
+
+def train_spade(recipe: str, data: Path, output: Path, epochs: int) -> str:
+    """Train SPADE on everybody in a folder, and return the folder of the model.
+
+    Args:
+        recipe: A training recipe of ours.
+        data: The folder of the people.
+        output: Where the training is kept; it continues there.
+        epochs: Half of them at the full learning rate, half with a falling one.
+    """
+    half = max(1, epochs // 2)
+    changes = [
+        f"subjects.path={data}",
+        "subjects.hold_out=[]",
+        f"niter={half}",
+        f"niter_decay={half}",
+    ]
+    if not (output / "model" / "card.json").exists():
+        factory.train(recipe, changes, output=str(output))
+    return str(output / "model")

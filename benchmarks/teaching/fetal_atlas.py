@@ -50,7 +50,12 @@ DEFORM = """
 
 VENTRICLES = {
     "pre": """
-  - ventriculomegaly: {atrial_width_mm: {uniform: [12, 24]}, mode: displace}""",
+  - ventriculomegaly:
+      atrial_width_mm: {uniform: [12, 20]}
+      mode: displace
+      parenchyma_loss_max: 0.35
+      csf_min_share: 0.05
+      head_growth: {uniform: [0, 1]}""",
     "op": """
   - resize: {structure: ventricles, share: {uniform: [0.3, 1]}, into: [white_matter]}""",
 }

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from factory.storage.json_value import JsonObject, JsonValue
 
+OPTIONAL_KEYS = ("labels", "acquisition", "gate", "table", "measures", "shows_source")
+"""Keys of a case's JSON that are absent where they are empty."""
+
 
 @dataclass(frozen=True)
 class CaseEdit:
@@ -172,6 +175,7 @@ class Case:
         table: The dataset's label table, where it is not that of a built-in kind of subjects.
         measures: The measures that the recipe chooses, each of "all" or of the structures named;
             None for those that a sample carries without a choice.
+        shows_source: Whether a column says the source of the subject, since groups differ in it.
     """
 
     id: str
@@ -188,6 +192,7 @@ class Case:
     gate: CaseGate | None = None
     table: CaseTable | None = None
     measures: dict[str, str | list[str]] | None = None
+    shows_source: bool = False
 
     @property
     def has_own_table(self) -> bool:
@@ -197,8 +202,8 @@ class Case:
     def to_json(self) -> str:
         """Return canonical JSON: sorted keys, no spaces; the same case gives the same bytes.
 
-        The optional keys "labels", "acquisition", "gate", "table" and "measures" are absent where
-        they are empty.
+        The optional keys "labels", "acquisition", "gate", "table", "measures" and "shows_source"
+        are absent where they are empty.
         """
         data: JsonObject = vars(self) | {
             "edits": [edit.to_json() for edit in self.edits],
@@ -209,7 +214,7 @@ class Case:
             "gate": vars(self.gate) if self.gate else None,
             "table": self.table.to_json() if self.table else None,
         }
-        for optional in ("labels", "acquisition", "gate", "table", "measures"):
+        for optional in OPTIONAL_KEYS:
             if not data[optional]:
                 del data[optional]
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -19,6 +19,7 @@ from factory.storage.dataset.dataset import Dataset
 from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.slices import Plane, cut_planes
+from factory.subjects.registry import subject_sections
 
 BRIGHTEST = 1.2
 """Largest intensity that is compared, in multiples of the 99.5th percentile."""
@@ -110,9 +111,9 @@ class GeneratedImages:
             resolution: If given, samples are split into square slices of so many pixels a side;
                 else volumes stay as they are.
         """
-        subjects = self.resolved_recipe.get("subjects") or {}
+        subjects = {name for name, _ in subject_sections(self.resolved_recipe)}
         thick = resolution is not None or self.dataset.layout.shape[0] == 1
-        thick = thick or bool(subjects.get("short_axis"))
+        thick = thick or "short_axis" in subjects
 
         def make_source(index: int) -> Callable[[], list[Volume]]:
             return lambda: self.sample_volumes(index, resolution)

@@ -23,7 +23,7 @@ from factory.storage.dataset.stored_sample import StoredSample
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.channels import describe_channels, select_channels
 from factory.storage.subjects.types import Grid, Subject
-from factory.subjects.registry import SOURCES
+from factory.subjects.registry import SOURCES, subject_sections
 
 PROFILES = 3
 """Samples whose intensity profiles are drawn, evenly spread."""
@@ -90,8 +90,8 @@ def check_originals(generated: GeneratedImages) -> None:
             f"{describe_channels(originals)}; allowed: originals with the first channel of the "
             "images"
         )
-    for name, section in (generated.resolved_recipe.get("subjects") or {}).items():
-        if section and name in SOURCES and SOURCES[name].painted_from:
+    for name, _ in subject_sections(generated.resolved_recipe):
+        if name in SOURCES and SOURCES[name].painted_from:
             raise FactoryError(
                 f"{path}: its originals are {name}, from which the images were painted, so they "
                 "show something else"

@@ -61,9 +61,9 @@ def list_local_files(recipe: Recipe) -> Iterator[tuple[str, str, Path]]:
             folder = find_model(role.name, role.key)
             if not folder.resolve().is_relative_to(installed):
                 yield role.key, str(folder), folder
-    for source, section in recipe.spec.sources:
-        for key in source.path_keys:
-            full_key, path = f"{source.place}.{key}", getattr(section, key)
+    for pooled in recipe.spec.pooled_sources:
+        for key in pooled.source.path_keys:
+            full_key, path = f"{pooled.place}.{key}", getattr(pooled.section, key)
             if not is_everywhere(path):
                 if not Path(path).is_dir():
                     raise FactoryError(f"{full_key}: {path}: no such folder")

@@ -88,6 +88,8 @@ def requested_columns(case: Case) -> JsonObject:
         for name in ("gestational_age_weeks", "pathology", "rec")
         if name in case.subject
     }
+    if case.shows_source:
+        metadata["subject_source"] = case.subject["source"]
     if case.appearance.family == "original":
         metadata |= _origin_columns(case)
     scan = case.acquisition

@@ -101,6 +101,7 @@ class CaseBuilder:
             gate=CaseGate(gate.model, gate.tries, gate.structures) if gate else None,
             table=table,
             measures=measures_to_json(self.recipe.spec.measures),
+            shows_source=self.recipe.spec.has_group_subjects,
         )
 
     def acquisition(self, section: JsonObject) -> CaseAcquisition:

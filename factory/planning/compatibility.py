@@ -7,6 +7,7 @@ from factory.families.registry import family_of
 from factory.imaging.types import Shape
 from factory.planning.channels import image_channels
 from factory.planning.grid import holds_slices, needed_shape
+from factory.planning.groups import count_used_subjects
 from factory.schema.appearance import Appearance
 from factory.schema.label_table import added_labels, base_table, case_table
 from factory.schema.render_recipe import Recipe
@@ -43,6 +44,17 @@ def subject_warnings(recipe: Recipe) -> tuple[str, ...]:
         line
         for subjects in recipe.spec.catalogue.by_source
         for line in subjects.source.remarks(subjects.section, subjects.records)
+    )
+
+
+def share_warnings(recipe: Recipe) -> tuple[str, ...]:
+    """Return one line for each source of which the shares of groups leave subjects unused."""
+    used = count_used_subjects(recipe.spec)
+    return tuple(
+        f"groups: {used[subjects.pool, subjects.source.name]} of {subjects.count} subjects of "
+        f"{subjects.place} are used; the shares of the groups allow no more"
+        for subjects in recipe.spec.catalogue.by_source
+        if used[subjects.pool, subjects.source.name] < subjects.count
     )
 
 

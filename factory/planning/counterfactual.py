@@ -68,8 +68,9 @@ def _recipe_keys(
 ) -> Iterator[tuple[str, str]]:
     """Yield the parameters of a group's cases: the column, and the key in the recipe."""
     shared = len(recipe.spec.anatomy)
+    place = f"groups.{group.pool}.subjects" if group.pool else "subjects"
     for name in group.template.subject:
-        yield name, f"subjects.{group.source}.{name}"
+        yield name, f"{place}.{group.source}.{name}"
     anatomy = group.template.anatomy
     for index, edit in enumerate(anatomy):
         operator, parameters = split_edit(edit)

@@ -190,7 +190,7 @@ def _measure_sentences(spec: JsonObject) -> Iterable[str]:
 
 
 def _subject_sentences(spec: JsonObject, groups: list[CaseGroup]) -> Iterable[str]:
-    totals = {group.source: group.total for group in groups}
+    totals = {group.source: group.total for group in groups if not group.pool}
     for name, total in totals.items():
         source = SOURCES[name]
         section = spec[source.key] if source.key else spec["subjects"][name]
@@ -208,10 +208,14 @@ def _group_sentences(
     section = spec["groups"][name]
     subjects = sum(group.count for group in subgroups)
     samples = sum(group.count * cases_per_subject(recipe, group) for group in subgroups)
+    share = f"{section['share']:g} % of the subjects, " if "share" in section else ""
     yield (
-        f"Group {name}: {section['share']:g} % of the subjects, "
-        f"{count_text(subjects, 'subject')}, {count_text(samples, 'sample')}."
+        f"Group {name}: {share}{count_text(subjects, 'subject')}, {count_text(samples, 'sample')}."
     )
+    for group in subgroups:
+        if group.pool:
+            text = SOURCES[group.source].describe(section["subjects"][group.source], group.total)
+            yield f"Group {name} has subjects of its own: {text}"
     yield from _edit_sentences(f"Group {name}", section["anatomy"])
 
 

@@ -1,6 +1,7 @@
 """The voxel grid and the label table of a recipe's dataset, which hold every sample."""
 
 import math
+from collections.abc import Sequence
 
 from factory.anatomy.edits.operator import Operator
 from factory.anatomy.edits.registry import OPERATORS, split_edit
@@ -77,34 +78,40 @@ def needed_shape(recipe: Recipe) -> Shape:
     """
     if shape := _subject_grid(recipe):
         return shape
-    edits_by_group = _edits_by_group(recipe)
+    spacing = recipe.spec.output.spacing_mm
+    sizes_mm = [_largest_mm(recipe, pool, edits) for pool, edits in _edits_by_pool(recipe).items()]
+    z, y, x = (math.ceil(max(axis) / spacing) for axis in zip(*sizes_mm, strict=True))
+    return z, y, x
+
+
+def _largest_mm(recipe: Recipe, pool: str, edits_by_group: Sequence[Edits]) -> list[float]:
+    """Return the size (z, y, x) that holds a pool's subjects after the edits of its groups."""
     oldest = max(
         (kind.max_age_weeks(v) for edits in edits_by_group for kind, v in edits), default=0.0
     )
     extents = [
         extent
-        for subjects in recipe.spec.catalogue.by_source
+        for subjects in recipe.spec.catalogue.of_pool(pool)
         for extent in subjects.source.extents_mm(subjects.section, subjects.records, oldest)
     ]
-    spacing = recipe.spec.output.spacing_mm
     largest = [max(axis) for axis in zip(*extents, strict=True)]
     if holds_slices(recipe):
-        largest[0] = spacing
-    z, y, x = (
-        math.ceil(max(_grown_extent_mm(extent, edits) for edits in edits_by_group) / spacing)
-        for extent in largest
-    )
-    return z, y, x
+        largest[0] = recipe.spec.output.spacing_mm
+    return [max(_grown_extent_mm(extent, edits) for edits in edits_by_group) for extent in largest]
 
 
 def _subject_grid(recipe: Recipe) -> Shape | None:
-    """Return the grid that the subjects come with, if their source has one."""
+    """Return the grid that the subjects come with, if their sources have one: the largest."""
     spacing = recipe.spec.output.spacing_mm
-    for subjects in recipe.spec.catalogue.by_source:
-        shape = subjects.source.shape(subjects.section, subjects.records, spacing)
-        if shape is not None:
-            return shape
-    return None
+    shapes = [
+        subjects.source.shape(subjects.section, subjects.records, spacing)
+        for subjects in recipe.spec.catalogue.by_source
+    ]
+    sizes = [shape for shape in shapes if shape is not None]
+    if not sizes:
+        return None
+    z, y, x = (max(axis) for axis in zip(*sizes, strict=True))
+    return z, y, x
 
 
 def _grown_extent_mm(extent_mm: float, edits: Edits) -> float:
@@ -115,9 +122,13 @@ def _grown_extent_mm(extent_mm: float, edits: Edits) -> float:
     )
 
 
-def _edits_by_group(recipe: Recipe) -> list[Edits]:
-    """Return the edits that a subject of each group may get."""
+def _edits_by_pool(recipe: Recipe) -> dict[str, list[Edits]]:
+    """Return the edits that a subject of each group may get, by the pool of the group."""
     spec = recipe.spec.model_dump(exclude_none=True)
-    added = [group["anatomy"] for group in spec.get("groups", {}).values()] or [()]
-    named = [[split_edit(edit) for edit in (*spec["anatomy"], *edits)] for edits in added]
-    return [[(OPERATORS[name], values) for name, values in edits] for edits in named]
+    groups = spec.get("groups") or {"": {"anatomy": ()}}
+    by_pool: dict[str, list[Edits]] = {}
+    for name, group in groups.items():
+        edits = [split_edit(edit) for edit in (*spec["anatomy"], *group["anatomy"])]
+        operators = [(OPERATORS[operator], values) for operator, values in edits]
+        by_pool.setdefault(recipe.spec.pool_of(name), []).append(operators)
+    return by_pool

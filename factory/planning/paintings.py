@@ -20,7 +20,7 @@ class Painting:
     """The recipe as one of its appearances sees it, and the cards of that appearance.
 
     Attributes:
-        recipe: The recipe, with the appearance and the acquisition of a group.
+        recipe: The recipe of the groups that the appearance paints, with their sections.
         card: The card of the painter.
         fusion: The card of a trained fusion network.
     """
@@ -62,7 +62,9 @@ def list_paintings(
         for name, cards in groups.items()
     ]
     if recipe.spec.appearance is not None or recipe.spec.latents is not None:
-        paintings.insert(0, Painting(recipe, *common))
+        spec = recipe.spec.painted_by(("appearance",))
+        narrowed = Recipe(spec, recipe.source, recipe.overrides)
+        paintings.insert(0, Painting(narrowed if recipe.spec.groups else recipe, *common))
     for painting in paintings:
         painting.check()
     return paintings

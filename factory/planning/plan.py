@@ -10,6 +10,7 @@ from factory.case import Case
 from factory.errors import PlanError
 from factory.families.base import Card
 from factory.families.contrast.presets import HOUNSFIELD_RANGE
+from factory.families.contrast.section import ContrastAppearance
 from factory.imaging.intensities import RANGE
 from factory.planning.append import ordered_cases
 from factory.planning.cases import case_factories, count_cases
@@ -20,6 +21,7 @@ from factory.planning.compatibility import (
     check_orientations,
     check_shape,
     has_styles,
+    share_warnings,
     subject_warnings,
 )
 from factory.planning.conditions import check_condition_values
@@ -245,7 +247,7 @@ def make_plan(
     """
     paintings = list_paintings(recipe, (card, fusion), groups or {})
     check_condition_values(recipe)
-    layout = _common_layout(paintings)
+    layout = _common_layout(recipe, paintings)
     check_shape(recipe, layout.shape)
     check_histogram(recipe, layout)
     if gate is not None:
@@ -260,7 +262,7 @@ def make_plan(
     scanned_megavoxels = megavoxels(layout, scanned_images(recipe, layout))
     seconds = network_seconds + SCAN_SECONDS_PER_MEGAVOXEL * scanned_megavoxels
     seconds += edit_seconds(recipe)
-    lines = subject_warnings(recipe)
+    lines = (*subject_warnings(recipe), *share_warnings(recipe))
     for painting in paintings:
         lines += painting.warnings(gate)
     lines = tuple(dict.fromkeys(lines))
@@ -277,14 +279,14 @@ def make_plan(
     return plan
 
 
-def _common_layout(paintings: Sequence[Painting]) -> Layout:
+def _common_layout(recipe: Recipe, paintings: Sequence[Painting]) -> Layout:
     """Return the layout of the dataset, the same for all appearances.
 
     Raises:
         PlanError: Two appearances paint different channels.
     """
     first = image_channels(paintings[0].recipe, paintings[0].card)
-    layout = layout_of(paintings[0].recipe, first)
+    layout = layout_of(recipe, first)
     for painting in paintings:
         check_orientations(painting.recipe, painting.card, layout.shape)
         channels = image_channels(painting.recipe, painting.card)
@@ -353,7 +355,8 @@ def intensity_range(recipe: Recipe) -> tuple[float, float]:
     Raises:
         SubjectError: Subjects cannot be read.
     """
-    if recipe.spec.contrast and recipe.spec.contrast.is_hounsfield:
+    looks = recipe.spec.appearances.values()
+    if any(isinstance(look, ContrastAppearance) and look.section.is_hounsfield for look in looks):
         return HOUNSFIELD_RANGE
     if recipe.spec.output.range != "auto":
         return recipe.spec.output.range

@@ -49,8 +49,8 @@ def case_template(spec: JsonObject, source: str, group: str) -> CaseTemplate:
         source: The name of the source.
         group: The name of the group, "" in a recipe without groups.
     """
-    section = spec["subjects"].get(source)
     section_of_group: JsonObject = spec["groups"][group] if group else {}
+    section = (section_of_group.get("subjects") or spec["subjects"]).get(source)
     group_edits = section_of_group.get("anatomy", ())
     look = section_of_group.get("appearance") or spec.get("appearance", {})
     if isinstance(look, str):

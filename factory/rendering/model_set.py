@@ -54,17 +54,34 @@ def list_roles(recipe: JsonObject) -> Iterator[Role]:
     for name, group_look in group_appearances(recipe).items():
         place = f"groups.{name}."
         yield from _painting_roles(group_look, group_prefix(name), place, f"the images of {name}")
-    for name, source in SOURCES.items():
-        parent = recipe if source.key else recipe.get("subjects") or {}
-        section = parent.get(source.key or name) or {}
-        for key in source.model_keys:
-            if section.get(key):
-                main = source.is_drawn and not look
-                prefix = MAIN if main else f"{source.key or name}/"
-                does = "makes anatomies and images" if main else "makes the anatomies"
-                yield Role(prefix, f"{source.place}.{key}", does, section[key])
+    yield from _subject_roles(recipe, "", "", makes_images=not look)
+    for name, group in sorted((recipe.get("groups") or {}).items()):
+        parent = {"subjects": group.get("subjects")}
+        yield from _subject_roles(parent, group_prefix(name), f"groups.{name}.", makes_images=False)
     if gate := recipe.get("gate"):
         yield Role(GATE, "gate.model", "judges the images", gate["model"])
+
+
+def _subject_roles(
+    parent: JsonObject, prefix: str, place: str, *, makes_images: bool
+) -> Iterator[Role]:
+    """Yield the models of the subjects of a recipe, or of a group.
+
+    Args:
+        parent: The recipe or the group in plain JSON.
+        prefix: The prefix of its weight files.
+        place: Where it stands in the recipe.
+        makes_images: Whether a source that draws images makes those of the dataset.
+    """
+    for name, source in SOURCES.items():
+        holder = parent if source.key else parent.get("subjects") or {}
+        section = holder.get(source.key or name) or {}
+        for key in source.model_keys:
+            if section.get(key):
+                main = source.is_drawn and makes_images
+                role_prefix = MAIN if main else f"{prefix}{source.key or name}/"
+                does = "makes anatomies and images" if main else "makes the anatomies"
+                yield Role(role_prefix, f"{place}{source.place}.{key}", does, section[key])
 
 
 def _painting_roles(look: JsonValue, prefix: str, place: str, what: str) -> Iterator[Role]:

@@ -8,7 +8,7 @@ from factory.lookup import find_model
 from factory.rendering.model_set import list_roles
 from factory.report.tables import value_text
 from factory.storage.json_value import JsonObject, JsonValue
-from factory.subjects.registry import SOURCES
+from factory.subjects.registry import SOURCES, subject_sections
 from factory.text import join_names
 
 NOT_STATED = "not stated"
@@ -148,9 +148,8 @@ def shared_data_warning(models: Sequence[Model]) -> str:
 def describe_sources(recipe: JsonObject) -> list[str]:
     """Describe where the anatomies of a resolved recipe come from, one text for each source."""
     texts = []
-    for name, section in (recipe.get("subjects") or {}).items():
-        if section:
-            texts.append(SOURCES[name].origin(section) if name in SOURCES else name)
+    for name, section in subject_sections(recipe):
+        texts.append(SOURCES[name].origin(section) if name in SOURCES else name)
     if recipe.get("latents"):
         texts.append("generated from random latents by the model below")
-    return texts or [NOT_STATED]
+    return list(dict.fromkeys(texts)) or [NOT_STATED]

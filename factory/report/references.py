@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from factory.families.registry import family_of
 from factory.report.provenance import Model
 from factory.storage.json_value import JsonObject
-from factory.subjects.registry import SOURCES
+from factory.subjects.registry import SOURCES, subject_sections
 
 PAPERS = {
     "fernandez": "Fernandez Garcia M., Gonzalez Laiz R., Ji H., Payette K., Jakab A. Synthesis of "
@@ -59,7 +59,7 @@ def list_references(
         papers: Keys of PAPERS for the scores of the dataset.
     """
     keys = [key for model in models for key in family_of(model.card).references]
-    subjects = [name for name, section in (recipe.get("subjects") or {}).items() if section]
+    subjects = [name for name, _ in subject_sections(recipe)]
     is_fetal = all(SOURCES[name].kind == "brains" for name in subjects if name in SOURCES)
     if "spade" in keys and is_fetal:
         keys.insert(0, "fernandez")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from factory.anatomy.edits.operator import Operator
 from factory.anatomy.measure_names import WHOLE_MEASURES, missing_labels
-from factory.case import CaseTable
 from factory.config.conditions import check_condition as check_condition
 from factory.config.document import KeyPath, dotted_key
 from factory.config.section import problem, unknown_key
@@ -13,13 +12,18 @@ from factory.config.sweep_keywords import parameter_keyword
 from factory.families.contrast.section import Contrast, ContrastAppearance
 from factory.schema.gate import TISSUES, GateBase
 from factory.schema.group import Edits
-from factory.schema.label_table import Labels, added_labels, dataset_table
+from factory.schema.group_checks import (
+    check_group_labels,
+    check_group_scans,
+    check_kinds,
+    check_shares,
+)
+from factory.schema.label_table import added_labels, dataset_table, possible_names
 from factory.schema.measures import chosen_measures
 from factory.schema.sections import RecipeSections
 from factory.storage.json_value import JsonObject, JsonValue
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.channels import describe_channels
-from factory.storage.subjects.types import FETA
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
 from factory.text import join_names
@@ -30,14 +34,18 @@ MOST_LABELS = 32
 
 def check_subjects_or_latents(recipe: RecipeSections) -> None:
     """Check that a recipe has either subjects or latents, and only keys that go with them."""
-    subjects = any(not source.key for source, _ in recipe.sources)
+    subjects = any(not pooled.pool and not pooled.source.key for pooled in recipe.pooled_sources)
     groups = list((recipe.groups or {}).values())
+    all_own = bool(groups) and all(group.subjects for group in groups)
     looks = recipe.appearance is not None or (groups and all(g.appearance for g in groups))
-    required = {"subjects": subjects, "appearance": bool(looks)}
+    required = {"subjects": subjects or all_own, "appearance": bool(looks)}
     if recipe.latents is None:
         for key, is_present in required.items():
             if not is_present:
                 raise problem("missing; this key is required", at=(key,))
+        if subjects and all_own:
+            text = "every group has subjects of its own; allowed: none, or a group without any"
+            raise problem(text, at=("subjects",))
         return
     excluded = {
         "subjects": subjects,
@@ -61,24 +69,17 @@ def check_subjects_or_latents(recipe: RecipeSections) -> None:
         raise problem(text, recipe.output.shape, at=("output", "shape"))
 
 
-def check_shares(recipe: RecipeSections) -> None:
-    """Check that the shares of the groups add up to all subjects."""
-    if recipe.groups is None:
-        return
-    if not recipe.groups:
-        raise problem("value {value}; allowed: at least one group", {}, at=("groups",))
-    total = sum(float(group.share) for group in recipe.groups.values())
-    if not 99 <= total <= 101:  # thirds may be written as 33 %
-        raise problem(f"the shares add to {total:g} %; allowed: 100 %", at=("groups",))
-
-
 def check_conditions_and_zips(recipe: RecipeSections) -> None:
     """Check that conditions use only names of earlier edits, and that zips fit together."""
     plain = recipe.model_dump(exclude_none=True)
     for group in recipe.groups or ("",):
         check_zips(plain, group)
         names = {"gestational_age_weeks", "replicate"}
-        names |= {name for source, section in recipe.sources for name in source.covariates(section)}
+        pool = recipe.pool_of(group)
+        sources = [
+            (each.source, each.section) for each in recipe.pooled_sources if each.pool == pool
+        ]
+        names |= {name for source, section in sources for name in source.covariates(section)}
         _check_conditions(recipe.anatomy, ("anatomy",), names)
         if recipe.groups:
             group_edits = recipe.groups[group].anatomy
@@ -104,7 +105,7 @@ def check_labels(recipe: RecipeSections) -> None:
         raise problem(f"{len(labels)} names of lesions; allowed: at most {MOST_LABELS}")
     if not recipe.regions and not any(recipe.edits.values()):
         return  # the table may be that of a model, which is read only where it is needed
-    names = _possible_names(recipe, labels)
+    names = possible_names(recipe, labels)
     _check_regions(recipe, names)
     subject_names = names[: len(names) - len(labels)]
     looks: dict[str, str] = {}
@@ -148,14 +149,6 @@ def _check_label_names(operator: Operator, at: KeyPath, names: Sequence[str]) ->
                 raise problem(text, label, at=(*at, parameter), names=allowed, hint=hint)
 
 
-def _possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
-    """Return the names of the labels that the dataset may have, without reading label maps."""
-    if recipe.has_own_table:
-        return dataset_table(recipe.table, labels, CaseTable(recipe.table.names)).names
-    table = FETA if recipe.latents else recipe.table  # the card of a latent model is read later
-    return dataset_table(table, labels).names
-
-
 def _check_regions(recipe: RecipeSections, names: Sequence[str]) -> None:
     """Check that every region is a union of labels, under a name that no label has."""
     for region, labels in (recipe.regions or {}).items():
@@ -180,7 +173,7 @@ def check_measures(recipe: RecipeSections) -> None:
     if recipe.latents is not None:  # the card of their model has the names
         return
     labels = added_labels(recipe)
-    names = _possible_names(recipe, labels)
+    names = possible_names(recipe, labels)
     if not recipe.has_own_table:  # hearts have another table than brains
         names = dataset_table(recipe.table, labels).names
     possible = (*names[1:], *(recipe.regions or ()))
@@ -205,7 +198,7 @@ def check_gate_names(recipe: RecipeSections) -> None:
     """Check that a gate has limits of labels and regions alone."""
     if recipe.gate is None or recipe.latents is not None:  # a latent model's card has the names
         return
-    names = (*_possible_names(recipe, ())[1:], *(recipe.regions or ()))
+    names = (*possible_names(recipe, ())[1:], *(recipe.regions or ()))
     for name in recipe.gate_section.structures:
         if name not in names and name not in TISSUES:
             keys = dict.fromkeys((*GateBase.model_fields, *names))
@@ -215,51 +208,70 @@ def check_gate_names(recipe: RecipeSections) -> None:
 def check_meanings(recipe: RecipeSections) -> None:
     """Check that the name of a label means the same in every source."""
     first: dict[str, tuple[str, str]] = {}
-    for source, section in recipe.sources:
-        for name, meaning in source.meanings(section).items():
-            other, first_meaning = first.setdefault(name, (source.place, meaning))
+    for pooled in recipe.pooled_sources:
+        for name, meaning in pooled.source.meanings(pooled.section).items():
+            other, first_meaning = first.setdefault(name, (pooled.place, meaning))
             if meaning != first_meaning:
                 text = (
                     f"{name} is {meaning} here, but {first_meaning} in {other}; allowed: a mapping "
                     "that gives one of them another name"
                 )
-                raise problem(text, at=tuple(source.place.split(".")))
+                raise problem(text, at=pooled.path)
 
 
 def check_original_images(recipe: RecipeSections) -> None:
     """Check that the subjects have images if the recipe stores, paints or measures them."""
     originals = [path for path, look in recipe.appearances.items() if look == "original"]
-    paints, measures = bool(originals), recipe.output.range == "auto"
-    if not paints and not measures and not recipe.output.original:
+    for path in originals:
+        if where := _lacking_images(recipe.painted_by(path)):
+            text = "value original; {what} has no image to carry along; allowed: a model"
+            raise problem(text, at=path, what=where)
+    measures = recipe.output.range == "auto"
+    if not originals and not measures and not recipe.output.original:
         return
-    for source, section in recipe.sources:
-        if what := source.lacks_images(section):
-            where = f"{'' if source.key else 'subjects.'}{what}"
-            if paints:
-                text = "value original; {what} has no image to carry along; allowed: a model"
-                raise problem(text, at=originals[0], what=where)
-            if measures:
-                text = "value auto; {what} has no image to measure; allowed: [low, high]"
-                raise problem(text, at=("output", "range"), what=where)
-            text = "value true; {what} has no image to carry along; allowed: false"
-            raise problem(text, at=("output", "original"), what=where)
+    needs_all = recipe.output.original or not recipe.has_group_subjects
+    if (measures or recipe.output.original) and (where := _lacking_images(recipe, needs_all)):
+        if measures:
+            text = "value auto; {what} has no image to measure; allowed: [low, high]"
+            raise problem(text, at=("output", "range"), what=where)
+        text = "value true; {what} has no image to carry along; allowed: false"
+        raise problem(text, at=("output", "original"), what=where)
     _check_same_channels(recipe)
-    if paints and recipe.output.uncertainty:
+    if originals and recipe.output.uncertainty:
         text = "value true; an original image has no directions that disagree; allowed: false"
         raise problem(text, at=("output", "uncertainty"))
 
 
+def _lacking_images(recipe: RecipeSections, needs_all: bool = True) -> str:
+    """Return the first source of a recipe that has no images, in words, or "".
+
+    Args:
+        recipe: The recipe.
+        needs_all: Whether every source has to have images; else one of them suffices.
+    """
+    sources = recipe.pooled_sources
+    lacking = [(pooled, pooled.source.lacks_images(pooled.section)) for pooled in sources]
+    lacking = [(pooled, what) for pooled, what in lacking if what]
+    if not lacking or (not needs_all and len(lacking) < len(sources)):
+        return ""
+    pooled, what = lacking[0]
+    return ".".join((*pooled.path[:-1], str(what)))
+
+
 def _check_same_channels(recipe: RecipeSections) -> None:
     """Check that the images of all sources have the same channels."""
+    pooled_sources = recipe.pooled_sources
+    if recipe.has_group_subjects:  # a group without images has no channels either
+        pooled_sources = [p for p in pooled_sources if not p.source.lacks_images(p.section)]
     channels = recipe.subject_channels
-    first = next((source.place for source, _ in recipe.sources), "")
-    for source, section in recipe.sources:
-        if (others := source.channels(section)) != channels:
+    first = next((pooled.place for pooled in pooled_sources), "")
+    for pooled in pooled_sources:
+        if (others := pooled.source.channels(pooled.section)) != channels:
             text = (
                 f"{describe_channels(others)} here, but {describe_channels(channels)} in {first}; "
                 "allowed: the same channels, in the same order, in every source"
             )
-            raise problem(text, at=(*source.place.split("."), "images"))
+            raise problem(text, at=(*pooled.path, "images"))
 
 
 def check_contrast(recipe: RecipeSections) -> None:
@@ -271,7 +283,7 @@ def check_contrast(recipe: RecipeSections) -> None:
 
 def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> None:
     """Check one of a recipe's contrasts; at: where it stands."""
-    names = _possible_names(recipe, added_labels(recipe))
+    names = possible_names(recipe, added_labels(recipe))
     for key, label in contrast.named_labels():
         unions = (*(recipe.regions or ()), *(contrast.classes or ()))
         usable = names if key[0] == "layers" else (*names, *unions)
@@ -291,28 +303,13 @@ def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> 
         )
         raise problem(text, at=("acquisition",))
     needs_image = [name for name, layers in (contrast.layers or {}).items() if layers.by == "image"]
-    for source, section in recipe.sources if needs_image else ():
+    for source, section in recipe.painted_by(at[:-1]).sources if needs_image else ():
         if what := source.lacks_images(section):
             text = "value image; {what} has no image; allowed: depth"
             raise problem(text, at=(*at, "layers", needs_image[0], "by"), what=what)
     if recipe.output.uncertainty:
         text = "value true; a contrast has no directions that disagree; allowed: false"
         raise problem(text, at=("output", "uncertainty"))
-
-
-def check_group_scans(recipe: RecipeSections) -> None:
-    """Check that no group has stacks of its own, since a dataset has one set of stacks."""
-    for name, group in (recipe.groups or {}).items():
-        if group.acquisition is None:
-            continue
-        at = ("groups", name, "acquisition")
-        if group.acquisition.stacks:
-            text = "stacks of a group; allowed: in the recipe's own acquisition, for all groups"
-            raise problem(text, at=(*at, "stacks"))
-        if recipe.acquisition and recipe.acquisition.stacks:
-            raise problem(
-                "without the stacks of the recipe's own acquisition; allowed: none", at=at
-            )
 
 
 def check_sources(recipe: RecipeSections) -> None:
@@ -336,7 +333,9 @@ def check_zips(recipe: JsonObject, group: str) -> None:
         recipe: A plain render recipe.
         group: The name of a group, or "" in a recipe without groups.
     """
-    places: list[KeyPath] = [("subjects", name) for name in NAMES]
+    has_subjects = group and _value_at(recipe, ("groups", group)).get("subjects")
+    subjects: KeyPath = ("groups", group, "subjects") if has_subjects else ("subjects",)
+    places: list[KeyPath] = [(*subjects, name) for name in NAMES]
     places += [("anatomy",), ("acquisition",)]
     places += [("groups", group, "anatomy")] if group else []
     zips = {
@@ -377,8 +376,10 @@ def _zips(node: JsonValue, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[JsonV
 CHECKS: tuple[Callable[[RecipeSections], None], ...] = (
     check_subjects_or_latents,
     check_shares,
+    check_kinds,
     check_conditions_and_zips,
     check_labels,
+    check_group_labels,
     check_measures,
     check_gate_names,
     check_meanings,

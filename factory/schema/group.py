@@ -1,4 +1,4 @@
-"""The section of a recipe for a group: its share of the subjects, its edits and its look."""
+"""The section of a recipe for a group: its share of the subjects, its anatomy and its look."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from factory.acquisition.section import Acquisition
 from factory.anatomy.edits.registry import Edit, EditBase
 from factory.config.section import Section, allowed
 from factory.schema.appearance import AppearanceSection
+from factory.subjects.section import Subjects
 
 
 def _parse_percent(value: float | str) -> float:
@@ -34,13 +35,15 @@ class Group(Section):
     """A share of the subjects, and what is different about them.
 
     Attributes:
-        share: Their share.
+        share: Their share. A group with subjects of its own may leave it out, and has all of them.
+        subjects: Whose anatomy they have, instead of the recipe's own subjects.
         anatomy: Edits, which follow those of the recipe itself.
         appearance: How they are painted, instead of the recipe's own appearance.
         acquisition: How they are scanned, instead of the recipe's own acquisition.
     """
 
-    share: Share
+    share: Share | None = None
+    subjects: Subjects | None = None  # type: ignore[valid-type]
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
     appearance: AppearanceSection | None = None
     acquisition: Acquisition | None = None

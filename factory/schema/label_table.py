@@ -94,6 +94,14 @@ def dataset_table(
     return LabelTable(names, (*base.colours, *colours), base.regions)
 
 
+def possible_names(recipe: RecipeSections, labels: Labels) -> tuple[str, ...]:
+    """Return the names of the labels that the dataset may have, without reading label maps."""
+    if recipe.has_own_table:
+        return dataset_table(recipe.table, labels, CaseTable(recipe.table.names)).names
+    table = FETA if recipe.latents else recipe.table  # the card of a latent model is read later
+    return dataset_table(table, labels).names
+
+
 def is_brain_table(table: LabelTable) -> bool:
     """Return whether a table starts with the seven tissues of FETA."""
     return table.names[: len(FETA.names)] == FETA.names

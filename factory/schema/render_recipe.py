@@ -36,6 +36,15 @@ class RenderRecipe(RecipeSections):
             raise problem("a train recipe; allowed: a render recipe", at=("family",))
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_no_subjects(cls, data: Any) -> Any:
+        """Accept subjects that are null, or empty as in the text of a recipe without any."""
+        if not isinstance(data, dict) or data.get("subjects") not in (None, {}):
+            return data
+        has_others = data.get("latents") or data.get("groups")
+        return {k: v for k, v in data.items() if k != "subjects"} if has_others else data
+
     @model_validator(mode="after")
     def _check_consistency(self) -> "RenderRecipe":
         for check in CHECKS:

@@ -1,5 +1,6 @@
 """The sections of a render recipe, before they are checked against one another."""
 
+from collections.abc import Container
 from functools import cached_property
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from factory.schema.measures import Measures
 from factory.schema.output import Output
 from factory.storage.subjects.types import FETA, LabelTable
 from factory.subjects.catalogue import SubjectCatalogue
-from factory.subjects.registry import SOURCES, section_of
+from factory.subjects.registry import PooledSource, pooled_sources
 from factory.subjects.section import Subjects
 from factory.subjects.source import Source
 from factory.subjects.sources.interpolated import Interpolate
@@ -73,13 +74,40 @@ class RecipeSections(Section):
         return {path: look for path, look in paths.items() if look is not None}
 
     def of_group(self, name: str) -> Self:
-        """Return the recipe with a group's own appearance and acquisition, where it has them."""
+        """Return the recipe of one group: with its own sections, where it has them."""
         group = (self.groups or {}).get(name)
         if group is None:
             return self
         own_keys = ("appearance", "acquisition")
         changes = {key: getattr(group, key) for key in own_keys if getattr(group, key) is not None}
-        return self.model_copy(update=changes)
+        return self.with_groups((name,)).model_copy(update=changes)
+
+    def with_groups(self, names: Container[str]) -> Self:
+        """Return the recipe with some of its groups alone, and without others' subjects."""
+        groups = {name: group for name, group in (self.groups or {}).items() if name in names}
+        changes: dict[str, Any] = {"groups": groups}
+        if groups and all(group.subjects for group in groups.values()):
+            changes |= {"subjects": Subjects.model_construct(), "interpolate": None}
+        narrowed = self.model_copy(update=changes)
+        narrowed.__dict__.pop("catalogue", None)  # it lists the subjects of all groups
+        return narrowed
+
+    def painted_by(self, path: KeyPath) -> Self:
+        """Return the recipe with the groups alone that an appearance, by its path, paints."""
+        if len(path) > 1:
+            return self.with_groups((str(path[1]),))
+        groups = [name for name, group in (self.groups or {}).items() if group.appearance is None]
+        return self.with_groups(groups) if groups else self
+
+    def pool_of(self, group: str) -> str:
+        """Return whose subjects a group has: "" the recipe's, else the group's own, by its name."""
+        section = (self.groups or {}).get(group)
+        return group if section is not None and section.subjects is not None else ""
+
+    @property
+    def has_group_subjects(self) -> bool:
+        """Whether a group has subjects of its own."""
+        return any(map(self.pool_of, self.groups or ()))
 
     @property
     def contrast(self) -> Contrast | None:
@@ -104,9 +132,13 @@ class RecipeSections(Section):
 
     @property
     def sources(self) -> list[tuple[Source, Any]]:
-        """The sources that the recipe names, each with its section."""
-        pairs = ((source, section_of(source, self)) for source in SOURCES.values())
-        return [(source, section) for source, section in pairs if section is not None]
+        """The sources that the recipe and its groups name, each with its section."""
+        return [(source, section) for _, source, section in self.pooled_sources]
+
+    @property
+    def pooled_sources(self) -> list[PooledSource]:
+        """The sources, each with the group whose own subjects they are, if any."""
+        return pooled_sources(self)
 
     @property
     def table(self) -> LabelTable:
@@ -126,7 +158,10 @@ class RecipeSections(Section):
     @property
     def subject_channels(self) -> tuple[str, ...]:
         """The names of the channels of the subjects' own images; () for one without a name."""
-        return next((source.channels(section) for source, section in self.sources), ())
+        sources = self.sources
+        if self.has_group_subjects:  # a group without images has no channels either
+            sources = [(s, section) for s, section in sources if not s.lacks_images(section)]
+        return next((source.channels(section) for source, section in sources), ())
 
     @cached_property
     def catalogue(self) -> SubjectCatalogue:

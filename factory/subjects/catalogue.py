@@ -8,7 +8,7 @@ from typing import Any
 from factory.errors import RecipeError
 from factory.storage.subjects.records import Record
 from factory.storage.subjects.types import FETA
-from factory.subjects.registry import SOURCES, section_of
+from factory.subjects.registry import PooledSource
 from factory.subjects.source import Source
 from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
 from factory.subjects.sources.interpolated import list_interpolated_records
@@ -23,12 +23,19 @@ class SourceSubjects:
         section: The source's section of the recipe.
         count: How many there are.
         records: Those of a source that is listed; () of one that is not.
+        pool: Whose they are: "" those of the recipe, else those of the group of this name.
     """
 
     source: Source
     section: Any
     count: int
     records: tuple[Record, ...] = ()
+    pool: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the recipe names them, with dots."""
+        return PooledSource(self.pool, self.source, self.section).place
 
 
 @dataclass(frozen=True)
@@ -45,28 +52,31 @@ class SubjectCatalogue:
             SubjectError: Where they cannot be read.
             RecipeError: Where two subjects have one id.
         """
-        groups: list[SourceSubjects] = []
-        for source in SOURCES.values():
-            section = section_of(source, recipe)
-            if section is None or source is INTERPOLATED:
+        lists: list[SourceSubjects] = []
+        for pool, source, section in recipe.pooled_sources:
+            if source is INTERPOLATED:
                 continue
             if source.is_listed:
                 records = tuple(source.records(section))
-                groups.append(SourceSubjects(source, section, len(records), records))
+                lists.append(SourceSubjects(source, section, len(records), records, pool))
             else:
-                groups.append(SourceSubjects(source, section, source.count(section)))
-        if (section := section_of(INTERPOLATED, recipe)) is not None:
-            ends = [record for group in groups for record in group.records]
+                lists.append(SourceSubjects(source, section, source.count(section), (), pool))
+        if (section := recipe.interpolate) is not None:
+            ends = [
+                record for subjects in lists if not subjects.pool for record in subjects.records
+            ]
             spacing = recipe.output.spacing_mm
             records = tuple(list_interpolated_records(section, ends, recipe.seed, spacing))
-            groups = [SourceSubjects(INTERPOLATED, section, len(records), records)]
-        _check_unique_ids(groups)
-        return SubjectCatalogue(tuple(groups))
+            interpolated = SourceSubjects(INTERPOLATED, section, len(records), records)
+            lists = [interpolated, *(subjects for subjects in lists if subjects.pool)]
+        _check_unique_ids(lists)
+        return SubjectCatalogue(tuple(lists))
 
     @property
     def records(self) -> list[Record]:
-        """The records of the subjects that are listed."""
-        return [record for group in self.by_source for record in group.records]
+        """The records of the subjects that are listed, each once."""
+        records = (record for subjects in self.by_source for record in subjects.records)
+        return list({record["id"]: record for record in records}.values())
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
@@ -78,9 +88,9 @@ class SubjectCatalogue:
             SubjectError: Where one cannot be read.
         """
         names = [FETA.names[0]]
-        for group in self.by_source:
-            present = group.source.present_labels(group.section, group.records)
-            table = group.source.table(group.section)
+        for subjects in self.by_source:
+            present = subjects.source.present_labels(subjects.section, subjects.records)
+            table = subjects.source.table(subjects.section)
             names += [name for name in table.names if name in present]
         return tuple(dict.fromkeys(names))
 
@@ -89,24 +99,38 @@ class SubjectCatalogue:
         """Gestational ages (weeks) of the subjects, or the extremes they are drawn from."""
         return [
             age
-            for group in self.by_source
-            for age in group.source.ages(group.section, group.records)
+            for subjects in self.by_source
+            for age in subjects.source.ages(subjects.section, subjects.records)
         ]
 
-    def of_source(self, name: str) -> SourceSubjects:
-        """Return the subjects of the source with a name."""
-        return next(group for group in self.by_source if group.source.name == name)
+    def of_pool(self, pool: str) -> list[SourceSubjects]:
+        """Return the subjects of the recipe (""), or those of the group with a name."""
+        return [subjects for subjects in self.by_source if subjects.pool == pool]
+
+    def of_source(self, name: str, pool: str) -> SourceSubjects:
+        """Return the subjects of the source with a name in a pool."""
+        return next(subjects for subjects in self.of_pool(pool) if subjects.source.name == name)
 
 
-def _check_unique_ids(groups: Sequence[SourceSubjects]) -> None:
-    """Raise RecipeError where two subjects have one id, naming the sources that have it."""
-    source_by_id: dict[str, str] = {}
-    for group in groups:
-        name = group.source.name
-        for record in group.records:
+def _check_unique_ids(lists: Sequence[SourceSubjects]) -> None:
+    """Raise RecipeError where two subjects have one id, naming the sources that have it.
+
+    Two groups may have the same subject.
+    """
+    first: dict[str, tuple[SourceSubjects, Record]] = {}
+    for subjects in lists:
+        for record in subjects.records:
             id = record["id"]
-            if id in source_by_id:
-                other = source_by_id[id]
-                where = f"in {other} and in {name}" if other != name else f"in {name} twice"
+            other, earlier = first.setdefault(id, (subjects, record))
+            if earlier is record:
+                continue
+            name, other_name = subjects.source.name, other.source.name
+            if other.pool == subjects.pool:
+                twice = other_name == name
+                where = f"in {name} twice" if twice else f"in {other_name} and in {name}"
                 raise RecipeError(f"subjects: {id} is {where}; allowed: every id once")
-            source_by_id[id] = name
+            if earlier.get("label", earlier) != record.get("label", record):
+                raise RecipeError(
+                    f"subjects: {id} is in {other.place} and in {subjects.place}, from other "
+                    "files; allowed: every id once, or the same files"
+                )

@@ -93,13 +93,20 @@ def normalise_patch(image: torch.Tensor) -> torch.Tensor:
 
 
 def _loss_of(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """Return the cross-entropy, and 1 − soft Dice over the batch without the background."""
+    """Return the cross-entropy, and 1 − soft Dice over the classes that the batch has.
+
+    A class that is absent has a Dice of 1 as long as nobody predicts it, which teaches a network to
+    predict no small structure at all; the cross-entropy punishes its false positives.
+    """
     one_hot = F.one_hot(label, logits.shape[1]).movedim(-1, 1).float()
     predicted = logits.softmax(1)
     axes = (0, *range(2, logits.ndim))
-    both = 2 * (predicted * one_hot).sum(axes)
-    dice = (both + 1) / (predicted.sum(axes) + one_hot.sum(axes) + 1)
-    return F.cross_entropy(logits, label) + 1 - dice[1:].mean()
+    voxels = one_hot.sum(axes)[1:]
+    both = 2 * (predicted * one_hot).sum(axes)[1:]
+    dice = (both + 1) / (predicted.sum(axes)[1:] + voxels + 1)
+    present = voxels > 0
+    overlap = dice[present].mean() if present.any() else dice.new_ones(())
+    return F.cross_entropy(logits, label) + 1 - overlap
 
 
 def save_checkpoint(network: UNet, step: int, file: Path) -> None:

@@ -67,10 +67,14 @@ anatomy:
 groups:
   heads: {{share: 30 %}}
   brains: {{share: 70 %, anatomy: [{{relabel: {{structure: surroundings, to: background}}}}]}}
-appearance: {{contrast: {{preset: {preset}, slice_mm: {{choice: [0, 4]}}}}}}
+appearance:
+  contrast:  # everything but the air is labelled, so the background is dark
+    preset: {preset}
+    labels: {{background: {{mean: 0, sd: 0}}}}
+    slice_mm: {{choice: [0, 4]}}
 acquisition: {{bias_field: {{strength: {{uniform: [0, 0.5]}}}}}}
 measures: [volume_ml]
-replicates: 10
+replicates: 8
 output: {{path: {output}/{preset}.zarr, spacing_mm: {spacing}}}
 """
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory.families.contrast.presets import HOUNSFIELD_RANGE, HOUNSFIELD_UNITS
+from factory.families.contrast.unmix import measure_voxels, unmix_labels
 from factory.imaging.intensities import has_hounsfield_units, normalise
+from factory.seeding import random_generator
 from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.label_mappings import OTHERS, LabelMapping, resolve_mapping
@@ -17,9 +19,6 @@ from factory.storage.subjects.types import Subject
 
 FEWEST_VOXELS = 20
 """A label with fewer voxels in a subject is not measured there."""
-
-NORMAL_QUARTILES = 1.349
-"""The distance between the quartiles of a normal distribution, in standard deviations."""
 
 HISTOGRAM = np.arange(0, 76) * 0.02
 """The edges of the histograms of brightness."""
@@ -36,7 +35,8 @@ class Measured:
 
     Attributes:
         names: The labels.
-        means: [subject, label], the median brightness; NaN where the label is absent.
+        means: [subject, label], the median brightness, or the mean that is painted so; NaN where
+            the label is absent.
         sds: [subject, label], the spread inside the label, from the distance of its quartiles.
         histograms: [label, bin], the share of the label's voxels, all subjects together.
         is_hounsfield: Whether the images are in Hounsfield units.
@@ -104,6 +104,8 @@ _FITTED: dict[tuple[str, str, str, str, str], JsonObject] = {}
 def measure_brightness(subjects: Iterable[Subject], channel: int = 0) -> Measured:
     """Measure the brightness of every label in the images of subjects, in scanner units.
 
+    What the means and spreads are painted as, with mixed voxels at borders, is like the images.
+
     Args:
         subjects: Subjects with images; they share a table.
         channel: Which channel, where images have several.
@@ -116,7 +118,8 @@ def measure_brightness(subjects: Iterable[Subject], channel: int = 0) -> Measure
     if first is None:
         raise SubjectError("no subject to fit a contrast to")
     hounsfield = has_hounsfield_units(first[1])
-    return measure_images(_convert(itertools.chain([first], images), hounsfield), hounsfield)
+    converted = _convert(itertools.chain([first], images), hounsfield)
+    return measure_images(converted, hounsfield, unmix=True)
 
 
 def _image_of(subject: Subject, channel: int) -> np.ndarray:
@@ -146,35 +149,37 @@ def _convert(
             yield subject, normalise(image, subject.label)
 
 
-def measure_images(images: Iterable[tuple[Subject, np.ndarray]], hounsfield: bool) -> Measured:
+def measure_images(
+    images: Iterable[tuple[Subject, np.ndarray]], hounsfield: bool, unmix: bool = False
+) -> Measured:
     """Measure the brightness of every label in images.
-
-    The median and the quartiles are hardly moved by the mixed voxels at borders, which a painter
-    adds by itself.
 
     Args:
         images: Subjects, which share a table, with images [z, y, x].
         hounsfield: Whether the images are in Hounsfield units, and not in units of brightness.
+        unmix: Whether to undo the mixing of voxels at borders; see `unmix_labels`.
     """
     rows: list[dict[str, tuple[float, float]]] = []
     counts: dict[str, np.ndarray] = {}
     edges = HOUNSFIELD_HISTOGRAM if hounsfield else HISTOGRAM
     for subject, image in images:
-        row = {}
-        for value, name in enumerate(subject.table.names):
+        names, row = subject.table.names, {}
+        for value, name in enumerate(names):
             voxels = image[subject.label == value]
             if voxels.size < FEWEST_VOXELS:
                 continue
-            low, median, high = np.percentile(voxels, (25, 50, 75))
-            row[name] = float(median), float(high - low) / NORMAL_QUARTILES
+            row[value] = measure_voxels(voxels)
             histogram, _ = np.histogram(voxels, edges)
             counts[name] = counts.get(name, 0) + histogram
-        rows.append(row)
-    names = tuple(counts)
+        if unmix:
+            generator = random_generator(0, "unmix", subject.id)
+            row = unmix_labels(image, subject.label, row, generator)
+        rows.append({names[value]: pair for value, pair in row.items()})
+    measured = tuple(counts)
     missing = (np.nan, np.nan)
-    table = np.array([[row.get(name, missing) for name in names] for row in rows])
-    histograms = np.array([counts[name] / max(1, counts[name].sum()) for name in names])
-    return Measured(names, table[..., 0], table[..., 1], histograms, hounsfield)
+    table = np.array([[row.get(name, missing) for name in measured] for row in rows])
+    histograms = np.array([counts[name] / max(1, counts[name].sum()) for name in measured])
+    return Measured(measured, table[..., 0], table[..., 1], histograms, hounsfield)
 
 
 def fit_population(measured: Measured, source: str) -> JsonObject:

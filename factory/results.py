@@ -52,7 +52,7 @@ class PlanReport:
             f"memory   {size_text(p.peak_memory_bytes)} at the peak: {p.actors} renderers "
             f"of {size_text(p.memory_per_actor)}, {p.threads} thread each"
             + (", label edits and writing beside it" if p.overlap else ""),
-            f"time     about {duration_text(p.seconds)}",
+            f"time     about {duration_text(p.seconds)} after the start-up",
             *_gate_lines(p),
             *(f"warning  {warning}" for warning in p.warnings),
         ]

@@ -5,9 +5,9 @@ import math
 from factory.anatomy.edits.registry import OPERATORS, split_edit
 from factory.families.base import Card
 from factory.planning.cases import cases_per_subject
-from factory.planning.grid import needed_shape
+from factory.planning.grid import grid_shape, needed_shape
 from factory.planning.groups import case_groups
-from factory.planning.stack_shapes import megavoxels
+from factory.planning.stack_shapes import megavoxels, scanned_images
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 
@@ -18,6 +18,7 @@ CHANNEL_BYTES = 32  # a voxel, besides, for each channel after the first: eight 
 INDEX_BYTES = 40  # a voxel, besides, of a model with styles, which share an index: 37 at 0.8 mm
 STACK_BYTES = 16  # a voxel of stacks, besides: 13 at 0.4 × 0.4 × 1.5 mm
 SLICES = 8  # slices a network draws at a time
+SLOW_SCAN, QUICK_SCAN = 3.0, 0.1  # seconds a megavoxel: resampled or in k-space, or only its tone
 AHEAD_BYTES = 60  # a voxel, besides, where two cases are begun ahead: 36 at 0.8 mm
 
 
@@ -56,6 +57,14 @@ def memory_ahead(layout: Layout) -> int:
     return AHEAD_BYTES * math.prod(layout.shape)
 
 
+def scan_seconds(recipe: Recipe, layout: Layout) -> float:
+    """Return the time of one core for the scan of a sample."""
+    scan = recipe.spec.acquisition
+    slow = scan and (scan.stacks or scan.motion or scan.kspace)
+    rate = SLOW_SCAN if slow else QUICK_SCAN
+    return rate * megavoxels(layout, scanned_images(recipe, layout))
+
+
 def edit_seconds(recipe: Recipe) -> float:
     """Return the time of one core for the edits of a sample, averaged over the groups.
 
@@ -66,10 +75,15 @@ def edit_seconds(recipe: Recipe) -> float:
         SubjectError: Subjects cannot be read.
     """
     megavoxels = math.prod(needed_shape(recipe)) / 1e6
+    litres = math.prod(grid_shape(recipe)) * recipe.spec.output.spacing_mm**3 / 1e6
     samples, total_seconds = 0, 0.0
     for group in case_groups(recipe):
         count = group.count * cases_per_subject(recipe, group)
         edits = [split_edit(edit) for edit in group.template.anatomy]
         samples += count
-        total_seconds += count * sum(OPERATORS[name].seconds(v, megavoxels) for name, v in edits)
+        seconds = sum(
+            OPERATORS[name].seconds(v, megavoxels) + OPERATORS[name].seconds_per_litre * litres
+            for name, v in edits
+        )
+        total_seconds += count * seconds
     return total_seconds / max(samples, 1)

@@ -25,11 +25,11 @@ from factory.planning.compatibility import (
     subject_warnings,
 )
 from factory.planning.conditions import check_condition_values
-from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor
+from factory.planning.cost import edit_seconds, memory_ahead, memory_per_actor, scan_seconds
 from factory.planning.grid import grid_shape, label_table
 from factory.planning.machine import Machine
 from factory.planning.paintings import Painting, list_paintings
-from factory.planning.stack_shapes import megavoxels, scanned_images, stack_shapes
+from factory.planning.stack_shapes import scanned_images, stack_shapes
 from factory.schema.render_recipe import Recipe
 from factory.storage.dataset.layout import Layout
 from factory.storage.json_value import JsonObject
@@ -42,7 +42,6 @@ SHARD_VOXELS = 16e6  # in a shard in a bucket, for samples_per_shard: auto
 MOST_SAMPLES_PER_SHARD = 32
 FEWEST_SHARDS = 16  # of a dataset with at least as many samples
 
-SCAN_SECONDS_PER_MEGAVOXEL = 3.0  # of stacks, or of a volume scanned without them
 STORED = {"label": 0.03, "image": 0.3}  # bytes a voxel once compressed, most of it background
 NOISY = 1.8  # bytes a voxel of an image with noise, which does not compress
 
@@ -259,9 +258,7 @@ def make_plan(
     retry_seconds = 0.0
     if gate is not None and any(has_styles(p.recipe, p.card) for p in paintings):
         retry_seconds = (recipe.spec.gate_section.tries - 1) * network_seconds
-    scanned_megavoxels = megavoxels(layout, scanned_images(recipe, layout))
-    seconds = network_seconds + SCAN_SECONDS_PER_MEGAVOXEL * scanned_megavoxels
-    seconds += edit_seconds(recipe)
+    seconds = network_seconds + scan_seconds(recipe, layout) + edit_seconds(recipe)
     lines = (*subject_warnings(recipe), *share_warnings(recipe))
     for painting in paintings:
         lines += painting.warnings(gate)

@@ -19,7 +19,7 @@ MAX_CASES_PER_GROUP = 1000
 """The extremes are searched among so many cases of a group, so that huge plans stay quick."""
 
 
-MIN_CASES, MAX_SECONDS = 2, 20
+MIN_CASES, MAX_SECONDS = 2, 10
 """Where no training limits a painter, at least so many cases are made, and about so long."""
 
 

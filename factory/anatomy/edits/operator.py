@@ -52,6 +52,8 @@ class Operator(Section):
         needs: Labels that the table must have.
         seconds_per_megavoxel: Time of one core for a million voxels of the box that a plan expects
             for a head; roughly, from benchmarks/anatomy_speed.py.
+        seconds_per_litre: Time of one core, besides, for a litre of the whole array, whatever its
+            voxels; for an edit that computes on a lattice of its own.
         examples: At least one example.
     """
 
@@ -59,6 +61,7 @@ class Operator(Section):
     needs: ClassVar[tuple[str, ...]] = ()
     takes_age: ClassVar[bool] = False
     seconds_per_megavoxel: ClassVar[float]
+    seconds_per_litre: ClassVar[float] = 0.0
     examples: ClassVar[tuple[Example, ...]]
 
     # Any: each edit declares its own parameters.

@@ -27,6 +27,7 @@ class Deform(Operator):
     """
 
     seconds_per_megavoxel: ClassVar[float] = 0.7
+    seconds_per_litre: ClassVar[float] = 0.15
     random: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example(
@@ -46,6 +47,12 @@ class Deform(Operator):
     keep_topology: Annotated[
         bool | None, allowed("true, false"), AfterValidator(lambda value: None if value else value)
     ] = None
+
+    @classmethod
+    def seconds(cls, values: JsonObject, megavoxels: float) -> float:
+        """Estimate the time of one core; without keeping the topology labels move in one step."""
+        rate = cls.seconds_per_megavoxel
+        return rate * megavoxels * (1 / 7 if values.get("keep_topology") is False else 1)
 
     @classmethod
     def head_growth_factor(cls, values: JsonObject) -> float:

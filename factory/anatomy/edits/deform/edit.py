@@ -31,6 +31,9 @@ from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
 LATTICE_MM = 3.5
+COARSE_SMOOTHNESS_MM = 10.0
+"""A warp at least as smooth as this is followed on twice the lattice's step, where no topology has
+to be kept: a sixth of the time, and one voxel in 500 of a head gets another label."""
 REACH_VOXELS = 1.5
 """How far tissue moves in one step of changing the labels: what thin sheets can follow."""
 JACOBIAN_MIN = 0.05
@@ -69,7 +72,7 @@ def deform(  # noqa: PLR0913
         flip: Whether to mirror left to right first. The labels of sided tissues (`left_…`,
             `right_…`) are swapped, so that they keep their meaning.
         keep_topology: Whether every tissue keeps its components and Euler number. Otherwise the
-            labels are pulled in one step, which is faster, and thin structures may break.
+            labels are pulled in one step, which is much faster, and thin structures may break.
         image: [z, y, x] or [channel, z, y, x], or None; not changed.
 
     Returns:
@@ -85,7 +88,10 @@ def deform(  # noqa: PLR0913
         painted = None if painted is None else painted[..., ::-1].copy()
     velocity = affine_velocity(old, spacing, rotation_degrees, scale, shear)
     velocity += random_velocity(old > 0, spacing, seed, warp_mm, smoothness_mm)
-    return _follow_velocity(old, spacing, table, velocity, painted, keep_topology)
+    lattice_mm = LATTICE_MM
+    if not keep_topology and smoothness_mm >= COARSE_SMOOTHNESS_MM:
+        velocity, lattice_mm = coarsen_velocity(velocity, _shape_of(old), spacing), 2 * LATTICE_MM
+    return _follow_velocity(old, spacing, table, velocity, lattice_mm, painted, keep_topology)
 
 
 def _follow_velocity(
@@ -93,12 +99,15 @@ def _follow_velocity(
     spacing: Spacing,
     table: LabelTable,
     velocity: np.ndarray,
+    lattice_mm: float,
     image: np.ndarray | None,
     keep_topology: bool,
 ) -> EditResult:
     """Warp a label map and an image along a velocity; raise AnatomyError if that fails."""
     shape = _shape_of(old)
-    fastest_mm, furthest_mm = _max_speed_mm(_is_brain_at_nodes(old > 0, spacing), velocity)
+    fastest_mm, furthest_mm = _max_speed_mm(
+        _is_brain_at_nodes(old > 0, spacing, lattice_mm), velocity, lattice_mm
+    )
     margin = tuple(int(f / s) + 3 for f, s in zip(furthest_mm, spacing, strict=True))
     head = box_with_margin(old > 0, margin)
     before = current = target = old[head]
@@ -107,21 +116,21 @@ def _follow_velocity(
     steps = math.ceil(fastest_mm / (REACH_VOXELS * min(spacing)))
     if steps:
         steps = steps if keep_topology else 1
-        step = exponential(velocity / np.float32(steps), LATTICE_MM)
+        step = exponential(velocity / np.float32(steps), lattice_mm)
         displacement = np.zeros_like(velocity)
         for _ in range(steps):
-            displacement = compose(displacement, step, LATTICE_MM)
-            places = source_voxels(displacement, shape, spacing, LATTICE_MM, head)
+            displacement = compose(displacement, step, lattice_mm)
+            places = source_voxels(displacement, shape, spacing, lattice_mm, head)
             target = pull_label(before, places - start)
             current = change_keeping_topology(current, target) if keep_topology else target
-        determinant = jacobian_determinant(displacement, shape, spacing, LATTICE_MM, head)
+        determinant = jacobian_determinant(displacement, shape, spacing, lattice_mm, head)
         record = {
             "jacobian_min": float(determinant.min()),
             "jacobian_max": float(determinant.max()),
             "voxels_held_by_topology": int((current != target).sum()),
         }
         if image is not None:
-            image = pull_image(image, source_voxels(displacement, shape, spacing, LATTICE_MM))
+            image = pull_image(image, source_voxels(displacement, shape, spacing, lattice_mm))
     check_clear_of_border(before, current, "deform")
     jacobian_min = record["jacobian_min"]
     may_change = () if keep_topology else table.names
@@ -133,16 +142,18 @@ def _follow_velocity(
     return new, image, record
 
 
-def _max_speed_mm(brain: np.ndarray, velocity: np.ndarray) -> tuple[float, np.ndarray]:
+def _max_speed_mm(
+    brain: np.ndarray, velocity: np.ndarray, lattice_mm: float
+) -> tuple[float, np.ndarray]:
     """Return the highest speed that the brain meets, and how far it can get along each axis, mm.
 
     brain: bool, at the nodes.
     """
     # A brain smaller than the lattice's step may lie between the nodes.
-    distance_mm = ndimage.distance_transform_edt(~brain & brain.any()) * LATTICE_MM
+    distance_mm = ndimage.distance_transform_edt(~brain & brain.any()) * lattice_mm
     reach_mm = 0.0
     while True:
-        near = distance_mm <= reach_mm + LATTICE_MM
+        near = distance_mm <= reach_mm + lattice_mm
         fastest_mm = float(np.sqrt((velocity[:, near] ** 2).sum(0)).max())
         # In unit time nothing gets further than the highest speed within that reach.
         if fastest_mm <= reach_mm:
@@ -150,10 +161,10 @@ def _max_speed_mm(brain: np.ndarray, velocity: np.ndarray) -> tuple[float, np.nd
         reach_mm = np.inf if near.all() else 1.01 * fastest_mm
 
 
-def _is_brain_at_nodes(brain: np.ndarray, spacing: Spacing) -> np.ndarray:
+def _is_brain_at_nodes(brain: np.ndarray, spacing: Spacing, lattice_mm: float) -> np.ndarray:
     """Return whether the voxel nearest to each node is brain, bool [z, y, x]."""
-    shape = lattice_shape(_shape_of(brain), spacing, LATTICE_MM)
-    at = [np.arange(n) * LATTICE_MM / s for n, s in zip(shape, spacing, strict=True)]
+    shape = lattice_shape(_shape_of(brain), spacing, lattice_mm)
+    at = [np.arange(n) * lattice_mm / s for n, s in zip(shape, spacing, strict=True)]
     near = [np.clip(np.rint(a).astype(int), 0, n - 1) for a, n in zip(at, brain.shape, strict=True)]
     at_nodes: np.ndarray = brain[np.ix_(*near)]
     return at_nodes
@@ -172,10 +183,27 @@ def random_velocity(
     noise = rng.standard_normal((3, *shape), np.float32)
     sigma = smoothness_mm / LATTICE_MM
     smooth = ndimage.gaussian_filter(noise, (0, sigma, sigma, sigma))
-    inside = _is_brain_at_nodes(brain, spacing)
+    inside = _is_brain_at_nodes(brain, spacing, LATTICE_MM)
     strength = float(np.sqrt((smooth**2).sum(0)[inside].mean())) if inside.any() else 1.0
     velocity: np.ndarray = smooth * np.float32(rms_mm / strength)
     return velocity
+
+
+def coarsen_velocity(velocity: np.ndarray, shape: Shape, spacing: Spacing) -> np.ndarray:
+    """Return a velocity at every second node, an eighth of the work, float32 [3, z, y, x], mm.
+
+    Args:
+        velocity: On the lattice of LATTICE_MM.
+        shape: Voxels (z, y, x) of the array that the lattice covers.
+        spacing: mm (z, y, x).
+    """
+    coarse: np.ndarray = velocity[:, ::2, ::2, ::2]
+    nodes = lattice_shape(shape, spacing, 2 * LATTICE_MM)
+    for axis, count in enumerate(nodes, start=1):
+        while coarse.shape[axis] < count:  # the last node may lie beyond the fine lattice
+            last, before = coarse.take([-1], axis), coarse.take([-2], axis)
+            coarse = np.concatenate([coarse, 2 * last - before], axis)
+    return np.ascontiguousarray(coarse)
 
 
 def affine_velocity(

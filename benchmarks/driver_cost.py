@@ -34,6 +34,7 @@ from typing import Any
 from report_table import write_results
 
 RECIPE = "hydrocephalus"
+ONE_LOOK = "groups=null"  # all samples are painted by the network
 GRADES = 5  # cases a subject of it
 SPACING = "output.spacing_mm=2"  # of what is rendered
 
@@ -71,7 +72,7 @@ def recipe_of(samples: int, *changes: str) -> Any:
     from factory.schema.render_recipe import RenderRecipe
 
     count = f"subjects.phantom.count={max(1, samples // GRADES)}"
-    return load_document(find_recipe(RECIPE), RenderRecipe, [count, *changes])
+    return load_document(find_recipe(RECIPE), RenderRecipe, [ONE_LOOK, count, *changes])
 
 
 def plan_of(samples: int) -> Any:
@@ -165,7 +166,7 @@ def rate(samples: int) -> dict[str, float]:
     from factory.api import load_recipe, render
     from factory.execution.options import RenderOptions, RunOptions
 
-    changes = [f"subjects.phantom.count={max(1, samples // GRADES)}", SPACING]
+    changes = [ONE_LOOK, f"subjects.phantom.count={max(1, samples // GRADES)}", SPACING]
     count = max(1, samples // GRADES) * GRADES
     alone = started("bare", samples)
     results = {"bare": result_of(alone)["bare"]}

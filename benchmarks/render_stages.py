@@ -166,6 +166,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     count = [f"subjects.phantom.count={options.subjects}"] if options.subjects else []
+    count += ["groups=null"] if options.recipe == "hydrocephalus" else []  # painted by the network
     load_document(
         find_recipe(options.recipe), RenderRecipe, [*count, *options.set]
     )  # says what is wrong first

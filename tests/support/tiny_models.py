@@ -8,7 +8,9 @@ from factory.models.checkpoint import save_model
 from factory.models.spade.network import SpadeConfig, SpadeGenerator
 from factory.storage.subjects.types import FETA
 
-RECIPE = str(Path(__file__).parents[2] / "recipes" / "hydrocephalus.yaml")
+FROZEN = Path(__file__).parents[1] / "golden" / "workplace" / "recipes"
+RECIPE = str(FROZEN / "hydrocephalus.yaml")
+"""Heads in five grades, all painted by one model; of the golden tests."""
 
 
 def tiny_model(folder: Path) -> str:
@@ -29,7 +31,7 @@ def tiny_model(folder: Path) -> str:
 
 
 def small(model: str) -> list[str]:
-    """Options that make the shipped recipe small."""
+    """Options that make the recipe small."""
     return [
         f"--set=appearance.model={model}",
         "--set=output.spacing_mm=3",

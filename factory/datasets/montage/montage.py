@@ -30,7 +30,8 @@ def draw_montage(
 ) -> list[int]:
     """Draw some samples of a dataset into a PNG file, and return their indices.
 
-    The samples are the grades, or variants, of one subject, one in each row. The planes are the
+    The samples are the grades, or variants, of one subject, one in each row; where groups are
+    painted differently, some of those of a subject of each appearance. The planes are the
     same in every row: axial, coronal and sagittal slices through the centre of the ventricles of
     the first row (the sagittal one through the right ventricle), or of what the recipe edits, each
     without and with the edges of the labels. Of an image of several channels the first is shown,
@@ -80,13 +81,31 @@ def _choose_samples(cases: "pd.DataFrame", subject: str | None, path: str) -> li
     """Choose the samples to draw.
 
     They are the grades of a subject in order; its variants if there are no grades; or the first
-    sample of each subject if neither varies.
+    sample of each subject if neither varies. Of several appearances each has some.
     """
     if not len(cases):
         raise DatasetError(f"{path}: no sample is finished yet, so there is nothing to draw")
     if subject is not None and subject not in set(cases["subject"]):
         names = ", ".join(list(dict.fromkeys(cases["subject"]))[:5])
         raise DatasetError(f"{path}: no subject {subject!r}; it has {names}, ...")
+    looks = cases["appearance"].dropna().unique() if "appearance" in cases else ()
+    if subject is None and len(looks) > 1:
+        rows = max(1, ROWS // len(looks))
+        by_look = (cases[cases["appearance"] == look] for look in looks[:ROWS])
+        chosen_samples = (_choose_samples_alike(each, None) for each in by_look)
+        return [index for indices in chosen_samples for index in _evenly(indices, rows)]
+    return _choose_samples_alike(cases, subject)
+
+
+def _evenly(indices: list[int], count: int) -> list[int]:
+    """Return some of a list, from its first to its last, evenly spaced."""
+    if len(indices) <= count:
+        return indices
+    return [indices[i] for i in np.linspace(0, len(indices) - 1, count).round().astype(int)]
+
+
+def _choose_samples_alike(cases: "pd.DataFrame", subject: str | None) -> list[int]:
+    """Choose samples of one appearance; see `_choose_samples`."""
     if subject is None:
         if "grade" in cases:
             grades = cases.groupby("subject", sort=False)["grade"].nunique()

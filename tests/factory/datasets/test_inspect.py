@@ -108,6 +108,19 @@ def test_a_montage_has_one_row_for_each_grade_with_label_edges(path, tmp_path):
     assert not np.array_equal(rows[0].sum(), rows[2].sum())
 
 
+def test_a_montage_shows_every_appearance(tmp_path):
+    dataset = create_dataset(
+        str(tmp_path / "d"), Layout(8, SHAPE, FETA), {"recipe_digest": "r"}, ""
+    )
+    for i in range(8):
+        drawn = sample(f"phantom-{i // 4}", i % 4)
+        columns = {**drawn.columns, "appearance": ("fetal-spade", "contrast")[i // 4]}
+        dataset.write_shard(i, i, [replace(drawn, columns=columns)])
+    dataset.seal()
+    assert draw_montage(dataset.path, tmp_path / "m.png") == list(range(8))
+    assert draw_montage(dataset.path, tmp_path / "m.png", subject="phantom-1") == [4, 5, 6, 7]
+
+
 def test_planes_have_the_documented_orientation():
     """Superior and anterior are up, the patient's right is left; sagittal, anterior is left."""
     volume = np.zeros(SHAPE, int)

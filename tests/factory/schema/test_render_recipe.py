@@ -49,6 +49,13 @@ def test_the_shipped_recipe_is_what_the_issue_describes() -> None:
     assert edit is not None
     assert edit.grade.each == (0, 1, 2, 3, 4)
     assert spec.output.spacing_mm == 1.0
+    assert spec.groups is not None
+    assert {name: group.share for name, group in spec.groups.items()} == {
+        "painted": 50.0,
+        "random": 50.0,
+    }
+    assert spec.of_group("painted").model == "fetal-spade"
+    assert spec.of_group("random").model == "contrast"
 
 
 def test_what_is_asked_for_by_default_may_be_said() -> None:

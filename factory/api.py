@@ -97,7 +97,8 @@ def plan_report(
     recipe = _resolve_recipe(recipe, output)
     networks = ModelSet.of(recipe)
     projection = plan_for_machine(recipe, networks, options)
-    warnings = (*projection.warnings, *label_warnings(recipe, networks.card))
+    cards = {name: cards.painter for name, cards in networks.painting_cards.items()}
+    warnings = (*projection.warnings, *label_warnings(recipe, networks.card, cards))
     projection = replace(projection, warnings=warnings)
     dataset = open_existing(recipe.spec.output.path)
     if dataset is None:

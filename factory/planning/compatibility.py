@@ -1,5 +1,7 @@
 """Check that a recipe fits its models, and that the grid holds all subjects."""
 
+from collections.abc import Sequence
+
 from factory.errors import PlanError
 from factory.families.base import Card, card_channels
 from factory.families.contrast.section import Fitted
@@ -81,10 +83,20 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
         return
     if unknown := [name for name in _painted_tissues(recipe) if name not in model_labels]:
         raise PlanError(
-            f"labels: {', '.join(unknown)}: the model {recipe.spec.model} does not know "
-            f"them; it was trained on {', '.join(model_labels)}"
+            f"{_unknown_groups(recipe, model_labels)}labels: {', '.join(unknown)}: the model "
+            f"{recipe.spec.model} does not know them; it was trained on {', '.join(model_labels)}"
             f"{nearest_name_hint(unknown[0], model_labels)}"
         )
+
+
+def _unknown_groups(recipe: Recipe, model_labels: Sequence[str]) -> str:
+    """Return which groups have labels that a model does not know, before a colon, or ""."""
+    names = []
+    for name in recipe.spec.groups or ():
+        group = Recipe(recipe.spec.with_groups((name,)), recipe.source)
+        if any(tissue not in model_labels for tissue in _painted_tissues(group)):
+            names.append(name)
+    return f"groups {join_names(names)}: " if names else ""
 
 
 def check_orientations(recipe: Recipe, card: Card, shape: Shape) -> None:

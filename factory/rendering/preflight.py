@@ -1,7 +1,8 @@
 """Check a few label maps of a recipe before anything is painted."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from factory.acquisition.section import acquisition_columns
 from factory.case import Case
@@ -23,7 +24,9 @@ MIN_CASES, MAX_SECONDS = 2, 10
 """Where no training limits a painter, at least so many cases are made, and about so long."""
 
 
-def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
+def label_warnings(
+    recipe: Recipe, card: JsonObject, groups: Mapping[str, JsonObject] = MappingProxyType({})
+) -> tuple[str, ...]:
     """Warn if the youngest, oldest and most edited cases leave the range of the training data.
 
     The label maps of a few cases are made, which takes a few seconds.
@@ -31,6 +34,7 @@ def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
     Args:
         recipe: The recipe.
         card: The card of the model that paints.
+        groups: The cards of the groups that have an appearance of their own.
 
     Returns:
         One line for each case that leaves the range, or whose edits cannot be made.
@@ -52,7 +56,8 @@ def label_warnings(recipe: Recipe, card: JsonObject) -> tuple[str, ...]:
             continue
         table = base_table(subject.table, case.table)
         painter_label = map_to_base_labels(edited.label, case.labels, table)
-        outside = outside_training(card, painter_label, subject.grid.spacing, table)
+        painter_card = groups.get(case.group, card)
+        outside = outside_training(painter_card, painter_label, subject.grid.spacing, table)
         if outside:
             lines.append(f"{case.id}: {outside}")
     return tuple(lines)

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.recipes import recipe, refused
 
+from factory.errors import PlanError
 from factory.planning.cases import count_cases, iterate_cases
-from factory.planning.compatibility import share_warnings
+from factory.planning.compatibility import check_model_labels, share_warnings
 from factory.planning.explain import explain_recipe
 from factory.planning.grid import grid_shape, label_table
 from factory.planning.groups import case_groups
 from factory.schema.render_recipe import Recipe, parse_recipe
+from factory.storage.subjects.types import FETA
 
 PHANTOM = "{{phantom: {{count: {}, gestational_age_weeks: 24}}}}"
 SHAPES = "{shapes: {count: 2, labels: {body: {size_mm: [60, 60, 60]}}}}"
@@ -167,3 +169,22 @@ def test_a_group_without_images_has_no_originals_to_carry() -> None:
     message = refused(f"groups={text}", "anatomy=[]")
     assert "groups.b.appearance: value original; groups.b.subjects.phantom has no image" in message
     assert "subjects.nifti" not in message
+
+
+def test_a_model_has_to_know_the_labels_of_its_own_groups_alone(tmp_path: Path) -> None:
+    for name, value in (("a", 1), ("b", 2)):
+        label = nib.Nifti1Image(np.full((8, 8, 8), value, np.uint8), np.diag([4.0, 4, 4, 1]))
+        label.to_filename(tmp_path / f"{name}_seg.nii.gz")
+    mapping = "mapping: {1: organ, 2: white_matter}"
+    nifti = f"{{nifti: {{path: {tmp_path}, labels: '{{subject}}_seg.nii.gz', {mapping}}}}}"
+    files = f"files: {{share: 50 %, subjects: {nifti}, appearance: LOOK}}"
+    card = {"family": "spade", "label_table": {"names": list(FETA.names)}}
+    for look, refuses in (("{contrast: random}", False), ("{model: fetal-spade}", True)):
+        groups = f"groups={{heads: {{share: 50 %}}, {files.replace('LOOK', look)}}}"
+        result = recipe(groups, "anatomy=[]")
+        painted = Recipe(result.spec.of_group("files"), result.source)
+        heads = Recipe(result.spec.painted_by(("appearance",)), result.source)
+        check_model_labels(heads, card)
+        if refuses:
+            with pytest.raises(PlanError, match="groups files: labels: organ: the model"):
+                check_model_labels(painted, card)

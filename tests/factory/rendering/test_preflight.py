@@ -46,6 +46,14 @@ def test_a_tissue_outside_the_training_range_is_named_with_both_ranges() -> None
     assert label_warnings(recipe, {"training": {"labels": {"ventricles": wide}}}) == ()
 
 
+def test_each_group_is_compared_with_what_its_own_painter_saw() -> None:
+    looks = "a: {share: 50 %}, b: {share: 50 %, appearance: {contrast: random}}"
+    recipe = parse_document(RECIPE, "r.yaml", RenderRecipe, [f"groups={{{looks}}}"])
+    small = {"training": {"labels": {"ventricles": {"volume_ml": [0, 1], "depth_mm": [0, 1]}}}}
+    assert {line[0] for line in label_warnings(recipe, small)} == {"a", "b"}
+    assert {line[0] for line in label_warnings(recipe, small, {"b": {}})} == {"a"}
+
+
 def test_an_edit_that_cannot_be_made_is_a_warning() -> None:
     wide = "{ventriculomegaly: {atrial_width_mm: {each: [0, 30]}}}"
     recipe = parse_document(RECIPE, "r.yaml", RenderRecipe, [f"anatomy=[{wide}]"])

@@ -8,7 +8,8 @@ inversion-recovery spin echo (Bernstein, King, Zhou: Handbook of MRI Pulse Seque
 relaxation times at 3 T. Those of grey and white matter, muscle, liver, kidney, myocardium,
 cartilage and blood are from Stanisz et al. (Magnetic Resonance in Medicine 2005), the others are
 middles of the ranges that Bojorquez et al. (Magnetic Resonance Imaging 2017) review. Proton
-densities are relative to water. The times of an image are all longer or shorter by up to 15 %, as
+densities are relative to water. What label maps call skin is dermis with the fat below it: its
+times lie between those of both. The times of an image are all longer or shorter by up to 15 %, as
 between field strengths and reports, and those of one tissue by up to 4 % more.
 
 `ct` has Hounsfield units from the ranges in Prokop, Galanski: Spiral and Multislice Computed
@@ -72,6 +73,7 @@ RELAXATION: dict[str, Relaxation] = {
     "prostate": Relaxation(0.80, 1597, 80),
     "cartilage": Relaxation(0.70, 1168, 27),
     "fat": Relaxation(0.90, 380, 70),
+    "skin": Relaxation(0.85, 700, 50),
     "cancellous_bone": Relaxation(0.60, 550, 50),
     "bone": Relaxation(0.05, 250, 1),
     "lung": Relaxation(0.15, 1200, 2),
@@ -83,6 +85,7 @@ HOUNSFIELD: dict[str, tuple[float, float, float]] = {
     "air": (-1000, 5, 10),
     "lung": (-800, 60, 60),
     "fat": (-90, 10, 12),
+    "skin": (-90, 10, 12),
     "fluid": (8, 4, 8),
     "choroid_plexus": (35, 8, 10),
     "white_matter": (28, 2, 7),
@@ -179,7 +182,7 @@ def _draw_magnetic(
     A label of no known tissue has the times of a tissue drawn for it.
     """
     sequence = _draw_sequence(preset, generator)
-    tissues = sorted(RELAXATION.keys() - {"air"})
+    tissues = sorted(RELAXATION.keys() - {"air", "skin"})
     common = 1 + generator.uniform(-IMAGE_VARIATION, IMAGE_VARIATION, 2)
     signals: dict[str, float] = {}
     for name in dict.fromkeys(classes):

@@ -18,7 +18,8 @@ TISSUE_WORDS: tuple[tuple[str, str], ...] = (
     ("cancellous_bone", r"cancellous|marrow|vertebra\w*|spongy"),
     ("bone", r"bones?|skull|rib|ribs|femur|tibia|pelvis|cortical_bone"),
     ("cartilage", r"cartilage|meniscus|discs?"),
-    ("fat", r"fat|adipose|skin|subcutaneous"),
+    ("fat", r"fat|adipose|subcutaneous"),
+    ("skin", r"skin|scalp"),
     ("lesion", r"lesions?|hypointensities|edema|oedema|tumou?r|stroke|infarct"),
     (
         "white_matter",

@@ -1,25 +1,28 @@
-"""How long a volume with a random contrast takes, here and in TorchIO, side by side in one run.
+"""How long a volume with a random contrast takes, here and in other packages, in one run.
 
     OMP_NUM_THREADS=1 python benchmarks/contrast_speed.py LABELS.nii.gz [--count 3] [--side 192]
+        [--others PYTHON]
 
 Equal work on one thread: elastic deformation, rotation and scaling, a random contrast of every
 label, a bias field, blur and noise, for a label map of `synthseg-heads` cut to a cube. Ours ends
-in a stored dataset, TorchIO's in memory. Printed: seconds a volume, the memory of the process, and
-their ratio.
+in a stored dataset, those of TorchIO and cornucopia in memory. Each runs in a process
+of its own: ours in this Python, the others in PYTHON, by default the same. One that is not
+installed is skipped. Printed: seconds a volume without the first one, on the clock and of the core,
+the greatest memory of the process, and the load of the machine before each.
 """
 
 import argparse
+import importlib
+import json
+import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import nibabel as nib
-import numpy as np
-import torch
-
-import factory
-from factory.execution.options import RenderOptions, RunOptions
 
 RECIPE = """
 seed: 1
@@ -43,6 +46,9 @@ output: {{path: {folder}/made.zarr, spacing_mm: 1.0, shape: [{side}, {side}, {si
 
 def cut_label_map(path: str, side: int, margin: int, folder: Path) -> Path:
     """Write the middle of a label map as a cube, with a margin of background around it."""
+    import nibabel as nib
+    import numpy as np
+
     image = nib.as_closest_canonical(nib.load(path))
     values = np.asarray(image.dataobj).astype(np.int32)
     box = tuple(
@@ -54,20 +60,45 @@ def cut_label_map(path: str, side: int, margin: int, folder: Path) -> Path:
     return file
 
 
-def time_ours(folder: Path, count: int, side: int) -> float:
-    """Return the seconds a volume, from the second on: the first one loads the code."""
-    file = folder / "recipe.yaml"
-    file.write_text(RECIPE.format(folder=folder, count=1, side=side))
+@dataclass(frozen=True)
+class Times:
+    """The time of a volume.
+
+    Attributes:
+        wall: On the clock, which other processes make longer.
+        cpu: Of the core, which they hardly do.
+    """
+
+    wall: float
+    cpu: float
+
+
+def time_calls(call: Callable[[], object], count: int) -> Times:
+    """Return the seconds of a call that is made so often."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        call()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Times(wall / count, cpu / count)
+
+
+def time_factory(file: Path, count: int, side: int) -> Times:
+    """Return the seconds a volume of ours, into a stored dataset."""
+    import factory
+    from factory.execution.options import RenderOptions, RunOptions
+
+    recipe = file.parent / "recipe.yaml"
+    recipe.write_text(RECIPE.format(folder=file.parent, count=1, side=side))
     options = RenderOptions(run=RunOptions(serial=True, progress=False), overwrite=True)
-    factory.render(factory.load_recipe(file), options=options)
-    begin = time.perf_counter()
-    file.write_text(RECIPE.format(folder=folder, count=count, side=side))
-    report = factory.render(factory.load_recipe(file), options=options)
-    assert not report.failures, report
-    return (time.perf_counter() - begin) / count
+    factory.render(factory.load_recipe(recipe), options=options)  # it loads the code
+    recipe.write_text(RECIPE.format(folder=file.parent, count=count, side=side))
+    times = time_calls(
+        lambda: factory.render(factory.load_recipe(recipe), options=options), count=1
+    )
+    return Times(times.wall / count, times.cpu / count)
 
 
-def time_torchio(file: Path, count: int) -> float:
+def time_torchio(file: Path, count: int, side: int) -> Times:
     """Return the seconds a volume of TorchIO's transforms."""
     import torchio as tio
 
@@ -83,30 +114,88 @@ def time_torchio(file: Path, count: int) -> float:
             tio.RandomNoise(std=(0.02, 0.1)),
         ]
     )
-    begin = time.perf_counter()
-    for seed in range(count):
-        torch.manual_seed(seed)
-        transform(subject)
-    return (time.perf_counter() - begin) / count
+    transform(subject)  # it loads the code
+    return time_calls(lambda: transform(subject), count)
+
+
+def time_cornucopia(file: Path, count: int, side: int) -> Times:
+    """Return the seconds a volume of cornucopia's synthesis, with what the others lack left out."""
+    import cornucopia as cc
+    import nibabel as nib
+    import numpy as np
+    import torch
+
+    label = torch.from_numpy(np.asarray(nib.load(file).dataobj).astype(np.int64))[None]
+    transform = cc.SynthFromLabelTransform(
+        translations=False,
+        rotation=5,
+        shears=False,
+        zooms=0.05,
+        elastic=0.05,
+        gmm_fwhm=False,
+        gamma=False,
+        motion_fwhm=1.5,
+        resolution=False,
+        gfactor=False,
+    )
+    transform(label)  # it loads the code
+    return time_calls(lambda: transform(label), count)
+
+
+PACKAGES = {
+    "factory": time_factory,
+    "torchio": time_torchio,
+    "cornucopia": time_cornucopia,
+}
+"""What is timed, by the name of the module."""
+
+
+def time_alone(name: str, file: Path, count: int, side: int) -> None:
+    """Time one package in this process, and print a line of JSON."""
+    try:
+        version = getattr(importlib.import_module(name), "__version__", "")
+    except ImportError:
+        print(json.dumps({}))
+        return
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    times = PACKAGES[name](file, count, side)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({**asdict(times), "memory_gb": memory, "version": version}))
 
 
 def main() -> None:
-    """Time both, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Time all, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("labels")
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--side", type=int, default=192)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        file = cut_label_map(arguments.labels, arguments.side, 12, folder)
-        ours = time_ours(folder, arguments.count, arguments.side)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        torchio = time_torchio(file, arguments.count)
-    print(f"factory, into a dataset   {ours:6.2f} s a volume, {memory:.2f} GB at the peak")
-    print(f"TorchIO, in memory        {torchio:6.2f} s a volume")
-    print(f"ratio                     {torchio / ours:6.2f}")
+    parser.add_argument("--others", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--alone", choices=PACKAGES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.alone:
+        time_alone(options.alone, Path(options.labels), options.count, options.side)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = cut_label_map(options.labels, options.side, 12, Path(folder))
+        for name in PACKAGES:
+            python = sys.executable if name == "factory" else options.others
+            load = os.getloadavg()[0]
+            words = [python, __file__, str(file), "--alone", name]
+            words += ["--count", str(options.count), "--side", str(options.side)]
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+            result = json.loads(done.stdout.splitlines()[-1])
+            if not result:
+                print(f"{name:12} skipped: it is not installed", flush=True)
+                continue
+            print(
+                f"{name:12} {result['version']:8} {result['wall']:7.2f} s a volume, "
+                f"{result['cpu']:.2f} s of the core, "
+                f"{result['memory_gb']:.2f} GB at the peak, load {load:.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

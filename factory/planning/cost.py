@@ -82,7 +82,7 @@ def edit_seconds(recipe: Recipe) -> float:
         edits = [split_edit(edit) for edit in group.template.anatomy]
         samples += count
         seconds = sum(
-            OPERATORS[name].seconds(v, megavoxels) + OPERATORS[name].seconds_per_litre * litres
+            OPERATORS[name].seconds(v, megavoxels) + OPERATORS[name].seconds_of_litres(v, litres)
             for name, v in edits
         )
         total_seconds += count * seconds

@@ -52,8 +52,6 @@ class Operator(Section):
         needs: Labels that the table must have.
         seconds_per_megavoxel: Time of one core for a million voxels of the box that a plan expects
             for a head; roughly, from benchmarks/anatomy_speed.py.
-        seconds_per_litre: Time of one core, besides, for a litre of the whole array, whatever its
-            voxels; for an edit that computes on a lattice of its own.
         examples: At least one example.
     """
 
@@ -61,7 +59,6 @@ class Operator(Section):
     needs: ClassVar[tuple[str, ...]] = ()
     takes_age: ClassVar[bool] = False
     seconds_per_megavoxel: ClassVar[float]
-    seconds_per_litre: ClassVar[float] = 0.0
     examples: ClassVar[tuple[Example, ...]]
 
     # Any: each edit declares its own parameters.
@@ -128,6 +125,14 @@ class Operator(Section):
         `values`, here and below, are the parameters as a recipe has them, as plain JSON.
         """
         return cls.seconds_per_megavoxel * megavoxels
+
+    @classmethod
+    def seconds_of_litres(cls, values: JsonObject, litres: float) -> float:
+        """Estimate the time of one core, besides, for an array that covers so many litres.
+
+        It is that of an edit which computes on a lattice of its own, whatever the voxels.
+        """
+        return 0.0
 
     @classmethod
     def max_age_weeks(cls, values: JsonObject) -> float:

@@ -80,8 +80,8 @@ class Painter(Protocol):
         Args:
             case: The parameters of the sample.
             label: uint8 [z, y, x], after the edits, in the labels that the model knows.
-            subject: The case's subject, before the edits; of a family that carries the edits
-                along with its image after them.
+            subject: The case's subject, before the edits; of a family without weights with its
+                image after them.
             style_ends: The real subjects between whose styles the case's style lies; None if the
                 case has a style of its own.
 
@@ -160,8 +160,8 @@ class Family:
         untrained_card: The card of a family that paints without weights, any label; None for a
             family whose models are trained. Such a family has no `Recipe` and no `job`, and a
             recipe names it as its appearance: `appearance: original`.
-        carries_edits: Whether its images show the edits already. Its painter takes the subject's
-            image as the edits moved it, and no edit changes the painted image.
+        carries_edits: Whether its images are the subjects' own, which the edits have changed
+            already, so that no edit changes the painted image.
         seconds_per_megavoxel: Time on one thread, for cards that do not give their own.
     """
 

@@ -139,7 +139,7 @@ class Renderer:
             model_labels = painter.card.get("label_table", {}).get("names", FETA.names)
             label = map_by_name(label, table, tuple(model_labels))
         subject = prepared.subject
-        if family.carries_edits:
+        if family.untrained_card is not None:  # a contrast may follow the subject's own image
             subject = replace(subject, image=prepared.edited.image)
         inputs = label, subject, prepared.style_ends
         if case.gate and self.gate:

@@ -302,11 +302,19 @@ def _check_contrast(recipe: RecipeSections, contrast: Contrast, at: KeyPath) -> 
             "given beside Hounsfield units; allowed: none, since it is that of a magnetic scanner"
         )
         raise problem(text, at=("acquisition",))
-    needs_image = [name for name, layers in (contrast.layers or {}).items() if layers.by == "image"]
+    layers = (contrast.layers or {}).items()
+    needs_image: list[tuple[tuple[str, ...], str]] = [
+        (("layers", name, "by"), "depth") for name, of in layers if of.by == "image"
+    ]
+    if contrast.texture == "image":
+        needs_image.append((("texture",), "noise"))
     for source, section in recipe.painted_by(at[:-1]).sources if needs_image else ():
         if what := source.lacks_images(section):
-            text = "value image; {what} has no image; allowed: depth"
-            raise problem(text, at=(*at, "layers", needs_image[0], "by"), what=what)
+            (key, other), text = (
+                needs_image[0],
+                "value image; {what} has no image; allowed: {other}",
+            )
+            raise problem(text, at=(*at, *key), what=what, other=other)
     if recipe.output.uncertainty:
         text = "value true; a contrast has no directions that disagree; allowed: false"
         raise problem(text, at=("output", "uncertainty"))

@@ -9,6 +9,7 @@ from factory.families.base import StyleEnds
 from factory.families.contrast.draw import ChannelContrast, draw_channels
 from factory.families.contrast.layers import Layered, divide_labels, extend_contrast
 from factory.families.contrast.paint import Look, paint_labels, scale_to_unit
+from factory.families.contrast.texture import texture_of_image
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Subject
 
@@ -35,7 +36,7 @@ class ContrastPainter:
         """Paint a case; see `factory.families.base.Painter.paint`.
 
         Raises:
-            RenderError: Layers by image are asked for, but the subject has no image.
+            RenderError: Layers or a texture by image are asked for, but there is no image.
         """
         section = case.appearance.contrast or {}
         names = label_names(subject)
@@ -47,8 +48,13 @@ class ContrastPainter:
             layered = divide_labels(label, subject.grid.spacing, names, layers, image)
         except ValueError as error:
             raise RenderError(f"{case.id}: {error}") from None
+        texture = None
+        if section.get("texture") == "image":
+            if image is None:
+                raise RenderError(f"{case.id}: texture by image, but the subject has no image")
+            texture = texture_of_image(image, layered.label)
         channels = [
-            self._paint_channel(section, names, layered, subject, channel, label)
+            self._paint_channel(section, names, layered, subject, channel, label, texture)
             for channel in draw_channels(section, names, *_seed_and_regions(case))
         ]
         return (np.stack(channels) if section.get("channels") else channels[0]), None
@@ -61,6 +67,7 @@ class ContrastPainter:
         subject: Subject,
         channel: ChannelContrast,
         label: np.ndarray,
+        texture: np.ndarray | None,
     ) -> np.ndarray:
         """Paint one channel, float32 [z, y, x]."""
         contrast, generator = channel.contrast, channel.generator
@@ -74,7 +81,9 @@ class ContrastPainter:
             plane=section["plane"],
         )
         spacing = subject.grid.spacing
-        image = paint_labels(layered.label, spacing, contrast, look, generator, self.device)
+        image = paint_labels(
+            layered.label, spacing, contrast, look, generator, self.device, texture
+        )
         if channel.is_hounsfield:
             return image
         return scale_to_unit(image, label, section["gamma"], is_scaled=channel.is_fitted)

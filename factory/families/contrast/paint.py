@@ -45,6 +45,7 @@ def paint_labels(
     look: Look,
     generator: np.random.Generator,
     device: torch.device,
+    own_texture: np.ndarray | None = None,
 ) -> np.ndarray:
     """Paint one channel.
 
@@ -55,6 +56,7 @@ def paint_labels(
         look: Texture, borders and sharpness.
         generator: Gives the randomness of the texture.
         device: Where it is computed.
+        own_texture: The texture of a real image [z, y, x] instead of noise.
 
     Returns:
         float32 [z, y, x], in the units of the contrast.
@@ -69,8 +71,11 @@ def paint_labels(
     del values
     if look.partial_volume:
         mean, sd = average_partial_volume(mean), average_partial_volume(sd)
-    z, y, x = label.shape
-    texture = correlated_noise((z, y, x), spacing, look.texture_scales_mm, generator, device)
+    if own_texture is not None:
+        texture = torch.from_numpy(own_texture).to(device)
+    else:
+        z, y, x = label.shape
+        texture = correlated_noise((z, y, x), spacing, look.texture_scales_mm, generator, device)
     image = mean.addcmul_(sd, texture)
     if look.slice_mm:
         image = thicken_slices(image, spacing, look.slice_mm, PLANES[look.plane])

@@ -198,7 +198,9 @@ class Contrast(Channel):
     Attributes:
         classes: Labels that look alike, by the name of their class. Left and right sides do.
         layers: Layers within labels.
-        texture_scales_mm: Correlation lengths of the texture inside labels.
+        texture: What labels look like inside: "noise", the default, or "image": the deviations of
+            the subject's own image from the mean of each label, carried along by the edits.
+        texture_scales_mm: Correlation lengths of the noise.
         partial_volume: Whether voxels at borders mix the tissues of both sides.
         blur_mm: The full width at half maximum of the blur.
         slice_mm: The thickness of the slices; 0 for none.
@@ -209,6 +211,7 @@ class Contrast(Channel):
 
     classes: dict[LabelName, tuple[LabelName, ...]] | None = None
     layers: dict[LabelName, Layers] | None = None
+    texture: Annotated[str, one_of(("noise", "image"))] | None = None
     texture_scales_mm: tuple[TextureScale, ...] = (0.0, 4.0)
     partial_volume: bool = True
     blur_mm: Number[BlurWidth] = 0.0

@@ -1,9 +1,12 @@
-"""Textures: random fields of mean 0 and standard deviation 1, correlated at several scales."""
+"""Textures of mean 0 and standard deviation 1: random fields, or those of a real image."""
 
 import numpy as np
 import torch
 
 from factory.imaging.types import Spacing
+
+MOST_DEVIATIONS = 4.0
+"""How many standard deviations a voxel of a real image's texture lies from 0 at most."""
 
 NODES_PER_SCALE = 2
 """How many random numbers there are along the length of a scale."""
@@ -42,6 +45,44 @@ def correlated_noise(
             layer = (layer - layer.mean()) / layer.std().clamp_min(1e-6)
         field += layer
     return field.div_(max(1, len(scales_mm)) ** 0.5)
+
+
+def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return how a real image deviates from the mean of each label, in standard deviations.
+
+    It is 0 at the borders of labels, where the image mixes two tissues in an order of brightness
+    that another contrast does not have.
+
+    Args:
+        image: [z, y, x].
+        label: Of the same shape, any whole numbers.
+
+    Returns:
+        float32 [z, y, x], of mean 0 and standard deviation 1 inside each label.
+    """
+    inside = ~_borders(label)
+    values = label[inside]
+    count = np.maximum(np.bincount(values, minlength=int(label.max()) + 1), 1)
+    brightness = image[inside].astype(np.float64)
+    mean = np.bincount(values, brightness, len(count)) / count
+    variance = np.bincount(values, (brightness - mean[values]) ** 2, len(count)) / count
+    sd = np.sqrt(np.maximum(variance, 1e-12))
+    texture = np.zeros(label.shape, np.float32)
+    deviations = (brightness - mean[values]) / sd[values]
+    texture[inside] = np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return texture
+
+
+def _borders(label: np.ndarray) -> np.ndarray:
+    """Return the voxels that have a neighbour of another label along an axis: bool [z, y, x]."""
+    borders = np.zeros(label.shape, bool)
+    for axis in range(label.ndim):
+        ahead, behind = ([slice(None)] * label.ndim for _ in range(2))
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        differ = label[tuple(ahead)] != label[tuple(behind)]
+        borders[tuple(ahead)] |= differ
+        borders[tuple(behind)] |= differ
+    return borders
 
 
 def _lattice_shape(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import zarr
@@ -153,3 +154,33 @@ def test_the_shipped_contrast_of_fetal_brains_paints_them(tmp_path):
 def test_a_scanner_after_hounsfield_units_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="acquisition: given beside Hounsfield units"):
         _load(tmp_path, "appearance: {contrast: ct}\nacquisition: {noise: {snr: 10}}")
+
+
+def test_texture_and_layers_by_image_follow_the_edits(tmp_path):
+    """A bright rod in an organ's image is mirrored with the organ."""
+    label = np.zeros((24, 24, 24), np.uint8)
+    label[2:22, 2:22, 2:22], label[6:18, 6:14, 6:18] = 1, 2
+    image = np.full(label.shape, 100.0, np.float32)
+    image[8:10, 9:11] += 100
+    for kind, array in (("seg", label), ("image", image)):
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / f"a_{kind}.nii.gz")
+    text = """
+seed: 1
+subjects:
+  nifti: {path: FOLDER, labels: "{subject}_seg.nii.gz", images: "{subject}_image.nii.gz",
+          mapping: {0: background, 1: body, 2: organ}}
+anatomy: [{deform: {warp_mm: 0, flip: true}}]
+appearance:
+  contrast: {preset: t1w, labels: {body: {mean: 0.2, sd: 0}, organ: {mean: 0.5, sd: 0.1}}, LOOK}
+output: {path: FOLDER/made.zarr, shape: [24, 24, 24]}
+"""
+    file = tmp_path / "recipe.yaml"
+    for look in ("texture: image", "layers: {organ: {count: 2, by: image, spread: 0.9}}"):
+        file.write_text(text.replace("FOLDER", str(tmp_path)).replace("LOOK", look))
+        output = str(tmp_path / look[:5])
+        factory.render(factory.load_recipe(file, [f"output.path={output}"]), options=SERIAL)
+        painted = next(iter(factory.open(output))).arrays
+        organ, rod = painted["label"] == 2, np.zeros(label.shape, bool)
+        rod[:, 9:11, 14:16] = True  # [z, y, x], mirrored
+        inside, beside = (painted["image"][organ & where].mean() for where in (rod, ~rod))
+        assert abs(inside - beside) > 0.1 * beside

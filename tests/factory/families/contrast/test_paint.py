@@ -11,7 +11,7 @@ from factory.families.contrast.filters import average_partial_volume, smooth_vol
 from factory.families.contrast.layers import divide_labels
 from factory.families.contrast.paint import Look, paint_labels, scale_to_unit
 from factory.families.contrast.presets import PRESETS, DrawnContrast, draw_preset
-from factory.families.contrast.texture import correlated_noise
+from factory.families.contrast.texture import correlated_noise, texture_of_image
 from factory.families.contrast.tissues import class_names, tissue_of
 
 CPU = torch.device("cpu")
@@ -235,3 +235,15 @@ def test_layers_by_image_follow_its_brightness():
     inside = label == 3
     assert (layered[:12][inside[:12]] == 6).all()
     assert (layered[12:][inside[12:]] == 5).all()
+
+
+def test_the_texture_of_an_image_is_the_same_whatever_its_contrast():
+    label = _blocks()
+    image = np.random.default_rng(0).normal(0.3, 0.05, label.shape).astype(np.float32)
+    texture = texture_of_image(image, label)
+    recoloured = image * np.array([3.0, 1.0, 0.2, 2.0, 1.0], np.float32)[label] + label
+    np.testing.assert_allclose(texture_of_image(recoloured, label), texture, atol=1e-3)
+    for value in np.unique(label):
+        inside = texture[(label == value) & (texture != 0)]
+        assert inside.mean() == pytest.approx(0, abs=0.02)
+        assert inside.std() == pytest.approx(1, abs=0.02)

@@ -4,7 +4,7 @@
         [--steps 400] [--seeds 3] [--sweep DATASET] [--rows ROW …]
 
 The 15 weeks of the atlas of fetuses with spina bifida: 5 `pre` and 10 `op` weeks at 1.6 mm, left
-out in turn. The ventricles of one side are narrower than those of the other, so rows come with and
+out in turn. Contrasts have the texture of the subjects' own images. The ventricles of one side are narrower than those of the other, so rows come with and
 without an edit of them: wider for `pre`, narrower for `op`. Contrasts are fitted to, and SPADE is
 trained on, the training side alone. Every row has the same steps, the same augmentation, and equal
 shares of its datasets. --sweep changes the share of the synthetic samples of one dataset.
@@ -81,13 +81,13 @@ ROWS = {
 def appearance_of(kind: str, output: Path, folder: Path, side: str) -> str:
     """Return the section `appearance` of a kind of dataset; fit or train what it needs."""
     if kind == "random":
-        return "{contrast: {preset: random, layers: {white_matter: {count: 2}}}}"
+        return "{contrast: {preset: random, texture: image}}"
     if kind == "fitted":
         file = output / f"{side}-fit.yaml"
         labels = "{subject}/anat/{subject}_rec-svrtk_dseg.nii.gz"
         images = "{subject}/anat/{subject}_rec-svrtk_T2w.nii.gz"
         write_fit(str(folder), labels, images, "spina-bifida-atlas", None, str(file))
-        return f"{{contrast: {{fitted: {file}}}}}"
+        return f"{{contrast: {{fitted: {file}, texture: image}}}}"
     if kind == "spade":
         model = train_spade("fetal-spade", folder, output / f"{side}-spade", SPADE_EPOCHS)
         return f"{{model: {model}, fuse: mean}}"

@@ -37,17 +37,13 @@ subjects:
 output: {{path: {output}, spacing_mm: {spacing}}}
 """
 
-RANDOM = """
-appearance:
-  contrast: {preset: random, layers: {background: {count: 4, by: image, spread: 1}}}
-replicates: 4
-"""
-
-FITTED = """
-appearance:
-  contrast: {{fitted: {fitted}, layers: {{background: {{count: 4, by: image, spread: 0.5}}}}}}
-replicates: 4
-"""
+CONTRASTS = {
+    "random": "{{preset: random, layers: {{background: {{count: 4, by: image, spread: 1}}}}}}",
+    "random-own": "{{preset: random, texture: image}}",
+    "fitted": "{{fitted: {fit}, layers: {{background: {{count: 4, by: image, spread: 1}}}}}}",
+    "fitted-own": "{{fitted: {fit}, texture: image}}",
+}
+"""Contrasts with noise inside the labels, and with the texture of the Philips images ("own")."""
 
 SPADE = """
 appearance: {{model: {model}}}
@@ -57,11 +53,13 @@ replicates: 4
 ROWS = {
     "real alone": ("real",),
     "with random contrast": ("real", "random"),
+    "with random contrast, own texture": ("real", "random-own"),
     "with fitted contrast": ("real", "fitted"),
+    "with fitted contrast, own texture": ("real", "fitted-own"),
     "with SPADE": ("real", "spade"),
     "with five real": ("real", "five"),
-    "with fitted contrast and five real": ("real", "fitted", "five"),
-    "with all": ("real", "random", "fitted", "spade", "five"),
+    "with fitted contrast, own texture, and five real": ("real", "fitted-own", "five"),
+    "with all": ("real", "random-own", "fitted-own", "spade", "five"),
 }
 """The datasets of each row."""
 
@@ -91,14 +89,13 @@ def make_dataset(output: Path, data: Path, name: str) -> str:
     five, tested = siemens[:FITTED_PEOPLE], siemens[FITTED_PEOPLE:]
     people = {"five": five, "test": tested, "siemens-a": tested[::2], "siemens-b": tested[1::2]}
     more = "appearance: original"
-    if name == "random":
-        more = RANDOM
-    if name == "fitted":
-        fitted = output / "siemens.yaml"
+    if name in CONTRASTS:
+        fit = output / "siemens.yaml"
         folder = link_people(data, output / "five", five)
         labels, images = "{subject}/*_ED_sa_gt.nii.gz", "{subject}/*_ED_sa.nii.gz"
-        write_fit(str(folder), labels, images, "mnms", None, str(fitted))
-        more = FITTED.format(fitted=fitted)
+        write_fit(str(folder), labels, images, "mnms", None, str(fit))
+        contrast = CONTRASTS[name].format(fit=fit)
+        more = f"appearance: {{contrast: {contrast}}}\nreplicates: 4"
     if name == "spade":
         folder = link_people(data, output / "philips", philips)
         model = train_spade("cardiac-spade", folder, output / "spade", SPADE_EPOCHS)
@@ -124,7 +121,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[600])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", default=[], help="some rows by their names")
-    parser.add_argument("--sweep", choices=("random", "fitted", "spade"))
+    parser.add_argument("--sweep", choices=(*CONTRASTS, "spade"))
     arguments = parser.parse_args()
     output: Path = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)

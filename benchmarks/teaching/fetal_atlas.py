@@ -4,9 +4,10 @@
         [--steps 400] [--seeds 3] [--sweep DATASET] [--rows ROW …]
 
 The 15 weeks of the atlas of fetuses with spina bifida: 5 `pre` and 10 `op` weeks at 1.6 mm, left
-out in turn. Contrasts have the texture of the subjects' own images. The ventricles of one side are narrower than those of the other, so rows come with and
-without an edit of them: wider for `pre`, narrower for `op`. Contrasts are fitted to, and SPADE is
-trained on, the training side alone. Every row has the same steps, the same augmentation, and equal
+out in turn. The ventricles of one side are narrower than those of the other, so rows come with and
+without an edit of them: wider for `pre`, narrower for `op`. Contrasts have the texture of the
+subjects' own images. They are fitted to, and SPADE is trained on, the training side alone.
+Every row has the same steps, the same augmentation, and equal
 shares of its datasets. --sweep changes the share of the synthetic samples of one dataset.
 Everything that is finished is kept in OUTPUT; the same command goes on. Printed and written to
 OUTPUT/table.md: the mean Dice of the seven tissues, its 95 % interval over seeds and people, and

@@ -6,9 +6,10 @@
 Trained on Philips people, tested on Siemens people, five of whom leave the test: a contrast is
 fitted to them, and they are added as real ones in the rival row. SPADE is trained on the Philips
 people. The gap is measured against "trained on Siemens" and "trained on both": the tested people
-in two halves, each of which is tested by the segmenter of the other one. Every row of a budget has the same steps,
-the same augmentation, and equal shares of its datasets. --sweep changes the share of the synthetic
-samples of one row. Everything that is finished is kept in OUTPUT; the same command goes on.
+in two halves, each of which is tested by the segmenter of the other one. Every row of a
+budget has the same steps, the same augmentation, and equal shares of its datasets. --sweep changes
+the share of the synthetic samples of one row. Everything that is finished is kept in OUTPUT; the
+same command goes on.
 Printed and written to OUTPUT/table.md: the mean Dice of LV pool, myocardium and RV, and its 95 %
 interval over seeds and people.
 """

@@ -40,7 +40,10 @@ output: {{path: {output}, spacing_mm: {spacing}}}
 
 CONTRASTS = {
     "random": "{{preset: random, layers: {{background: {{count: 4, by: image, spread: 1}}}}}}",
-    "random-own": "{{preset: random, texture: image}}",
+    "random-own": (
+        "{{preset: random, texture: image,"
+        " labels: {{background: {{mean: {{uniform: [0.1, 0.6]}}, sd: {{uniform: [0.1, 0.3]}}}}}}}}"
+    ),
     "fitted": "{{fitted: {fit}, layers: {{background: {{count: 4, by: image, spread: 1}}}}}}",
     "fitted-own": "{{fitted: {fit}, texture: image}}",
 }

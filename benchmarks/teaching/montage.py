@@ -147,23 +147,21 @@ def draw_hearts(output: Path, data: Path) -> None:
     fitted = output / "siemens.yaml"
     labels, images = "{subject}/*_ED_sa_gt.nii.gz", "{subject}/*_ED_sa.nii.gz"
     print(*write_fit(str(folder), labels, images, "mnms", None, str(fitted)).lines(), sep="\n")
-    layers = "layers: {background: {count: 4, by: image, spread: SPREAD}}"
+    layers = "layers: {background: {count: 4, by: image, spread: 1}}"
     appearances = {
         "painted: random, layers around the heart": "{contrast: {preset: random, LAYERS}}",
         "painted: fitted, without layers": f"{{contrast: {fitted}}}",
         "painted: fitted, layers around the heart": f"{{contrast: {{fitted: {fitted}, LAYERS}}}}",
-        "painted: fitted, layers, smooth texture": (
-            f"{{contrast: {{fitted: {fitted}, LAYERS, texture_scales_mm: [8, 20]}}}}"
-        ),
+        "painted: random, own texture": "{contrast: {preset: random, texture: image}}",
+        "painted: fitted, own texture": f"{{contrast: {{fitted: {fitted}, texture: image}}}}",
         "real: five Siemens people": "original",
     }
     rows = []
     for number, (title, appearance) in enumerate(appearances.items()):
-        spread = "0.5" if title.endswith("fitted, layers around the heart") else "1"
         words = {
             "data": str(data),
             "people": ", ".join(people),
-            "appearance": appearance.replace("LAYERS", layers.replace("SPREAD", spread)),
+            "appearance": appearance.replace("LAYERS", layers),
         }
         rows.append(
             Row(title, cut_planes(render_volumes(output, f"hearts-{number}", HEARTS, **words), 1))

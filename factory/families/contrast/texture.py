@@ -8,6 +8,9 @@ from factory.imaging.types import Spacing
 MOST_DEVIATIONS = 4.0
 """How many standard deviations a voxel of a real image's texture lies from 0 at most."""
 
+REACH_VOXELS = 2
+"""How far inside a label the texture of its border is looked for."""
+
 NODES_PER_SCALE = 2
 """How many random numbers there are along the length of a scale."""
 
@@ -50,15 +53,16 @@ def correlated_noise(
 def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return how a real image deviates from the mean of each label, in standard deviations.
 
-    It is 0 at the borders of labels, where the image mixes two tissues in an order of brightness
-    that another contrast does not have.
+    At the borders of labels, where the image mixes two tissues in an order of brightness that
+    another contrast may not have, the deviation is that of the nearest voxel further inside.
 
     Args:
         image: [z, y, x].
         label: Of the same shape, any whole numbers.
 
     Returns:
-        float32 [z, y, x], of mean 0 and standard deviation 1 inside each label.
+        float32 [z, y, x], of mean 0 and standard deviation 1 inside each label; 0 where a label
+        has no inside within 2 voxels.
     """
     inside = ~_borders(label)
     values = label[inside]
@@ -70,7 +74,23 @@ def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     texture = np.zeros(label.shape, np.float32)
     deviations = (brightness - mean[values]) / sd[values]
     texture[inside] = np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    _fill_borders(texture, label, inside)
     return texture
+
+
+def _fill_borders(texture: np.ndarray, label: np.ndarray, inside: np.ndarray) -> None:
+    """Give each border voxel the value of the nearest inside voxel of its label, in place."""
+    steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij")).reshape(3, -1).T
+    lengths = (steps**2).sum(1)
+    steps = steps[np.argsort(lengths, kind="stable")][1 : int((lengths <= REACH_VOXELS**2).sum())]
+    places = np.argwhere(~inside)
+    limits = np.array(label.shape) - 1
+    for step in steps:
+        target = np.clip(places + step, 0, limits)
+        here, beside = tuple(places.T), tuple(target.T)
+        fits = inside[beside] & (label[beside] == label[here])
+        texture[tuple(places[fits].T)] = texture[tuple(target[fits].T)]
+        places = places[~fits]
 
 
 def _borders(label: np.ndarray) -> np.ndarray:

@@ -245,5 +245,5 @@ def test_the_texture_of_an_image_is_the_same_whatever_its_contrast():
     np.testing.assert_allclose(texture_of_image(recoloured, label), texture, atol=1e-3)
     for value in np.unique(label):
         inside = texture[(label == value) & (texture != 0)]
-        assert inside.mean() == pytest.approx(0, abs=0.02)
-        assert inside.std() == pytest.approx(1, abs=0.02)
+        assert inside.mean() == pytest.approx(0, abs=0.1)
+        assert inside.std() == pytest.approx(1, abs=0.1)

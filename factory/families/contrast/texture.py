@@ -9,7 +9,7 @@ MOST_DEVIATIONS = 4.0
 """How many standard deviations a voxel of a real image's texture lies from 0 at most."""
 
 REACH_VOXELS = 2
-"""How far inside a label the texture of its border is looked for."""
+"""How far from a border voxel the texture of its label is looked for."""
 
 NODES_PER_SCALE = 2
 """How many random numbers there are along the length of a scale."""
@@ -54,7 +54,7 @@ def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return how a real image deviates from the mean of each label, in standard deviations.
 
     At the borders of labels, where the image mixes two tissues in an order of brightness that
-    another contrast may not have, the deviation is that of the nearest voxel further inside.
+    another contrast may not have, the deviation is the mean of those nearby and further inside.
 
     Args:
         image: [z, y, x].
@@ -79,18 +79,18 @@ def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def _fill_borders(texture: np.ndarray, label: np.ndarray, inside: np.ndarray) -> None:
-    """Give each border voxel the value of the nearest inside voxel of its label, in place."""
+    """Give each border voxel the mean of the inside voxels of its label nearby, in place."""
     steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij")).reshape(3, -1).T
-    lengths = (steps**2).sum(1)
-    steps = steps[np.argsort(lengths, kind="stable")][1 : int((lengths <= REACH_VOXELS**2).sum())]
-    places = np.argwhere(~inside)
-    limits = np.array(label.shape) - 1
+    steps = steps[(steps**2).sum(1) <= REACH_VOXELS**2]
+    places = np.nonzero(~inside)
+    limits = np.array(label.shape)[:, None] - 1
+    total, count = np.zeros((2, len(places[0])), np.float32)
     for step in steps:
-        target = np.clip(places + step, 0, limits)
-        here, beside = tuple(places.T), tuple(target.T)
-        fits = inside[beside] & (label[beside] == label[here])
-        texture[tuple(places[fits].T)] = texture[tuple(target[fits].T)]
-        places = places[~fits]
+        beside = tuple(np.clip(np.stack(places) + step[:, None], 0, limits))
+        fits = inside[beside] & (label[beside] == label[places])
+        total += np.where(fits, texture[beside], 0)
+        count += fits
+    texture[places] = total / np.maximum(count, 1)
 
 
 def _borders(label: np.ndarray) -> np.ndarray:

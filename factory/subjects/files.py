@@ -11,7 +11,9 @@ from factory.config.section import Section, allowed
 from factory.config.subject_files import full_mapping
 from factory.config.types import Text
 from factory.imaging.intensities import normalise
+from factory.storage.errors import SubjectError
 from factory.storage.json_value import JsonObject
+from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.covariates import (
     R,
     add_covariates,
@@ -36,7 +38,7 @@ from factory.storage.subjects.types import (
     Subject,
 )
 from factory.subjects.source import Extent, Limits, Source
-from factory.text import count_text
+from factory.text import count_text, join_names
 
 Participants = Annotated[
     Annotated[tuple[Text, ...], allowed("a list of persons"), Tag("<persons>")]
@@ -49,6 +51,25 @@ Participants = Annotated[
 def requested_persons(participants: tuple[str, ...] | str | None) -> tuple[str, ...] | None:
     """Return the persons that a recipe takes; None takes all."""
     return None if isinstance(participants, str) else participants
+
+
+def select_persons(
+    records: Sequence[R], participants: tuple[str, ...] | str | None, path: str
+) -> list[R]:
+    """Return the records of the persons that a recipe takes.
+
+    Raises:
+        SubjectError: If one of them is not there.
+    """
+    persons = requested_persons(participants)
+    if persons is None:
+        return list(records)
+    ids = [record["id"] for record in records]
+    for name in persons:
+        if name not in ids:
+            hint = nearest_name_hint(name, ids) or f"; there are {join_names(ids[:12])}"
+            raise SubjectError(f"{path}: no subject {name!r}{hint}")
+    return [record for record in records if record["id"] in persons]
 
 
 def add_table(records: Sequence[R], participants: tuple[str, ...] | str | None) -> list[R]:

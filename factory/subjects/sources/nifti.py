@@ -14,14 +14,15 @@ from factory.config.subject_files import (
 )
 from factory.config.types import LabelName, Text
 from factory.storage.subjects.records import Record
-from factory.subjects.files import MappedSource, add_table
+from factory.subjects.files import MappedSource, Participants, add_table, select_persons
 
 
 class Nifti(Section):
     """Any folder of .nii.gz, by patterns with {subject}.
 
     Other names in braces in `labels` are covariates, e.g. "{subject}_{age_years}y_seg.nii.gz", and
-    so are the columns of the table `participants`, beside participant_id.
+    so are the columns of the table `participants`, beside participant_id; a list of `participants`
+    takes these subjects alone.
     `images` has one pattern, or of images of several channels one for each by the channel's name.
     """
 
@@ -30,7 +31,7 @@ class Nifti(Section):
     images: ImageFiles | None = None
     mapping: RecipeMapping = "feta"
     others: LabelName | None = None
-    participants: Text | None = None
+    participants: Participants | None = None
 
     @model_validator(mode="after")
     def _check_patterns(self) -> "Nifti":
@@ -50,6 +51,7 @@ class NiftiSource(MappedSource):
 
         mapping = full_mapping(section.mapping, section.others) or section.mapping
         records = list_nifti_subjects(section.path, section.labels, section.images, mapping)
+        records = select_persons(records, section.participants, section.path)
         return add_table(records, section.participants)
 
     def covariates(self, section: Nifti) -> tuple[str, ...]:

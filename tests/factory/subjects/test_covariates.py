@@ -141,3 +141,16 @@ def test_a_condition_without_a_value_is_refused_before_anything_is_written(
         assert message in error
         assert error.count("\n") == 1
     assert not (folder / "o.zarr").exists()
+
+
+def test_a_list_of_participants_takes_these_subjects_alone(folder: Path) -> None:
+    def listed(persons: str) -> list[str]:
+        files = {"labels": "{subject}_seg.nii.gz", "images": "{subject}_mr.nii.gz"}
+        table = f"participants: {persons}"
+        text = RECIPE.format(folder=folder, table=table, when="replicate == 0", **files)
+        spec = parse_document(text, "r.yaml", RenderRecipe).spec
+        return [record["id"] for record in spec.catalogue.records]
+
+    assert listed("[b]") == ["b"]
+    with pytest.raises(StorageError, match="no subject 'c'; there are a, b"):
+        listed("[b, c]")

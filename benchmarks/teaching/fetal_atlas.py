@@ -1,7 +1,7 @@
 """Protocol 3: fetal brains before surgery teach a segmenter that is tested after it, and back.
 
     python -m benchmarks.teaching.fetal_atlas OUTPUT --data ../shared/data
-        [--steps 400] [--seeds 3] [--sweep DATASET] [--rows ROW …]
+        [--steps 1500] [--seeds 3] [--sweep DATASET] [--rows ROW …]
 
 The 15 weeks of the atlas of fetuses with spina bifida: 5 `pre` and 10 `op` weeks at 1.6 mm, left
 out in turn. The ventricles of one side are narrower than those of the other, so rows come with and
@@ -131,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--steps", type=int, nargs="+", default=[400])
+    parser.add_argument("--steps", type=int, nargs="+", default=[1500])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", default=[], help="some rows by their names")
     parser.add_argument("--sweep", help="a kind of dataset, such as original-edited")

@@ -56,8 +56,8 @@ subjects:
     labels: "labels-{{subject}}_dseg.nii.gz"
     mapping: synthseg-heads
 regions:
-  surroundings: [arteries, eyes, soft_tissue, rectus_muscles, mucosa, skin, spinal_cord, veins,
-                 cortical_bone, cancellous_bone, optic_nerves, csf]
+  scalp_and_skull: [arteries, eyes, soft_tissue, rectus_muscles, mucosa, skin, spinal_cord, veins,
+                    cortical_bone, cancellous_bone, optic_nerves]
 anatomy:
   - deform:
       warp_mm: {{uniform: [0.5, 3]}}
@@ -66,7 +66,14 @@ anatomy:
       keep_topology: false
 groups:
   heads: {{share: 30 %}}
-  brains: {{share: 70 %, anatomy: [{{relabel: {{structure: surroundings, to: background}}}}]}}
+  brains:  # as after skull stripping, which leaves fluid in the sulci
+    share: 50 %
+    anatomy: [{{relabel: {{structure: scalp_and_skull, to: background}}}}]
+  tight_brains:
+    share: 20 %
+    anatomy:
+      - relabel: {{structure: scalp_and_skull, to: background}}
+      - relabel: {{structure: csf, to: background}}
 appearance:
   contrast:  # everything but the air is labelled, so the background is dark
     preset: {preset}

@@ -1,6 +1,7 @@
 """The table of a protocol: rows of datasets that teach, seeds, people, and an interval over both.
 
-Every finished training is one file in OUTPUT/scores; the same command goes on with what is missing.
+Every finished training is two files in OUTPUT/scores, its weights and its scores; the same command
+goes on with what is missing.
 """
 
 import json
@@ -88,7 +89,6 @@ def score_row(protocol: Protocol, row: Row, steps: int, seed: int) -> Scores:
             network = train_segmenter(datasets, protocol.plan, steps, seed, checkpoint)
             result = test_segmenter(network, tested, protocol.plan, protocol.structures)
             file.write_text(json.dumps(result, indent=1))
-            checkpoint.unlink()
         scores |= json.loads(file.read_text())
     return scores
 

@@ -23,17 +23,10 @@ from benchmarks.teaching.segmenter import TrainingPlan
 from benchmarks.teaching.spade import link_people, train_spade
 from factory.execution.options import RenderOptions, RunOptions
 from factory.families.contrast.fit_file import write_fit
+from factory.storage.subjects.types import FETA
 
 SPACING_MM, SPADE_EPOCHS = 1.6, 12
-TISSUES = (
-    "external_csf",
-    "grey_matter",
-    "white_matter",
-    "ventricles",
-    "cerebellum",
-    "deep_grey_matter",
-    "brainstem",
-)
+TISSUES = FETA.names[1:]
 SIDES = ("pre", "op")
 
 RECIPE = """

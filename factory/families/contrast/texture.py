@@ -62,7 +62,7 @@ def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
 
     Returns:
         float32 [z, y, x], of mean 0 and standard deviation 1 inside each label; 0 where a label
-        has no inside within 2 voxels.
+        has no inside within REACH_VOXELS.
     """
     inside = ~_borders(label)
     values = label[inside]
@@ -80,7 +80,8 @@ def texture_of_image(image: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 def _fill_borders(texture: np.ndarray, label: np.ndarray, inside: np.ndarray) -> None:
     """Give each border voxel the mean of the inside voxels of its label nearby, in place."""
-    steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij")).reshape(3, -1).T
+    along = np.arange(-REACH_VOXELS, REACH_VOXELS + 1)
+    steps = np.stack(np.meshgrid(along, along, along, indexing="ij")).reshape(3, -1).T
     steps = steps[(steps**2).sum(1) <= REACH_VOXELS**2]
     places = np.nonzero(~inside)
     limits = np.array(label.shape)[:, None] - 1

@@ -1,14 +1,15 @@
 """Protocol 3: fetal brains before surgery teach a segmenter that is tested after it, and back.
 
     python -m benchmarks.teaching.fetal_atlas OUTPUT --data ../shared/data
-        [--steps 1500] [--seeds 3] [--sweep DATASET] [--rows ROW …]
+        [--steps 600] [--seeds 3] [--sweep DATASET] [--rows ROW …]
 
 The 15 weeks of the atlas of fetuses with spina bifida: 5 `pre` and 10 `op` weeks at 1.6 mm, left
-out in turn. The ventricles of one side are narrower than those of the other, so rows come with and
-without an edit of them: wider for `pre`, narrower for `op`. Contrasts have the texture of the
-subjects' own images. They are fitted to, and SPADE is trained on, the training side alone.
-Every row has the same steps, the same augmentation, and equal
-shares of its datasets. --sweep changes the share of the synthetic samples of one dataset.
+out in turn. One side is 21 to 25 weeks old and has hardly any fluid around the brain, the other is
+25 to 34 weeks old; rows come with and without edits of the anatomy towards the other side: its age,
+wider or narrower ventricles, and for `pre` more fluid outside. Contrasts have the texture of the
+subjects' own images. They are fitted to, and SPADE is trained on, the training side alone. Every
+row has the same steps, the same augmentation, and equal shares of its datasets. --sweep changes the
+share of the synthetic samples of one dataset.
 Everything that is finished is kept in OUTPUT; the same command goes on. Printed and written to
 OUTPUT/table.md: the mean Dice of the seven tissues, its 95 % interval over seeds and people, and
 the Dice of the ventricles.
@@ -44,6 +45,8 @@ DEFORM = """
 
 VENTRICLES = {
     "pre": """
+  - grow: {to_weeks: {uniform: [23, 34]}}
+  - external_csf: {wider_mm: {uniform: [0, 4]}}
   - ventriculomegaly:
       atrial_width_mm: {uniform: [12, 20]}
       mode: displace
@@ -51,21 +54,22 @@ VENTRICLES = {
       csf_min_share: 0.05
       head_growth: {uniform: [0, 1]}""",
     "op": """
+  - grow: {to_weeks: {uniform: [21, 27]}}
   - resize: {structure: ventricles, share: {uniform: [0.3, 1]}, into: [white_matter]}""",
 }
-"""The edit of the ventricles of each training side."""
+"""The edits of each training side: of the age, of the ventricles, and of the fluid outside."""
 
 ROWS = {
     "real alone": ("real",),
     "with random contrast": ("real", "random"),
-    "with random contrast, ventricles edited": ("real", "random-edited"),
+    "with random contrast, anatomy edited": ("real", "random-edited"),
     "with fitted contrast": ("real", "fitted"),
-    "with fitted contrast, ventricles edited": ("real", "fitted-edited"),
+    "with fitted contrast, anatomy edited": ("real", "fitted-edited"),
     "with own images, deformed": ("real", "original"),
-    "with own images, ventricles edited": ("real", "original-edited"),
+    "with own images, anatomy edited": ("real", "original-edited"),
     "with SPADE": ("real", "spade"),
-    "with SPADE, ventricles edited": ("real", "spade-edited"),
-    "with all, ventricles edited": (
+    "with SPADE, anatomy edited": ("real", "spade-edited"),
+    "with all, anatomy edited": (
         "real", "random-edited", "fitted-edited", "original-edited", "spade-edited",
     ),
 }  # fmt: skip
@@ -83,7 +87,8 @@ def appearance_of(kind: str, output: Path, folder: Path, side: str) -> str:
         write_fit(str(folder), labels, images, "spina-bifida-atlas", None, str(file))
         return f"{{contrast: {{fitted: {file}, texture: image}}}}"
     if kind == "spade":
-        model = train_spade("fetal-spade", folder, output / f"{side}-spade", SPADE_EPOCHS)
+        changes = [f"subjects.spacing_mm=[{SPACING_MM}]", "crop=64"]
+        model = train_spade("fetal-spade", folder, output / f"{side}-spade", SPADE_EPOCHS, changes)
         return f"{{model: {model}, fuse: mean}}"
     return "original"
 
@@ -124,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--steps", type=int, nargs="+", default=[1500])
+    parser.add_argument("--steps", type=int, nargs="+", default=[600])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", default=[], help="some rows by their names")
     parser.add_argument("--sweep", help="a kind of dataset, such as original-edited")
@@ -135,7 +140,9 @@ def main() -> None:
     classes = {name: value for value, name in enumerate(TISSUES, start=1)}
     protocol = Protocol(
         output,
-        TrainingPlan(classes, patch=48, augment=True),
+        TrainingPlan(
+            classes, dimensions=2, patch=64, batch=8, width=16, foreground=0.9, augment=True
+        ),
         TISSUES,
         lambda name: make_dataset(output, data, name),
     )

@@ -197,11 +197,13 @@ def segment_volume(network: UNet, image: np.ndarray, patch: int = 64) -> np.ndar
 
 @torch.no_grad()
 def segment_slices(network: UNet, image: np.ndarray) -> np.ndarray:
-    """Segment a stack [z, y, x] slice by slice, y and x divisible by 8; classes, uint8."""
+    """Segment a stack [z, y, x] slice by slice; classes, uint8."""
     network.eval()
-    slices = normalise_patch(torch.from_numpy(np.asarray(image, np.float32))[:, None])
+    _, height, width = image.shape
+    padded = np.pad(image, [(0, 0), (0, -height % 8), (0, -width % 8)])
+    slices = normalise_patch(torch.from_numpy(padded.astype(np.float32))[:, None])
     classes: np.ndarray = network(slices).argmax(1).numpy().astype(np.uint8)
-    return classes
+    return classes[:, :height, :width]
 
 
 def dice_by_class(

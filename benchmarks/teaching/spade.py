@@ -1,6 +1,6 @@
 """SPADE networks that are trained on a protocol's own training people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import factory
@@ -23,7 +23,9 @@ def link_people(source: Path, target: Path, people: Iterable[str]) -> Path:
     return target
 
 
-def train_spade(recipe: str, data: Path, output: Path, epochs: int) -> str:
+def train_spade(
+    recipe: str, data: Path, output: Path, epochs: int, more: Sequence[str] = ()
+) -> str:
     """Train SPADE on everybody in a folder, and return the folder of the model.
 
     Args:
@@ -31,6 +33,7 @@ def train_spade(recipe: str, data: Path, output: Path, epochs: int) -> str:
         data: The folder of the people.
         output: Where the training is kept; it continues there.
         epochs: Half of them at the full learning rate, half with a falling one.
+        more: Further changes of the recipe, "key=value".
     """
     half = max(1, epochs // 2)
     changes = [
@@ -38,6 +41,7 @@ def train_spade(recipe: str, data: Path, output: Path, epochs: int) -> str:
         "subjects.hold_out=[]",
         f"niter={half}",
         f"niter_decay={half}",
+        *more,
     ]
     if not (output / "model" / "card.json").exists():
         factory.train(recipe, changes, output=str(output))

@@ -1,4 +1,4 @@
-"""Widen the lateral ventricles until the atria have a given width."""
+"""Widen or narrow the lateral ventricles until the atria have a given width."""
 
 from collections.abc import Collection
 from statistics import fmean
@@ -34,12 +34,14 @@ Side = Annotated[Literal["both", "left", "right"], one_of(("both", "left", "righ
 
 
 class Ventriculomegaly(Graded):
-    """The lateral ventricles become wider until the atrium measures atrial_width_mm.
+    """The lateral ventricles become wider or narrower until the atrium measures atrial_width_mm.
 
     A width of 0 leaves them as they are, and so does a grade that grades_mm translates to 0. In the
     mode dilate they grow into the tissues of `into`. In the mode displace their wall pushes the
     brain outwards, within the limits mantle_min_mm, csf_min_share and parenchyma_loss_max; the
-    skull makes room for the share head_growth of what they gain.
+    skull makes room for the share head_growth of what they gain. Below the present width this mode
+    lets them shrink, and the brain follows inwards with its volume: external CSF fills what they
+    lose, and with head_growth: 1 the head becomes smaller instead.
 
     In adult heads, whose two lateral ventricles have labels of their own, evans_index says the size
     instead. The ventricles then grow or shrink in a fixed skull and move the brain, which loses at

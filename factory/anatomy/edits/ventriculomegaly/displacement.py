@@ -1,4 +1,4 @@
-"""Ventriculomegaly caused by pressure: the wall of the ventricles pushes the brain outwards.
+"""Ventricles that widen by pressure or become narrow, and move the brain with their wall.
 
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
@@ -10,25 +10,31 @@ import edt
 import numpy as np
 
 from factory.anatomy.deformation.course import Course
-from factory.anatomy.deformation.flow import ROOM_MM, STEP_MM, Flow
+from factory.anatomy.deformation.flow import FLOW_MM, ROOM_MM, STEP_MM, Flow
 from factory.anatomy.deformation.invariants import (
     check_clear_of_border,
     check_invariants,
     volumes_before,
 )
+from factory.anatomy.deformation.repaint import fill_with_fluid
 from factory.anatomy.deformation.root_finding import solve
+from factory.anatomy.deformation.warp import jacobian_determinant
 from factory.anatomy.edits.operator import EditResult
+from factory.anatomy.edits.ventriculomegaly.limits import NAME, Limits
+from factory.anatomy.edits.ventriculomegaly.narrowing import (
+    opened_space,
+    plan_narrowing,
+    solve_falling,
+)
 from factory.anatomy.edits.ventriculomegaly.width_request import WidthRequest
 from factory.anatomy.lateral_ventricles import lateral_sides, lateral_ventricles
 from factory.anatomy.measures import atrial_width_mm
 from factory.anatomy.memoize import memoize_last_label
-from factory.errors import AnatomyError
 from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import LabelTable
 
-NAME = "ventriculomegaly: displace"
 FLUID = ("background", "external_csf", "ventricles")
 MAX_STEPS = 40.0
 CSF_ALLOWANCE = 0.02
@@ -40,38 +46,6 @@ CONVEXITY_MM = 6.0
 sulcus, a fissure or a cistern."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the displacement must respect.
-
-    Attributes:
-        mantle_min_mm: The least distance from ventricle to convexity, to a voxel. Where it is less
-            from the start, it must not become less.
-        csf_min_share: The share of the external CSF that stays, at each place and in total.
-        parenchyma_loss_max: The share of parenchyma (neither CSF nor ventricle) that may be lost,
-            tissue by tissue.
-        head_growth: The share of the ventricles' gain for which the skull makes room, 0 to 1. With
-            0 no voxel of background changes.
-    """
-
-    mantle_min_mm: float = 2.0
-    csf_min_share: float = 0.3
-    parenchyma_loss_max: float = 0.1
-    head_growth: float = 0.0
-
-    def check(self) -> None:
-        """Raise AnatomyError if a limit is out of range."""
-        for name, most in (
-            ("mantle_min_mm", 20.0),
-            ("csf_min_share", 0.95),
-            ("parenchyma_loss_max", 0.5),
-            ("head_growth", 1.0),
-        ):
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise AnatomyError(f"{NAME}: {name} is {value}; allowed are 0 to {most:g}")
-
-
 def displace_ventricles(
     label: np.ndarray,
     spacing: Spacing,
@@ -80,7 +54,10 @@ def displace_ventricles(
     image: np.ndarray | None,
     limits: Limits,
 ) -> EditResult:
-    """Move the wall of the ventricles outwards, and everything else with it.
+    """Move the wall of the ventricles outwards or inwards, and everything else with it.
+
+    If the width that is requested is below the present one, the ventricles shrink and the brain
+    follows (see `narrowing`).
 
     Args:
         label: uint8 [z, y, x]; not changed.
@@ -101,9 +78,12 @@ def displace_ventricles(
             head leaves the array, or the width cannot be reached within the limits.
     """
     limits.check()
+    target_mm, present_mm = request.target_mm, request.present_mm
+    tolerance_mm = min(spacing[1:]) / 2
+    narrows = target_mm < present_mm - tolerance_mm
     course = _compute_course(
         label, spacing, table, tuple(request.growth.items()), limits.csf_min_share,
-        limits.head_growth,
+        limits.head_growth, narrows,
     )  # fmt: skip
     old, brain = course.old, course.brain
     last = _Step(old, old, brain.mantle_mm)
@@ -113,12 +93,14 @@ def displace_ventricles(
         new, goal = course.label_at(time)
         last = _Step(new, goal, brain.measure_mantle_mm(new))
         width_mm = request.widest_mm(atrial_width_mm(new, spacing, table))
-        return width_mm, brain.violated_limit(last, limits)
+        violation = brain.violated_limit(last, limits)
+        if narrows and violation is None:  # a ventricle that is nearly gone would fold
+            violation = course.describe_fold(time)
+        return width_mm, violation
 
-    target_mm, present_mm = request.target_mm, request.present_mm
-    first = (target_mm - present_mm) / (1.5 * STEP_MM)
-    tolerance_mm = min(spacing[1:]) / 2
-    solution = solve(measure, target_mm, present_mm, tolerance_mm, first, MAX_STEPS, NAME)
+    first = abs(target_mm - present_mm) / (1.5 * STEP_MM)
+    solve_width = solve_falling if narrows else solve
+    solution = solve_width(measure, target_mm, present_mm, tolerance_mm, first, MAX_STEPS, NAME)
     displacement = course.flow.displacement(solution.amount)
     record: JsonObject = {
         "flow_steps": solution.amount,
@@ -128,9 +110,16 @@ def displace_ventricles(
     }
     check_clear_of_border(old, last.label, NAME)
     check_invariants(old, last.label, table, record["jacobian_min"], NAME)
+    painted = course.warp_image_of_head(image, last.label, displacement)
     edited = label.copy()
     edited[course.box] = last.label
-    return edited, course.warp_image_of_head(image, last.label, displacement), record
+    if course.filled_share and solution.amount:
+        filled = course.fill_opening(edited[course.box])
+        record |= brain.describe_filling(edited[course.box], filled)
+        if painted is not None:
+            fluid = np.isin(last.label, (brain.csf, brain.ventricles), kind="table")
+            fill_with_fluid(painted[..., *course.box], fluid, filled, spacing)
+    return edited, painted, record
 
 
 @dataclass(frozen=True)
@@ -160,12 +149,19 @@ class _BrainCourse(Course):
         growth: tuple[tuple[str, float], ...],
         csf_min_share: float,
         head_growth: float,
+        narrows: bool = False,
     ) -> None:
+        self.csf_min_share, requested_growth = csf_min_share, head_growth
+        sides = lateral_sides(label, spacing, table)
+        if narrows:
+            growth, head_growth = plan_narrowing(label, sides, growth, table, head_growth, NAME)
+        self.head_growth = head_growth
+        self.filled_share = 1 - requested_growth / head_growth if head_growth else 0.0
         room_mm = ROOM_MM if head_growth else 3 * min(spacing)
         self.box = box_with_margin(label > 0, tuple(int(np.ceil(room_mm / s)) for s in spacing))
         old = np.ascontiguousarray(label[self.box])
         self.brain = brain = _Brain(old, spacing, table)
-        sides = {s: mask[self.box] for s, mask in lateral_sides(label, spacing, table).items()}
+        sides = {s: mask[self.box] for s, mask in sides.items()}
         solid = np.isin(old, brain.solid, kind="table")
         flow = Flow(
             sides, dict(growth), old == brain.csf, solid, old > 0, spacing, csf_min_share,
@@ -174,7 +170,6 @@ class _BrainCourse(Course):
         moving = [*([0] if head_growth else []), *range(1, len(table.names))]
         within = np.ones(old.shape, bool) if head_growth else old > 0
         super().__init__(old, spacing, flow, moving, within, brain.solid)
-        self.csf_min_share, self.head_growth = csf_min_share, head_growth
 
     def corrections(self, new: np.ndarray, lost_voxels: float) -> dict[int, float]:
         """Return volumes that keep the least external CSF and let the skull give way."""
@@ -202,6 +197,21 @@ class _BrainCourse(Course):
             "mantle_before_mm": brain.mantle_mm,
             "mantle_mm": step.mantle_mm,
         }
+
+    def describe_fold(self, time: float) -> str | None:
+        """Return that the map at a time folds, in words, or None."""
+        displacement = self.flow.displacement(time)
+        determinant = jacobian_determinant(displacement, self.shape, self.spacing, FLOW_MM)
+        return "beyond it the map folds" if determinant[self.within].min() <= 0 else None
+
+    def fill_opening(self, new: np.ndarray) -> np.ndarray:
+        """Fill, in place, the room between the brain and the skull; return where, bool [z, y, x].
+
+        Where the brain touched the skull, external CSF comes in, and its pools merge.
+        """
+        filled = opened_space(self.old, new, self.filled_share, self.spacing)
+        new[filled] = self.brain.csf
+        return filled
 
     def warp_image_of_head(
         self, image: np.ndarray | None, new: np.ndarray, displacement: np.ndarray
@@ -251,6 +261,15 @@ class _Brain:
         """Return the share of the external CSF that is left; 1 if there was none."""
         before = self.voxels[self.csf]
         return float((label == self.csf).sum() / before) if before else 1.0
+
+    def describe_filling(self, label: np.ndarray, filled: np.ndarray) -> JsonObject:
+        """Return what the edit records after the space that opened is filled."""
+        before = int(self.voxels[1:].sum())
+        return {
+            "external_csf_left": self.csf_left(label),
+            "intracranial_change": float((label > 0).sum() / before - 1),
+            "external_csf_opened_ml": float(filled.sum() * self.voxel_mm3 / 1000),
+        }
 
     def violated_limit(self, step: _Step, limits: Limits) -> str | None:
         """Return which limit a step violates, in words, or None."""

@@ -1,4 +1,4 @@
-"""Widen the lateral ventricles to an atrial width in mm, the measure that clinicians use.
+"""Widen or narrow the lateral ventricles to an atrial width in mm, as clinicians measure it.
 
 Arrays are [z, y, x] (RAS+, x to the patient's right), spacing is mm (z, y, x).
 """
@@ -12,7 +12,8 @@ import numpy as np
 from factory.anatomy.deformation.repaint import paint_fluid, smooth_distance_mm
 from factory.anatomy.deformation.root_finding import solve
 from factory.anatomy.edits.operator import EditResult
-from factory.anatomy.edits.ventriculomegaly.displacement import Limits, displace_ventricles
+from factory.anatomy.edits.ventriculomegaly.displacement import displace_ventricles
+from factory.anatomy.edits.ventriculomegaly.limits import Limits
 from factory.anatomy.edits.ventriculomegaly.width_request import WidthRequest, main_sides
 from factory.anatomy.lateral_ventricles import connected_gain, lateral_sides, soft_tissue_values
 from factory.anatomy.measures import atrial_width_mm as measure_widths_mm
@@ -39,7 +40,7 @@ def ventriculomegaly(
     image: np.ndarray | None = None,
     **options: Any,  # those of the mode
 ) -> EditResult:
-    """Widen the lateral ventricles until the atrium measures atrial_width_mm.
+    """Widen or narrow the lateral ventricles until the atrium measures atrial_width_mm.
 
     Args:
         label: uint8 [z, y, x]; not changed.
@@ -49,8 +50,9 @@ def ventriculomegaly(
             is "both". It is reached within half a voxel, in at most eight evaluations. 0 leaves
             the ventricles as they are.
         mode: "dilate" grows the ventricles by a ball into the tissues of the option `into`, which
-            lose what the ventricles gain. "displace" pushes the brain outwards, so that no tissue
-            is replaced; its options are the fields of `displacement.Limits`.
+            lose what the ventricles gain. "displace" pushes the brain outwards or lets it follow
+            inwards, so that no tissue is replaced; its options are the fields of
+            `limits.Limits`.
         side: "both", "left" or "right".
         ratio: How much the other side grows, 0 to 1, compared with the named one: in mm (dilate) or
             in ml (displace). By default it does not grow. Not with side "both".
@@ -62,8 +64,9 @@ def ventriculomegaly(
         widths before and after on each side.
 
     Raises:
-        AnatomyError: The width cannot be reached (the message has the largest that can) or is below
-            the present one, the side has no ventricle, or an option is out of range.
+        AnatomyError: The width cannot be reached (the message has the nearest that can) or is below
+            the present one in mode "dilate", the side has no ventricle, or an option is out of
+            range.
     """
     _check_parameters(atrial_width_mm, mode, side, ratio)
     before = _measure_widths_before(label, spacing, table)
@@ -122,6 +125,13 @@ def _dilate_to_width(
 
     The distances are computed once, for the largest ball there can be.
     """
+    target_mm, present_mm = request.target_mm, request.present_mm
+    tolerance_mm = min(spacing[1:]) / 2
+    if target_mm < present_mm - tolerance_mm:
+        text = f"{target_mm:.1f} mm requested, which is less than the present {present_mm:.1f} mm"
+        raise AnatomyError(
+            f"{NAME}: {text}; mode displace narrows ventricles, mode dilate does not"
+        )
     sides = lateral_sides(label, spacing, table)
     box = box_with_margin(label > 0, (1, 1, 1))
     soft = np.isin(label[box], soft_tissue_values(into, table))
@@ -142,9 +152,7 @@ def _dilate_to_width(
     def measure(radius_mm: float) -> tuple[float, None]:
         return request.widest_mm(measure_widths_mm(dilate(radius_mm), spacing, table)), None
 
-    target_mm, present_mm = request.target_mm, request.present_mm
     max_radius_mm = float(distance_mm[soft].max(initial=0.0))
-    tolerance_mm = min(spacing[1:]) / 2
     first_mm = (target_mm - present_mm) / 2  # a ball of r mm widens a tube by 2 r
     solution = solve(measure, target_mm, present_mm, tolerance_mm, first_mm, max_radius_mm, NAME)
     new = dilate(solution.amount)

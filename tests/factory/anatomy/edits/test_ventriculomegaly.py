@@ -193,10 +193,54 @@ def test_a_growing_head_makes_room_for_its_share() -> None:
     assert gains == sorted(gains)
 
 
+@settings(max_examples=6, deadline=None)
+@given(
+    share=st.floats(0.6, 0.85),
+    head_growth=st.sampled_from([0.0, 0.5, 1.0]),
+    touching=st.booleans(),
+    side=st.sampled_from(["both", "left"]),
+)
+def test_ventricles_become_narrow_and_the_brain_follows(
+    share: float, head_growth: float, touching: bool, side: str
+) -> None:
+    """The wider of two ventricles narrows, in a brain with and without CSF around it."""
+    wide = np.pad(wide_phantom(), 4)
+    csf, ventricles = FETA.index("external_csf"), FETA.index("ventricles")
+    if touching:
+        pools = np.arange(wide.shape[1])[:, None] > wide.shape[1] // 2
+        wide = np.where((wide == csf) & pools, 0, wide)
+    present = m.atrial_width_mm(wide, SPACING, FETA)["left" if side == "left" else "right"]
+    label, _, record = ventriculomegaly(
+        wide, SPACING, FETA, share * present, mode="displace", side=side, head_growth=head_growth
+    )
+    assert record["achieved_atrial_width_mm"] == pytest.approx(share * present, abs=SPACING[1] / 2)
+    assert record["jacobian_min"] > 0
+    lost = int((wide == ventricles).sum() - (label == ventricles).sum())
+    assert lost > 0
+    assert (wide > 0).sum() - (label > 0).sum() == pytest.approx(head_growth * lost, abs=0.1 * lost)
+    for value, before, after in zip(
+        range(1, len(FETA.names)), topology(wide), topology(label), strict=True
+    ):
+        assert before == after or (value == csf and "external_csf_opened_ml" in record)
+    solid = [np.isin(a, SOLID).sum() for a in (wide, label)]
+    assert solid[1] == pytest.approx(solid[0], rel=0.02)
+    if head_growth == 0:
+        np.testing.assert_array_equal(label == 0, wide == 0)
+
+
+@functools.cache
+def wide_phantom() -> np.ndarray:
+    return widened(NORMAL + 6, mode="displace")[0]
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"atrial_width_mm": 5.0}, "less than the present"),
+        ({"atrial_width_mm": 5.0}, "less than the present .* mode displace narrows"),
+        (
+            {"atrial_width_mm": 0.2, "mode": "displace"},
+            r"0.2 mm requested; the smallest that can be reached is \d\.\d mm",
+        ),
         ({"atrial_width_mm": 60.0}, r"the largest that can be reached is \d\d\.\d mm"),
         ({"atrial_width_mm": float("nan")}, "0 or more"),
         ({"atrial_width_mm": 12.0, "mode": "stretch"}, "allowed are dilate, displace"),

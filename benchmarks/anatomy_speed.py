@@ -57,6 +57,7 @@ EDITS: dict[str, list[tuple[str, float | None, dict[str, Any]]]] = {
         ("hemisphere by -0.2", WARP_S, {"side": "left", "hemisphere_share": -0.2}),
         ("ventricle by 0.5", WARP_S, {"side": "left", "ventricle_share": 0.5}),
     ],
+    "cerebellar_growth": [("to 44 mm", EDIT_S, {"transcerebellar_mm": 44.0})],
     "cerebellar_hypoplasia": [("to 35 mm", WARP_S, {"transcerebellar_mm": 35.0})],
     "cortical_thinning": [
         ("by 0.3", EDIT_S, {"share": 0.3}),

@@ -1,10 +1,12 @@
-"""Do edits of any structure and of adult heads give what they are asked for, over many cases?
+"""Do edits of structures, adult heads and fetal brains give what they are asked for?
 
     OMP_NUM_THREADS=1 python benchmarks/edits_achieved.py OUTPUT [--data FOLDER] [--count 200]
-        [--edits displace_volume thin_share …] [--seconds 540]
+        [--fetuses FOLDER] [--edits displace_volume thin_share …] [--seconds 540]
 
 Two organs in a body, of random shapes and one of three voxel sizes, are edited to random sizes;
-where FOLDER (../shared/data/adult-heads) exists, its heads are edited at 2 mm. Rows are written to
+where FOLDER (../shared/data/adult-heads) exists, its heads are edited at 2 mm. The fetuses of
+../shared/data/fetal-spina-bifida, one case each, get normal ventricles and a normal cerebellum at
+two voxel sizes; "smaller" is in a head that gives way. Rows are written to
 OUTPUT/cases.csv one by one; run again, it continues where it stopped, as it does after --seconds.
 In the end it writes OUTPUT/table.md and OUTPUT/scatter.png.
 """
@@ -24,19 +26,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from factory.anatomy.edits.atrophy.edit import atrophy
+from factory.anatomy.edits.cerebellar_growth.edit import cerebellar_growth
 from factory.anatomy.edits.displace.edit import displace
 from factory.anatomy.edits.move.edit import move
 from factory.anatomy.edits.resize.edit import resize
 from factory.anatomy.edits.rotate.edit import rotate
 from factory.anatomy.edits.thin.edit import thin
+from factory.anatomy.edits.ventriculomegaly.edit import ventriculomegaly
 from factory.anatomy.edits.ventriculomegaly.evans import reach_evans_index
 from factory.anatomy.edits.white_matter_lesions.edit import white_matter_lesions
 from factory.anatomy.measures import components, euler_number, evans_index
 from factory.errors import AnatomyError
 from factory.imaging.types import Spacing
+from factory.storage.subjects.bids import list_bids_subjects
+from factory.storage.subjects.growth_curves import ATRIAL_WIDTH_MM, transcerebellar_mm
 from factory.storage.subjects.label_mappings import apply_mapping, mapping_table
+from factory.storage.subjects.load import load_subject
 from factory.storage.subjects.nifti import read_volume, to_whole_numbers
-from factory.storage.subjects.types import LabelTable
+from factory.storage.subjects.types import LabelTable, Subject
 
 COLUMNS = (
     "edit",
@@ -187,6 +194,48 @@ def of_lesions(rng: Rng, folder: Path) -> Row:
     return {"requested": ml, "achieved": record["achieved_volume_ml"], "topology": counted}
 
 
+@functools.lru_cache(maxsize=2)
+def fetuses(folder: Path, spacing_mm: float) -> list[Subject]:
+    """Return the subjects of a BIDS folder in the order of their ages."""
+    return [load_subject(r, spacing_mm) for r in list_bids_subjects(folder, None, None, None)]
+
+
+def changed_parts(old: np.ndarray, new: np.ndarray, table: LabelTable) -> str:
+    """Return the labels whose components or Euler number changed, or "same"."""
+    pairs = [(count(old, table), count(new, table)) for count in (components, euler_number)]
+    changed = {name for a, b in pairs for name in a if a[name] != b[name]}
+    return " ".join(sorted(changed)) or "same"
+
+
+def of_narrowed(number: int, folder: Path, spacing_mm: float, head_growth: float) -> Row:
+    """Return a row of ventriculomegaly to the normal atrial width."""
+    subject = fetuses(folder, spacing_mm)[number]
+    new, _, record = ventriculomegaly(
+        subject.label, subject.grid.spacing, subject.table, ATRIAL_WIDTH_MM,
+        mode="displace", head_growth=head_growth,
+    )  # fmt: skip
+    return {
+        "requested": ATRIAL_WIDTH_MM,
+        "achieved": record["achieved_atrial_width_mm"],
+        "jacobian_min": record["jacobian_min"],
+        "topology": changed_parts(subject.label, new, subject.table),
+    }
+
+
+def of_cerebellum(number: int, folder: Path, spacing_mm: float) -> Row:
+    """Return a row of cerebellar_growth to the norm of the age."""
+    subject = fetuses(folder, spacing_mm)[number]
+    weeks = float(str(subject.metadata["gestational_age_weeks"]))
+    where = (subject.label, subject.grid.spacing, subject.table)
+    new, _, record = cerebellar_growth(*where, transcerebellar_mm=transcerebellar_mm(weeks))
+    return {
+        "requested": record["requested_transcerebellar_mm"],
+        "achieved": record["achieved_transcerebellar_mm"],
+        "jacobian_min": record["jacobian_min"],
+        "topology": changed_parts(subject.label, new, subject.table),
+    }
+
+
 ORGAN_EDITS: dict[str, Callable[[Rng], Row]] = {
     "displace_volume": functools.partial(of_displaced, key="share", low=0.4, high=2.2),
     "displace_mm": functools.partial(of_displaced, key="mm", low=-1.5, high=2.0),
@@ -202,6 +251,15 @@ HEAD_EDITS: dict[str, Callable[[Rng, Path], Row]] = {
     "atrophy": of_atrophy,
     "white_matter_lesions": of_lesions,
 }
+FETAL_EDITS: dict[str, Callable[[int, Path], Row]] = {
+    "narrow_0.8": functools.partial(of_narrowed, spacing_mm=0.8, head_growth=0.0),
+    "narrow_smaller_0.8": functools.partial(of_narrowed, spacing_mm=0.8, head_growth=1.0),
+    "cerebellum_0.8": functools.partial(of_cerebellum, spacing_mm=0.8),
+    "narrow_1.6": functools.partial(of_narrowed, spacing_mm=1.6, head_growth=0.0),
+    "narrow_smaller_1.6": functools.partial(of_narrowed, spacing_mm=1.6, head_growth=1.0),
+    "cerebellum_1.6": functools.partial(of_cerebellum, spacing_mm=1.6),
+}
+FETUSES = 15
 
 
 def main() -> None:
@@ -209,32 +267,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/adult-heads"))
+    parser.add_argument("--fetuses", type=Path, default=Path("../shared/data/fetal-spina-bifida"))
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=540)
-    parser.add_argument("--edits", nargs="*", default=[*ORGAN_EDITS, *HEAD_EDITS])
+    parser.add_argument("--edits", nargs="*", default=[*ORGAN_EDITS, *HEAD_EDITS, *FETAL_EDITS])
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     path, end = options.output / "cases.csv", time.monotonic() + options.seconds
     if not path.exists():
         path.write_text(",".join(COLUMNS) + "\n")
     done = {(row["edit"], int(row["case"])) for row in read(path)}
-    edits = [e for e in options.edits if e in ORGAN_EDITS or options.data.is_dir()]
+    folders = dict.fromkeys(FETAL_EDITS, options.fetuses) | dict.fromkeys(HEAD_EDITS, options.data)
+    edits = [e for e in options.edits if e in ORGAN_EDITS or folders[e].is_dir()]
     with path.open("a") as file:
         writer = csv.DictWriter(file, COLUMNS)
-        for number in range(options.count):
-            for edit in edits:
-                if (edit, number) not in done and time.monotonic() < end:
-                    writer.writerow(make_row(edit, number, options.data))
-                    file.flush()
+        cases = [
+            (n, e) for e in edits for n in range(FETUSES if e in FETAL_EDITS else options.count)
+        ]
+        for number, edit in sorted(cases, key=lambda c: (c[1] in FETAL_EDITS, c[0])):
+            if (edit, number) not in done and time.monotonic() < end:
+                writer.writerow(make_row(edit, number, folders.get(edit, options.data)))
+                file.flush()
     write_table(read(path), options.output)
 
 
 def make_row(edit: str, number: int, folder: Path) -> Row:
     """Return one row; the random choices depend only on the edit and the case's number."""
     rng = np.random.Generator(np.random.Philox(key=[sum(map(ord, edit)), number]))
+    if edit in FETAL_EDITS:
+        fetuses(folder, float(edit.rsplit("_", 1)[1]))  # reading is not timed
     start = time.perf_counter()
     try:
-        row = ORGAN_EDITS[edit](rng) if edit in ORGAN_EDITS else HEAD_EDITS[edit](rng, folder)
+        if edit in FETAL_EDITS:
+            row = FETAL_EDITS[edit](number, folder)
+        else:
+            row = ORGAN_EDITS[edit](rng) if edit in ORGAN_EDITS else HEAD_EDITS[edit](rng, folder)
     except AnatomyError as error:
         row = {"refused": str(error)}
     seconds = round(time.perf_counter() - start, 3)
@@ -268,7 +335,7 @@ def write_table(rows: list[Row], output: Path) -> None:
         least = min(
             (float(row["jacobian_min"]) for row in reached if row["jacobian_min"]), default=0
         )
-        changed = sum(row["topology"] == "changed" for row in reached)
+        changed = sum(row["topology"] not in ("same", "") for row in reached)
         seconds = float(np.median([float(row["seconds"]) for row in mine]))
         lines.append(
             f"| {name} | {len(mine)} | {len(mine) - len(reached)} | {np.median(error):.3g} "

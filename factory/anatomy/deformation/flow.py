@@ -63,7 +63,8 @@ class Flow:
             sources: The growing structures by name, bool [z, y, x].
             shares: How the gained volume (ml) is divided among the sources; all negative if they
                 shrink, and the rest follows.
-            csf: What yields, e.g. the external CSF, bool [z, y, x].
+            csf: What yields, e.g. the external CSF, bool [z, y, x]; or weights from 0 to 1,
+                of which the squares count.
             parenchyma: The tissues that are not fluid, bool [z, y, x].
             skull: Everything within the skull, bool [z, y, x].
             spacing: mm (z, y, x).

@@ -31,6 +31,8 @@ STILL_RIM = 2
 """Voxels at the sides of the box that never change."""
 YIELD_MIN_SHARE = 0.3
 """The share of its volume that what yields keeps at every place."""
+RELUCTANCE = 0.2
+"""Weight of a label that makes room reluctantly; the flow takes its square."""
 MOST_NODES = 250_000
 """Of the lattice of the flow, which is coarser in larger boxes."""
 MOST_MOVING = 64
@@ -48,12 +50,14 @@ class Surroundings:
         yields: Labels that make room; of none, all do so alike.
         loss_max: The share of its volume that any other neighbour may lose.
         together: Whether loss_max is that of all other neighbours together instead.
+        reluctant: Labels that make room too, but hardly before those that yield are used up.
     """
 
     fixed: tuple[int, ...]
     yields: tuple[int, ...]
     loss_max: float
     together: bool = False
+    reluctant: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,10 @@ def _set_out(
         raise AnatomyError(f"{name}: {text}")
     moving = [int(v) for v in present_values]
     yields = surroundings.yields or tuple(v for v in moving if v == 0)
+    room = np.isin(old, yields) & free
+    if surroundings.reluctant:
+        room = np.where(np.isin(old, surroundings.reluctant) & free, RELUCTANCE, room)
+        yields = (*yields, *surroundings.reluctant)
     structure = {int(v) for v in np.unique(old[mask[box]])}
     solid = tuple(v for v in moving if v not in (0, *yields, *structure))
     in_voxels = (spacing[0] / unit, spacing[1] / unit, spacing[2] / unit)
@@ -233,7 +241,7 @@ def _set_out(
     boxed = {key: source[box] for key, source in sources.items()}
     flow = Flow(
         boxed, {key: sign * float(source.sum()) for key, source in boxed.items()},
-        np.isin(old, yields) & free, np.isin(old, solid) & free, free & inner, in_voxels,
+        room, np.isin(old, solid) & free, free & inner, in_voxels,
         YIELD_MIN_SHARE,
     )  # fmt: skip
     return box, Course(old, in_voxels, flow, moving, free & still, solid), solid

@@ -1,18 +1,19 @@
 """Make the cerebellum smaller."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from factory.anatomy.edits.cerebellum import (
+    CerebellumMillimetres,
+    NormShare,
+    check_one_diameter,
+)
 from factory.anatomy.edits.operator import Edited, Example, Operator
 from factory.config.parameters import Number
-from factory.config.section import allowed, problem
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import LabelTable
-
-CerebellumMillimetres = Annotated[float, Field(ge=5, le=70), allowed("5 to 70 mm")]
-NormShare = Annotated[float, Field(ge=0.2, le=1.5), allowed("a share of the norm, 0.2 to 1.5")]
 
 
 class CerebellarHypoplasia(Operator):
@@ -45,9 +46,7 @@ class CerebellarHypoplasia(Operator):
 
     @model_validator(mode="after")
     def _check_exactly_one(self) -> "CerebellarHypoplasia":
-        if (self.transcerebellar_mm is None) == (self.share_of_norm is None):
-            number = "no diameter" if self.share_of_norm is None else "two diameters"
-            raise problem(f"{number}; allowed: transcerebellar_mm or share_of_norm")
+        check_one_diameter(self.transcerebellar_mm, self.share_of_norm)
         return self
 
     @staticmethod

@@ -10,6 +10,7 @@ from factory.anatomy.deformation.invariants import check_invariants, volumes_bef
 from factory.anatomy.deformation.repaint import fill_with_fluid
 from factory.anatomy.deformation.root_finding import Solution, solve_for_measure
 from factory.anatomy.deformation.topology import change_keeping_topology
+from factory.anatomy.edits.cerebellum import requested_diameter_mm
 from factory.anatomy.edits.operator import EditResult
 from factory.anatomy.measures import transcerebellar_mm as measure_diameter_mm
 from factory.errors import AnatomyError
@@ -17,8 +18,6 @@ from factory.imaging.boxes import box_with_margin
 from factory.imaging.types import Spacing
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.channels import list_channels
-from factory.storage.subjects.growth_curves import MAX_WEEKS, MIN_WEEKS
-from factory.storage.subjects.growth_curves import transcerebellar_mm as norm_mm
 from factory.storage.subjects.types import LabelTable
 
 NAME = "cerebellar_hypoplasia"
@@ -64,7 +63,7 @@ def cerebellar_hypoplasia(
     Raises:
         AnatomyError: There is no cerebellum, or the diameter is unclear or out of reach.
     """
-    target_mm = _target_mm(transcerebellar_mm, share_of_norm, age_weeks)
+    target_mm = requested_diameter_mm(NAME, transcerebellar_mm, share_of_norm, age_weeks)
     present_mm = measure_diameter_mm(label, spacing, table)
     if present_mm is None:
         raise AnatomyError(f"{NAME}: the label map has no cerebellum")
@@ -93,22 +92,6 @@ def cerebellar_hypoplasia(
         **volumes_before(label, spacing, table),
     }
     return new, painted, record
-
-
-def _target_mm(diameter_mm: float | None, share: float | None, age_weeks: float | None) -> float:
-    """Return the requested diameter, mm; raise AnatomyError if the parameters do not say it."""
-    if (diameter_mm is None) == (share is None):
-        number = "neither" if diameter_mm is None else "both"
-        raise AnatomyError(f"{NAME}: {number} of transcerebellar_mm and share_of_norm is given")
-    if diameter_mm is not None:
-        return float(diameter_mm)
-    if age_weeks is None:
-        text = "share_of_norm needs the subject's gestational age, which is not known"
-        raise AnatomyError(f"{NAME}: {text}; give transcerebellar_mm")
-    if not MIN_WEEKS <= age_weeks <= MAX_WEEKS:
-        allowed = f"the norm runs from {MIN_WEEKS:g} to {MAX_WEEKS:g}"
-        raise AnatomyError(f"{NAME}: the subject is {age_weeks:g} weeks old; {allowed}")
-    return float(share or 0.0) * norm_mm(age_weeks)
 
 
 class _Contraction:

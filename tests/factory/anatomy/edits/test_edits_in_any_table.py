@@ -48,6 +48,7 @@ def read(tmp_path: Path, edit: str) -> None:
     ("edit", "missing"),
     [
         ("cerebellar_hypoplasia: {share_of_norm: 0.7}", "cerebellum"),
+        ("cerebellar_growth: {share_of_norm: 1}", "cerebellum, external_csf"),
         ("corpus_callosum_agenesis: {}", "corpus_callosum, white_matter, external_csf"),
         ("cortical_thinning: {share: 0.3}", "grey_matter, white_matter, external_csf"),
         ("dilate_ventricles: {radius_mm: 2, into: [white_matter]}", "ventricles, white_matter"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from factory.anatomy.edits.operator import Example, Operator
 from factory.anatomy.edits.registry import OPERATORS
@@ -28,6 +29,10 @@ def subject_for(kind: type[Operator], operator: Operator) -> tuple[np.ndarray, L
     for name in set(kind.needs) - set(names):
         label[(label == FETA.index("white_matter")) & middle] = len(names)
         names.append(name)
+    if kind.needs == ("ventricles",):  # atlases call the third ventricle that, the phantom CSF
+        deep = ndimage.binary_dilation(label == FETA.index("deep_grey_matter"), iterations=2)
+        slit = (label == FETA.index("external_csf")) & deep & middle
+        label[slit] = FETA.index("ventricles")
     if added := operator.added_label():
         names.append(added[0])
     extra = ((0, 0, 0),) * (len(names) - len(FETA.names))

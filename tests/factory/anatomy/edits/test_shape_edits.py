@@ -1,4 +1,4 @@
-"""microcephaly, grow, asymmetry and cerebellar_hypoplasia, on a head of known sizes."""
+"""microcephaly, grow, asymmetry and edits of the cerebellum, on a head of known sizes."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from support.heads import head
 
 from factory.anatomy import measures as m
 from factory.anatomy.edits.asymmetry.edit import asymmetry
+from factory.anatomy.edits.cerebellar_growth.edit import cerebellar_growth
 from factory.anatomy.edits.cerebellar_hypoplasia.edit import cerebellar_hypoplasia
 from factory.anatomy.edits.grow.edit import grow
 from factory.anatomy.edits.microcephaly.edit import microcephaly
@@ -50,6 +51,11 @@ EDITS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
         {"side": "right", "hemisphere_share": -0.15},
     ),
     (cerebellar_hypoplasia, {"transcerebellar_mm": CEREBELLUM}, {"transcerebellar_mm": 20.0}),
+    (
+        cerebellar_growth,
+        {"transcerebellar_mm": CEREBELLUM},
+        {"transcerebellar_mm": CEREBELLUM + 6},
+    ),
 ]
 
 
@@ -220,6 +226,31 @@ def test_diameters_and_organs_follow_the_growth_curves(age: float, to: float) ->
     same_topology(subject, label, list(FETA.names[1:]))
 
 
+@settings(max_examples=8, deadline=None)
+@given(ratio=st.floats(1.0, 1.3), csf=st.booleans())
+def test_the_cerebellum_grows_and_pushes_what_is_around_it(ratio: float, csf: bool) -> None:
+    roomy = np.pad(HEAD, 6)
+    if not csf:  # the skull lies on the brain below
+        below = np.arange(len(roomy))[:, None, None] < len(roomy) // 2
+        roomy = np.where((roomy == FETA.index("external_csf")) & below, 0, roomy)
+    label, _, record = cerebellar_growth(
+        roomy, SPACING, FETA, transcerebellar_mm=ratio * CEREBELLUM
+    )
+    after = m.transcerebellar_mm(label, SPACING, FETA)
+    assert after == record["achieved_transcerebellar_mm"]
+    assert after == pytest.approx(ratio * CEREBELLUM, abs=SPACING[2] + 1e-3)
+    same_topology(roomy, label, list(FETA.names[1:]))
+    ml = [m.volumes_ml(a, SPACING, FETA) for a in (roomy, label)]
+    assert ml[1]["cerebellum"] >= ml[0]["cerebellum"]
+    for name in ("brainstem", "white_matter", "grey_matter", "ventricles"):
+        assert ml[1][name] == pytest.approx(ml[0][name], rel=0.04)
+    assert record["jacobian_min"] > 0
+    grown = record["intracranial_change"]
+    assert grown >= 0
+    if not csf and label.tobytes() != roomy.tobytes():
+        assert grown > 0
+
+
 def test_a_phantom_taken_to_another_age_has_the_volumes_of_that_age() -> None:
     young, old = phantom(25, 3, 1.5), phantom(31, 3, 1.5)
     where = young.grid.spacing, FETA
@@ -252,6 +283,9 @@ def test_the_diameters_are_reached_at_other_voxel_sizes(fine: tuple[float, float
         (cerebellar_hypoplasia, {"transcerebellar_mm": 5.0}, r"cerebellum allows \d\.\d to \d\d"),
         (cerebellar_hypoplasia, {"share_of_norm": 0.5}, "gestational age, which is not known"),
         (cerebellar_hypoplasia, {"share_of_norm": 0.5, "age_weeks": 12}, "runs from 20 to 38"),
+        (cerebellar_growth, {}, "neither of transcerebellar_mm and share_of_norm"),
+        (cerebellar_growth, {"transcerebellar_mm": 20.0}, r"cerebellum allows \d\d\.\d to \d\d"),
+        (cerebellar_growth, {"transcerebellar_mm": 60.0}, "is 60; this cerebellum allows"),
         (asymmetry, {"side": "left"}, "no hemisphere_share and no ventricle_share"),
         (asymmetry, {"side": "both", "hemisphere_share": 0.1}, "allowed are left, right"),
         (asymmetry, {"side": "left", "hemisphere_share": -0.9}, "allowed are -0.4 to 0.2"),
@@ -280,6 +314,7 @@ def atlas(real_data: Path) -> Subject:
     [
         (microcephaly, {"biparietal_mm": 54.0}, "biparietal_mm"),
         (cerebellar_hypoplasia, {"transcerebellar_mm": 17.0}, "transcerebellar_mm"),
+        (cerebellar_growth, {"share_of_norm": 1.0, "age_weeks": 28}, "transcerebellar_mm"),
         (asymmetry, {"side": "left", "hemisphere_share": -0.2}, "hemisphere_share"),
         (asymmetry, {"side": "right", "ventricle_share": 0.5}, "ventricle_share"),
         (grow, {"to_weeks": 31, "age_weeks": 28}, "occipito_frontal_mm"),
@@ -289,7 +324,9 @@ def test_a_real_brain_reaches_the_requested_values(
     atlas: Subject, edit: Any, parameters: Any, key: str
 ) -> None:
     label, image, record = edit(atlas.label, (1.0,) * 3, FETA, image=atlas.image, **parameters)
-    tolerance = 0.02 if key.endswith("share") else 1.01 if edit is grow else 0.51
+    tolerance = (
+        0.02 if key.endswith("share") else 1.01 if edit in (grow, cerebellar_growth) else 0.51
+    )
     assert record[f"achieved_{key}"] == pytest.approx(record[f"requested_{key}"], abs=tolerance)
     same_topology(atlas.label, label, INNER_TISSUES)
     for name in ("ventricles", "cerebellum", "brainstem") if edit is grow else ():

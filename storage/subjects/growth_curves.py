@@ -68,3 +68,23 @@ def intracranial_mm(weeks: float) -> tuple[float, float]:
     """Return the biparietal and the occipito-frontal diameter inside the skull."""
     allowance = 2 * skull_mm(weeks)
     return biparietal_mm(weeks) - allowance, occipito_frontal_mm(weeks) - allowance
+
+
+def biparietal_sd_mm(weeks: float) -> float:
+    """Return the standard deviation of the biparietal diameter: 3.0 mm at 28 weeks.
+
+    INTERGROWTH-21st, Papageorghiou et al., Lancet 2014.
+    """
+    log = np.log(weeks)
+    exponent = 0.101242 + weeks**3 * (0.00150557 - 0.000771535 * log + 0.0000999638 * log**2)
+    return float(np.exp(exponent))
+
+
+def occipito_frontal_sd_mm(weeks: float) -> float:
+    """Return the standard deviation of the occipito-frontal diameter: 3.7 mm at 28 weeks.
+
+    INTERGROWTH-21st, Papageorghiou et al., Lancet 2014.
+    """
+    log = np.log(weeks)
+    exponent = -0.880034 + weeks**2 * (0.0631165 - 0.0317136 * log + 0.00408302 * log**2)
+    return float(np.exp(exponent))

@@ -1,0 +1,77 @@
+"""Edits of the training subjects of an anatomy generator, with fixed sizes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from factory.anatomy.edits.registry import OPERATORS, EditBase, split_edit
+from factory.config.sweep_keywords import parameter_keyword
+from factory.errors import AnatomyError, RecipeError
+from factory.storage.subjects.types import Grid, Subject
+
+ROOM_MM = 12.0
+"""Background around a head, into which edits may let it grow."""
+
+
+def check_edits(edits: Sequence[EditBase]) -> None:
+    """Check that edits have fixed sizes.
+
+    Raises:
+        RecipeError: One is random, or has a sweep or a distribution, or a condition.
+    """
+    for index, edit in enumerate(edits):
+        name, where = edit.operator_name, f"anatomy[{index}]"
+        if edit.when is not None:
+            raise RecipeError(f"{where}.when: value {edit.when!r}; allowed: no condition")
+        if OPERATORS[name].random:
+            raise RecipeError(f"{where}: value {name}; it is random; allowed: fixed edits")
+        for key, value in edit.operator.model_dump(exclude_none=True).items():
+            if isinstance(value, dict) and parameter_keyword(value) is not None:
+                raise RecipeError(f"{where}.{name}.{key}: value {value}; allowed: one number")
+
+
+def prepare_subjects(subjects: Sequence[Subject], edits: Sequence[EditBase]) -> list[Subject]:
+    """Return subjects after edits, without their images.
+
+    Raises:
+        RecipeError: An edit cannot be made; the line names the subject.
+    """
+    return [_prepare_subject(subject, edits) for subject in subjects]
+
+
+def _prepare_subject(subject: Subject, edits: Sequence[EditBase]) -> Subject:
+    label, grid, age = subject.label, subject.grid, subject.metadata.get("gestational_age_weeks")
+    if edits:
+        room = [int(np.ceil(ROOM_MM / s)) for s in grid.spacing]
+        label = np.pad(label, [(n, n) for n in room])
+        z, y, x = (-n for n in room)
+        grid = grid.moved((z, y, x), (label.shape[0], label.shape[1], label.shape[2]))
+    for edit in edits:
+        name, values = split_edit(edit.model_dump(exclude_none=True))
+        operator = OPERATORS[name]
+        extra = {"age_weeks": age} if operator.takes_age else {}
+        try:
+            label, *_ = operator.apply(
+                label,
+                grid.spacing,
+                subject.table,
+                image=None,
+                **operator.resolve_parameters(values),
+                **extra,
+            )
+        except AnatomyError as error:
+            raise RecipeError(f"anatomy: {subject.id}: {error}") from None
+    return replace(_crop(subject, label, grid), image=None, channels=())
+
+
+def _crop(subject: Subject, label: np.ndarray, grid: Grid) -> Subject:
+    """Return a subject with a label map that is cropped to what is labelled."""
+    filled = np.argwhere(label > 0)
+    low, high = filled.min(0), filled.max(0) + 1
+    cropped = np.ascontiguousarray(
+        label[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    )
+    z, y, x = low.tolist()
+    shape = (cropped.shape[0], cropped.shape[1], cropped.shape[2])
+    return replace(subject, label=cropped, grid=grid.moved((z, y, x), shape))

@@ -1,0 +1,200 @@
+"""The source `learned`: individuals of an anatomy generator, which learned them from people."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict, cast
+
+from pydantic import Field
+
+from factory.config.parameters import Number, extremes
+from factory.config.phrases import parameter_text
+from factory.config.section import Section, allowed
+from factory.config.types import Count, Text, Weeks
+from factory.errors import RecipeError
+from factory.lookup import find_model
+from factory.models.checkpoint import read_card
+from factory.storage.json_value import JsonObject
+from factory.storage.subjects.records import Record
+from factory.storage.subjects.short_axis import HEART
+from factory.storage.subjects.types import FETA, Grid, LabelTable, Subject
+from factory.subjects.source import Extent, Source
+from factory.text import count_text
+from factory.training.tables import card_table
+
+if TYPE_CHECKING:
+    from factory.families.anatomy.sampling import AnatomySampler
+
+AGE = "gestational_age_weeks"
+KEY = "subjects.learned.model"
+BEYOND_WEEKS = 2.0
+"""How far beyond the ages that a model has seen its individuals may be."""
+
+Variation = Annotated[float, Field(ge=0, le=2), allowed("0 to 2; individuals differ by this")]
+
+
+class Learned(Section):
+    """Individuals of an anatomy generator.
+
+    Attributes:
+        model: The name or the folder of the model.
+        count: How many individuals.
+        gestational_age_weeks: Their ages, for a model of ages.
+        variation: How much they differ at one age; 1 is what the model has learned.
+    """
+
+    model: Text
+    count: Count
+    gestational_age_weeks: Number[Weeks] | None = None
+    variation: Variation = 1.0
+
+
+class LearnedRecord(TypedDict):
+    """An individual, enough to draw it again."""
+
+    source: str
+    id: str
+    model: str
+    variation: float
+    seed: int
+
+
+class LearnedSource(Source):
+    """Individuals that an anatomy generator draws."""
+
+    name: ClassVar[str] = "learned"
+    Section: ClassVar[type[Section]] = Learned
+    kind: ClassVar[str] = "learned individuals"
+    is_listed: ClassVar[bool] = False
+    is_seeded: ClassVar[bool] = True
+    model_keys: ClassVar[tuple[str, ...]] = ("model",)
+
+    def count(self, section: Learned) -> int:
+        """Return the section's count."""
+        return section.count
+
+    def record(self, section: Learned, index: int, group: str, seed: int) -> Record:
+        """Return the record at an index, within its group."""
+        prefix = f"learned-{group}" if group else "learned"
+        return {
+            "source": self.name,
+            "id": f"{prefix}-{index:04d}",
+            "model": section.model,
+            "variation": section.variation,
+        }
+
+    def parameters(self, section: JsonObject) -> JsonObject:
+        """Return the gestational age, which is drawn for each individual that has one."""
+        return {AGE: section[AGE]} if section.get(AGE) is not None else {}
+
+    def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
+        """Draw the individual of a record; without a spacing at 1 mm."""
+        from factory.families.anatomy.drawing import draw_labels
+        from factory.families.anatomy.sampling import mirror_label
+
+        entry = cast(LearnedRecord, record)
+        sampler, spacing = load_sampler(entry["model"]), spacing_mm or 1.0
+        age = record.get(AGE)
+        individual = sampler.draw(entry["seed"], age, entry["variation"])
+        label = draw_labels(individual, sampler.model.lattice, spacing)
+        if sampler.is_mirrored(entry["seed"]):
+            label = mirror_label(label, sampler.table)
+        z, y, x = label.shape
+        grid = Grid.centred((z, y, x), (spacing, spacing, spacing))
+        metadata = {} if age is None else {AGE: age}
+        return Subject(entry["id"], label, grid, learned_table(entry["model"]), None, metadata)
+
+    def table(self, section: Learned) -> LabelTable:
+        """Return the label table of the section's model."""
+        return learned_table(section.model)
+
+    def has_own_table(self, section: Learned) -> bool:
+        """Whether its labels are those of the model, and not of a built-in kind."""
+        return learned_table(section.model) not in (FETA, HEART)
+
+    def extents_mm(
+        self, section: Learned, records: Sequence[Record], to_weeks: float
+    ) -> Iterable[Extent]:
+        """Return sizes that hardly any individual exceeds, at the least and the greatest age."""
+        sampler = load_sampler(section.model)
+        ages: list[float | None] = [*self.ages(section, records)] or [None]
+        return [
+            sampler.largest_extent_mm(
+                None if age is None else max(age, to_weeks), section.variation
+            )
+            for age in dict.fromkeys(ages)
+        ]
+
+    def ages(self, section: Learned, records: Sequence[Record]) -> list[float]:
+        """Return the least and the greatest age that the section allows."""
+        age = section.model_dump()[AGE]
+        return [] if age is None else [min(extremes(age)), max(extremes(age))]
+
+    def check(self, recipe: Any) -> None:
+        """Raise RecipeError where the ages are not those of the model."""
+        section = recipe.subjects.learned if recipe.subjects else None
+        if section is None:
+            return
+        seen = learned_card(section.model)["training"].get(AGE)
+        ages = self.ages(section, ())
+        if seen is None and ages:
+            raise RecipeError(f"subjects.learned.{AGE}: {section.model} knows no ages; remove it")
+        if seen is None:
+            return
+        low, high = max(20.0, seen[0] - BEYOND_WEEKS), min(38.0, seen[1] + BEYOND_WEEKS)
+        if not ages or min(ages) < low or max(ages) > high:
+            value = f"value {min(ages):g} to {max(ages):g}" if ages else "missing"
+            raise RecipeError(
+                f"subjects.learned.{AGE}: {value}; allowed: {low:g} to {high:g} weeks, since "
+                f"{section.model} learned {seen[0]:g} to {seen[1]:g}"
+            )
+
+    def lacks_images(self, section: Learned) -> str:
+        """Return "learned": its individuals have no images."""
+        return self.name
+
+    def describe(self, section: JsonObject, total: int) -> str:
+        """Say how many individuals which model draws, and of which age."""
+        text = f"{count_text(total, 'individual')} drawn by {section['model']}"
+        if section.get(AGE) is not None:
+            text += f", gestational age {parameter_text(section[AGE], 'weeks')}"
+        return f"{text}."
+
+    def origin(self, section: JsonObject) -> str:
+        """Name the model and its licence."""
+        card = learned_card(section["model"])
+        return f"drawn by {section['model']}, an anatomy generator ({card.get('licence')})"
+
+
+SOURCE = LearnedSource()
+
+
+def learned_card(model: str) -> JsonObject:
+    """Read the card of an anatomy generator.
+
+    Raises:
+        RecipeError: There is no such model, or it is none.
+    """
+    folder = find_model(model, KEY)
+    card = read_card(folder)
+    if card["family"] != "anatomy":
+        raise RecipeError(
+            f"{KEY}: value {model}, a model of the family {card['family']}; allowed: a model of "
+            "the family anatomy"
+        )
+    return card
+
+
+def learned_table(model: str) -> LabelTable:
+    """Return the label table of an anatomy generator; the built-in one of the same labels."""
+    table = card_table(learned_card(model))
+    return next((built_in for built_in in (FETA, HEART) if built_in.names == table.names), table)
+
+
+@functools.lru_cache(maxsize=2)
+def load_sampler(model: str) -> "AnatomySampler":
+    """Load the anatomy generator of a recipe."""
+    from factory.families.anatomy.model_files import load_anatomy
+    from factory.families.anatomy.sampling import AnatomySampler
+
+    learned_card(model)
+    return AnatomySampler(load_anatomy(find_model(model, KEY)))

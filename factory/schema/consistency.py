@@ -332,6 +332,12 @@ def check_interpolation(recipe: RecipeSections) -> None:
     if recipe.interpolate and not any(getattr(recipe.subjects, name) for name in allowed):
         names = join_names(f"subjects.{name}" for name in allowed)
         raise problem(f"allowed: with {names}", at=("interpolate",))
+    if recipe.interpolate and recipe.interpolate.model is None:
+        if getattr(recipe.subjects, "short_axis") is not None:  # noqa: B009 - a created model
+            raise problem("missing; a stack needs a label VAE", at=("interpolate", "model"))
+        if "original" in recipe.appearances.values():
+            text = "without a model; subjects on a way have no image; allowed: another appearance"
+            raise problem(text, at=("interpolate",))
 
 
 def check_zips(recipe: JsonObject, group: str) -> None:

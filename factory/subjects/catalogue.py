@@ -1,7 +1,7 @@
 """The catalogue: the subjects of a recipe, listed once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,12 @@ from factory.storage.subjects.types import FETA
 from factory.subjects.registry import PooledSource
 from factory.subjects.source import Source
 from factory.subjects.sources.interpolated import SOURCE as INTERPOLATED
-from factory.subjects.sources.interpolated import list_interpolated_records
+from factory.subjects.sources.interpolated import (
+    Interpolate,
+    list_interpolated_records,
+    list_way_records,
+)
+from factory.text import join_names
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,12 @@ class SubjectCatalogue:
                 record for subjects in lists if not subjects.pool for record in subjects.records
             ]
             spacing = recipe.output.spacing_mm
-            records = tuple(list_interpolated_records(section, ends, recipe.seed, spacing))
-            interpolated = SourceSubjects(INTERPOLATED, section, len(records), records)
-            lists = [interpolated, *(subjects for subjects in lists if subjects.pool)]
+            groups = [subjects for subjects in lists if subjects.pool]
+            if section.model is None:
+                lists = [*_subjects_on_ways(section, lists, recipe.seed), *groups]
+            else:
+                records = tuple(list_interpolated_records(section, ends, recipe.seed, spacing))
+                lists = [SourceSubjects(INTERPOLATED, section, len(records), records), *groups]
         _check_unique_ids(lists)
         return SubjectCatalogue(tuple(lists))
 
@@ -110,6 +118,22 @@ class SubjectCatalogue:
     def of_source(self, name: str, pool: str) -> SourceSubjects:
         """Return the subjects of the source with a name in a pool."""
         return next(subjects for subjects in self.of_pool(pool) if subjects.source.name == name)
+
+
+def _subjects_on_ways(
+    section: Interpolate, lists: Sequence[SourceSubjects], seed: int
+) -> list[SourceSubjects]:
+    """Return the subjects on the ways between those of a recipe's only source.
+
+    Raises:
+        RecipeError: There are several sources, or a subject is unknown.
+    """
+    ends = [subjects for subjects in lists if not subjects.pool]
+    if len(ends) != 1:
+        names = join_names(subjects.place for subjects in ends)
+        raise RecipeError(f"interpolate: without a model, between {names}; allowed: one source")
+    records = tuple(list_way_records(section, ends[0].records, seed))
+    return [replace(ends[0], count=len(records), records=records)]
 
 
 def _check_unique_ids(lists: Sequence[SourceSubjects]) -> None:

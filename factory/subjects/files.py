@@ -38,6 +38,7 @@ from factory.storage.subjects.types import (
     Subject,
 )
 from factory.subjects.source import Extent, Limits, Source
+from factory.subjects.ways import list_ends, load_on_way
 from factory.text import count_text, join_names
 
 Participants = Annotated[
@@ -89,18 +90,20 @@ class FileSource(Source):
     path_keys: ClassVar[tuple[str, ...]] = ("path",)
 
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
-        """Load a subject from its files."""
-        return load_subject(record, spacing_mm)
+        """Load a subject from its files, or make it on the way between two of them."""
+        return load_on_way(record, spacing_mm)
 
     def extents_mm(
         self, section: Section, records: Sequence[Record], to_weeks: float
     ) -> Iterable[Extent]:
         """Measure the boxes of the subjects' labels; see Source."""
-        return [_label_extent_mm(json.dumps(record), to_weeks) for record in records]
+        return [
+            _label_extent_mm(json.dumps(end), to_weeks) for r in records for end in list_ends(r)
+        ]
 
     def image_limits(self, section: Section, records: Sequence[Record]) -> Iterable[Limits]:
         """Measure the subjects' images; see Source."""
-        return [_image_limits(json.dumps(record)) for record in records]
+        return [_image_limits(json.dumps(end)) for record in records for end in list_ends(record)]
 
     def covariates(self, section: Any) -> tuple[str, ...]:
         """Return the columns of the section's table of participants."""
@@ -142,7 +145,8 @@ class MappedSource(FileSource):
 
     def present_labels(self, section: Any, records: Sequence[Record]) -> set[str]:
         """Return the names of the labels that occur in the label maps."""
-        return {name for record in records for name in survey_subject(json.dumps(record)).names}
+        ends = [end for record in records for end in list_ends(record)]
+        return {name for end in ends for name in survey_subject(json.dumps(end)).names}
 
     def meanings(self, section: Any) -> dict[str, str]:
         """Return what names of a named mapping mean, where that is not plain."""

@@ -68,7 +68,11 @@ def pooled_sources(recipe: Any) -> list[PooledSource]:
         for source in SOURCES.values()
         for pool, holder in ({"": recipe} if source.key else pools).items()
     ]
-    return [pooled for pooled in sources if pooled.section is not None]
+    return [
+        pooled
+        for pooled in sources
+        if pooled.section is not None and pooled.source.is_used(pooled.section)
+    ]
 
 
 def subject_sections(recipe: JsonObject) -> list[tuple[str, JsonObject]]:

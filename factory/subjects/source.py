@@ -67,6 +67,10 @@ class Source:
 
     # Listing
 
+    def is_used(self, section: Any) -> bool:
+        """Return whether a section makes subjects of its own."""
+        return True
+
     def records(self, section: Any) -> Sequence[Record]:
         """List the subjects of a source that is listed.
 

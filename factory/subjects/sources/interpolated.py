@@ -1,6 +1,7 @@
 """The source `interpolated`: subjects between subjects, by a label VAE (Amirrajab et al.).
 
-Its section is the recipe's key `interpolate`.
+Its section is the recipe's key `interpolate`. Without a model the subjects stay those of their own
+source, on ways between one another (factory.subjects.ways).
 """
 
 import functools
@@ -26,6 +27,7 @@ from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART, SIDE
 from factory.storage.subjects.types import FETA, LabelTable, Subject
 from factory.subjects.source import Source
+from factory.subjects.ways import way_record
 from factory.text import count_text, join_names
 from factory.training.tables import card_table, map_subject
 
@@ -54,14 +56,17 @@ class Pairs(Section):
 
 
 class Interpolate(Section):
-    """New anatomies by a label VAE instead of the subjects themselves (Amirrajab et al.).
+    """New anatomies instead of the subjects themselves.
+
+    With a `model`, a label VAE, its latent codes are interpolated (Amirrajab et al.). Without one
+    the two label maps, of any table, are registered; `slices` and `method` are the VAE's alone.
 
     `between` goes from each subject of the list to the next, with `steps` anatomies on the way;
     `pairs` does so for a number of pairs. Without either, every subject is made anew in `slices`
     slices.
     """
 
-    model: Text
+    model: Text | None = None
     between: Ids | None = None
     pairs: Pairs | None = None
     steps: Count = 8
@@ -72,6 +77,16 @@ class Interpolate(Section):
     def _check_choice(self) -> "Interpolate":
         if self.between and self.pairs:
             raise problem("both between and pairs; allowed: one of them, or neither")
+        if self.model is not None:
+            return self
+        for key in ("slices", "method"):
+            if key in self.model_fields_set:
+                raise problem("value given; allowed: with a model, a label VAE", at=(key,))
+        if not self.between and not self.pairs:
+            raise problem("no model; allowed: between or pairs, or the model of a label VAE")
+        if self.pairs and self.pairs.nearest:
+            text = "value given; allowed: random, or nearest with the model of a label VAE"
+            raise problem(text, at=("pairs", "nearest"))
         return self
 
 
@@ -102,6 +117,10 @@ class InterpolatedSource(Source):
     kind: ClassVar[str] = "hearts"
     is_stack: ClassVar[bool] = True
 
+    def is_used(self, section: Interpolate) -> bool:
+        """Return whether there is a model; without one the ends' own source makes the subjects."""
+        return section.model is not None
+
     def load(self, record: Record, spacing_mm: float | None, replicate: int = 0) -> Subject:
         """Make the subject of a record, without an image; spacing_mm is that in plane."""
         from factory.families.label_vae.inference import interpolate_at, interpolate_within
@@ -118,13 +137,13 @@ class InterpolatedSource(Source):
 
     def table(self, section: Interpolate) -> LabelTable:
         """Return the label table of the section's model."""
-        return vae_table(section.model)
+        return vae_table(str(section.model))
 
     def shape(self, section: Interpolate, records: Sequence[Record], spacing_mm: float) -> Shape:
         """Return the section's number of slices; of hearts each is a square around the heart."""
-        if vae_table(section.model) is HEART:
+        if vae_table(str(section.model)) is HEART:
             return section.slices, SIDE, SIDE
-        y, x = load_codec(section.model).config.shape[-2:]
+        y, x = load_codec(str(section.model)).config.shape[-2:]
         return section.slices, y, x
 
     def style_ends(self, record: Record, spacing_mm: float) -> StyleEnds:
@@ -179,7 +198,7 @@ def list_interpolated_records(
     def record(id: str, first: Record, last: Record | None, t: float) -> InterpolatedRecord:
         return {
             "source": "interpolated",
-            "model": section.model,
+            "model": str(section.model),
             "slices": section.slices,
             "method": section.method,
             "id": id,
@@ -193,6 +212,18 @@ def list_interpolated_records(
     return [
         record(f"{a['id']}-to-{b['id']}-{k}of{section.steps}", a, b, k / (section.steps + 1))
         for a, b in select_pairs(section, ends, seed, spacing_mm)
+        for k in range(1, section.steps + 1)
+    ]
+
+
+def list_way_records(section: Interpolate, ends: Sequence[Record], seed: int) -> list[Record]:
+    """List the records of subjects on ways between others, without a model.
+
+    For the arguments and errors see `list_interpolated_records`.
+    """
+    return [
+        way_record(a, b, k, section.steps)
+        for a, b in select_pairs(section, ends, seed, 0.0)
         for k in range(1, section.steps + 1)
     ]
 
@@ -234,8 +265,10 @@ def code_distances(
     """
     codes = {}
     for end in ends:
-        subject = _load_end_in_table(end, spacing_mm, section.model)
-        codes[subject.id] = load_codec(section.model).codes(subject, section.slices, section.method)
+        subject = _load_end_in_table(end, spacing_mm, str(section.model))
+        codes[subject.id] = load_codec(str(section.model)).codes(
+            subject, section.slices, section.method
+        )
     return {
         (a, b): float((codes[a] - codes[b]).square().mean().sqrt())
         for a, b in itertools.combinations(codes, 2)

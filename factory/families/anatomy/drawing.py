@@ -20,7 +20,7 @@ NODES_MM = 3.0
 """Places are computed on nodes of this distance, and interpolated between them."""
 
 ROUGH_MM = 3.0
-"""The spacing at which the size of an individual is measured before it is drawn."""
+"""The spacing at which the box of an individual is measured before it is drawn."""
 
 Maps = tuple[Tensor, Tensor]
 """The affine map's logarithm [3, 4] and the velocity [3, z, y, x] of a person or an individual."""
@@ -111,12 +111,14 @@ def _limits(label: np.ndarray) -> list[tuple[int, int]]:
     return [(int(p[0]), int(p[-1])) for p in planes]
 
 
-def rough_window(individual: Individual, lattice: Lattice) -> Window:
+def rough_window(
+    individual: Individual, lattice: Lattice, spacing_mm: float = ROUGH_MM
+) -> Window:
     """Return a window of coarse voxels that an individual certainly lies in."""
     corners = lattice.points()[[0, -1]][:, [0, -1]][:, :, [0, -1]].reshape(-1, 3)
     reached = map_to_person(corners, *individual.maps, lattice) * torch.tensor(individual.scale)
     limit = reached.abs().amax(0).numpy().astype(float)
-    return Window.between(-limit, limit, ROUGH_MM)
+    return Window.between(-limit, limit, spacing_mm)
 
 
 @torch.inference_mode()

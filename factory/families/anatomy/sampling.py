@@ -33,6 +33,9 @@ AGE_BANDWIDTH_WEEKS = 1.0
 EXTENT_DRAWS, EXTENT_MARGIN = 16, 1.08
 """The largest of so many individuals, times this, is what hardly any other exceeds."""
 
+DIAMETER_MM = 1.5
+"""The spacing at which the diameters of a head are measured before it is scaled."""
+
 SHARED = 0.6
 """The correlation of a head's width with its length at one age."""
 
@@ -125,10 +128,9 @@ class AnatomySampler:
             deviations: Three standard deviations; see `head_diameters_mm`.
         """
         width, length = head_diameters_mm(age, deviations)
-        label, _ = draw_window(
-            individual, self.model.lattice, rough_window(individual, self.model.lattice), True
-        )
-        spacing = (ROUGH_MM, ROUGH_MM, ROUGH_MM)
+        window = rough_window(individual, self.model.lattice, DIAMETER_MM)
+        label, _ = draw_window(individual, self.model.lattice, window)
+        spacing = (DIAMETER_MM, DIAMETER_MM, DIAMETER_MM)
         now_width = biparietal_mm(label, spacing, self.table) or width
         now_length = occipito_frontal_mm(label, spacing, self.table) or length
         x, y = width / now_width, length / now_length

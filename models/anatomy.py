@@ -21,7 +21,7 @@ SQUARINGS = 6
 
 
 @dataclass(frozen=True)
-class Lattice:
+class NodeLattice:
     """Nodes of a box whose middle is 0.
 
     Attributes:
@@ -33,10 +33,10 @@ class Lattice:
     step_mm: float
 
     @staticmethod
-    def covering(size_mm: tuple[float, float, float], step_mm: float) -> "Lattice":
+    def covering(size_mm: tuple[float, float, float], step_mm: float) -> "NodeLattice":
         """Return the lattice of a box of at least a size (z, y, x)."""
         z, y, x = (max(4, math.ceil(size / step_mm) + 1) for size in size_mm)
-        return Lattice((z, y, x), step_mm)
+        return NodeLattice((z, y, x), step_mm)
 
     @property
     def half_mm(self) -> Tensor:
@@ -54,7 +54,7 @@ class Lattice:
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
 
 
-def sample_field(field: Tensor, points: Tensor, lattice: Lattice) -> Tensor:
+def sample_field(field: Tensor, points: Tensor, lattice: NodeLattice) -> Tensor:
     """Interpolate a field [c, z, y, x] of a lattice linearly at points [..., 3]: [..., c]."""
     return sample_volume(field, points / lattice.step_mm + (lattice.half_mm / lattice.step_mm))
 
@@ -68,7 +68,7 @@ def sample_volume(volume: Tensor, places: Tensor, padding: str = "border") -> Te
     return rows.reshape(*places.shape[:-1], len(volume))
 
 
-def exponentiate(velocity: Tensor, lattice: Lattice) -> Tensor:
+def exponentiate(velocity: Tensor, lattice: NodeLattice) -> Tensor:
     """Return the displacement [3, z, y, x] of a velocity in unit time, by scaling and squaring."""
     nodes = lattice.points()
     displacement: Tensor = velocity / 2**SQUARINGS
@@ -87,13 +87,13 @@ def apply_affine(logarithm: Tensor, points: Tensor) -> Tensor:
     return moved
 
 
-def map_to_person(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: Lattice) -> Tensor:
+def map_to_person(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice) -> Tensor:
     """Return where points of the common space are in a person: A(exp(v)(x))."""
     displacement = exponentiate(velocity, lattice)
     return apply_affine(logarithm, points + sample_field(displacement, points, lattice))
 
 
-def map_to_common(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: Lattice) -> Tensor:
+def map_to_common(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice) -> Tensor:
     """Return the points of the common space that are at points of a person: exp(-v)(A⁻¹(y))."""
     before = apply_affine(-logarithm, points)
     return before + sample_field(exponentiate(-velocity, lattice), before, lattice)
@@ -113,7 +113,7 @@ class PersonMaps(nn.Module):
     velocity: Tensor
     registered: Tensor
 
-    def __init__(self, people: int, lattice: Lattice) -> None:
+    def __init__(self, people: int, lattice: NodeLattice) -> None:
         super().__init__()
         self.lattice = lattice
         self.register_buffer("logarithm", torch.zeros(people, 3, 4))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from factory.families.anatomy.registration import Person
-from factory.models.anatomy import Lattice, map_to_common, map_to_person
+from factory.models.anatomy import NodeLattice, map_to_common, map_to_person
 
 NODES_MM = 3.0
 """Places are computed on nodes of this distance, and interpolated between them."""
@@ -87,7 +87,7 @@ class Window:
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
 
 
-def draw_labels(individual: Individual, lattice: Lattice, spacing_mm: float) -> np.ndarray:
+def draw_labels(individual: Individual, lattice: NodeLattice, spacing_mm: float) -> np.ndarray:
     """Draw an individual's label map [z, y, x], cropped to its labels.
 
     Args:
@@ -112,7 +112,7 @@ def _limits(label: np.ndarray) -> list[tuple[int, int]]:
 
 
 def rough_window(
-    individual: Individual, lattice: Lattice, spacing_mm: float = ROUGH_MM
+    individual: Individual, lattice: NodeLattice, spacing_mm: float = ROUGH_MM
 ) -> Window:
     """Return a window of coarse voxels that an individual certainly lies in."""
     corners = lattice.points()[[0, -1]][:, [0, -1]][:, :, [0, -1]].reshape(-1, 3)
@@ -123,7 +123,7 @@ def rough_window(
 
 @torch.inference_mode()
 def draw_window(
-    individual: Individual, lattice: Lattice, window: Window, nearest: bool = False
+    individual: Individual, lattice: NodeLattice, window: Window, nearest: bool = False
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Draw the labels of a window.
 
@@ -138,7 +138,7 @@ def draw_window(
     """
     points = window.nodes() / torch.tensor(individual.scale)
     common = map_to_common(points, *individual.maps, lattice)
-    drawn: list[tuple[np.ndarray, np.ndarray, float]] = []
+    readings: list[tuple[np.ndarray, np.ndarray, float]] = []
     for anchor in individual.anchors:
         places = anchor.person.places(map_to_person(common, *anchor.maps, lattice))
         full = F.interpolate(
@@ -149,19 +149,19 @@ def draw_window(
         depth = np.ones((), np.float32)
         if len(individual.anchors) > 1:
             depth = read_nearest(border_depth(anchor.person), full)
-        drawn.append((read, depth, anchor.weight))
-    return blend_labels(drawn), window.first_mm
+        readings.append((read, depth, anchor.weight))
+    return blend_labels(readings), window.first_mm
 
 
-def blend_labels(drawn: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
+def blend_labels(readings: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
     """Return one label map of several: each voxel takes the label that it is deepest in.
 
     Args:
-        drawn: For each map its labels, their depths below the label's border, and its weight.
+        readings: For each map its labels, their depths below the label's border, and its weight.
     """
-    labels, depths, weights = zip(*drawn, strict=True)
+    labels, depths, weights = zip(*readings, strict=True)
     best: np.ndarray = labels[0].copy()
-    if len(drawn) == 1:
+    if len(readings) == 1:
         return best
     most = np.full(best.shape, -1, np.float32)
     for label in labels:
@@ -180,7 +180,7 @@ def border_depth(person: Person) -> np.ndarray:
     return depth
 
 
-def labels_at(person: Person, points: Tensor, maps: Maps, lattice: Lattice) -> np.ndarray:
+def labels_at(person: Person, points: Tensor, maps: Maps, lattice: NodeLattice) -> np.ndarray:
     """Return the labels of a person nearest to points [..., 3] of the common space."""
     places = person.places(map_to_person(points, *maps, lattice)).movedim(-1, 0)
     return read_nearest(person.label, places.numpy())
@@ -203,9 +203,11 @@ def vote_labels(label: np.ndarray, places: np.ndarray) -> np.ndarray:
     """
     padded = np.pad(label, 1)
     shape = np.array(padded.shape)
-    limits = (shape - 2).astype(np.float32)
-    at = [np.clip(p + 1, 0, high) for p, high in zip(places, limits, strict=True)]
-    below = [np.floor(a).astype(np.int32) for a in at]
+    at = [np.clip(p + 1, 0, n - 1) for p, n in zip(places, padded.shape, strict=True)]
+    below = [
+        np.minimum(np.floor(a), n - 2).astype(np.int32)
+        for a, n in zip(at, padded.shape, strict=True)
+    ]
     strides = (int(shape[1] * shape[2]), int(shape[2]), 1)
     base = sum(b * s for b, s in zip(below, strides, strict=True)).ravel()
     offsets = [z * strides[0] + y * strides[1] + x for z in (0, 1) for y in (0, 1) for x in (0, 1)]

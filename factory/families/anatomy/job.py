@@ -14,7 +14,7 @@ from factory.families.anatomy.preparation import check_edits, prepare_subjects
 from factory.families.anatomy.recipe import AnatomyTraining
 from factory.families.anatomy.registration import Person
 from factory.families.anatomy.train import common_lattice, covariate_of, find_reference, train
-from factory.models.anatomy import Lattice, PersonMaps, map_to_common
+from factory.models.anatomy import NodeLattice, PersonMaps, map_to_common
 from factory.models.checkpoint import read_card
 from factory.storage.subjects.types import Subject
 from factory.training.cards import label_table_entry, match_labels, origin_entry, subjects_entry
@@ -40,7 +40,7 @@ def parts(recipe: AnatomyTraining) -> tuple[str, ...]:
     return (PART,)
 
 
-def work(recipe: AnatomyTraining, part: str, run: Run) -> None:
+def work(recipe: AnatomyTraining, name: str, run: Run) -> None:
     """Register the people."""
     train(recipe, load_people(recipe), run)
 
@@ -48,7 +48,7 @@ def work(recipe: AnatomyTraining, part: str, run: Run) -> None:
 def load_people(recipe: AnatomyTraining) -> list[Subject]:
     """Load the training subjects at the recipe's first spacing, after the recipe's edits."""
     subjects = training_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
-    return prepare_subjects(subjects, recipe.anatomy)
+    return prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
 
 
 def export(loaded: CheckedDocument[AnatomyTraining], output: Path) -> Path:
@@ -98,9 +98,9 @@ def export(loaded: CheckedDocument[AnatomyTraining], output: Path) -> Path:
 @torch.no_grad()
 def tissue_lattice(
     people: list[Person], maps: PersonMaps, step_mm: float
-) -> tuple[Lattice, torch.Tensor]:
+) -> tuple[NodeLattice, torch.Tensor]:
     """Return a lattice of the common space, and where on it anybody has tissue, with a margin."""
-    lattice = Lattice.covering(tuple((2 * maps.lattice.half_mm).tolist()), step_mm)
+    lattice = NodeLattice.covering(tuple((2 * maps.lattice.half_mm).tolist()), step_mm)
     far = torch.zeros(3)
     for index, person in enumerate(people):
         corners = np.argwhere(person.label > 0)[::97]

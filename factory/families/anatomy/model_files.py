@@ -1,9 +1,11 @@
 """The files of an anatomy generator: safetensors with people's maps and their label maps.
 
-A label map is stored as the bytes of its xz stream, which is a tenth to a twentieth of its voxels.
+A label map is stored as the bytes of its xz stream, which is a tenth to a twentieth of its voxels;
+velocities and modes as whole numbers of eight bits.
 """
 
 import lzma
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from factory.families.anatomy.registration import Person
-from factory.models.anatomy import Lattice
+from factory.models.anatomy import NodeLattice
 from factory.models.checkpoint import WeightsError, read_card, sha256, write_atomically, write_card
 from factory.storage.json_value import JsonObject
 
@@ -40,10 +42,10 @@ class AnatomyModel:
     card: JsonObject
     people: tuple[Person, ...]
     ages: tuple[float, ...]
-    lattice: Lattice
+    lattice: NodeLattice
     logarithm: Tensor
     velocity: Tensor
-    mode_lattice: Lattice
+    mode_lattice: NodeLattice
     modes: Tensor
 
 
@@ -52,8 +54,8 @@ def save_anatomy(folder: Path, model: AnatomyModel) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         "logarithm": model.logarithm.float(),
-        "velocity": model.velocity.half(),
-        "modes": model.modes.half(),
+        **_to_bytes("velocity", model.velocity),
+        **_to_bytes("modes", model.modes),
     }
     for index, person in enumerate(model.people):
         stream = lzma.compress(np.ascontiguousarray(person.label).tobytes(), preset=9)
@@ -102,17 +104,33 @@ def load_anatomy(folder: Path) -> AnatomyModel:
             tuple(config["ages"]),
             _read_lattice(config["lattice"]),
             tensors["logarithm"].float(),
-            tensors["velocity"].float(),
+            _from_bytes("velocity", tensors),
             _read_lattice(config["modes"]),
-            tensors["modes"].float(),
+            _from_bytes("modes", tensors),
         )
     except (SafetensorError, KeyError, ValueError, lzma.LZMAError) as error:
         raise WeightsError(f"{path}: does not fit its card: {str(error).splitlines()[0]}") from None
 
 
-def _read_lattice(entry: JsonObject) -> Lattice:
+def _to_bytes(name: str, fields: Tensor) -> dict[str, Tensor]:
+    """Return fields [n, …] as whole numbers of -127 to 127, and what 1 stands for in each of them.
+
+    The error is at most a 250th of the largest value: 0.1 mm of a velocity of 25 mm.
+    """
+    scale = fields.flatten(1).abs().amax(1).clamp_min(1e-6) / 127
+    steps = fields / scale.reshape(-1, *[1] * (fields.ndim - 1))
+    return {name: steps.round().to(torch.int8), f"{name}.scale": scale}
+
+
+def _from_bytes(name: str, tensors: Mapping[str, Tensor]) -> Tensor:
+    """Return the fields that `_to_bytes` stored."""
+    steps, scale = tensors[name].float(), tensors[f"{name}.scale"]
+    return steps * scale.reshape(-1, *[1] * (steps.ndim - 1))
+
+
+def _read_lattice(entry: JsonObject) -> NodeLattice:
     z, y, x = entry["shape"]
-    return Lattice((z, y, x), entry["step_mm"])
+    return NodeLattice((z, y, x), entry["step_mm"])
 
 
 def _read_person(stream: Tensor, entry: JsonObject, labels: int) -> Person:

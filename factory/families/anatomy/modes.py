@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from factory.families.anatomy.recipe import Deformations
-from factory.models.anatomy import Lattice, sample_field
+from factory.models.anatomy import NodeLattice, sample_field
 
 
 def mirror_velocity(velocity: Tensor) -> Tensor:
@@ -24,7 +24,11 @@ def mirror_velocity(velocity: Tensor) -> Tensor:
 
 
 def compute_modes(
-    velocities: Tensor, lattice: Lattice, mask: Tensor, section: Deformations, target: Lattice
+    velocities: Tensor,
+    lattice: NodeLattice,
+    mask: Tensor,
+    section: Deformations,
+    target: NodeLattice,
 ) -> Tensor:
     """Return the modes.
 
@@ -52,7 +56,7 @@ def compute_modes(
 
 
 def _covariance(
-    samples: Sequence[Tensor], lattice: Lattice, places: Tensor, section: Deformations
+    samples: Sequence[Tensor], lattice: NodeLattice, places: Tensor, section: Deformations
 ) -> Tensor:
     """Return the covariance [3 n, 3 n] of a velocity at n places."""
     squared = torch.cdist(places, places).square()

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import edt
 import numpy as np
+from scipy import ndimage
 
 from factory.anatomy.edits.registry import OPERATORS, EditBase, split_edit
 from factory.config.sweep_keywords import parameter_keyword
 from factory.errors import AnatomyError, RecipeError
+from factory.imaging.types import Spacing
 from factory.storage.subjects.types import Grid, Subject
 
 ROOM_MM = 12.0
@@ -31,16 +34,23 @@ def check_edits(edits: Sequence[EditBase]) -> None:
                 raise RecipeError(f"{where}.{name}.{key}: value {value}; allowed: one number")
 
 
-def prepare_subjects(subjects: Sequence[Subject], edits: Sequence[EditBase]) -> list[Subject]:
-    """Return subjects after edits, without their images.
+def prepare_subjects(
+    subjects: Sequence[Subject], edits: Sequence[EditBase], outline_mm: float
+) -> list[Subject]:
+    """Return subjects after edits, with a smooth outline and without their images.
+
+    Args:
+        subjects: The subjects.
+        edits: What each undergoes, in order.
+        outline_mm: What is labelled loses everything that is thinner than twice this.
 
     Raises:
         RecipeError: An edit cannot be made; the line names the subject.
     """
-    return [_prepare_subject(subject, edits) for subject in subjects]
+    return [_prepare_subject(subject, edits, outline_mm) for subject in subjects]
 
 
-def _prepare_subject(subject: Subject, edits: Sequence[EditBase]) -> Subject:
+def _prepare_subject(subject: Subject, edits: Sequence[EditBase], outline_mm: float) -> Subject:
     label, grid, age = subject.label, subject.grid, subject.metadata.get("gestational_age_weeks")
     if edits:
         room = [int(np.ceil(ROOM_MM / s)) for s in grid.spacing]
@@ -62,7 +72,23 @@ def _prepare_subject(subject: Subject, edits: Sequence[EditBase]) -> Subject:
             )
         except AnatomyError as error:
             raise RecipeError(f"anatomy: {subject.id}: {error}") from None
+    if outline_mm:
+        label = smooth_outline(label, grid.spacing, outline_mm)
     return replace(_crop(subject, label, grid), image=None, channels=())
+
+
+def smooth_outline(label: np.ndarray, spacing: Spacing, radius_mm: float) -> np.ndarray:
+    """Return a label map without the parts of its outline that no ball of a radius fits into.
+
+    Of what is left the largest connected part stays.
+    """
+    mask = np.pad(label > 0, 1)
+    core = edt.edt(mask, anisotropy=spacing, black_border=True) > radius_mm
+    ball = edt.edt(~core, anisotropy=spacing, black_border=False) <= radius_mm
+    parts, _ = ndimage.label(ball & mask)
+    largest = np.bincount(parts.ravel())[1:].argmax() + 1
+    inner = (parts == largest)[1:-1, 1:-1, 1:-1]
+    return np.where(inner, label, 0).astype(label.dtype)
 
 
 def _crop(subject: Subject, label: np.ndarray, grid: Grid) -> Subject:

@@ -68,6 +68,7 @@ class AnatomyTraining(Training):
         subjects: The people, at the first spacing; the label maps of those who are not held out
             become a part of the model.
         anatomy: Edits that every training subject undergoes first, with fixed sizes.
+        outline_mm: What is labelled loses what is thinner than twice this, as ragged edges are.
         registration: How people are brought into one common space.
         deformations: The space of deformations between people.
         growth: Whose growth curves say how large a sample is at its age; without it, sizes vary as
@@ -77,6 +78,7 @@ class AnatomyTraining(Training):
     family: Annotated[Literal["anatomy"], one_of(("anatomy",))]
     subjects: TrainingSubjects
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
+    outline_mm: Weight = 0.0
     registration: Registration = Registration()
     deformations: Deformations = Deformations()
     growth: Annotated[Literal["fetal_head"], one_of(("fetal_head",))] | None = None

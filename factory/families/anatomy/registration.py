@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from factory.models.anatomy import Lattice, map_to_person, sample_volume
+from factory.models.anatomy import NodeLattice, map_to_person, sample_volume
 
 CODE_LENGTH = 10
 """How many numbers stand for a label, where there are more labels than that."""
@@ -56,7 +56,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Level:
+class RegistrationLevel:
     """One level of a registration.
 
     Attributes:
@@ -69,7 +69,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Features:
+class LabelFeatures:
     """The labels' vectors of a person, averaged over boxes of voxels.
 
     Attributes:
@@ -112,7 +112,7 @@ def label_codes(people: Sequence[Person], labels: int, seed: int) -> Tensor:
     return directions * torch.from_numpy(weights).float().sqrt()[:, None]
 
 
-def average_codes(person: Person, codes: Tensor, step_mm: float) -> Features:
+def average_codes(person: Person, codes: Tensor, step_mm: float) -> LabelFeatures:
     """Return a person's vectors, averaged over boxes of about step_mm."""
     z, y, x = (max(1, round(step_mm / s)) for s in person.spacing)
     size = [n + -n % f for n, f in zip(person.label.shape, (z, y, x), strict=True)]
@@ -123,15 +123,15 @@ def average_codes(person: Person, codes: Tensor, step_mm: float) -> Features:
         for slab in label.split(max(1, 32 // z) * z)
     ]
     values = F.avg_pool3d(F.pad(torch.cat(slabs, 1)[None], (1,) * 6, mode="replicate"), 3, 1)[0]
-    return Features(person, values, (z, y, x))
+    return LabelFeatures(person, values, (z, y, x))
 
 
 def register_person(
     person: Person,
     reference: Person,
     codes: Tensor,
-    lattice: Lattice,
-    levels: Sequence[Level],
+    lattice: NodeLattice,
+    levels: Sequence[RegistrationLevel],
     stiffness: float,
     start: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
@@ -157,15 +157,17 @@ def register_person(
         groups = [{"params": [velocity], "lr": RATE_MM}, {"params": [logarithm], "lr": RATE_AFFINE}]
         optimiser = torch.optim.Adam(groups)
         for _ in range(level.steps):
-            there = features.at(map_to_person(points, logarithm, velocity, lattice))
-            loss = (there - target).square().sum(-1).mean() + stiffness * bending(velocity, lattice)
+            values = features.at(map_to_person(points, logarithm, velocity, lattice))
+            loss = (values - target).square().sum(-1).mean() + stiffness * bending(
+                velocity, lattice
+            )
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
     return logarithm.detach(), velocity.detach()
 
 
-def bending(velocity: Tensor, lattice: Lattice) -> Tensor:
+def bending(velocity: Tensor, lattice: NodeLattice) -> Tensor:
     """Return the mean squared gradient of a velocity, without a unit."""
     slopes = [velocity.diff(dim=axis).square().mean() for axis in (1, 2, 3)]
     return torch.stack(slopes).sum() / lattice.step_mm**2

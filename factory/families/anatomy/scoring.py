@@ -15,7 +15,7 @@ from factory.families.anatomy.drawing import Anchor, Individual, Window, draw_wi
 from factory.families.anatomy.model_files import AnatomyModel, load_anatomy
 from factory.families.anatomy.registration import (
     RATE_AFFINE,
-    Features,
+    LabelFeatures,
     Person,
     average_codes,
     first_logarithm,
@@ -145,7 +145,7 @@ def average_anchors(
 
 
 def mismatch(
-    features: Features,
+    features: LabelFeatures,
     target: Tensor,
     points: Tensor,
     logarithm: Tensor,
@@ -153,5 +153,5 @@ def mismatch(
     model: AnatomyModel,
 ) -> Tensor:
     """Return the squared difference of a person's vectors from a target, relative to the target."""
-    there = features.at(map_to_person(points, logarithm, velocity, model.lattice))
-    return (there - target).square().sum(-1).mean() / target.square().sum(-1).mean()
+    values = features.at(map_to_person(points, logarithm, velocity, model.lattice))
+    return (values - target).square().sum(-1).mean() / target.square().sum(-1).mean()

@@ -12,13 +12,13 @@ import torch
 from factory.families.anatomy.drawing import labels_at
 from factory.families.anatomy.recipe import AnatomyTraining
 from factory.families.anatomy.registration import (
-    Level,
     Person,
+    RegistrationLevel,
     first_logarithm,
     label_codes,
     register_person,
 )
-from factory.models.anatomy import Lattice, PersonMaps
+from factory.models.anatomy import NodeLattice, PersonMaps
 from factory.storage.subjects.types import Subject
 from factory.training.loop import TrainingLoop
 from factory.training.run import Run
@@ -59,12 +59,12 @@ def order_people(subjects: Sequence[Subject], reference: int) -> list[tuple[int,
     return order
 
 
-def common_lattice(reference: Person, step_mm: float) -> Lattice:
+def common_lattice(reference: Person, step_mm: float) -> NodeLattice:
     """Return the lattice of the common space: around the reference, with a margin."""
     voxels = np.argwhere(reference.label > 0)
     far = np.abs(voxels - np.asarray(reference.centre)).max(0) * np.asarray(reference.spacing)
     z, y, x = (2 * far * MARGIN).tolist()
-    return Lattice.covering((z, y, x), step_mm)
+    return NodeLattice.covering((z, y, x), step_mm)
 
 
 def train(recipe: AnatomyTraining, subjects: Sequence[Subject], run: Run) -> None:
@@ -80,7 +80,7 @@ def train(recipe: AnatomyTraining, subjects: Sequence[Subject], run: Run) -> Non
     section = recipe.registration
     lattice = common_lattice(people[reference], section.lattice_mm)
     codes = label_codes(people, len(subjects[0].table.names), recipe.seed)
-    levels = [Level(level.step_mm, level.steps) for level in section.levels]
+    levels = [RegistrationLevel(level.step_mm, level.steps) for level in section.levels]
     maps = PersonMaps(len(people), lattice)
     run.unit = "people"
     order = order_people(subjects, reference)

@@ -10,14 +10,14 @@ import torch
 
 from factory.families.anatomy.drawing import Anchor, Individual, Maps, draw_labels
 from factory.families.anatomy.registration import (
-    Level,
     Person,
+    RegistrationLevel,
     first_logarithm,
     label_codes,
     register_person,
 )
 from factory.families.anatomy.train import common_lattice
-from factory.models.anatomy import Lattice
+from factory.models.anatomy import NodeLattice
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject
 
@@ -46,7 +46,7 @@ class Way:
     first: Subject
     last: Subject
     maps: Maps
-    lattice: Lattice
+    lattice: NodeLattice
 
 
 def register_subjects(first: Subject, last: Subject) -> Way:
@@ -55,7 +55,7 @@ def register_subjects(first: Subject, last: Subject) -> Way:
     length = max(4 * s for s in people[0].spread_mm)
     lattice = common_lattice(people[0], length / LATTICE_NODES)
     codes = label_codes(people, len(first.table.names), SEED)
-    levels = [Level(length / points, steps) for points, steps in STEPS_A_LENGTH]
+    levels = [RegistrationLevel(length / points, steps) for points, steps in STEPS_A_LENGTH]
     start = first_logarithm(people[1], people[0]), torch.zeros(3, *lattice.shape)
     maps = register_person(people[1], people[0], codes, lattice, levels, STIFFNESS, start)
     return Way(first, last, maps, lattice)

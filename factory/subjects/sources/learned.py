@@ -92,7 +92,7 @@ class LearnedSource(Source):
         from factory.families.anatomy.sampling import mirror_label
 
         entry = cast(LearnedRecord, record)
-        sampler, spacing = load_sampler(entry["model"]), spacing_mm or 1.0
+        sampler, spacing = load_anatomy_sampler(entry["model"]), spacing_mm or 1.0
         age = record.get(AGE)
         individual = sampler.draw(entry["seed"], age, entry["variation"])
         label = draw_labels(individual, sampler.model.lattice, spacing)
@@ -115,7 +115,7 @@ class LearnedSource(Source):
         self, section: Learned, records: Sequence[Record], to_weeks: float
     ) -> Iterable[Extent]:
         """Return sizes that hardly any individual exceeds, at the least and the greatest age."""
-        sampler = load_sampler(section.model)
+        sampler = load_anatomy_sampler(section.model)
         ages: list[float | None] = [*self.ages(section, records)] or [None]
         return [
             sampler.largest_extent_mm(
@@ -191,7 +191,7 @@ def learned_table(model: str) -> LabelTable:
 
 
 @functools.lru_cache(maxsize=2)
-def load_sampler(model: str) -> "AnatomySampler":
+def load_anatomy_sampler(model: str) -> "AnatomySampler":
     """Load the anatomy generator of a recipe."""
     from factory.families.anatomy.model_files import load_anatomy
     from factory.families.anatomy.sampling import AnatomySampler

@@ -19,6 +19,10 @@ PAPERS = {
     "ada": "Karras T., Aittala M., Hellsten J., et al. Training generative adversarial networks "
     "with limited data. NeurIPS 2020.",
     "goncalves": "Gonçalves B., Vieira P., Vieira A. Abdominal MRI synthesis using StyleGAN2-ADA.",
+    "arsigny": "Arsigny V., Commowick O., Pennec X., Ayache N. A log-Euclidean framework for "
+    "statistics on diffeomorphisms. MICCAI 2006.",
+    "luthi": "Lüthi M., Gerig T., Jud C., Vetter T. Gaussian process morphable models. IEEE "
+    "Transactions on Pattern Analysis and Machine Intelligence, 2018.",
     "amirrajab": "Amirrajab S., Lorenz C., Weese J., Pluim J., Breeuwer M. Intra- and "
     "intersubject synthesis of cardiac MR images using a VAE and GAN. ISMRM.",
     "vae": "Kingma D. P., Welling M. Auto-encoding variational Bayes. ICLR 2014.",

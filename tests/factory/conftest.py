@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.anatomies import train_bodies
 
 from factory.config.loading import CheckedDocument, parse_document
 from factory.families.spade.recipe import SpadeTraining
@@ -40,3 +41,9 @@ def recipe(bids: Path, tmp_path: Path) -> Callable[..., CheckedDocument[SpadeTra
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bodies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small trained generator of made-up bodies."""
+    return train_bodies(tmp_path_factory.mktemp("bodies"))

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import nibabel as nib
+import torch
 
-import factory
+from factory.families.anatomy.job import PART, export, work
+from factory.families.registry import load_training
 from factory.storage.subjects.shapes import draw_shapes
+from factory.training.run import Run
 
 BODIES = {
     "body": {"size_mm": [60, 80, 60], "centre_mm": [0, 0, 0], "inside": None},
@@ -47,5 +50,7 @@ def train_bodies(folder: Path) -> Path:
     recipe = folder / "bodies.yaml"
     people = write_people(folder / "people")
     recipe.write_text(RECIPE.format(people=people, output=folder / "run"))
-    factory.train(str(recipe), output=str(folder / "run"))
-    return folder / "run" / "model"
+    loaded = load_training(recipe)
+    with torch.random.fork_rng():
+        work(loaded.spec, PART, Run(folder / "run" / PART))
+    return export(loaded, folder / "run")

@@ -63,7 +63,6 @@ class LearnedSource(Source):
 
     name: ClassVar[str] = "learned"
     Section: ClassVar[type[Section]] = Learned
-    kind: ClassVar[str] = "learned individuals"
     is_listed: ClassVar[bool] = False
     is_seeded: ClassVar[bool] = True
     model_keys: ClassVar[tuple[str, ...]] = ("model",)

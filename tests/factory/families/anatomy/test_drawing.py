@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.anatomies import BODIES
 
 from factory.families.anatomy.drawing import (
     Anchor,
@@ -24,7 +25,6 @@ from factory.families.anatomy.registration import (
 from factory.families.anatomy.train import common_lattice
 from factory.metrics.overlap import mean_label_dice
 from factory.storage.subjects.shapes import draw_shapes
-from tests.support.anatomies import BODIES
 
 
 def body(seed: int) -> Person:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.anatomies import RECIPE
 
 from factory.errors import RecipeError
 from factory.families.anatomy.drawing import draw_labels
@@ -16,12 +17,6 @@ from factory.models.checkpoint import WeightsError
 from factory.storage.subjects.growth_curves import intracranial_mm
 from factory.storage.subjects.types import LabelTable
 from factory.training.data import held_out_subjects
-from tests.support.anatomies import RECIPE, train_bodies
-
-
-@pytest.fixture(scope="module")
-def bodies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_bodies(tmp_path_factory.mktemp("bodies"))
 
 
 def test_individuals_follow_from_their_seed_and_differ(bodies: Path) -> None:

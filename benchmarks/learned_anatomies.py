@@ -6,6 +6,8 @@
 RECIPE is the training recipe, MODEL the folder of the trained model, and FOLDER the people, held
 out or not. Printed and written to OUTPUT/table.md, beside what the people themselves have:
 
+The people have undergone the edits of the training recipe.
+
 - the share of label maps whose labels have as many pieces, and as many holes, as those of people
   (between the 3rd and the 97th percentile of the people), the mean over the labels; for fetuses the
   share whose diameters and atrial width lie between the norms' 3rd and 97th percentile of the age;
@@ -37,6 +39,7 @@ from factory.anatomy.measures.diameters import (
 )
 from factory.families.anatomy.drawing import draw_labels
 from factory.families.anatomy.model_files import load_anatomy
+from factory.families.anatomy.preparation import prepare_subjects
 from factory.families.anatomy.sampling import AnatomySampler
 from factory.families.registry import load_training
 from factory.storage.subjects.growth_curves import (
@@ -193,9 +196,11 @@ def main() -> None:
     parser.add_argument("--weeks", type=float, nargs=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    section = load_training(arguments.recipe, [f"subjects.path={arguments.data}"]).spec.subjects
+    recipe = load_training(arguments.recipe, [f"subjects.path={arguments.data}"]).spec
+    section = recipe.subjects
     sampler, spacing = AnatomySampler(load_anatomy(arguments.model)), arguments.spacing
     subjects = [*training_subjects(section, spacing), *held_out_subjects(section, spacing)]
+    subjects = prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
     people = [
         Map(s.label, s.grid.spacing, s.metadata.get("gestational_age_weeks")) for s in subjects
     ]

@@ -129,6 +129,7 @@ def score(folder: Path, recipe: AnatomyTraining, output: Path) -> pd.DataFrame |
     from factory.families.anatomy.scoring import evaluate
 
     subjects = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
+    subjects = prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
     subjects = match_labels(read_card(folder), subjects, "subjects")
     return evaluate(folder, subjects, output) if subjects else None
 

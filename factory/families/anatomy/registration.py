@@ -68,6 +68,21 @@ class RegistrationLevel:
     steps: int
 
 
+POINTS_AND_STEPS = ((22, 40), (34, 50), (60, 40))
+"""Levels by size: how many points lie along the longest side, and the optimiser's steps."""
+
+
+def length_mm(person: Person) -> float:
+    """Return about the length of a person's longest side."""
+    return max(4 * s for s in person.spread_mm)
+
+
+def levels_by_size(person: Person) -> list[RegistrationLevel]:
+    """Return levels that suit the size of a person."""
+    length = length_mm(person)
+    return [RegistrationLevel(length / points, steps) for points, steps in POINTS_AND_STEPS]
+
+
 @dataclass(frozen=True)
 class LabelFeatures:
     """The labels' vectors of a person, averaged over boxes of voxels.

@@ -4,6 +4,7 @@ A held-out person is fitted by an affine map and the coefficients of the modes, 
 Beside it stand the affine map alone, and a registration with all the freedom of the lattice.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from factory.families.anatomy.registration import (
     average_codes,
     first_logarithm,
     label_codes,
+    levels_by_size,
 )
 from factory.families.anatomy.sampling import AnatomySampler
 from factory.models.anatomy import map_to_person
@@ -27,9 +29,6 @@ from factory.storage.subjects.types import Subject
 
 LATENTS = 64
 """The most numbers that a fit may have."""
-
-LEVELS = ((5.0, 40), (3.2, 60), (1.8, 50))
-"""Steps in mm, and steps of the optimiser, of a fit."""
 
 RATE_MODES = 0.1
 PRIOR = 0.002
@@ -90,11 +89,23 @@ def fit_person(sampler: AnatomySampler, person: Person, age: float | None, way: 
     """Return the individual of a model that is most like a person; see dice_of_fit."""
     model = sampler.model
     weights = sampler.weights(age)
-    anchors = [sampler.anchor(i, w) for i, w in enumerate(weights) if w > 0.1]
-    anchors = sorted(anchors, key=lambda a: -a.weight)[:2]
     codes = label_codes(model.people, len(sampler.table.names), 0)
     logarithm, velocity = sampler.mean_maps(weights)
-    logarithm = first_fit(sampler, person, anchors, logarithm)
+    logarithm = logarithm + first_logarithm(person, mean_person(model, weights))
+    levels = levels_by_size(person)
+    anchors = [sampler.anchor(i, w) for i, w in enumerate(weights)]
+    if model.ages:
+        anchors = sorted(anchors, key=lambda a: -a.weight)[:2]
+    else:
+        coarse = average_codes(person, codes, levels[0].step_mm)
+        points = model.lattice.points(levels[0].step_mm)
+        maps = logarithm, velocity, model
+
+        def difference(anchor: Anchor) -> float:
+            target = average_anchors([anchor], model, codes, levels[0].step_mm, points)
+            return float(mismatch(coarse, target, points, *maps))
+
+        anchors = [min(anchors, key=difference)]
     modes = sampler.modes[: LATENTS - 12]
     free = torch.zeros_like(velocity if way == "dense" else modes[:, 0, 0, 0, 0])
     logarithm, free = logarithm.requires_grad_(True), free.requires_grad_(way != "affine")
@@ -104,7 +115,8 @@ def fit_person(sampler: AnatomySampler, person: Person, age: float | None, way: 
             return velocity + free
         return velocity + torch.einsum("k,kczyx->czyx", free, modes)
 
-    for step_mm, steps in LEVELS:
+    for level in levels:
+        step_mm, steps = level.step_mm, level.steps
         points = model.lattice.points(step_mm)
         target = average_anchors(anchors, model, codes, step_mm, points)
         features = average_codes(person, codes, step_mm)
@@ -121,11 +133,12 @@ def fit_person(sampler: AnatomySampler, person: Person, age: float | None, way: 
     return Individual(anchors, (logarithm.detach(), individual_velocity().detach()))
 
 
-def first_fit(
-    sampler: AnatomySampler, person: Person, anchors: list[Anchor], logarithm: Tensor
-) -> Tensor:
-    """Return a logarithm that gives the nearest anchor the size of a person."""
-    return logarithm + first_logarithm(person, anchors[0].person)
+def mean_person(model: AnatomyModel, weights: np.ndarray) -> Person:
+    """Return the nearest person of a model, with the weighted mean of all people's sizes."""
+    nearest = model.people[int(weights.argmax())]
+    spreads = np.average([p.spread_mm for p in model.people], axis=0, weights=weights)
+    z, y, x = spreads.tolist()
+    return replace(nearest, spread_mm=(z, y, x))
 
 
 def average_anchors(

@@ -11,18 +11,16 @@ import torch
 from factory.families.anatomy.drawing import Anchor, Individual, Maps, draw_labels
 from factory.families.anatomy.registration import (
     Person,
-    RegistrationLevel,
     first_logarithm,
     label_codes,
+    length_mm,
+    levels_by_size,
     register_person,
 )
 from factory.families.anatomy.train import common_lattice
 from factory.models.anatomy import NodeLattice
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.types import Grid, Subject
-
-STEPS_A_LENGTH = ((22, 40), (34, 50), (60, 40))
-"""Each level: how many points lie along the longest side, and the optimiser's steps."""
 
 LATTICE_NODES = 22
 """Nodes of the velocity along the longest side."""
@@ -52,10 +50,9 @@ class Way:
 def register_subjects(first: Subject, last: Subject) -> Way:
     """Register a subject to another one of the same label table."""
     people = [Person.of(s.label, s.grid.spacing) for s in (first, last)]
-    length = max(4 * s for s in people[0].spread_mm)
-    lattice = common_lattice(people[0], length / LATTICE_NODES)
+    lattice = common_lattice(people[0], length_mm(people[0]) / LATTICE_NODES)
     codes = label_codes(people, len(first.table.names), SEED)
-    levels = [RegistrationLevel(length / points, steps) for points, steps in STEPS_A_LENGTH]
+    levels = levels_by_size(people[0])
     start = first_logarithm(people[1], people[0]), torch.zeros(3, *lattice.shape)
     maps = register_person(people[1], people[0], codes, lattice, levels, STIFFNESS, start)
     return Way(first, last, maps, lattice)

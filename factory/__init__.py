@@ -1,6 +1,6 @@
 """Render labelled synthetic medical images from a recipe into a Zarr dataset.
 
-    recipe = factory.load_recipe("hydrocephalus", {"subjects.phantom.count": 100})
+    recipe = factory.load_recipe("hydrocephalus", {"subjects.learned.count": 100})
     plan = factory.plan(recipe)
     factory.render(recipe, output="/data/heads.zarr")
     dataset = factory.open("/data/heads.zarr")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from factory.datasets.replay import ReplayReport
 
 Changes = Mapping[str, JsonValue] | Sequence[str]
-"""Recipe keys to change: {"subjects.phantom.count": 8}, or "KEY=VALUE" lines as for --set."""
+"""Recipe keys to change: {"subjects.learned.count": 8}, or "KEY=VALUE" lines as for --set."""
 
 EvaluationKind = Literal["model", "dataset", "audit", "deformation", "downstream"]
 

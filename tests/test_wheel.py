@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.places import ROOT
-from support.tiny_models import small, tiny_model
+from support.tiny_models import tiny_model
 
 TRAIN = """
 family: segmenter
@@ -73,7 +73,14 @@ def test_it_renders_opens_and_trains(python: Path, beside: Path, bids: Path) -> 
     assert str(python.parents[1]) in where
     command = ["-m", "factory.cli"]
     assert "fetal-spade" in run(python, beside, *command, "models")
-    options = [*small(tiny_model(beside / "tiny")), "--serial", "--output", "d.zarr"]
+    changes = (
+        f"appearance.model={tiny_model(beside / 'tiny')}",
+        "output.spacing_mm=3",
+        "groups=null",
+        "subjects.learned.count=1",
+        "anatomy=[{ventriculomegaly: {atrial_width_mm: {each: [0, 14]}}}]",
+    )
+    options = [*(f"--set={change}" for change in changes), "--serial", "--output", "d.zarr"]
     run(python, beside, *command, "render", "hydrocephalus", *options)
     code = "import factory; d = factory.open('d.zarr'); print(len(d), d[0].arrays['label'].max())"
     assert run(python, beside, "-c", code).split() == ["2", "7"]

@@ -16,7 +16,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set a key of the recipe, e.g. subjects.phantom.count=1000; may be repeated.",
+        help="Set a key of the recipe, e.g. subjects.learned.count=1000; may be repeated.",
     ),
 ]
 Output = Annotated[str | None, typer.Option(help="Write here instead of where the recipe says.")]

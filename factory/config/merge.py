@@ -138,7 +138,7 @@ def apply_override(document: Document, override: str, name: str) -> Document:
     key = key.strip()
     place = f"{name}: --set {yaml_excerpt(override)}"
     if not equals or not key:
-        raise RecipeError(f"{place}: allowed: KEY=VALUE, e.g. subjects.phantom.count=8")
+        raise RecipeError(f"{place}: allowed: KEY=VALUE, e.g. subjects.learned.count=8")
     if key.split(".")[0].split("[")[0] == "include":
         raise RecipeError(f"{place}: include is allowed only in the file itself")
     value = read_yaml(text, place)

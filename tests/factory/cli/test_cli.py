@@ -74,7 +74,7 @@ def test_plan_in_words_and_as_a_table_needs_no_model(capsys, tmp_path, monkeypat
     assert report["cases"][0]["group"] == "mild"
     assert report["explanation"][0].startswith("Makes 40 samples")
     assert "did you mean count?" in refused(
-        capsys, "plan", "clinic", "--cases", "--set=subjects.phantom.cuont=1"
+        capsys, "plan", "clinic", "--cases", "--set=subjects.learned.cuont=1"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -42,9 +42,9 @@ def refused(text: str = TEXT, *overrides: str) -> str:
 
 def test_the_shipped_recipe_is_what_the_issue_describes() -> None:
     spec = load_recipe_file("recipes/hydrocephalus.yaml").spec
-    assert spec.subjects.phantom is not None
-    assert spec.subjects.phantom.count == 4
-    assert spec.subjects.phantom.gestational_age_weeks.uniform == (21, 34)
+    assert spec.subjects.learned is not None
+    assert spec.subjects.learned.count == 4
+    assert spec.subjects.learned.gestational_age_weeks.uniform == (21, 34)
     edit = spec.anatomy[0].ventriculomegaly
     assert edit is not None
     assert edit.grade.each == (0, 1, 2, 3, 4)

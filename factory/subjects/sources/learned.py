@@ -1,6 +1,7 @@
 """The source `learned`: individuals of an anatomy generator, which learned them from people."""
 
 import functools
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict, cast
 
@@ -11,8 +12,7 @@ from factory.config.phrases import parameter_text
 from factory.config.section import Section, allowed
 from factory.config.types import Count, Text, Weeks
 from factory.errors import RecipeError
-from factory.lookup import find_model
-from factory.models.checkpoint import read_card
+from factory.lookup import CARD, find_model
 from factory.storage.json_value import JsonObject
 from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART
@@ -173,12 +173,16 @@ def learned_card(model: str) -> JsonObject:
     Raises:
         RecipeError: There is no such model, or it is none.
     """
-    folder = find_model(model, KEY)
-    card = read_card(folder)
-    if card["family"] != "anatomy":
+    file = find_model(model, KEY) / CARD
+    try:
+        card: JsonObject = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{KEY}: {file}: cannot be read: {error}") from None
+    family = card.get("family") if isinstance(card, dict) else None
+    if family != "anatomy":
         raise RecipeError(
-            f"{KEY}: value {model}, a model of the family {card['family']}; allowed: a model of "
-            "the family anatomy"
+            f"{KEY}: value {model}, a model of the family {family}; allowed: a model of the "
+            "family anatomy"
         )
     return card
 

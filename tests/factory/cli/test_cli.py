@@ -65,7 +65,7 @@ def test_plan_in_words_and_as_a_table_needs_no_model(capsys, tmp_path, monkeypat
     arguments = ("plan", "clinic", "--cases", "--explain", "--set=appearance.model=nobody")
     code, out, err = run(capsys, *arguments)
     assert (code, err) == (0, "")
-    for word in ("Makes 40 samples", "Group mild: 20 %", "phantom-mild-0000", "20 of 40 samples"):
+    for word in ("Makes 40 samples", "Group mild: 20 %", "learned-mild-0000", "20 of 40 samples"):
         assert word in out
     _, out, _ = run(capsys, *arguments, "--json")
     report = json.loads(out)

@@ -274,7 +274,7 @@ def test_sources_read_from_files() -> None:
     pattern = refused(TEXT, "subjects={nifti: {path: d, labels: seg.nii.gz}}")
     assert "allowed: a file name with {subject} in it" in pattern
     none = refused(TEXT, "subjects.phantom=null")
-    assert "no subjects; allowed: phantom, shapes, bids, nifti" in none
+    assert "no subjects; allowed: learned, phantom, shapes, bids, nifti" in none
 
 
 def loads_or_is_one_line(text: str, *overrides: str) -> None:

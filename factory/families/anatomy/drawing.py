@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from factory.families.anatomy.registration import Person
+from factory.families.anatomy.specks import remove_specks
 from factory.models.anatomy import NodeLattice, map_to_common, map_to_person
 
 NODES_MM = 3.0
@@ -102,7 +103,8 @@ def draw_labels(individual: Individual, lattice: NodeLattice, spacing_mm: float)
     high = np.asarray(first) + (filled.max(0) + 1) * ROUGH_MM
     label, _ = draw_window(individual, lattice, Window.between(low, high, spacing_mm))
     box = tuple(slice(a, b + 1) for a, b in _limits(label))
-    return np.ascontiguousarray(label[box])
+    people = [anchor.person for anchor in individual.anchors]
+    return remove_specks(np.ascontiguousarray(label[box]), people)
 
 
 def _limits(label: np.ndarray) -> list[tuple[int, int]]:

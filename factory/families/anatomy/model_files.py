@@ -139,4 +139,4 @@ def _read_person(stream: Tensor, entry: JsonObject, labels: int) -> Person:
     shape, spacing, centre, spread = (
         tuple(entry[key]) for key in ("shape", "spacing_mm", "centre", "spread_mm")
     )
-    return Person(label.reshape(shape), spacing, centre, spread)
+    return Person(label.reshape(shape).copy(), spacing, centre, spread)  # may be written

@@ -22,6 +22,7 @@ from factory.families.anatomy.registration import (
     label_codes,
     register_person,
 )
+from factory.families.anatomy.specks import remove_specks
 from factory.families.anatomy.train import common_lattice
 from factory.metrics.overlap import mean_label_dice
 from factory.storage.subjects.shapes import draw_shapes
@@ -79,3 +80,11 @@ def test_registration_lays_one_person_on_another() -> None:
     n = [min(a, b) for a, b in zip(drawn.shape, target.shape, strict=True)]
     same = tuple(slice(k) for k in n)
     assert mean_label_dice(drawn[same], target[same], 3) > 0.85
+
+
+def test_a_piece_that_people_lack_takes_the_label_around_it() -> None:
+    label = np.ones((12, 12, 12), np.uint8)
+    label[2:7, 2:7, 2:7] = 2
+    person = Person.of(label.copy(), (1.0, 1.0, 1.0))
+    label[9:11, 9:11, 9:11] = 2
+    assert np.array_equal(remove_specks(label, [person]), person.label)

@@ -87,13 +87,17 @@ def apply_affine(logarithm: Tensor, points: Tensor) -> Tensor:
     return moved
 
 
-def map_to_person(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice) -> Tensor:
+def map_to_person(
+    points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice
+) -> Tensor:
     """Return where points of the common space are in a person: A(exp(v)(x))."""
     displacement = exponentiate(velocity, lattice)
     return apply_affine(logarithm, points + sample_field(displacement, points, lattice))
 
 
-def map_to_common(points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice) -> Tensor:
+def map_to_common(
+    points: Tensor, logarithm: Tensor, velocity: Tensor, lattice: NodeLattice
+) -> Tensor:
     """Return the points of the common space that are at points of a person: exp(-v)(A⁻¹(y))."""
     before = apply_affine(-logarithm, points)
     return before + sample_field(exponentiate(-velocity, lattice), before, lattice)

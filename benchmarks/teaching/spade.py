@@ -29,7 +29,7 @@ def train_spade(
     """Train SPADE on everybody in a folder, and return the folder of the model.
 
     Args:
-        recipe: A training recipe of ours.
+        recipe: The name of a training recipe of ours.
         data: The folder of the people.
         output: Where the training is kept; it continues there.
         epochs: Half of them at the full learning rate, half with a falling one.
@@ -44,5 +44,5 @@ def train_spade(
         *more,
     ]
     if not (output / "model" / "card.json").exists():
-        factory.train(recipe, changes, output=str(output))
+        factory.train(f"train/{recipe}.yaml", changes, output=str(output))
     return str(output / "model")

@@ -63,7 +63,9 @@ def export(loaded: CheckedDocument[AnatomyTraining], output: Path) -> Path:
     ages = [covariate_of(subject) for subject in subjects]
     has_ages = all(age is not None for age in ages)
     mode_lattice, mask = tissue_lattice(people, maps, recipe.deformations.lattice_mm)
-    residual = remove_mean(maps.velocity, ages if has_ages else None)
+    phases = [subject.metadata.get("phase") for subject in subjects]
+    groups = None if None in phases else [str(phase) for phase in phases]
+    residual = remove_mean(maps.velocity, ages if has_ages else None, groups)
     modes = compute_modes(residual, lattice, mask, recipe.deformations, mode_lattice)
     table = subjects[0].table
     card = {
@@ -90,6 +92,7 @@ def export(loaded: CheckedDocument[AnatomyTraining], output: Path) -> Path:
         maps.velocity,
         mode_lattice,
         modes,
+        tuple(groups or ()),
     )
     save_anatomy(output / "model", model)
     return output / "model"
@@ -110,16 +113,20 @@ def tissue_lattice(
     return lattice, (lattice.points() / (far * 1.15)).square().sum(-1) < 1
 
 
-def remove_mean(velocity: torch.Tensor, ages: list[float | None] | None) -> torch.Tensor:
-    """Return velocities without their mean, or without their course with age."""
+def remove_mean(
+    velocity: torch.Tensor, ages: list[float | None] | None, groups: list[str] | None = None
+) -> torch.Tensor:
+    """Return velocities without their mean, that of their group, or their course with age."""
     columns = [np.ones(len(velocity))]
+    if groups is not None:
+        columns = [np.array([g == one for g in groups], float) for one in sorted(set(groups))]
     if ages is not None:
         years = np.asarray(ages, float)
         years = (years - years.mean()) / max(float(years.std()), 1e-6)
         columns += [years, years**2][: max(0, len(velocity) - 3)]
     design = torch.from_numpy(np.stack(columns, 1)).float()
     flat = velocity.flatten(1)
-    fitted = design @ torch.linalg.lstsq(design, flat).solution
+    fitted = design @ (torch.linalg.pinv(design) @ flat)
     residual: torch.Tensor = (flat - fitted).reshape(velocity.shape)
     return residual
 

@@ -32,6 +32,7 @@ class AnatomyModel:
         card: The model's JSON card.
         people: Those whose label maps are in the model.
         ages: Their ages in weeks; empty where they have none.
+        phases: Their cardiac phases; empty where they have none.
         lattice: The lattice of the velocities.
         logarithm: The people's affine maps [people, 3, 4].
         velocity: The people's velocities [people, 3, z, y, x].
@@ -47,6 +48,7 @@ class AnatomyModel:
     velocity: Tensor
     mode_lattice: NodeLattice
     modes: Tensor
+    phases: tuple[str, ...] = ()
 
 
 def save_anatomy(folder: Path, model: AnatomyModel) -> None:
@@ -75,6 +77,7 @@ def save_anatomy(folder: Path, model: AnatomyModel) -> None:
             for person in model.people
         ],
         "ages": list(model.ages),
+        **({"phases": list(model.phases)} if model.phases else {}),
     }
     write_card(folder, {**model.card, "config": config, "sha256": {path.name: sha256(path)}})
 
@@ -107,6 +110,7 @@ def load_anatomy(folder: Path) -> AnatomyModel:
             _from_bytes("velocity", tensors),
             _read_lattice(config["modes"]),
             _from_bytes("modes", tensors),
+            tuple(config.get("phases", ())),
         )
     except (SafetensorError, KeyError, ValueError, lzma.LZMAError) as error:
         raise WeightsError(f"{path}: does not fit its card: {str(error).splitlines()[0]}") from None

@@ -50,7 +50,34 @@ def prepare_subjects(
     return [_prepare_subject(subject, edits, outline_mm) for subject in subjects]
 
 
+def stack_to_volume(subject: Subject) -> Subject:
+    """Return a stack of thick slices as a volume of cubic voxels.
+
+    Between two slices each label's distance from its border is interpolated, so that outlines go
+    smoothly from one to the next (shape-based interpolation). A subject of cubic voxels stays.
+    """
+    z_mm, y_mm, x_mm = subject.grid.spacing
+    factor = round(z_mm / x_mm)
+    if factor < 2 or len(subject.label) < 2:
+        return subject
+    count = (len(subject.label) - 1) * factor + 1
+    deepest = np.full((count, *subject.label.shape[1:]), -np.inf, np.float32)
+    label = np.zeros(deepest.shape, subject.label.dtype)
+    positions = np.arange(count) / factor
+    below = np.minimum(positions.astype(int), len(subject.label) - 2)
+    share = (positions - below)[:, None, None].astype(np.float32)
+    for value in np.unique(subject.label):
+        mask = subject.label == value
+        depth = np.stack([edt.edt(m) - edt.edt(~m) for m in mask])
+        between = (1 - share) * depth[below] + share * depth[below + 1]
+        deeper = between > deepest
+        label[deeper], deepest[deeper] = value, between[deeper]
+    grid = Grid.centred((count, *subject.label.shape[1:]), (z_mm / factor, y_mm, x_mm))
+    return replace(subject, label=label, grid=grid, image=None, channels=())
+
+
 def _prepare_subject(subject: Subject, edits: Sequence[EditBase], outline_mm: float) -> Subject:
+    subject = stack_to_volume(subject)
     label, grid, age = subject.label, subject.grid, subject.metadata.get("gestational_age_weeks")
     if edits:
         room = [int(np.ceil(ROOM_MM / s)) for s in grid.spacing]

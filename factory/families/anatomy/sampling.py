@@ -56,8 +56,11 @@ class AnatomySampler:
             [sample_field(mode, nodes, model.mode_lattice).movedim(-1, 0) for mode in model.modes]
         )
 
-    def weights(self, age: float | None) -> np.ndarray:
-        """Return how much each person counts at an age; all the same without ages."""
+    def weights(self, age: float | None, phase: str | None = None) -> np.ndarray:
+        """Return how much each person counts at an age or in a phase; else all the same."""
+        if phase is not None and self.model.phases:
+            same = np.array([p == phase for p in self.model.phases], float)
+            return np.asarray(same / same.sum())
         if age is None or not self.model.ages:
             return np.full(len(self.model.people), 1 / len(self.model.people))
         distance = (np.asarray(self.model.ages) - age) / AGE_BANDWIDTH_WEEKS
@@ -70,7 +73,9 @@ class AnatomySampler:
         logarithm = torch.einsum("n,nij->ij", w, self.model.logarithm)
         return logarithm, torch.einsum("n,nczyx->czyx", w, self.model.velocity)
 
-    def draw(self, seed: int, age: float | None, variation: float) -> Individual:
+    def draw(
+        self, seed: int, age: float | None, variation: float, phase: str | None = None
+    ) -> Individual:
         """Draw an individual.
 
         Args:
@@ -78,9 +83,10 @@ class AnatomySampler:
             age: Its age in weeks; None where the model has no ages.
             variation: How much individuals differ; 0 is the mean of the age with a person's
                 details, 1 what was learned.
+            phase: Its cardiac phase; None where the model has no phases.
         """
         rng = np.random.Generator(np.random.Philox(seed))
-        weights = self.weights(age)
+        weights = self.weights(age, phase)
         person = int(rng.choice(len(weights), p=weights))
         coefficients = torch.from_numpy(rng.standard_normal(len(self.modes))).float()
         direction = torch.from_numpy(rng.standard_normal(len(weights))).float()
@@ -101,11 +107,13 @@ class AnatomySampler:
         return bool(self.model.card.get("mirror", False)) and bool(rng.integers(2))
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - a sampler lives as long as its process
-    def largest_extent_mm(self, age: float | None, variation: float) -> tuple[float, float, float]:
-        """Return the size (z, y, x) that hardly any individual of an age exceeds."""
+    def largest_extent_mm(
+        self, age: float | None, variation: float, phase: str | None = None
+    ) -> tuple[float, float, float]:
+        """Return the size (z, y, x) that hardly any individual of an age or phase exceeds."""
         largest = np.zeros(3)
         for seed in range(EXTENT_DRAWS):
-            individual = self.draw(seed, age, variation)
+            individual = self.draw(seed, age, variation, phase)
             window = rough_window(individual, self.model.lattice)
             label, _ = draw_window(individual, self.model.lattice, window, True)
             largest = np.maximum(largest, np.ptp(np.argwhere(label > 0), axis=0) + 1)

@@ -30,6 +30,9 @@ from factory.storage.subjects.types import Subject
 LATENTS = 64
 """The most numbers that a fit may have."""
 
+Kind = tuple[float | None, str | None]
+"""The age in weeks and the cardiac phase of a person; None where there is none."""
+
 RATE_MODES = 0.1
 PRIOR = 0.002
 """The weight of the mean square of the modes' coefficients."""
@@ -46,8 +49,10 @@ def evaluate(folder: Path, subjects: list[Subject], output: Path) -> pd.DataFram
     rows = []
     for subject in subjects:
         person = Person.of(subject.label, subject.grid.spacing)
-        age = subject.metadata.get("gestational_age_weeks")
-        scores = {way: dice_of_fit(sampler, person, age, way) for way in ("affine", "fit", "dense")}
+        kind = subject.metadata.get("gestational_age_weeks"), subject.metadata.get("phase")
+        scores = {
+            way: dice_of_fit(sampler, person, kind, way) for way in ("affine", "fit", "dense")
+        }
         names = [n for v, n in enumerate(subject.table.names) if v and (person.label == v).any()]
         for position, name in enumerate([*names, "mean"]):
             row = {way: values[position] for way, values in scores.items()}
@@ -58,18 +63,16 @@ def evaluate(folder: Path, subjects: list[Subject], output: Path) -> pd.DataFram
     return table
 
 
-def dice_of_fit(
-    sampler: AnatomySampler, person: Person, age: float | None, way: str
-) -> list[float]:
+def dice_of_fit(sampler: AnatomySampler, person: Person, kind: Kind, way: str) -> list[float]:
     """Return the Dice of each label of a person after a fit, and their mean.
 
     Args:
         sampler: The model.
         person: The person.
-        age: The person's age in weeks, or None.
+        kind: The person's age in weeks and cardiac phase.
         way: "affine", "fit", or "dense".
     """
-    individual = fit_person(sampler, person, age, way)
+    individual = fit_person(sampler, person, kind, way)
     spacing = person.spacing
     first = -np.asarray(person.centre) * spacing
     z, y, x = first.tolist()
@@ -85,15 +88,15 @@ def dice_of_fit(
     return [*map(float, dice), float(np.mean(dice))]
 
 
-def fit_person(sampler: AnatomySampler, person: Person, age: float | None, way: str) -> Individual:
+def fit_person(sampler: AnatomySampler, person: Person, kind: Kind, way: str) -> Individual:
     """Return the individual of a model that is most like a person; see dice_of_fit."""
     model = sampler.model
-    weights = sampler.weights(age)
+    weights = sampler.weights(*kind)
     codes = label_codes(model.people, len(sampler.table.names), 0)
     logarithm, velocity = sampler.mean_maps(weights)
     logarithm = logarithm + first_logarithm(person, mean_person(model, weights))
     levels = levels_by_size(person)
-    anchors = [sampler.anchor(i, w) for i, w in enumerate(weights)]
+    anchors = [sampler.anchor(i, w) for i, w in enumerate(weights) if w]
     if model.ages:
         anchors = sorted(anchors, key=lambda a: -a.weight)[:2]
     else:

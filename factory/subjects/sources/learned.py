@@ -18,7 +18,7 @@ from factory.storage.subjects.records import Record
 from factory.storage.subjects.short_axis import HEART
 from factory.storage.subjects.types import FETA, Grid, LabelTable, Subject
 from factory.subjects.source import Extent, Source
-from factory.text import count_text
+from factory.text import count_text, join_names
 from factory.training.tables import card_table
 
 if TYPE_CHECKING:
@@ -40,12 +40,14 @@ class Learned(Section):
         count: How many individuals.
         gestational_age_weeks: Their ages, for a model of ages.
         variation: How much they differ at one age; 1 is what the model has learned.
+        phase: Their cardiac phase, for a model of phases.
     """
 
     model: Text
     count: Count
     gestational_age_weeks: Number[Weeks] | None = None
     variation: Variation = 1.0
+    phase: Text | None = None
 
 
 class LearnedRecord(TypedDict):
@@ -79,6 +81,7 @@ class LearnedSource(Source):
             "id": f"{prefix}-{index:04d}",
             "model": section.model,
             "variation": section.variation,
+            **({"phase": section.phase} if section.phase else {}),
         }
 
     def parameters(self, section: JsonObject) -> JsonObject:
@@ -93,13 +96,15 @@ class LearnedSource(Source):
         entry = cast(LearnedRecord, record)
         sampler, spacing = load_anatomy_sampler(entry["model"]), spacing_mm or 1.0
         age = record.get(AGE)
-        individual = sampler.draw(entry["seed"], age, entry["variation"])
+        phase = record.get("phase")
+        individual = sampler.draw(entry["seed"], age, entry["variation"], phase)
         label = draw_labels(individual, sampler.model.lattice, spacing)
         if sampler.is_mirrored(entry["seed"]):
             label = mirror_label(label, sampler.table)
         z, y, x = label.shape
         grid = Grid.centred((z, y, x), (spacing, spacing, spacing))
-        metadata = {} if age is None else {AGE: age}
+        values: JsonObject = {AGE: age, "phase": phase}
+        metadata = {key: value for key, value in values.items() if value is not None}
         return Subject(entry["id"], label, grid, learned_table(entry["model"]), None, metadata)
 
     def table(self, section: Learned) -> LabelTable:
@@ -118,7 +123,7 @@ class LearnedSource(Source):
         ages: list[float | None] = [*self.ages(section, records)] or [None]
         return [
             sampler.largest_extent_mm(
-                None if age is None else max(age, to_weeks), section.variation
+                None if age is None else max(age, to_weeks), section.variation, section.phase
             )
             for age in dict.fromkeys(ages)
         ]
@@ -133,7 +138,13 @@ class LearnedSource(Source):
         section = recipe.subjects.learned if recipe.subjects else None
         if section is None:
             return
-        seen = learned_card(section.model)["training"].get(AGE)
+        card = learned_card(section.model)
+        phases = sorted(set(card["config"].get("phases", ())))
+        if section.phase not in (phases or [None]):
+            words = f"one of {join_names(phases)}" if phases else "no phase, since it knows none"
+            value = f"value {section.phase}" if section.phase else "missing"
+            raise RecipeError(f"subjects.learned.phase: {value}; allowed: {words}")
+        seen = card["training"].get(AGE)
         ages = self.ages(section, ())
         if seen is None and ages:
             raise RecipeError(f"subjects.learned.{AGE}: {section.model} knows no ages; remove it")

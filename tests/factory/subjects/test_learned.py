@@ -66,6 +66,7 @@ def test_a_record_of_a_way_has_its_ends_and_the_age_between() -> None:
         ("subjects.learned.gestational_age_weeks=30", "knows no ages; remove it"),
         ("subjects.learned.model=fetal-spade", "a model of the family spade; allowed: a model of"),
         ("subjects.learned.model=nothing", "nothing: no such model"),
+        ("subjects.learned.phase=ED", "value ED; allowed: no phase, since it knows none"),
         ("subjects.learned.variation=9", "allowed: 0 to 2"),
     ],
 )

@@ -1,5 +1,6 @@
 """A whole training of an anatomy generator, and what its individuals are like."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ from support.anatomies import RECIPE
 from factory.errors import RecipeError
 from factory.families.anatomy.drawing import draw_labels
 from factory.families.anatomy.model_files import load_anatomy, save_anatomy
-from factory.families.anatomy.preparation import check_edits, smooth_outline
+from factory.families.anatomy.preparation import check_edits, smooth_outline, stack_to_volume
 from factory.families.anatomy.sampling import AnatomySampler, head_diameters_mm, mirror_label
 from factory.families.anatomy.scoring import evaluate
 from factory.families.registry import load_training
 from factory.models.checkpoint import WeightsError
 from factory.storage.subjects.growth_curves import intracranial_mm
-from factory.storage.subjects.types import LabelTable
+from factory.storage.subjects.types import Grid, LabelTable, Subject
 from factory.training.data import held_out_subjects
 
 
@@ -91,3 +92,17 @@ def test_diameters_of_no_deviation_are_those_of_the_growth_curves() -> None:
     wide, long = head_diameters_mm(28, [1, 1, 1])
     assert wide > intracranial_mm(28)[0]
     assert long > intracranial_mm(28)[1]
+
+
+def test_a_stack_becomes_a_volume_whose_outline_goes_from_slice_to_slice() -> None:
+    y, x = np.mgrid[:40, :40] - 20
+    label = np.stack([(np.hypot(y, x) < r).astype(np.uint8) for r in (6, 10, 14)])
+    grid = Grid.centred((3, 40, 40), (8.0, 2.0, 2.0))
+    table = LabelTable(("background", "heart"), ((0, 0, 0), (255, 0, 0)))
+    volume = stack_to_volume(Subject("s", label, grid, table))
+    assert volume.grid.spacing == (2.0, 2.0, 2.0)
+    assert [np.array_equal(volume.label[4 * k], label[k]) for k in range(3)] == [True] * 3
+    areas = volume.label.sum((1, 2))
+    assert (np.diff(areas) > 0).all()
+    cubic = replace(volume, id="c")
+    assert stack_to_volume(cubic) is cubic

@@ -200,7 +200,7 @@ def main() -> None:
     section = recipe.subjects
     sampler, spacing = AnatomySampler(load_anatomy(arguments.model)), arguments.spacing
     subjects = [*training_subjects(section, spacing), *held_out_subjects(section, spacing)]
-    subjects = prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
+    subjects = prepare_subjects(subjects, recipe)
     people = [
         Map(s.label, s.grid.spacing, s.metadata.get("gestational_age_weeks")) for s in subjects
     ]

@@ -61,7 +61,7 @@ def sample_field(field: Tensor, points: Tensor, lattice: NodeLattice) -> Tensor:
 
 def sample_volume(volume: Tensor, places: Tensor, padding: str = "border") -> Tensor:
     """Interpolate an array [c, z, y, x] linearly at places [..., 3] in voxels: [..., c]."""
-    last = torch.tensor(volume.shape[1:], dtype=places.dtype) - 1
+    last = (torch.tensor(volume.shape[1:], dtype=places.dtype) - 1).clamp_min(1)
     normalised = (2 * places / last - 1).flip(-1).reshape(1, 1, 1, -1, 3)
     values = F.grid_sample(volume[None], normalised, padding_mode=padding, align_corners=True)
     rows: Tensor = values[0, :, 0, 0].T

@@ -48,7 +48,7 @@ def work(recipe: AnatomyTraining, name: str, run: Run) -> None:
 def load_people(recipe: AnatomyTraining) -> list[Subject]:
     """Load the training subjects at the recipe's first spacing, after the recipe's edits."""
     subjects = training_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
-    return prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
+    return prepare_subjects(subjects, recipe)
 
 
 def export(loaded: CheckedDocument[AnatomyTraining], output: Path) -> Path:
@@ -136,7 +136,7 @@ def score(folder: Path, recipe: AnatomyTraining, output: Path) -> pd.DataFrame |
     from factory.families.anatomy.scoring import evaluate
 
     subjects = held_out_subjects(recipe.subjects, recipe.subjects.spacing_mm[0])
-    subjects = prepare_subjects(subjects, recipe.anatomy, recipe.outline_mm)
+    subjects = prepare_subjects(subjects, recipe)
     subjects = match_labels(read_card(folder), subjects, "subjects")
     return evaluate(folder, subjects, output) if subjects else None
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 from factory.anatomy.edits.registry import OPERATORS, EditBase, split_edit
 from factory.config.sweep_keywords import parameter_keyword
 from factory.errors import AnatomyError, RecipeError
+from factory.families.anatomy.recipe import AnatomyTraining
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import Grid, Subject
 
@@ -34,20 +35,25 @@ def check_edits(edits: Sequence[EditBase]) -> None:
                 raise RecipeError(f"{where}.{name}.{key}: value {value}; allowed: one number")
 
 
-def prepare_subjects(
-    subjects: Sequence[Subject], edits: Sequence[EditBase], outline_mm: float
-) -> list[Subject]:
+def prepare_subjects(subjects: Sequence[Subject], recipe: AnatomyTraining) -> list[Subject]:
     """Return subjects after edits, with a smooth outline and without their images.
 
     Args:
         subjects: The subjects.
-        edits: What each undergoes, in order.
-        outline_mm: What is labelled loses everything that is thinner than twice this.
+        recipe: Says the edits, the outline, and the distance of slices.
 
     Raises:
         RecipeError: An edit cannot be made; the line names the subject.
     """
-    return [_prepare_subject(subject, edits, outline_mm) for subject in subjects]
+    if recipe.slice_mm is not None:
+        subjects = [_space_slices(subject, recipe.slice_mm) for subject in subjects]
+    return [_prepare_subject(s, recipe.anatomy, recipe.outline_mm) for s in subjects]
+
+
+def _space_slices(subject: Subject, slice_mm: float) -> Subject:
+    """Return a subject whose slices have a distance."""
+    _, y_mm, x_mm = subject.grid.spacing
+    return replace(subject, grid=Grid.centred(subject.grid.shape, (slice_mm, y_mm, x_mm)))
 
 
 def stack_to_volume(subject: Subject) -> Subject:

@@ -67,6 +67,7 @@ class AnatomyTraining(Training):
     Attributes:
         subjects: The people, at the first spacing; the label maps of those who are not held out
             become a part of the model.
+        slice_mm: The distance of the slices of stacks whose files do not say it.
         anatomy: Edits that every training subject undergoes first, with fixed sizes.
         outline_mm: What is labelled loses what is thinner than twice this, as ragged edges are.
         registration: How people are brought into one common space.
@@ -77,6 +78,7 @@ class AnatomyTraining(Training):
 
     family: Annotated[Literal["anatomy"], one_of(("anatomy",))]
     subjects: TrainingSubjects
+    slice_mm: Step | None = None
     anatomy: tuple[Edit, ...] = ()  # type: ignore[valid-type]
     outline_mm: Weight = 0.0
     registration: Registration = Registration()

@@ -17,7 +17,8 @@ The people have undergone the edits of the training recipe.
   person with the nearest other one;
 - seconds of one core for an individual, and the size of the model's files.
 
-The best fits to held-out people are `factory evaluate`'s.
+OUTPUT/montage.png shows twelve individuals, and twelve people beneath them. The best fits to
+held-out people are `factory evaluate`'s.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from factory.anatomy.measures.atrium import atrial_width_mm
 from factory.anatomy.measures.connectivity import components, euler_number
@@ -184,6 +186,33 @@ def likeness_rows(drawn: Sequence[Map], people: Sequence[Map], labels: int) -> l
     ]
 
 
+def draw_planes(m: Map, table: LabelTable, side: int) -> np.ndarray:
+    """Return the axial, coronal and sagittal plane through the middle, one below the other."""
+    colours = np.array(table.colours, np.uint8)
+    middles = [int(np.median(a)) for a in np.nonzero(m.label)]
+    tiles = []
+    for axis, middle in enumerate(middles):
+        plane = colours[m.label.take(middle, axis)[::-1]]
+        tile = np.zeros((side, side, 3), np.uint8)
+        n, k = (min(a, side) for a in plane.shape[:2])
+        top, left = (side - n) // 2, (side - k) // 2
+        tile[top : top + n, left : left + k] = plane[:n, :k]
+        tiles.append(tile)
+    return np.concatenate(tiles)
+
+
+def write_montage(
+    file: Path, drawn: Sequence[Map], people: Sequence[Map], table: LabelTable
+) -> None:
+    """Write a picture of twelve individuals, and of people beneath them."""
+    side = max(max(m.label.shape) for m in (*drawn, *people)) + 4
+    rows = []
+    for maps in (drawn, sorted(people, key=lambda m: m.age or 0)):
+        few = [maps[i] for i in np.linspace(0, len(maps) - 1, 12).round().astype(int)]
+        rows.append(np.concatenate([draw_planes(m, table, side) for m in few], 1))
+    Image.fromarray(np.concatenate(rows)).save(file)
+
+
 def main() -> None:
     """Draw, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -219,6 +248,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "table.md").write_text(text)
     print(text)
+    write_montage(arguments.output / "montage.png", drawn, people, sampler.table)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ from factory.families.anatomy.recipe import AnatomyTraining
 from factory.imaging.types import Spacing
 from factory.storage.subjects.types import Grid, Subject
 
+FAR_VOXELS = 8.0
+"""The distance from a label in a slice that lacks it: the label ends half-way to that slice."""
+
 ROOM_MM = 12.0
 """Background around a head, into which edits may let it grow."""
 
@@ -74,7 +77,7 @@ def stack_to_volume(subject: Subject) -> Subject:
     share = (positions - below)[:, None, None].astype(np.float32)
     for value in np.unique(subject.label):
         mask = subject.label == value
-        depth = np.stack([edt.edt(m) - edt.edt(~m) for m in mask])
+        depth = np.stack([edt.edt(m) - edt.edt(~m) for m in mask]).clip(-FAR_VOXELS, FAR_VOXELS)
         between = (1 - share) * depth[below] + share * depth[below + 1]
         deeper = between > deepest
         label[deeper], deepest[deeper] = value, between[deeper]

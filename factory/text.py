@@ -1,11 +1,21 @@
 """Text that people read: lists of names, numbers of bytes, durations, counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_NAMES = 12
+"""A message lists no more names of labels than this, since a head has fifty."""
 
 
 def join_names(names: Iterable[object]) -> str:
     """Return the names with commas between them."""
     return ", ".join(str(name) for name in names)
+
+
+def join_first_names(names: Sequence[object], most: int = MOST_NAMES) -> str:
+    """Return the names with commas between them; of more than `most` the first, and how many."""
+    if len(names) <= most:
+        return join_names(names)
+    return f"{join_names(names[: most - 2])} and {len(names) - most + 2} more"
 
 
 def size_text(size_bytes: float) -> str:

@@ -17,7 +17,7 @@ from factory.storage.dataset.layout import Layout
 from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.channels import describe_channels
 from factory.storage.subjects.types import FETA
-from factory.text import join_names
+from factory.text import join_first_names, join_names
 
 
 def training_range_warnings(recipe: Recipe, card: Card) -> tuple[str, ...]:
@@ -83,8 +83,9 @@ def check_model_labels(recipe: Recipe, card: Card) -> None:
         return
     if unknown := [name for name in _painted_tissues(recipe) if name not in model_labels]:
         raise PlanError(
-            f"{_unknown_groups(recipe, model_labels)}labels: {', '.join(unknown)}: the model "
-            f"{recipe.spec.model} does not know them; it was trained on {', '.join(model_labels)}"
+            f"{_unknown_groups(recipe, model_labels)}labels: {join_first_names(unknown)}: the "
+            f"model {recipe.spec.model} does not know them; it was trained on "
+            f"{join_first_names(model_labels)}"
             f"{nearest_name_hint(unknown[0], model_labels)}"
         )
 
@@ -132,8 +133,8 @@ def _check_fitted_labels(recipe: Recipe) -> None:
         needed = [*_painted_tissues(recipe), *(label.name for label in added_labels(recipe.spec))]
         if missing := [name for name in needed if name not in names]:
             raise PlanError(
-                f"appearance.contrast: what was fitted has no {join_names(missing)}; allowed: "
-                "beside a preset, or with labels: {NAME: {mean: …, sd: …}}"
+                f"appearance.contrast: what was fitted has no {join_first_names(missing)}; "
+                "allowed: beside a preset, or with labels: {NAME: {mean: …, sd: …}}"
             )
 
 

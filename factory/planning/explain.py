@@ -194,7 +194,21 @@ def _subject_sentences(spec: JsonObject, groups: list[CaseGroup]) -> Iterable[st
     for name, total in totals.items():
         source = SOURCES[name]
         section = spec[source.key] if source.key else spec["subjects"][name]
-        yield source.describe(section, total)
+        way = spec.get("interpolate") if source.can_interpolate else None
+        yield _describe_ways(way, section, total) if way else source.describe(section, total)
+
+
+def _describe_ways(interpolate: JsonObject, section: JsonObject, total: int) -> str:
+    """Describe the subjects on ways between others, without a model."""
+    steps = interpolate["steps"]
+    if "between" in interpolate:
+        ways = f"on each way {' to '.join(interpolate['between'])}"
+    else:
+        ways = f"between the two of each of {interpolate['pairs']['random']} random pairs"
+    return (
+        f"{count_text(total, 'new subject')} by registration of those in {section['path']}: "
+        f"{steps} {ways}."
+    )
 
 
 def _group_names(groups: list[CaseGroup]) -> list[str]:

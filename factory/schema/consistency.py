@@ -26,7 +26,7 @@ from factory.storage.nearest_name import nearest_name_hint
 from factory.storage.subjects.channels import describe_channels
 from factory.subjects.registry import SOURCES
 from factory.subjects.section import NAMES
-from factory.text import join_names
+from factory.text import join_first_names, join_names
 
 MOST_LABELS = 32
 """The maximum number of labels that a recipe adds."""
@@ -115,7 +115,7 @@ def check_labels(recipe: RecipeSections) -> None:
         for index, edit in enumerate(edits):
             edit_path = (*at, index, edit.operator_name)
             if missing := edit.operator.missing_labels(names):
-                text = f"no {join_names(missing)} among the labels: {join_names(names)}"
+                text = f"no {join_names(missing)} among the labels: {join_first_names(names)}"
                 it = "them" if len(missing) > 1 else "it"
                 raise problem(f"{text}; allowed: with a mapping that names {it}", at=edit_path)
             _check_label_names(edit.operator, edit_path, (*names, *(recipe.regions or ())))
@@ -224,7 +224,9 @@ def check_original_images(recipe: RecipeSections) -> None:
     originals = [path for path, look in recipe.appearances.items() if look == "original"]
     for path in originals:
         if where := _lacking_images(recipe.painted_by(path)):
-            text = "value original; {what} has no image to carry along; allowed: a model"
+            text = (
+                "value original; {what} has no image to carry along; allowed: a model or a contrast"
+            )
             raise problem(text, at=path, what=where)
     measures = recipe.output.range == "auto"
     if not originals and not measures and not recipe.output.original:

@@ -76,6 +76,9 @@ class Layers(Section):
             raise problem("allowed: both from_label and to_label, or none of them")
         if self.from_label and self.by == "image":
             raise problem("value image; allowed with from_label: depth", at=("by",))
+        if self.from_label and self.from_label == self.to_label:
+            text = "value {value}; from_label has it; allowed: another label"
+            raise problem(text, self.to_label, at=("to_label",))
         return self
 
 
@@ -228,6 +231,17 @@ class Contrast(Channel):
         return data
 
     @model_validator(mode="after")
+    def _check_classes(self) -> "Contrast":
+        class_of: dict[str, str] = {}
+        for name, members in (self.classes or {}).items():
+            for index, label in enumerate(members):
+                if class_of.setdefault(label, name) != name:
+                    text = "value {value}; the class {other} has it; allowed: in one class"
+                    at = ("classes", name, index)
+                    raise problem(text, label, at=at, other=class_of[label])
+        return self
+
+    @model_validator(mode="after")
     def _check_channels(self) -> "Contrast":
         if self.channels is None:
             return self._check_units([()], [self])
@@ -330,8 +344,9 @@ def _read_fitted_file(name: str) -> Fitted:
         names = sorted(contrast_files())
         words = join_names((*names, "a .yaml file of `factory contrast fit`"))
         hint = nearest_name_hint(name, names)
-        text = "value {value}; no such file; allowed: {words}{hint}"
-        raise problem(text, name, at=("fitted",), words=words, hint=hint)
+        what = "not a .yaml file" if file.is_file() else "no such file"
+        text = "value {value}; {what}; allowed: {words}{hint}"
+        raise problem(text, name, at=("fitted",), what=what, words=words, hint=hint)
     try:
         return load_document(file, Fitted).spec
     except RecipeError as error:

@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1, le=10_000), allowed("a whole number, 1 or more")]
 Slices = Annotated[int, Field(ge=2, le=512), allowed("a whole number of slices, 2 to 512")]
-Ids = Annotated[tuple[Text, ...], Field(min_length=2), allowed("a list of two subjects or more")]
+Ids = Annotated[
+    tuple[Text, ...],
+    Field(min_length=2),
+    allowed("a list of two subjects or more, numbers in quotes"),
+]
 
 
 class Pairs(Section):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from factory.config.parameters import Number, extremes
 from factory.config.phrases import parameter_text
-from factory.config.section import Section, allowed
+from factory.config.section import Section, allowed, problem
 from factory.config.types import Count, Text, Weeks
 from factory.errors import RecipeError
 from factory.lookup import CARD, find_model
@@ -134,29 +134,11 @@ class LearnedSource(Source):
         return [] if age is None else [min(extremes(age)), max(extremes(age))]
 
     def check(self, recipe: Any) -> None:
-        """Raise RecipeError where the ages are not those of the model."""
-        section = recipe.subjects.learned if recipe.subjects else None
-        if section is None:
-            return
-        card = learned_card(section.model)
-        phases = sorted(set(card["config"].get("phases", ())))
-        if section.phase not in (phases or [None]):
-            words = f"one of {join_names(phases)}" if phases else "no phase, since it knows none"
-            value = f"value {section.phase}" if section.phase else "missing"
-            raise RecipeError(f"subjects.learned.phase: {value}; allowed: {words}")
-        seen = card["training"].get(AGE)
-        ages = self.ages(section, ())
-        if seen is None and ages:
-            raise RecipeError(f"subjects.learned.{AGE}: {section.model} knows no ages; remove it")
-        if seen is None:
-            return
-        low, high = max(20.0, seen[0] - BEYOND_WEEKS), min(38.0, seen[1] + BEYOND_WEEKS)
-        if not ages or min(ages) < low or max(ages) > high:
-            value = f"value {min(ages):g} to {max(ages):g}" if ages else "missing"
-            raise RecipeError(
-                f"subjects.learned.{AGE}: {value}; allowed: {low:g} to {high:g} weeks, since "
-                f"{section.model} learned {seen[0]:g} to {seen[1]:g}"
-            )
+        """Raise the error of a validator where ages or a phase are not those of the model."""
+        for pooled in recipe.pooled_sources:
+            if pooled.source is self:
+                _check_phase(pooled.section, (*pooled.path, "phase"))
+                _check_ages(pooled.section, (*pooled.path, AGE))
 
     def lacks_images(self, section: Learned) -> str:
         """Return "learned": its individuals have no images."""
@@ -176,6 +158,37 @@ class LearnedSource(Source):
 
 
 SOURCE = LearnedSource()
+
+
+def _check_phase(section: Learned, at: tuple[str, ...]) -> None:
+    """Check the phase of a section; `at` is where it stands in the recipe."""
+    phases = sorted(set(learned_card(section.model)["config"].get("phases", ())))
+    if section.phase in (phases or [None]):
+        return
+    words = f"one of {join_names(phases)}" if phases else "no phase, since it knows none"
+    value = f"value {section.phase}" if section.phase else "missing"
+    raise problem(f"{value}; allowed: {words}", at=at)
+
+
+def _check_ages(section: Learned, at: tuple[str, ...]) -> None:
+    """Check the ages of a section; `at` is where they stand in the recipe."""
+    seen = learned_card(section.model)["training"].get(AGE)
+    ages = SOURCE.ages(section, ())
+    if seen is None and ages:
+        text = "given, but {model} knows no ages; allowed: without"
+        raise problem(text, at=at, model=section.model)
+    if seen is None:
+        return
+    low, high = max(20.0, seen[0] - BEYOND_WEEKS), min(38.0, seen[1] + BEYOND_WEEKS)
+    if ages and low <= min(ages) and max(ages) <= high:
+        return
+    text = f"allowed: {low:g} to {high:g} weeks, since {section.model} learned "
+    text += f"{seen[0]:g} to {seen[1]:g}"
+    if not ages:
+        raise problem(f"missing; {text}", at=at)
+    low_age, high_age = min(ages), max(ages)
+    value = f"{low_age:g}" if low_age == high_age else f"{low_age:g} to {high_age:g}"
+    raise problem(f"value {value}; {text}", at=at)
 
 
 def learned_card(model: str) -> JsonObject:

@@ -115,6 +115,14 @@ def test_hounsfield_units_are_stored_as_such(tmp_path):
         ("{preset: ct, gamma: 2}", "gamma: allowed with Hounsfield units: 1"),
         ("{layers: {liver: {count: 2, by: image}}}", "by: value image; .* allowed: depth"),
         ("{layers: {liver: {count: 2, from_label: body}}}", "both from_label and to_label"),
+        (
+            "{layers: {liver: {count: 2, from_label: body, to_label: body}}}",
+            "to_label: value body; from_label has it; allowed: another label",
+        ),
+        (
+            "{classes: {a: [liver], b: [body, liver]}}",
+            r"classes.b\[1\]: value liver; the class a has it; allowed: in one class",
+        ),
         ("{preset: t1w, channels: {a: {}}}", "preset: allowed: in each of the channels"),
         ("{channels: {a: {preset: t1w}, b: {preset: ct}}}", "value ct; .* in a dataset alone"),
         ("{fitted: nothing.yaml}", "fitted: value nothing.yaml; no such file"),

@@ -7,6 +7,7 @@ import pytest
 
 import factory
 from factory import cli
+from factory.subjects import ways
 from factory.subjects.ways import list_ends, way_record
 
 LEARNED = """
@@ -50,6 +51,22 @@ def test_subjects_on_a_way_go_from_the_first_to_the_last(bodies: Path, tmp_path:
     assert sizes == sorted(sizes) or sizes == sorted(sizes, reverse=True)
 
 
+def test_a_plan_of_ways_registers_nobody(
+    bodies: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ways, "_register", None)
+    recipe = tmp_path / "r.yaml"
+    people = bodies.parent.parent / "people"
+    recipe.write_text(WAY.format(people=people, output=tmp_path / "d.zarr"))
+    assert cli.main(["plan", str(recipe)]) == 0
+    assert cli.main(["plan", str(recipe), "--explain"]) == 0
+    text = f"3 new subjects by registration of those in {people}: 3 on each way p0 to p1."
+    assert text in capsys.readouterr().out
+
+
 def test_a_record_of_a_way_has_its_ends_and_the_age_between() -> None:
     first = {"source": "bids", "id": "a", "label": "a.nii", "gestational_age_weeks": 24.0}
     last = {**first, "id": "b", "label": "b.nii", "gestational_age_weeks": 28.0}
@@ -63,7 +80,12 @@ def test_a_record_of_a_way_has_its_ends_and_the_age_between() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ("subjects.learned.gestational_age_weeks=30", "knows no ages; remove it"),
+        ("subjects.learned.gestational_age_weeks=30", "knows no ages; allowed: without"),
+        (
+            "groups={a: {subjects: {learned: {model: fetal-anatomy, count: 1}}},"
+            " b: {share: 100 %}}",
+            "groups.a.subjects.learned.gestational_age_weeks: missing; allowed: 20 to 36 weeks",
+        ),
         ("subjects.learned.model=fetal-spade", "a model of the family spade; allowed: a model of"),
         ("subjects.learned.model=nothing", "nothing: no such model"),
         ("subjects.learned.phase=ED", "value ED; allowed: no phase, since it knows none"),

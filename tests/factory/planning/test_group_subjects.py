@@ -137,7 +137,10 @@ def test_the_grid_holds_the_subjects_of_every_group() -> None:
     [
         ("{a: {}}", "groups.a.share: missing; this key is required"),
         ("{a: {share: 50 %}, b: {share: 40 %, subjects: P}}", "the shares add to 90 %"),
-        ("{a: {share: 100 %}, b: {subjects: {}}}", "groups.b.subjects: no subjects; allowed: learned"),
+        (
+            "{a: {share: 100 %}, b: {subjects: {}}}",
+            "groups.b.subjects: no subjects; allowed: learned",
+        ),
         ("{a: {share: 100 %, subjects: P}}", "subjects: every group has subjects of its own"),
         (
             "{a: {share: 50 %}, b: {share: 50 %, subjects: S}}",
